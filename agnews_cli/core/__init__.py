@@ -1,0 +1,1 @@
+"""The room that thinks: pure functions and frozen types; no disk, clock, network, randomness."""

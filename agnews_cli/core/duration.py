@@ -1,0 +1,29 @@
+"""Durations as people write them: `45m`, `1h30m`, `90s`."""
+
+from __future__ import annotations
+
+import re
+
+_PARTS = re.compile(r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?")
+
+
+def parse(text: str) -> float | None:
+    """Seconds in `text`, or None when it is no positive duration. A bare number is seconds."""
+    match = _PARTS.fullmatch(text.strip().lower().replace(" ", ""))
+    if match is None or not any(match.groups()):
+        return None
+    hours, minutes, seconds = (float(match[unit] or 0) for unit in "hms")
+    total_s = hours * 3600 + minutes * 60 + seconds
+    return total_s or None
+
+
+def show(seconds: float) -> str:
+    """A short form with two units at most: `1 h 05 min`, `2 min 10 s`, `8 s`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest_s = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest_s:02d} s" if rest_s else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if minutes else f"{hours} h"

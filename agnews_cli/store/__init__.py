@@ -1,0 +1,1 @@
+"""The room that remembers: presets, data sets, runs and the ledger, all on disk."""
