@@ -68,6 +68,12 @@ class RunUnknown(UsageError):
     hint = "`agnews runs` lists them; --store names another folder."
 
 
+class RunUnfinished(UsageError):
+    """Run {run} has delivered no model yet."""
+
+    hint = "Finish it with the `agnews auto` command that began it; `agnews runs` shows its state."
+
+
 class NothingToPredict(UsageError):
     """Nothing to predict: expected one text, several texts, or --file."""
 
@@ -161,6 +167,12 @@ class BadParquet(DataError):
     hint = "Write it again, for example with pandas: frame.to_parquet(...)"
 
 
+class DataChanged(DataError):
+    """{path} changed since this run checked it (SHA-256 {now:.12}, was {before:.12})."""
+
+    hint = "Put the old file back to go on, or start a new run: agnews auto --data {path}"
+
+
 # ---- 66: something named is not there -----------------------------------------------------------
 
 
@@ -169,6 +181,13 @@ class FileMissing(AgnewsError):
 
     exit_code = 66
     hint = "Check the path; a hub data set is named owner/name."
+
+
+class CannotRead(AgnewsError):
+    """Cannot read {path}: {reason}."""
+
+    exit_code = 66
+    hint = "Check its permissions: ls -l {path}"
 
 
 # ---- 69: a service or a part of the installation cannot be reached ------------------------------
@@ -207,7 +226,9 @@ class TrainingFailed(AgnewsError):
 class NonFiniteLoss(TrainingFailed):
     """The loss became {value} at step {step} (learning rate {lr:.2g}, {precision}); {kept}."""
 
-    hint = "Try a smaller rate: --set training.lr={suggestion:.2g}, or --set training.precision=fp32"
+    hint = (
+        "Try a smaller rate: --set training.lr={suggestion:.2g}, or --set training.precision=fp32"
+    )
 
 
 class WorkerDied(TrainingFailed):

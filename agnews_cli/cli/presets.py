@@ -1,0 +1,48 @@
+"""`agnews presets`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="List and show presets.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("ls")
+def ls(json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
+    """List every preset."""
+    from agnews_cli.cli.output import Output
+    from agnews_cli.store import presets
+
+    out = Output(json=json)
+    found = presets.load_all()
+    out.result(
+        [
+            {
+                "name": p.name,
+                "tier": p.tier,
+                "model": p.model.id,
+                "method": p.method.kind,
+                "parameters": p.model.parameters,
+                "summary": p.summary,
+                "measured": [m.model_dump() for m in p.measured],
+            }
+            for p in found
+        ]
+    )
+    rows = [
+        (p.name, p.tier, p.method.kind, f"{p.model.parameters / 1e6:,.0f} M", p.summary)
+        for p in found
+    ]
+    out.table(("name", "tier", "method", "weights", "good for"), rows)
+
+
+@app.command("show")
+def show(name: Annotated[str, typer.Argument(help="Preset name or YAML file.")]) -> None:
+    """Print a preset's YAML, a start for your own."""
+    from agnews_cli.cli.output import Output
+    from agnews_cli.store import presets
+
+    presets.load(name)
+    Output().screen(presets.text(name).rstrip("\n"))

@@ -1,0 +1,287 @@
+"""The static screens: facts in, rich renderables out. Nothing here prints.
+
+Every screen fits 100 columns, reads the same without colour, and is built from text that was
+cleaned: a data set may hold escape codes, and a terminal obeys them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from agnews_cli.core import duration
+from agnews_cli.core.evaluation import Evaluation, Interval, SplitEvaluation
+from agnews_cli.core.job import Candidate
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.table import Table
+    from rich.text import Text
+
+Section = Literal["figures", "classes", "confusion", "mistakes"]
+
+SECTIONS: tuple[Section, ...] = ("figures", "classes", "confusion", "mistakes")
+WIDTH = 100
+"""Columns of a screen; what a pipe and a notebook get."""
+
+_MATRIX_CLASSES = 12
+_CLASS_ROWS = 14
+_CONFUSIONS = 10
+_MISTAKES = 3
+_CORNER = "true \\ predicted"
+_GAP = 2
+"""Columns between those of the matrix."""
+
+# Whole escape sequences first, so that no "[31m" stays behind; then what is left of C0 and C1,
+# and the bidirectional overrides that make a line read as another one.
+_SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def clean(text: str) -> str:
+    """`text` without anything a terminal would obey; line feeds stay, tabs become spaces."""
+    return _CONTROLS.sub("", _SEQUENCES.sub("", text).expandtabs(4))
+
+
+def one_line(text: str, width: int | None = None) -> str:
+    """`text` cleaned, on one line, cut to `width` characters with an ellipsis."""
+    line = " ".join(clean(re.sub(r"[\r\n\x0b\x0c\x85\u2028\u2029]", " ", text)).split())
+    if width is not None and len(line) > width:
+        return line[: max(0, width - 1)].rstrip() + "…"
+    return line
+
+
+def percent(share: float) -> str:
+    """A share of one as a percentage with two decimals."""
+    return f"{share * 100:.2f}%"
+
+
+# ---- building blocks ----------------------------------------------------------------------------
+
+
+def key_values(pairs: Iterable[tuple[str, object]]) -> Table:
+    """Two columns, a name and its value; for plans and figures."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in pairs:
+        grid.add_row(Text(one_line(name), style="bold"), Text(clean(str(value))))
+    return grid
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None
+) -> Table:
+    """A table of any values; columns that hold only numbers (or None) stand on the right."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    held = [tuple(row) for row in rows]
+    built = Table(
+        box=box.SIMPLE,
+        show_edge=False,
+        pad_edge=False,
+        title=None if title is None else Text(one_line(title), style="bold"),
+        title_justify="left",
+        header_style="bold",
+    )
+    for place, name in enumerate(columns):
+        cells = [row[place] for row in held]
+        is_right = bool(cells) and all(cell is None or _is_figure(cell) for cell in cells)
+        built.add_column(
+            Text(one_line(name)), justify="right" if is_right else "left", overflow="fold"
+        )
+    for row in held:
+        built.add_row(*(Text("–" if cell is None else clean(str(cell))) for cell in row))
+    return built
+
+
+def _is_figure(cell: object) -> bool:
+    if isinstance(cell, bool):
+        return False
+    if isinstance(cell, int | float):
+        return True
+    return isinstance(cell, str) and re.fullmatch(r"[-+]?[\d,]*\.?\d+%?|–", cell) is not None
+
+
+def _heading(text: str) -> Text:
+    from rich.text import Text
+
+    return Text(text, style="bold")
+
+
+def _cut(text: str, *, before: str = "") -> Text:
+    """One line that the console cuts at its own width, when that is less than a screen's."""
+    from rich.text import Text
+
+    line = before + one_line(text, WIDTH - len(before))
+    return Text(line, no_wrap=True, overflow="ellipsis")
+
+
+# ---- screens ------------------------------------------------------------------------------------
+
+
+def candidates_table(candidates: Sequence[Candidate]) -> Table:
+    """What was trained, how it validated, and its share in what was delivered."""
+    return table(
+        ("model", "validation accuracy", "loss", "time", "share"),
+        [
+            (
+                one_line(candidate.name, 40),
+                percent(candidate.validation_accuracy),
+                f"{candidate.validation_loss:.4f}",
+                duration.show(candidate.seconds),
+                f"{candidate.weight * 100:.0f}%" if candidate.weight else None,
+            )
+            for candidate in candidates
+        ],
+    )
+
+
+def evaluation_screen(
+    evaluation: Evaluation, *, sections: Sequence[Section] = SECTIONS
+) -> tuple[RenderableType, ...]:
+    """One screen, at most 45 lines: the test split, or the validation split without one."""
+    split = evaluation.test or evaluation.validation
+    labels = tuple(one_line(label) for label in evaluation.labels)
+    parts: list[RenderableType] = []
+    for section in sections:
+        lines: list[RenderableType] = []
+        if section == "figures":
+            lines = _figures(evaluation, split)
+        elif section == "classes":
+            lines = _classes(split)
+        elif section == "confusion":
+            lines = [_Confusion(split, labels)]
+        elif split.mistakes:
+            lines = _mistakes(split)
+        if parts and lines:
+            parts.append("")
+        parts += lines
+    return tuple(parts)
+
+
+def _interval(figure: Interval) -> str:
+    return (
+        f"{percent(figure.value)}  (95% interval {figure.low * 100:.2f} to {figure.high * 100:.2f})"
+    )
+
+
+def _figures(evaluation: Evaluation, split: SplitEvaluation) -> list[RenderableType]:
+    name = "Test" if evaluation.test is not None else "Validation"
+    pairs = [
+        ("accuracy", _interval(split.accuracy)),
+        ("macro-F1", _interval(split.macro_f1)),
+        ("calibration error", f"{percent(split.calibration_error)}  (loss {split.loss:.4f})"),
+    ]
+    if evaluation.test is not None:
+        chosen = evaluation.validation
+        pairs.append(("on validation", f"{percent(chosen.accuracy.value)} of {chosen.rows:,} rows"))
+    return [_heading(f"{name}: {split.rows:,} rows"), key_values(pairs)]
+
+
+def _classes(split: SplitEvaluation) -> list[RenderableType]:
+    shown = list(split.classes)
+    lines: list[RenderableType] = []
+    if len(shown) > _CLASS_ROWS:
+        # One line of the screen goes to saying so.
+        shown = sorted(shown, key=lambda figures: figures.f1)[: _CLASS_ROWS - 1]
+        lines.append(_heading(f"The {len(shown)} weakest of {len(split.classes)} classes, by F1"))
+    rows = [
+        (
+            one_line(figures.label, 32),
+            percent(figures.precision),
+            percent(figures.recall),
+            percent(figures.f1),
+            f"{figures.rows:,}",
+        )
+        for figures in shown
+    ]
+    return [*lines, table(("class", "precision", "recall", "F1", "rows"), rows)]
+
+
+class _Confusion:
+    """The matrix in the first form that fits where it is rendered, or else its biggest entries."""
+
+    def __init__(self, split: SplitEvaluation, labels: tuple[str, ...]) -> None:
+        self._counts = split.confusion
+        self._labels = labels
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if len(self._labels) <= _MATRIX_CLASSES:
+            for names, heads in self._forms():
+                if self._width(names, heads) <= min(options.max_width, WIDTH):
+                    yield self._matrix(names, heads)
+                    return
+        yield from _biggest_confusions(self._counts, self._labels)
+
+    def _forms(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """Names of rows and columns: whole, shortened while they differ, numbered."""
+        for width in (16, 10, 7):
+            heads = tuple(one_line(label, width) for label in self._labels)
+            if len(set(heads)) == len(set(self._labels)):
+                yield tuple(one_line(label, 24) for label in self._labels), heads
+        numbers = tuple(str(place + 1) for place in range(len(self._labels)))
+        names = zip(numbers, self._labels, strict=True)
+        yield tuple(one_line(f"{number} {label}", 16) for number, label in names), numbers
+
+    def _width(self, names: tuple[str, ...], heads: tuple[str, ...]) -> int:
+        from rich.cells import cell_len
+
+        columns = zip(heads, zip(*self._counts, strict=True), strict=True)
+        figures = sum(
+            max(cell_len(head), *(len(str(count)) for count in counts)) + _GAP
+            for head, counts in columns
+        )
+        return max(len(_CORNER), *map(cell_len, names)) + figures
+
+    def _matrix(self, names: tuple[str, ...], heads: tuple[str, ...]) -> Table:
+        rows = [(name, *counts) for name, counts in zip(names, self._counts, strict=True)]
+        built = table((_CORNER, *heads), rows)
+        built.padding = (0, _GAP - 1, 0, 0)  # and one column for the divider
+        return built
+
+
+def _biggest_confusions(
+    confusion: Sequence[Sequence[int]], labels: tuple[str, ...]
+) -> list[RenderableType]:
+    pairs = sorted(
+        (
+            (count, true, predicted)
+            for true, counts in enumerate(confusion)
+            for predicted, count in enumerate(counts)
+            if count and true != predicted
+        ),
+        key=lambda pair: (-pair[0], pair[1], pair[2]),
+    )[:_CONFUSIONS]
+    if not pairs:
+        return [_heading("No confusions")]
+    wide = len(f"{pairs[0][0]:,}")
+    return [
+        _heading("Biggest confusions (true → predicted)"),
+        *(
+            _cut(
+                f"{one_line(labels[true], 40)} → {one_line(labels[predicted], 40)}",
+                before=f"{count:,}".rjust(wide) + "  ",
+            )
+            for count, true, predicted in pairs
+        ),
+    ]
+
+
+def _mistakes(split: SplitEvaluation) -> list[RenderableType]:
+    return [
+        _heading("Got wrong (true → predicted, its probability)"),
+        *(
+            _cut(
+                f"{one_line(mistake.label, 20)} → {one_line(mistake.predicted, 20)} "
+                f"{mistake.probability * 100:.0f}%: {mistake.text}"
+            )
+            for mistake in split.mistakes[:_MISTAKES]
+        ),
+    ]

@@ -1,0 +1,50 @@
+"""How plans and results look on the screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agnews_cli.cli import screens
+from agnews_cli.cli.output import Output
+from agnews_cli.core import duration
+
+if TYPE_CHECKING:
+    from agnews_cli.workflows.auto import Plan, Result
+
+
+def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
+    """Platform, budget, preset, data, and every reason."""
+    request, data = plan.request, plan.dataset
+    test = f", {data.test.rows} for testing" if data.test else ", no test split"
+    budget = duration.show(request.budget_s) if request.budget_s else "none"
+    rows: list[tuple[str, object]] = [
+        ("run", plan.run),
+        ("data", f"{data.name}: {data.train.rows} rows, {len(data.labels)} classes{test}"),
+        ("preset", f"{plan.preset.name} ({plan.preset.tier}, {plan.preset.method.kind})"),
+        ("budget", budget),
+        ("folder", plan.store / plan.run),
+    ]
+    out.screen(
+        screens.key_values(rows), *(f"  - {reason}" for reason in plan.reasons), is_result=is_result
+    )
+    if is_result:
+        passed = [(p.name, p.reason) for p in plan.passed_over]
+        if passed:
+            out.table(("passed over", "why"), passed)
+        out.screen("Nothing was touched. Without --dry-run this plan is carried out.")
+
+
+def result(out: Output, result: Result) -> None:
+    """The one screen with the figures, and what to do next."""
+    from agnews_cli.workflows.auto import next_command
+
+    if result.was_there:
+        out.say("This run was finished before; here is its result (--fresh trains it again).")
+    out.screen(
+        screens.candidates_table(result.outcome.candidates),
+        *screens.evaluation_screen(result.evaluation),
+        "",
+        f"Done in {duration.show(result.wall_s)}. Everything is in {result.folder.path}",
+        f"Next: {next_command(result)}",
+    )
+    out.result(result.as_json())

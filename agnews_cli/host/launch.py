@@ -1,0 +1,97 @@
+"""Starts the worker through `accelerate launch`, in a process group of its own, and stops it.
+
+accelerate passes neither signals nor exit codes on and silently reads the user's default config;
+so it gets a config file of ours, signals go to the worker itself, and the Outcome file decides.
+On several CPU processes accelerate would start one; torchrun starts them all.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+from agnews_cli.core.platform import Accelerator
+
+_CONFIG = """\
+compute_environment: LOCAL_MACHINE
+distributed_type: {kind}
+use_cpu: {cpu}
+num_processes: {processes}
+num_machines: 1
+machine_rank: 0
+mixed_precision: 'no'
+"""
+_WORKER = "agnews_cli.learn.worker"
+
+
+class WorkerProcess:
+    """A running worker. Its output goes to the run's log file."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+        self._process, self._log = process, log
+
+    def poll(self) -> int | None:
+        """The launcher's exit code, None while it runs."""
+        return self._process.poll()
+
+    def ask_to_stop(self, pid: int | None) -> None:
+        """SIGTERM to the worker; to the whole group when its pid is not known yet."""
+        try:
+            if pid is None:
+                os.killpg(self._process.pid, signal.SIGTERM)
+            else:
+                os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+
+    def kill(self) -> None:
+        """End everything at once."""
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def close(self) -> None:
+        """Leave nothing behind: whatever of the group still lives is killed."""
+        self.kill()
+        self._process.wait()
+        self._log.close()
+
+
+def start(
+    job: Path, log: Path, accelerator: Accelerator, *, processes: int, cpu_count: int
+) -> WorkerProcess:
+    """Launch the worker on `job`, with `processes` processes."""
+    on_cpu = accelerator.kind == "cpu"
+    threads = max(1, cpu_count // processes) if on_cpu else max(1, cpu_count // (2 * processes))
+    env = os.environ | {
+        "OMP_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "true",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if on_cpu and processes > 1:
+        env["ACCELERATE_USE_CPU"] = "true"
+        command = ["-m", "torch.distributed.run", "--standalone"]
+        command += [f"--nproc_per_node={processes}", "-m", _WORKER, str(job)]
+    else:
+        config = job.with_name("accelerate.yaml")
+        kind = "'NO'" if processes == 1 else "MULTI_GPU"
+        config.write_text(
+            _CONFIG.format(kind=kind, cpu=str(on_cpu).lower(), processes=processes), "utf-8"
+        )
+        command = ["-m", "accelerate.commands.launch", "--config_file", str(config)]
+        command += [f"--num_cpu_threads_per_process={threads}", "-m", _WORKER, str(job)]
+    sink = log.open("ab")
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        stdin=subprocess.DEVNULL,
+        stdout=sink,
+        stderr=subprocess.STDOUT,
+        env=env,
+        start_new_session=True,
+    )
+    return WorkerProcess(process, sink)

@@ -1,0 +1,60 @@
+"""Whether the Hugging Face hub can be reached: one question with a hard limit on its time."""
+
+from __future__ import annotations
+
+import os
+
+DEFAULT_ENDPOINT = "https://huggingface.co"
+_TRUE = frozenset({"1", "on", "yes", "true"})  # as huggingface_hub reads its own variables
+
+
+def endpoint() -> str:
+    """The hub's address: HF_ENDPOINT where it is set and not empty."""
+    return (os.environ.get("HF_ENDPOINT", "").strip() or DEFAULT_ENDPOINT).rstrip("/")
+
+
+def is_offline() -> bool:
+    """Whether the user forbade the network to Hugging Face's libraries."""
+    chosen = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return chosen.strip().lower() in _TRUE
+
+
+def hub_answers(timeout_s: float = 5.0) -> bool:
+    """Whether the hub answers with any HTTP status within `timeout_s`, all steps together.
+
+    The request runs in a daemon thread that is left behind when time is up: a resolver that hangs
+    and a server that drips bytes heed no socket timeout.
+    """
+    if is_offline() or timeout_s <= 0:
+        return False
+    import threading
+
+    answered: list[bool] = []
+    thread = threading.Thread(
+        target=lambda: answered.append(_asks(endpoint(), timeout_s)), daemon=True
+    )
+    thread.start()
+    thread.join(timeout_s)
+    return answered == [True]
+
+
+def _asks(url: str, timeout_s: float) -> bool:
+    import urllib.error
+    import urllib.request
+
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *arguments: object) -> None:
+            return None
+
+    if not url.lower().startswith(("http://", "https://")):
+        return False  # urllib would open file: and answer for the disk
+    try:
+        request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "agnews-cli"})
+        # The environment's proxies apply, as they do to the download that comes next.
+        with urllib.request.build_opener(NoRedirect).open(request, timeout=timeout_s):
+            return True
+    except urllib.error.HTTPError as answer:
+        answer.close()
+        return True
+    except Exception:  # refused, unknown host, bad certificate, bad address, not HTTP
+        return False

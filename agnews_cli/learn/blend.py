@@ -1,0 +1,65 @@
+"""Averages of candidates' probabilities, chosen on validation rows.
+
+With few validation rows many weights overfit, so the search is small: for two candidates the
+shares 0, 0.1 .. 1, for more a greedy addition (Caruana et al. 2004) with 20 picks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+_PICKS = 20
+
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Row-wise; scores: (rows, classes)."""
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+
+
+def log_loss(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
+    """Mean negative log-likelihood, in nats."""
+    return float(-np.log(probabilities[np.arange(len(classes)), classes] + 1e-12).mean())
+
+
+def temperature(scores: NDArray[np.float64], classes: NDArray[np.int64]) -> float:
+    """The temperature that makes softmax(scores / T) likeliest (Guo et al. 2017)."""
+
+    def loss(log_t: float) -> float:
+        return log_loss(softmax(scores / np.exp(log_t)), classes)
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded").x))
+
+
+def weights(
+    candidates: Mapping[str, NDArray[np.floating]], classes: NDArray[np.int64]
+) -> dict[str, float]:
+    """Each candidate's share in the average that validates best; one alone where none helps.
+
+    Greedy: the candidate whose addition lowers the validation loss most is added, with
+    replacement; the best prefix counts.
+    """
+    names = list(candidates)
+    total = np.zeros_like(next(iter(candidates.values())), dtype=np.float64)
+    picks: list[str] = []
+    best: tuple[float, list[str]] = (np.inf, [])
+    for count in range(1, _PICKS + 1):
+        losses = {n: log_loss((total + candidates[n]) / count, classes) for n in names}
+        pick = min(losses, key=lambda n: losses[n])
+        total += candidates[pick]
+        picks.append(pick)
+        if losses[pick] < best[0] - 1e-4:
+            best = (losses[pick], list(picks))
+    chosen = best[1]
+    return {n: chosen.count(n) / len(chosen) for n in names if n in chosen}
+
+
+def mix(
+    candidates: Mapping[str, NDArray[np.floating]], shares: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """The weighted average of probabilities."""
+    return np.sum([share * candidates[name] for name, share in shares.items()], axis=0)

@@ -1,0 +1,338 @@
+"""From a job to what is delivered: train candidates, choose on validation rows, keep the choice.
+
+Without a deadline the fine-tuned model is the plan and the linear model its yardstick. With one, a
+linear model stands first, within seconds; then whatever the measured speed lets fit is added
+(a fine-tuned model, or frozen embeddings where there is too little time for that, then further
+fine-tuned models), and what is delivered is the candidate or average that validates best.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+
+from agnews_cli.core.dataset import Rows
+from agnews_cli.core.job import Candidate, CandidateKind, Job
+from agnews_cli.learn import blend, embedding
+from agnews_cli.learn.best import BestWeights
+from agnews_cli.learn.data import Tokens, cached_tokens, limit_rows, split_off
+from agnews_cli.learn.events import EventLog, StopFlag
+from agnews_cli.learn.linear import Linear
+from agnews_cli.learn.model import load_classifier, load_tokenizer, save_delivery
+from agnews_cli.learn.train import FineTuning, predict
+from agnews_cli.store import datasets
+
+# What remains after training: writing files, the report, leaving both processes.
+_CLOSING_S = 4.0
+# A fine-tuned model is worth starting when it can see this share of an epoch.
+_LEAST_EPOCHS = 0.3
+# A training step costs so many forward passes (measured on MiniLM, fp32 and bf16: 2.6 to 3.4).
+_STEP_OVER_FORWARD = 3.3
+_LEAST_EMBEDDED_ROWS = 400
+
+Probabilities = NDArray[np.floating]
+
+
+@dataclass(slots=True)
+class Contender:
+    """A trained candidate: its facts, its validation probabilities, and how it predicts."""
+
+    facts: Candidate
+    validation: Probabilities
+    folder: Path
+    predict: Any
+    """(Rows, Tokens) -> probabilities in fp32."""
+
+
+@dataclass(slots=True)
+class Material:
+    """What every candidate trains and validates on."""
+
+    train: Tokens
+    validation: Tokens
+    train_texts: list[str]
+    validation_texts: list[str]
+    tokenizer: Any
+
+
+@dataclass(slots=True)
+class Competition:
+    """One job's candidates. `run` trains them; `contenders` then holds what there is to deliver."""
+
+    job: Job
+    accelerator: Accelerator
+    precision: str
+    log: EventLog
+    stop: StopFlag
+    contenders: list[Contender] = field(default_factory=list)
+    is_interrupted: bool = False
+    tokenizer: Any = None
+    held_classes: Any = None
+    """Classes of the validation rows, (rows,)."""
+
+    @property
+    def _end_s(self) -> float | None:
+        deadline_s = self.job.deadline_monotonic_s
+        return None if deadline_s is None else deadline_s - _CLOSING_S
+
+    def run(self) -> None:
+        """Train what the job allows and time lets, in the job's order."""
+        job = self.job
+        material = self._material()
+        self.tokenizer, self.held_classes = material.tokenizer, material.validation.classes
+        self.stop.check()
+        if "linear" in job.candidates and self.accelerator.is_main_process:
+            self._linear(material)
+        self.accelerator.wait_for_everyone()
+        self.stop.check()
+        if "finetune" not in job.candidates:
+            return
+        number = 1
+        while self._finetune(material, number):
+            number += 1
+        return
+
+    def _material(self) -> Material:
+        job, preset = self.job, self.job.preset
+        self.log("phase", name="tokenising")
+        tokenizer = load_tokenizer(job.model_path, preset.model.revision)
+        rows = datasets.read(job.dataset, "train")
+        cache, length = Path(job.cache), preset.training.max_length
+
+        def tokens_of(split: Any) -> Tokens:
+            with self.accelerator.main_process_first():
+                return cached_tokens(
+                    job.dataset, split, tokenizer, length, cache, check=self.stop.check
+                )
+
+        tokens = tokens_of("train")
+        kept = limit_rows(rows.classes, job.limit_train or len(rows.texts), seed=job.seed)
+        if job.dataset.validation is not None:
+            held = datasets.read(job.dataset, "validation")
+            validation, texts = tokens_of("validation"), list(held.texts)
+            trained = kept
+        else:
+            share, most = preset.data.validation_share, preset.data.validation_rows_at_most
+            classes = np.asarray(rows.classes)[kept]
+            inner, outer = split_off(classes, share=share, at_most=most, seed=job.seed)
+            trained, held_rows = kept[inner], kept[outer]
+            validation, texts = tokens.take(held_rows), [rows.texts[i] for i in held_rows]
+        return Material(
+            train=tokens.take(trained),
+            validation=validation,
+            train_texts=[rows.texts[i] for i in trained],
+            validation_texts=texts,
+            tokenizer=tokenizer,
+        )
+
+    # ---- candidates --------------------------------------------------------------------------
+
+    def _linear(self, material: Material) -> None:
+        self.log("phase", name="linear model")
+        began_s = time.monotonic()
+        classes, held = material.train.classes, material.validation.classes
+        model = Linear.fit(
+            material.train_texts,
+            classes,
+            material.validation_texts,
+            held,
+            count=len(self.job.dataset.labels),
+            seed=self.job.seed,
+        )
+        folder = Path(self.job.folder) / "linear"
+        model.save(folder)
+        self._enter(
+            "linear",
+            "linear",
+            model.predict(material.validation_texts),
+            held,
+            began_s,
+            folder,
+            lambda rows, tokens: model.predict(rows.texts),
+        )
+
+    def _finetune(self, material: Material, number: int) -> bool:
+        """Train one more model if it fits; True when yet another may be tried."""
+        job, preset, training = self.job, self.job.preset, self.job.preset.training
+        is_first, began_s = number == 1, time.monotonic()
+        self.log("phase", name="loading the model")
+        pad_id = material.tokenizer.pad_token_id
+        model = load_classifier(
+            job.model_path,
+            preset,
+            job.dataset.labels,
+            pad_id=pad_id,
+            seed=job.seed + number - 1,
+            on_cpu=self.accelerator.device.type == "cpu",
+        )
+        end_s = None
+        if self._end_s is not None:
+            model.to(self.accelerator.device)
+            row_s = self._seconds_per_row(model, material.validation, pad_id)
+            test_rows = job.dataset.test.rows if job.dataset.test else 0
+            held_rows = len(material.validation.classes)
+            # Every delivered model predicts the test rows once, and the validation rows.
+            models = sum(c.facts.kind != "linear" for c in self.contenders)
+            reserve_s = 1.1 * row_s * (test_rows * (models + 1) + held_rows) + 2.0
+            end_s = self._end_s - reserve_s
+            epoch_s = _STEP_OVER_FORWARD * row_s * len(material.train.classes)
+            epochs = (end_s - time.monotonic()) / epoch_s
+            needed = _LEAST_EPOCHS if is_first else max(1.0, 0.6 * training.epochs)
+            if epochs < needed:
+                if is_first:
+                    self.log(
+                        "note",
+                        text=f"fine-tuning would see {max(0.0, epochs):.2f} of an "
+                        f"epoch in the time left; at least {needed:g} is wanted",
+                    )
+                    if "embedding" in job.candidates:
+                        self._embedding(material, row_s)
+                return False
+        name = preset.name if is_first else f"{preset.name}-{number}"
+        self.log("phase", name=f"fine-tuning {name}")
+        folder = Path(job.folder) / ("model" if is_first else f"model-{number}")
+        tuning = FineTuning(
+            name=name,
+            model=model,
+            accelerator=self.accelerator,
+            training=training,
+            precision=self.precision,
+            tokens=material.train,
+            validation=material.validation,
+            pad_id=pad_id,
+            seed=job.seed + number - 1,
+            best=BestWeights(Path(job.folder) / "checkpoints" / name),
+            log=self.log,
+            stop=self.stop,
+        )
+        at = tuning.run(end_monotonic_s=end_s)
+        bare = tuning.bare_model
+        if self.accelerator.is_main_process:
+            save_delivery(bare, material.tokenizer, preset, folder)
+            names = json.dumps(list(job.dataset.labels), ensure_ascii=False)
+            (folder / "labels.json").write_text(names, "utf-8")
+        if at.interrupted:
+            self.is_interrupted = True
+            return False
+
+        def predict_rows(_: Rows | None, tokens: Tokens) -> Probabilities:
+            return predict(
+                bare,
+                tokens,
+                pad_id,
+                self.accelerator,
+                training.batch_tokens,
+                autocast=False,
+                check=self.stop.check,
+            )
+
+        self.log("phase", name=f"validating {name}")
+        probabilities = predict_rows(None, material.validation)
+        held = material.validation.classes
+        self._enter(name, "finetune", probabilities, held, began_s, folder, predict_rows)
+        self.accelerator.free_memory()
+        return self._end_s is not None and job.blend
+
+    def _embedding(self, material: Material, row_s: float) -> None:
+        assert self._end_s is not None
+        held_rows = len(material.validation.classes)
+        test_rows = self.job.dataset.test.rows if self.job.dataset.test else 0
+        spare_s = self._end_s - time.monotonic() - 1.1 * row_s * (test_rows + held_rows) - 3.0
+        rows = min(len(material.train.classes), int(spare_s / (1.1 * row_s)))
+        if rows < min(_LEAST_EMBEDDED_ROWS, len(material.train.classes)):
+            return
+        from transformers import AutoModel
+
+        self.log("phase", name=f"embedding {rows} training rows")
+        began_s = time.monotonic()
+        job, training, pad_id = (
+            self.job,
+            self.job.preset.training,
+            material.tokenizer.pad_token_id,
+        )
+        encoder = AutoModel.from_pretrained(job.model_path, dtype=torch.float32)
+
+        def embed(tokens: Tokens) -> NDArray[np.float32]:
+            return embedding.embed(
+                encoder, tokens, pad_id, batch_tokens=training.batch_tokens, stop=self.stop
+            )
+
+        kept = limit_rows(material.train.classes, rows, seed=job.seed)
+        sample = material.train.take(kept)
+        head = embedding.EmbeddingHead.fit(embed(sample), sample.classes)
+        folder = Path(job.folder) / "embedding"
+        head.save(folder, encoder=job.preset.model.id, max_length=training.max_length)
+        material.tokenizer.save_pretrained(folder)
+        held = material.validation
+        self._enter(
+            "embedding",
+            "embedding",
+            head.predict(embed(held)),
+            held.classes,
+            began_s,
+            folder,
+            lambda rows, tokens: head.predict(embed(tokens)),
+        )
+
+    def _enter(
+        self,
+        name: str,
+        kind: CandidateKind,
+        probabilities: Probabilities,
+        classes: NDArray[np.int64],
+        began_s: float,
+        folder: Path,
+        predict_rows: Any,
+    ) -> None:
+        facts = Candidate(
+            name=name,
+            kind=kind,
+            validation_accuracy=float((probabilities.argmax(1) == classes).mean()),
+            validation_loss=blend.log_loss(probabilities, classes),
+            seconds=round(time.monotonic() - began_s, 2),
+        )
+        self.contenders.append(Contender(facts, probabilities, folder, predict_rows))
+        self.log(
+            "candidate",
+            name=name,
+            validation_accuracy=round(facts.validation_accuracy, 4),
+            seconds=facts.seconds,
+        )
+
+    def _seconds_per_row(self, model: Any, tokens: Tokens, pad_id: int) -> float:
+        """Seconds of a fp32 forward pass a row, from 128 rows of ordinary length, after a warm-up."""
+        rng = np.random.default_rng(0)
+        rows = rng.permutation(len(tokens.classes))[:128]
+        sample = tokens.take(rows)
+        batch_tokens = self.job.preset.training.batch_tokens
+        took_s = 0.0
+        for trial in (sample.take(np.arange(min(16, len(rows)))), sample):
+            began_s = time.monotonic()
+            predict(model, trial, pad_id, self.accelerator, batch_tokens, autocast=False)
+            took_s = (time.monotonic() - began_s) / len(trial.classes)
+        return took_s
+
+    # ---- the choice --------------------------------------------------------------------------
+
+    def choose(self, classes: NDArray[np.int64]) -> dict[str, float]:
+        """Name to share of what is delivered; folders of the rest are removed."""
+        if self.job.blend:
+            shares = blend.weights({c.facts.name: c.validation for c in self.contenders}, classes)
+        else:
+            shares = {self.contenders[-1].facts.name: 1.0}
+        for contender in self.contenders:
+            contender.facts = contender.facts.model_copy(
+                update={"weight": shares.get(contender.facts.name, 0.0)}
+            )
+            if not contender.facts.weight and contender.facts.kind != "linear":
+                shutil.rmtree(contender.folder, ignore_errors=True)
+        return shares

@@ -1,0 +1,148 @@
+"""Rows become tokens once: flat arrays on disk that every later epoch and session maps.
+
+`ids` holds all token ids end to end, row `i` is `ids[offsets[i]:offsets[i + 1]]`. The cache's name
+covers everything that the tokens depend on; its `meta.json` is written last, so a killed
+tokenisation leaves nothing that looks complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from agnews_cli.core.dataset import Dataset, Rows, Split
+from agnews_cli.learn.batches import Indices
+from agnews_cli.store import datasets
+
+_CHUNK_ROWS = 2000
+_LAYOUT = 1  # raise when the meaning of the files changes
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Tokenised rows. ids: (total tokens,) int32; offsets: (rows + 1,) int64; classes: (rows,)."""
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+    @property
+    def lengths(self) -> Indices:
+        return np.diff(self.offsets)
+
+    def take(self, rows: Indices) -> Tokens:
+        """These rows alone, copied."""
+        parts = [self.ids[self.offsets[r] : self.offsets[r + 1]] for r in rows]
+        offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
+        return Tokens(np.concatenate(parts), offsets, self.classes[rows])
+
+    def batch(self, rows: Indices, pad_id: int) -> dict[str, torch.Tensor]:
+        """Padded tensors: input_ids, attention_mask (rows, longest) int64 and labels (rows,)."""
+        longest = int(self.lengths_of(rows).max())
+        ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
+        mask = np.zeros((len(rows), longest), dtype=np.int64)
+        for at, row in enumerate(rows):
+            text = self.ids[self.offsets[row] : self.offsets[row + 1]]
+            ids[at, : len(text)] = text
+            mask[at, : len(text)] = 1
+        return {
+            "input_ids": torch.from_numpy(ids),
+            "attention_mask": torch.from_numpy(mask),
+            "labels": torch.from_numpy(self.classes[rows]),
+        }
+
+    def lengths_of(self, rows: Indices) -> Indices:
+        return self.offsets[rows + 1] - self.offsets[rows]
+
+
+def tokenise(
+    rows: Rows, tokenizer: Any, max_length: int, *, check: Callable[[], None] = lambda: None
+) -> Tokens:
+    """Tokens of `rows`, special tokens included, each text cut to `max_length`."""
+    ids: list[NDArray[np.int32]] = []
+    lengths: list[int] = []
+    for start in range(0, len(rows.texts), _CHUNK_ROWS):
+        check()
+        chunk = list(rows.texts[start : start + _CHUNK_ROWS])
+        for text in tokenizer(chunk, truncation=True, max_length=max_length)["input_ids"]:
+            ids.append(np.asarray(text, dtype=np.int32))
+            lengths.append(len(text))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Tokens(np.concatenate(ids), offsets, np.asarray(rows.classes, dtype=np.int64))
+
+
+def cached_tokens(
+    dataset: Dataset,
+    split: Split,
+    tokenizer: Any,
+    max_length: int,
+    cache: Path,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> Tokens:
+    """Tokens of a split, from the cache where they are, else made and put there."""
+    file = dataset.file(split)
+    assert file is not None, f"the data set has no {split} split"
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    vocabulary = backend.to_str() if backend else json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    depends_on = [_LAYOUT, file.sha256, dataset.text_columns, dataset.label_column, max_length]
+    depends_on += [dataset.label_values, vocabulary, datasets.CLEANING]
+    key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:24]
+    folder = cache / "tokens" / key
+    if not (folder / "meta.json").exists():
+        tokens = tokenise(datasets.read(dataset, split), tokenizer, max_length, check=check)
+        _store(tokens, folder)
+    return Tokens(*(np.load(folder / f"{n}.npy", mmap_mode="r") for n in Tokens.__slots__))
+
+
+def _store(tokens: Tokens, folder: Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(dir=folder.parent))
+    for name in Tokens.__slots__:
+        np.save(work / f"{name}.npy", getattr(tokens, name))
+    (work / "meta.json").write_text(json.dumps({"layout": _LAYOUT, "rows": len(tokens.classes)}))
+    try:
+        work.rename(folder)
+    except OSError:  # another process was first; its files are the same
+        shutil.rmtree(work)
+
+
+def split_off(
+    classes: Sequence[int], *, share: float, at_most: int, seed: int
+) -> tuple[Indices, Indices]:
+    """(training rows, validation rows), stratified: each class gives its share, at least one row.
+
+    A class with a single row keeps it for training.
+    """
+    rng = np.random.Generator(np.random.PCG64([seed, 0x5711]))
+    labels = np.asarray(classes)
+    share = min(share, at_most / len(labels))
+    held: list[Indices] = []
+    for number in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == number))
+        held.append(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))])
+    validation = np.sort(np.concatenate(held))
+    return np.setdiff1d(np.arange(len(labels)), validation), validation
+
+
+def limit_rows(classes: Sequence[int], rows: int, *, seed: int) -> Indices:
+    """`rows` of the training rows, the same share of each class (at least two)."""
+    labels = np.asarray(classes)
+    if rows >= len(labels):
+        return np.arange(len(labels))
+    rng = np.random.Generator(np.random.PCG64([seed, 0x1137]))
+    kept = []
+    for number in np.unique(labels):
+        of_class = rng.permutation(np.flatnonzero(labels == number))
+        kept.append(of_class[: max(2, round(rows * len(of_class) / len(labels)))])
+    return np.sort(np.concatenate(kept))

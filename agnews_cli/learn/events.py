@@ -1,0 +1,55 @@
+"""The worker's side of the door: events appended to a file, signals turned into a flag."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from agnews_cli.core.job import Event
+
+
+class EventLog:
+    """Appends events, one JSON object a line. Only the main process of a run writes."""
+
+    def __init__(self, path: Path, *, started_monotonic_s: float, writes: bool) -> None:
+        self._file = path.open("a", encoding="utf-8", buffering=1) if writes else None
+        self._started_s = started_monotonic_s
+
+    def __call__(self, kind: Any, **data: Any) -> None:
+        if self._file is None:
+            return
+        elapsed_s = time.monotonic() - self._started_s
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        event = Event(kind=kind, at=now, elapsed_s=round(elapsed_s, 3), data=data)
+        self._file.write(event.model_dump_json() + "\n")
+
+
+class StopRequested(Exception):
+    """Someone asked the worker to stop; raised at the next safe place."""
+
+
+class StopFlag:
+    """Set by SIGINT, SIGTERM or SIGHUP; the loop looks at it between steps.
+
+    A second SIGINT ends the process at once: what is committed on disk stays.
+    """
+
+    def __init__(self) -> None:
+        self.is_set = False
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.is_set and number == signal.SIGINT:
+            os._exit(130)
+        self.is_set = True
+
+    def check(self) -> None:
+        """Raise StopRequested when a stop was asked for."""
+        if self.is_set:
+            raise StopRequested

@@ -1,0 +1,85 @@
+"""A classifier and its tokenizer, loaded from a folder or the hub, with the class names inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging as hf_logging
+
+from agnews_cli.core.preset import Preset
+from agnews_cli.learn import dropout, methods
+
+hf_logging.set_verbosity_error()
+hf_logging.disable_progress_bar()
+
+
+def load_tokenizer(path: str, revision: str | None = None) -> Any:
+    """The model's tokenizer; a decoder without a padding token pads with its end token."""
+    tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_classifier(
+    path: str, preset: Preset, labels: Sequence[str], *, pad_id: int, seed: int, on_cpu: bool
+) -> nn.Module:
+    """The model to train, fp32, its new head drawn from `seed`, dropout made fast on the CPU."""
+    torch.manual_seed(seed)
+    options: dict[str, Any] = {"attn_implementation": dropout.register()} if on_cpu else {}
+    names = dict(enumerate(labels))
+
+    def load(**extra: Any) -> Any:
+        return AutoModelForSequenceClassification.from_pretrained(
+            path,
+            revision=preset.model.revision,
+            num_labels=len(labels),
+            id2label=names,
+            label2id={label: number for number, label in names.items()},
+            dtype=torch.float32,
+            **extra,
+        )
+
+    try:
+        model = load(**options)
+    except ValueError:  # an architecture outside transformers' attention registry
+        torch.manual_seed(seed)
+        model = load()
+    model.config.pad_token_id = pad_id
+    if preset.training.gradient_checkpointing:
+        model.gradient_checkpointing_enable()
+    trained = methods.apply(model, preset.method)
+    if on_cpu:
+        dropout.replace_dropout(trained)
+    return trained
+
+
+def save_delivery(model: Any, tokenizer: Any, preset: Preset, folder: Path) -> None:
+    """Hugging Face files that load with no code of ours: a model, or an adapter with its head."""
+    if hasattr(model, "peft_config"):
+        for config in model.peft_config.values():
+            config.base_model_name_or_path = preset.model.id
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def load_delivery(folder: Path, base: str | None) -> tuple[Any, Any]:
+    """(model in evaluation mode, tokenizer) of a delivered folder; `base` is the adapter's model."""
+    tokenizer = load_tokenizer(str(folder))
+    if not (folder / "adapter_config.json").exists():
+        return AutoModelForSequenceClassification.from_pretrained(folder).eval(), tokenizer
+    import json
+
+    from peft import PeftModel
+
+    names = json.loads((folder / "labels.json").read_text("utf-8"))
+    model = AutoModelForSequenceClassification.from_pretrained(
+        base, num_labels=len(names), dtype=torch.float32, id2label=dict(enumerate(names))
+    )
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return PeftModel.from_pretrained(model, folder).eval(), tokenizer

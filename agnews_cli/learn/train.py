@@ -1,0 +1,367 @@
+"""The exact loop: from tokens to a fine-tuned model, on any number of processes.
+
+The order of examples is a pure function of seed and epoch (`batches`); a step's learning rate is a
+pure function of the step and the planned number of steps. Each process takes every `world`-th row
+of the global batch, so two processes train on the same examples in the same order as one.
+
+With an end time the plan is fitted to the measured speed: the decay ends, and the model is at its
+best, just when time is up. A plan that changed is an event with its reason.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import nn
+
+from agnews_cli.core.preset import Training
+from agnews_cli.errors import NonFiniteLoss
+from agnews_cli.learn.batches import Indices, batches_from, by_length, cut, steps_in
+from agnews_cli.learn.best import BestWeights
+from agnews_cli.learn.data import Tokens
+from agnews_cli.learn.events import EventLog, StopFlag
+
+_MEASURED_STEPS = 12  # before the plan is fitted to the speed; the first three are not counted
+_REPLAN_STEPS = 25
+_REPORT_EVERY_S = 1.0
+
+
+@dataclass(slots=True)
+class Position:
+    """Where training stands."""
+
+    step: int = 0
+    examples: int = 0
+    epoch: int = 0
+    total_steps: int = 1
+    best_loss: float = math.inf
+    best_step: int = 0
+    validations_without_gain: int = 0
+    stopped_early: bool = False
+    interrupted: bool = False
+
+
+def learning_rate(training: Training, step: int, total_steps: int) -> float:
+    """Rate of step `step` (0-based): linear rise over the warm-up share, then decay to zero."""
+    warmup = max(1, round(training.warmup * total_steps))
+    if step < warmup:
+        return training.lr * (step + 1) / warmup
+    left = max(0.0, (total_steps - step) / max(1, total_steps - warmup))
+    if training.schedule == "linear":
+        return training.lr * left
+    return training.lr * 0.5 * (1 + math.cos(math.pi * (1 - left)))
+
+
+def optimizer_for(model: nn.Module, training: Training) -> torch.optim.AdamW:
+    """Fused AdamW; biases and norms (one-dimensional weights) do not decay."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in weights if p.dim() > 1], "weight_decay": training.weight_decay},
+        {"params": [p for p in weights if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=training.lr, fused=True)
+
+
+class FineTuning:
+    """One fine-tuning: call `run`; the model then holds the best weights."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        model: nn.Module,
+        accelerator: Accelerator,
+        training: Training,
+        precision: str,
+        tokens: Tokens,
+        validation: Tokens,
+        pad_id: int,
+        seed: int,
+        best: BestWeights,
+        log: EventLog,
+        stop: StopFlag,
+    ) -> None:
+        self.name, self.training, self.precision = name, training, precision
+        self.tokens, self.validation, self.pad_id, self.seed = tokens, validation, pad_id, seed
+        self.accelerator, self.best, self.log, self.stop = accelerator, best, log, stop
+        self.position = Position()
+        self.model, self.optimizer = accelerator.prepare(model, optimizer_for(model, training))
+
+    @property
+    def bare_model(self) -> Any:
+        return self.accelerator.unwrap_model(self.model)
+
+    def run(self, *, end_monotonic_s: float | None, min_steps: int = 0) -> Position:
+        """Train to the end of the plan, an early stop, an interrupt, or `end_monotonic_s`."""
+        at = self.position
+        lengths = self.tokens.lengths
+        batch_tokens = self.training.batch_tokens
+        planned = steps_in(
+            lengths, seed=self.seed, epochs=self.training.epochs, batch_tokens=batch_tokens
+        )
+        at.total_steps = planned
+        per_epoch = steps_in(lengths, seed=self.seed, epochs=1, batch_tokens=batch_tokens)
+        validate_every = max(1, math.ceil(per_epoch / self.training.evaluations_per_epoch))
+        validation_s = 0.0
+        clock = Clock()
+        losses = Running()
+        torch.manual_seed(self.seed)
+        self.model.train()
+        for epoch, _, rows in batches_from(
+            lengths, seed=self.seed, epoch=0, position=0, batch_tokens=batch_tokens
+        ):
+            at.epoch = epoch
+            rate = learning_rate(self.training, at.step, at.total_steps)
+            losses.add(self._step(rows, rate))
+            at.step += 1
+            at.examples += len(rows)
+            clock.step(at.step)
+            last = at.step >= at.total_steps
+            if clock.is_report_due() or last:
+                self._report(losses, clock, rate, end_monotonic_s)
+            if self._is_stop_agreed():
+                at.interrupted = True
+                break
+            if end_monotonic_s is not None and at.step >= _MEASURED_STEPS:
+                if at.step == _MEASURED_STEPS or at.step % _REPLAN_STEPS == 0:
+                    spare_s = end_monotonic_s - time.monotonic() - validation_s
+                    self._replan(planned, spare_s, clock.seconds_per_step)
+                last = at.step >= at.total_steps
+            if last or at.step % validate_every == 0:
+                began_s = time.monotonic()
+                if self._validate():
+                    break
+                validation_s = time.monotonic() - began_s
+                clock.exclude(validation_s)
+            if last:
+                break
+        if not math.isinf(at.best_loss):
+            self.best.restore(self.bare_model)
+        return at
+
+    def _step(self, rows: Indices, rate: float) -> torch.Tensor:
+        """One optimizer step on the global batch `rows`; returns its mean loss, on the device."""
+        accelerator, world = self.accelerator, self.accelerator.num_processes
+        mine = rows[accelerator.process_index :: world]
+        parts = self._micro_batches(mine)
+        loss_sum = torch.zeros((), device=accelerator.device)
+        for number, part in enumerate(parts):
+            is_last = number == len(parts) - 1
+            context = _nothing() if is_last else accelerator.no_sync(self.model)
+            with context, accelerator.autocast():
+                batch = _to(self.tokens.batch(part, self.pad_id), accelerator.device)
+                labels = batch.pop("labels")
+                logits = self.model(**batch).logits.float()
+                loss = F.cross_entropy(
+                    logits, labels, reduction="sum", label_smoothing=self.training.label_smoothing
+                ) / len(rows)
+                if not len(mine):
+                    loss = loss * 0.0
+            # DDP averages over processes; the sum over them is wanted.
+            accelerator.backward(loss * world)
+            loss_sum += loss.detach()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        accelerator.clip_grad_norm_(self.model.parameters(), self.training.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss_sum
+
+    def _micro_batches(self, mine: Indices) -> list[Indices]:
+        if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing
+            return [np.zeros(1, dtype=np.int64)]
+        most = self.training.micro_batch_tokens
+        return cut(mine, self.tokens.lengths, most) if most else [mine]
+
+    def _report(self, losses: Running, clock: Clock, rate: float, end_s: float | None) -> None:
+        at = self.position
+        mean = losses.mean_over(self.accelerator)
+        if not math.isfinite(mean):
+            kept = f"the model of step {at.best_step} is kept" if at.best_step else "nothing kept"
+            raise NonFiniteLoss(
+                value=mean,
+                step=at.step,
+                lr=rate,
+                precision=self.precision,
+                kept=kept,
+                suggestion=self.training.lr / 3,
+            )
+        rows_per_step = at.examples / at.step
+        self.log(
+            "progress",
+            candidate=self.name,
+            step=at.step,
+            total_steps=at.total_steps,
+            examples=at.examples,
+            examples_per_s=round(rows_per_step / clock.seconds_per_step, 2),
+            loss=round(mean, 4),
+            lr=rate,
+            epoch=at.epoch,
+            left_s=round((at.total_steps - at.step) * clock.seconds_per_step, 1),
+        )
+
+    def _replan(self, planned: int, spare_s: float, seconds_per_step: float) -> None:
+        """Fit the number of steps to the time left; the recipe's own number is the most."""
+        at = self.position
+        seconds_per_step = self._agree(seconds_per_step)
+        spare_s = self._agree(spare_s)
+        fits = at.step + max(0, int(spare_s / seconds_per_step))
+        wanted = min(planned, fits)
+        is_late = wanted < at.total_steps
+        if is_late or wanted > at.total_steps * 1.03:
+            if abs(wanted - at.total_steps) > 0.1 * at.total_steps:
+                self.log(
+                    "note",
+                    text=f"{self.name}: {wanted} steps planned instead of {at.total_steps}: "
+                    f"{seconds_per_step:.2f} s a step measured, {spare_s:.0f} s left for training",
+                )
+            at.total_steps = wanted
+
+    def _validate(self) -> bool:
+        """Validate, keep the weights if they are the best; True when training should stop early."""
+        at = self.position
+        probabilities = predict(
+            self.model, self.validation, self.pad_id, self.accelerator, self.training.batch_tokens
+        )
+        self.model.train()
+        classes = self.validation.classes
+        loss = float(-np.log(probabilities[np.arange(len(classes)), classes] + 1e-12).mean())
+        accuracy = float((probabilities.argmax(1) == classes).mean())
+        is_best = loss < at.best_loss
+        if is_best:
+            at.best_loss, at.best_step, at.validations_without_gain = loss, at.step, 0
+            if self.accelerator.is_main_process:
+                facts = {"step": at.step, "loss": loss, "accuracy": accuracy}
+                self.best.save(self.bare_model, facts)
+            self.accelerator.wait_for_everyone()
+        else:
+            at.validations_without_gain += 1
+        self.log(
+            "validated",
+            candidate=self.name,
+            step=at.step,
+            loss=round(loss, 4),
+            accuracy=round(accuracy, 4),
+            best=is_best,
+        )
+        at.stopped_early = at.validations_without_gain >= self.training.patience
+        return at.stopped_early
+
+    def _agree(self, value: float) -> float:
+        """The largest of every process's `value`, so that all take the same decision."""
+        if self.accelerator.num_processes == 1:
+            return value
+        mine = torch.tensor([value], device=self.accelerator.device, dtype=torch.float64)
+        return float(self.accelerator.gather(mine).max())
+
+    def _is_stop_agreed(self) -> bool:
+        if self.accelerator.num_processes == 1:
+            return self.stop.is_set
+        return self.position.step % 4 == 0 and self._agree(float(self.stop.is_set)) > 0
+
+
+class Clock:
+    """Seconds a step takes, without validations: a mean that follows the recent steps."""
+
+    def __init__(self) -> None:
+        self._last_s = self._reported_s = time.monotonic()
+        self.seconds_per_step = 1.0
+        self._steps = 0
+
+    def step(self, number: int) -> None:
+        now_s = time.monotonic()
+        took_s, self._last_s = now_s - self._last_s, now_s
+        self._steps += 1
+        if self._steps <= 3:
+            self.seconds_per_step = took_s
+            return
+        weight = max(0.02, 1 / (self._steps - 3))
+        self.seconds_per_step += weight * (took_s - self.seconds_per_step)
+
+    def is_report_due(self) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._reported_s < _REPORT_EVERY_S:
+            return False
+        self._reported_s = now_s
+        return True
+
+    def exclude(self, seconds: float) -> None:
+        """Leave out a pause that just ended."""
+        self._last_s += seconds
+
+
+class Running:
+    """Mean loss since the last report; kept on the device, so that no step waits for it."""
+
+    def __init__(self) -> None:
+        self._sum: torch.Tensor | None = None
+        self._steps = 0
+
+    def add(self, loss: torch.Tensor) -> None:
+        self._sum = loss.clone() if self._sum is None else self._sum + loss
+        self._steps += 1
+
+    def mean_over(self, accelerator: Accelerator) -> float:
+        if self._sum is None:
+            return 0.0
+        # Each process reports when its own clock says so: no collective call is allowed here.
+        mean = float(self._sum) / self._steps * accelerator.num_processes
+        self._sum, self._steps = None, 0
+        return mean
+
+
+def predict(
+    model: nn.Module,
+    tokens: Tokens,
+    pad_id: int,
+    accelerator: Accelerator,
+    batch_tokens: int,
+    *,
+    autocast: bool = True,
+    check: Callable[[], None] = lambda: None,
+) -> np.ndarray:
+    """Class probabilities, (rows, classes) float32, in the rows' order; all processes return all.
+
+    With `autocast` off the pass is fp32 and does not depend on the training precision: anyone who
+    loads the delivered files gets the same numbers.
+    """
+    lengths = tokens.lengths
+    model.eval()
+    mine: list[tuple[Indices, np.ndarray]] = []
+    batches = by_length(lengths, batch_tokens=max(batch_tokens, 1024))
+    with torch.inference_mode():
+        for rows in batches[accelerator.process_index :: accelerator.num_processes]:
+            check()
+            with accelerator.autocast() if autocast else _nothing():
+                batch = _to(tokens.batch(rows, pad_id), accelerator.device)
+                del batch["labels"]
+                logits = model(**batch).logits.float()
+            mine.append((rows, torch.softmax(logits, -1).cpu().numpy()))
+    if accelerator.num_processes > 1:
+        gathered: list[Any] = [None] * accelerator.num_processes
+        torch.distributed.all_gather_object(gathered, mine)
+        mine = [pair for share in gathered for pair in share]
+    out = np.empty((len(lengths), mine[0][1].shape[1]), dtype=np.float32)
+    for rows, probabilities in mine:
+        out[rows] = probabilities
+    return out
+
+
+def _to(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
+    if device.type != "cuda":
+        return {name: tensor.to(device) for name, tensor in batch.items()}
+    return {n: t.pin_memory().to(device, non_blocking=True) for n, t in batch.items()}
+
+
+class _nothing:
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...

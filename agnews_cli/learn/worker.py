@@ -1,0 +1,209 @@
+"""Entry point of the torch world: `accelerate launch -m agnews_cli.learn.worker JOB`.
+
+Reads the Job, trains, evaluates once on the test split, writes the results and, last of all, the
+Outcome. Whatever goes wrong is put into words here; the other side never sees a traceback.
+"""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import platform
+import sys
+import time
+import traceback
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agnews_cli.core.dataset import Rows
+from agnews_cli.core.evaluation import Evaluation
+from agnews_cli.core.job import Failure, Job, Outcome
+from agnews_cli.errors import AgnewsError, InternalError, NoDiskSpace, OutOfMemory
+from agnews_cli.learn.events import EventLog, StopFlag, StopRequested
+from agnews_cli.store.runs import write_text_atomically
+
+_LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "numpy", "agnews-cli")
+
+
+def main(argv: list[str]) -> None:
+    """Do the job in the file named on the command line."""
+    job = Job.model_validate_json(Path(argv[1]).read_text("utf-8"))
+    stop = StopFlag()
+    is_main = int(os.environ.get("RANK", "0")) == 0
+    log = EventLog(
+        Path(job.folder) / "events.jsonl",
+        started_monotonic_s=job.started_monotonic_s,
+        writes=is_main,
+    )
+    outcome = _outcome(job, log, stop)
+    if is_main:
+        log("ended", state=outcome.state)
+        write_text_atomically(Path(job.folder) / "outcome.json", outcome.model_dump_json(indent=2))
+
+
+def _outcome(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
+    try:
+        return _work(job, log, stop)
+    except StopRequested:
+        return Outcome(state="interrupted")
+    except AgnewsError as error:
+        return _failed(error)
+    except Exception as error:
+        traceback.print_exc()
+        return _failed(_in_words(error, job))
+
+
+def _failed(error: AgnewsError) -> Outcome:
+    failure = Failure(
+        kind=type(error).__name__,
+        message=error.message,
+        hint=error.advice,
+        exit_code=error.exit_code,
+    )
+    return Outcome(state="failed", failure=failure)
+
+
+def _in_words(error: Exception, job: Job) -> AgnewsError:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if full or "No space left" in text or "unexpected pos" in text:
+        return NoDiskSpace(path=job.folder, free="nothing", needed="more")
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "alloc" in text.lower():
+        tokens = job.preset.training.micro_batch_tokens or job.preset.training.batch_tokens
+        return OutOfMemory(reason=text, suggestion=max(128, tokens // 2))
+    return InternalError(
+        what=f"{type(error).__name__}: {text}", log=Path(job.folder) / "worker.log"
+    )
+
+
+def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
+    log("started", pid=os.getpid(), world=int(os.environ.get("WORLD_SIZE", "1")))
+    import torch
+    from accelerate import Accelerator, PartialState
+
+    from agnews_cli.learn import blend, precision
+    from agnews_cli.learn.compete import Competition
+    from agnews_cli.learn.data import tokenise
+    from agnews_cli.learn.evaluate import evaluate
+
+    stop.check()
+    chosen, reason = precision.resolve(job.preset.training.precision, PartialState().device)
+    accelerator = Accelerator(mixed_precision="no" if chosen == "fp32" else chosen)
+    log("note", text=f"{accelerator.device.type} in {chosen}: {reason}")
+    _write_environment(job, accelerator, chosen)
+    competition = Competition(job, accelerator, chosen, log, stop)
+    labels = job.dataset.labels
+    try:
+        competition.run()
+    except StopRequested:
+        competition.is_interrupted = True
+    done = competition.contenders
+    if competition.is_interrupted:
+        candidates = tuple(c.facts for c in done)
+        return Outcome(state="interrupted", candidates=candidates)
+
+    validation = competition.held_classes
+    shares = competition.choose(validation)
+    delivered = [c for c in done if c.facts.name in shares]
+    mixed = blend.mix({c.facts.name: c.validation for c in delivered}, shares)
+    result = Evaluation(labels=labels, validation=evaluate(mixed, validation, labels))
+    _write_delivery(job, competition)
+    if job.dataset.test is not None:
+        log("phase", name="evaluating on the test split")
+        from agnews_cli.store import datasets
+
+        rows = datasets.read(job.dataset, "test")
+        tokens = tokenise(rows, competition.tokenizer, job.preset.training.max_length)
+        began_s = time.monotonic()
+        each = {c.facts.name: c.predict(rows, tokens) for c in delivered}
+        classes = np.asarray(rows.classes)
+        result = Evaluation(
+            labels=labels,
+            validation=result.validation,
+            test=evaluate(blend.mix(each, shares), classes, labels, rows.texts),
+        )
+        log(
+            "note", text=f"predicted {len(classes)} test rows in {time.monotonic() - began_s:.1f} s"
+        )
+        if accelerator.is_main_process:
+            _write_predictions(Path(job.folder), rows, labels, blend.mix(each, shares), each)
+    if accelerator.is_main_process:
+        text = result.model_dump_json(indent=2)
+        write_text_atomically(Path(job.folder) / "evaluation.json", text)
+    if torch.distributed.is_initialized():
+        accelerator.wait_for_everyone()
+    return Outcome(state="completed", candidates=tuple(c.facts for c in done))
+
+
+def _write_delivery(job: Job, competition: Any) -> None:
+    members = [
+        {
+            "name": c.facts.name,
+            "kind": c.facts.kind,
+            "folder": c.folder.name,
+            "share": c.facts.weight,
+        }
+        for c in competition.contenders
+        if c.facts.weight
+    ]
+    facts = {
+        "schema": "agnews.delivery/1",
+        "labels": list(job.dataset.labels),
+        "max_length": job.preset.training.max_length,
+        "members": members,
+    }
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    write_text_atomically(Path(job.folder) / "delivery.json", text)
+
+
+def _write_predictions(
+    folder: Path,
+    rows: Rows,
+    labels: tuple[str, ...],
+    mixed: NDArray[np.floating],
+    each: dict[str, NDArray[np.floating]],
+) -> None:
+    """`predictions.csv` for what is delivered, and one file for each member of an average."""
+    files = {"predictions.csv": mixed}
+    if len(each) > 1:
+        files |= {f"predictions-{name}.csv": part for name, part in each.items()}
+    for name, probabilities in files.items():
+        with (folder / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["row", "label", "predicted", *(f"p_{label}" for label in labels)])
+            for row, scores in enumerate(probabilities):
+                true, guess = labels[rows.classes[row]], labels[int(scores.argmax())]
+                writer.writerow([row, true, guess, *(f"{p:.7f}" for p in scores)])
+
+
+def _write_environment(job: Job, accelerator: Any, precision: str) -> None:
+    import torch
+
+    if not accelerator.is_main_process:
+        return
+    facts: dict[str, object] = {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "device": accelerator.device.type,
+        "processes": accelerator.num_processes,
+        "precision": precision,
+        "threads": torch.get_num_threads(),
+    }
+    if accelerator.device.type == "cuda":
+        facts["accelerator"] = torch.cuda.get_device_name()
+    for name in _LIBRARIES:
+        try:
+            facts[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            facts[name] = None
+    write_text_atomically(Path(job.folder) / "environment.json", json.dumps(facts, indent=2))
+
+
+if __name__ == "__main__":
+    main(sys.argv)

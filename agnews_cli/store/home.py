@@ -1,0 +1,27 @@
+"""Where agnews keeps what outlives a run: the ledger and the user's presets, and a cache.
+
+Both folders are on local disk, never on a mounted drive: SQLite needs locks that drives fake.
+Neither is created here; whoever writes creates.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+
+def home() -> Path:
+    """The ledger's and the user's presets' folder: `AGNEWS_HOME`, or the platform's data folder."""
+    return _named("AGNEWS_HOME") or platformdirs.user_data_path("agnews", appauthor=False)
+
+
+def cache() -> Path:
+    """What can be made again at any time: `AGNEWS_CACHE`, or the platform's cache folder."""
+    return _named("AGNEWS_CACHE") or platformdirs.user_cache_path("agnews", appauthor=False)
+
+
+def _named(variable: str) -> Path | None:
+    value = os.environ.get(variable, "")
+    return Path(value).expanduser().absolute() if value else None

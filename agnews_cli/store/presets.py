@@ -1,0 +1,433 @@
+"""Presets on disk: found, read, checked with line numbers, and changed by `--set`.
+
+Three places, the later wins where two files have one name: the package's own folder (a wheel
+carries it inside, an editable install beside the package), then `<home>/presets`. A NAME that
+looks like a file (`my.yaml`) is read as that file.
+
+The YAML is YAML 1.2's core schema, which has none of 1.1's surprises: `1e-4` is a number (1.1
+makes it a string), `no` and `12:30` are strings, `2026-01-01` is not a date. Integers may be
+grouped (`22_700_000`). Anchors, aliases, merges, tags and repeated keys are refused: each has made
+somebody's configuration mean something else than it said. Types are pydantic's strict ones; only
+an integer where a number is expected is taken.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+import agnews_cli
+from agnews_cli.core.preset import Preset, Tier
+from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
+from agnews_cli.store.home import home
+
+SIZE_CAP_BYTES = 64 * 1024
+_DEPTH_CAP = 16
+_SUFFIXES = (".yaml", ".yml")
+
+_Loc = tuple[str | int, ...]
+
+
+# ---- finding ------------------------------------------------------------------------------------
+
+
+def names() -> tuple[str, ...]:
+    """Names of all presets, agnews's and the user's, in alphabetical order."""
+    return tuple(sorted(_files()))
+
+
+def load(name_or_path: str) -> Preset:
+    """The preset of that name, or in that file.
+
+    Raises PresetUnknown, FileMissing (a path that is not there) or PresetInvalid, which lists
+    every problem of the file with its line.
+    """
+    path = _locate(name_or_path)
+    preset = _read(path)
+    if not _is_path(name_or_path) and preset.name != path.stem:
+        line = _Document.parse(_text(path)).line(("name",))
+        reason = f"should be the file's name, {path.stem!r} (found {_shown(preset.name)})"
+        raise PresetInvalid(path=path, problems=_problem(path, line, ("name",), reason))
+    return preset
+
+
+def load_all() -> tuple[Preset, ...]:
+    """Every preset, by tier, then the preferred first. Raises PresetInvalid for the first bad."""
+    tiers = get_args(Tier)
+    return tuple(
+        sorted(
+            (load(name) for name in names()),
+            key=lambda preset: (tiers.index(preset.tier), -preset.order, preset.name),
+        )
+    )
+
+
+def text(name_or_path: str) -> str:
+    """The YAML itself, comments included."""
+    return _text(_locate(name_or_path))
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """` (did you mean 'x' or 'y'?)`, or nothing where none is near."""
+    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+    return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
+
+
+def _folders() -> tuple[Path, ...]:
+    package = Path(agnews_cli.__file__).parent
+    project = package.parent
+    # Installed, `project` is site-packages, where a folder `presets` is somebody else's.
+    beside = (project / "presets",) if (project / "pyproject.toml").is_file() else ()
+    return (package / "presets", *beside, home() / "presets")
+
+
+def _files() -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for folder in _folders():
+        if folder.is_dir():
+            found |= {
+                path.stem: path for path in sorted(folder.iterdir()) if path.suffix == ".yaml"
+            }
+    return found
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(_SUFFIXES) or "/" in name or os.sep in name
+
+
+def _locate(name: str) -> Path:
+    if _is_path(name):
+        path = Path(name).expanduser()
+        if not path.exists():
+            raise FileMissing(path=name, hint="`agnews presets ls` lists the presets by name.")
+        return path
+    files = _files()
+    if name not in files:
+        raise PresetUnknown(name=name, near=nearest(name, sorted(files)))
+    return files[name]
+
+
+def _text(path: Path) -> str:
+    def refuse(reason: str) -> PresetInvalid:
+        return PresetInvalid(path=path, problems=f"  {path}:1: {reason}")
+
+    if not path.is_file():
+        raise refuse("not a file")
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(SIZE_CAP_BYTES + 1)
+    except OSError as error:
+        raise refuse(f"cannot be read: {error.strerror or error}") from error
+    if len(content) > SIZE_CAP_BYTES:
+        raise refuse(f"larger than {SIZE_CAP_BYTES // 1024} KB: this is no preset")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        problem = f"  {path}:{line}: byte 0x{content[error.start]:02x} is not UTF-8"
+        raise PresetInvalid(path=path, problems=problem) from error
+
+
+# ---- reading ------------------------------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """Scanner, parser and composer of PyYAML, with YAML 1.2's idea of what a plain scalar is."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+_INT, _FLOAT, _BOOL, _NULL, _STR = (
+    f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null", "str")
+)
+# At most 18 digits: they fit 64 bits, and a longer one is a string that no number field takes.
+_IMPLICIT = (
+    (_NULL, r"~|null|Null|NULL|", "~nN\0"),
+    (_BOOL, r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    (_INT, r"[-+]?[0-9](?:_?[0-9]){0,17}", "-+0123456789"),
+    (
+        _FLOAT,
+        r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?",
+        "-+.0123456789",
+    ),
+)
+for _tag, _pattern, _first in _IMPLICIT:
+    _Loader.add_implicit_resolver(
+        _tag, re.compile(rf"^(?:{_pattern})$"), ["" if c == "\0" else c for c in _first]
+    )
+
+
+class _Refused(Exception):
+    """YAML that is well-formed or not, but no preset; with its line."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class _Document:
+    """Plain data, and the line of every value by its path."""
+
+    data: Any = None
+    lines: dict[_Loc, int] = field(default_factory=dict)
+    problems: list[tuple[int, _Loc, str]] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, content: str) -> _Document:
+        """Raises _Refused for what makes the rest unreadable; `problems` has what does not."""
+        document = cls()
+        try:
+            _check_events(content)
+            node = yaml.compose(content, _Loader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            reason = ", ".join(filter(None, (error.context, error.problem)))
+            raise _Refused(mark.line + 1 if mark else 1, f"not YAML: {reason}") from error
+        except yaml.reader.ReaderError as error:
+            line = content.count("\n", 0, error.position) + 1
+            raise _Refused(line, f"not YAML: {error.reason}") from error
+        document.lines[()] = 1
+        if node is None:
+            return document
+        document.lines[()] = node.start_mark.line + 1
+        document.data = document._plain(node, ())
+        return document
+
+    def line(self, loc: _Loc) -> int:
+        """Of the value, or of the nearest thing around it where it is missing."""
+        while loc not in self.lines:
+            loc = loc[:-1]
+        return self.lines[loc]
+
+    def _plain(self, node: yaml.Node, loc: _Loc) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, loc)
+        if isinstance(node, yaml.SequenceNode):
+            items = []
+            for i, child in enumerate(node.value):
+                self.lines[(*loc, i)] = child.start_mark.line + 1
+                items.append(self._plain(child, (*loc, i)))
+            return items
+        return _scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, loc: _Loc) -> dict[str, Any]:
+        plain: dict[str, Any] = {}
+        for key_node, child in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.problems.append((line, loc, "a key should be a word"))
+                continue
+            key = str(key_node.value)
+            if key in plain:
+                first = self.lines[(*loc, key)]
+                self.problems.append((line, (*loc, key), f"given twice, first in line {first}"))
+                continue
+            self.lines[(*loc, key)] = line
+            plain[key] = self._plain(child, (*loc, key))
+        return plain
+
+
+def _check_events(content: str) -> None:
+    """Refuse before anything is built: what is deep, shared, tagged, or several documents."""
+    depth = documents = 0
+    for event in yaml.parse(content, _Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            raise _Refused(
+                line, f"aliases are refused: write the value out (found *{event.anchor})"
+            )
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            raise _Refused(
+                line, f"anchors are refused: write the value out (found &{event.anchor})"
+            )
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise _Refused(line, f"tags are refused (found {_shown(tag)})")
+        if isinstance(event, yaml.ScalarEvent) and not event.value.isascii():
+            try:
+                event.value.encode()
+            except UnicodeEncodeError:
+                raise _Refused(line, "half of a surrogate pair is no character") from None
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise _Refused(line, "a second document: a preset is one")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEPTH_CAP:
+                raise _Refused(line, f"nested deeper than {_DEPTH_CAP} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _scalar(node: yaml.Node) -> Any:
+    value = str(node.value)
+    if node.tag == _NULL:
+        return None
+    if node.tag == _BOOL:
+        return value.lower() == "true"
+    if node.tag == _INT:
+        return int(value)
+    return float(value) if node.tag == _FLOAT else value
+
+
+# ---- checking -----------------------------------------------------------------------------------
+
+
+def _read(path: Path) -> Preset:
+    content = _text(path)
+    try:
+        document = _Document.parse(content)
+    except _Refused as error:
+        line = f"  {path}:{error.line}: {error.reason}"
+        raise PresetInvalid(path=path, problems=line) from error
+    if not isinstance(document.data, dict):
+        found = "nothing" if document.data is None else _shown(document.data)
+        line = f"  {path}:{document.lines[()]}: should be fields and values (found {found})"
+        raise PresetInvalid(path=path, problems=line)
+    preset, errors = _validate(document.data)
+    problems = document.problems + [(document.line(loc), loc, why) for loc, why in errors]
+    if preset is None or problems:
+        lines = [_problem(path, *problem) for problem in sorted(problems, key=_place)]
+        raise PresetInvalid(path=path, problems="\n".join(lines))
+    return preset
+
+
+def _validate(data: Mapping[str, Any]) -> tuple[Preset | None, list[tuple[_Loc, str]]]:
+    """Through JSON, where pydantic's strict mode takes a list for a tuple and `3` for 3.0."""
+    try:
+        return Preset.model_validate_json(json.dumps(data), strict=True), []
+    except ValidationError as error:
+        return None, [
+            (loc, _reason(detail["type"], detail["msg"], loc, data))
+            for detail in error.errors(include_url=False)
+            for loc in [detail["loc"]]
+        ]
+
+
+def _reason(kind: str, message: str, loc: _Loc, data: Mapping[str, Any]) -> str:
+    if kind == "missing":
+        return "required (found nothing)"
+    value: Any = data
+    for part in loc:
+        value = value[part]
+    if kind == "extra_forbidden":
+        parent, last = ".".join(map(str, loc[:-1])), str(loc[-1])
+        known = [name.rpartition(".")[2] for name in _fields() if _parent(name) == parent]
+        known += sorted({_parent(name) for name in _fields()} - {""}) if not parent else []
+        message = f"there is no such field{nearest(last, known)}"
+    return f"{message.removeprefix('Input ')} (found {_shown(value)})"
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    shown = value if isinstance(value, str) else json.dumps(value)
+    quoted = repr(shown) if isinstance(value, str) else shown
+    return quoted if len(quoted) <= 60 else quoted[:57] + "..."
+
+
+def _problem(path: Path, line: int, loc: _Loc, reason: str) -> str:
+    where = ".".join(map(str, loc))
+    return f"  {path}:{line}: {where + ': ' if where else ''}{reason}"
+
+
+def _place(problem: tuple[int, _Loc, str]) -> tuple[int, str]:
+    return problem[0], ".".join(map(str, problem[1]))
+
+
+def _parent(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _fields(model: type[BaseModel] = Preset, prefix: str = "") -> tuple[str, ...]:
+    """Dotted names of all values of a preset: `training.lr`."""
+    found: list[str] = []
+    for name, info in model.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found += _fields(kind, f"{prefix}{name}.")
+        else:
+            found.append(prefix + name)
+    return tuple(found)
+
+
+# ---- changing -----------------------------------------------------------------------------------
+
+
+def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
+    """The preset with `field.path=value` applied in order, the value read as YAML.
+
+    A field that holds text takes the value as typed (`model.revision=0123`). What was measured
+    was measured without the settings, so it is dropped. Raises SettingInvalid.
+    """
+    for given in settings:
+        preset = _with_setting(preset, given)
+    return preset.model_copy(update={"measured": ()}) if settings else preset
+
+
+def _with_setting(preset: Preset, given: str) -> Preset:
+    def refuse(reason: str) -> SettingInvalid:
+        return SettingInvalid(given=given, reason=reason, preset=preset.name)
+
+    name, equals, raw = given.partition("=")
+    name, known = name.strip(), [field for field in _fields() if field != "measured"]
+    if not equals:
+        raise refuse("expected FIELD=VALUE, such as training.lr=1e-4")
+    if name not in known:
+        inside = [field for field in known if field.startswith(f"{name}.")]
+        if inside:
+            raise refuse(f"{name!r} is a group; set one of {', '.join(inside)}")
+        raise refuse(f"there is no field {name!r}{_nearest_field(name, known)}")
+    try:
+        document = _Document.parse(raw)
+    except _Refused as error:
+        raise refuse(error.reason) from error
+    if document.problems:
+        raise refuse(document.problems[0][2])
+    changed, errors = _validate(_replaced(preset, name, document.data))
+    if changed is None and not isinstance(document.data, dict | list | None):
+        # `0123` is a number to YAML and a revision to the user.
+        again, _ = _validate(_replaced(preset, name, raw.strip()))
+        changed = again or changed
+    if changed is None:
+        raise refuse("; ".join(reason for _, reason in errors))
+    return changed
+
+
+def _replaced(preset: Preset, name: str, value: Any) -> dict[str, Any]:
+    data: dict[str, Any] = preset.model_dump(mode="json")
+    *groups, last = name.split(".")
+    target = data
+    for group in groups:
+        target = target[group]
+    target[last] = value
+    return data
+
+
+_OTHER_NAMES = {
+    "learning_rate": "training.lr",
+    "batch_size": "training.batch_tokens",
+    "max_seq_length": "training.max_length",
+    "warmup_ratio": "training.warmup",
+    "num_train_epochs": "training.epochs",
+}
+
+
+def _nearest_field(name: str, known: Sequence[str]) -> str:
+    """By the last word where that is known (`lr`, or another trainer's word), else by the path."""
+    last = name.rpartition(".")[2]
+    same = [field for field in known if field.rpartition(".")[2] == last]
+    same += [_OTHER_NAMES[last]] if last in _OTHER_NAMES else []
+    return f" (did you mean {same[0]!r}?)" if same else nearest(name, known)

