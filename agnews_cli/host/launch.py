@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -40,20 +41,16 @@ class WorkerProcess:
 
     def ask_to_stop(self, pid: int | None) -> None:
         """SIGTERM to the worker; to the whole group when its pid is not known yet."""
-        try:
+        with suppress(ProcessLookupError):
             if pid is None:
                 os.killpg(self._process.pid, signal.SIGTERM)
             else:
                 os.kill(pid, signal.SIGTERM)
-        except ProcessLookupError:
-            pass
 
     def kill(self) -> None:
         """End everything at once."""
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
     def close(self) -> None:
         """Leave nothing behind: whatever of the group still lives is killed."""

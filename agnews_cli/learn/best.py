@@ -52,5 +52,4 @@ class BestWeights:
 
 
 def _trained(model: nn.Module) -> dict[str, Any]:
-    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    return parameters
+    return {n: p for n, p in model.named_parameters() if p.requires_grad}

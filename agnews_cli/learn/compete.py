@@ -215,7 +215,8 @@ class Competition:
             stop=self.stop,
         )
         at = tuning.run(end_monotonic_s=end_s)
-        bare = tuning.bare_model
+        # Without accelerate's autocast around `forward`: what is delivered predicts in fp32.
+        bare = self.accelerator.unwrap_model(tuning.model, keep_fp32_wrapper=False)
         if self.accelerator.is_main_process:
             save_delivery(bare, material.tokenizer, preset, folder)
             names = json.dumps(list(job.dataset.labels), ensure_ascii=False)
@@ -309,7 +310,7 @@ class Competition:
         )
 
     def _seconds_per_row(self, model: Any, tokens: Tokens, pad_id: int) -> float:
-        """Seconds of a fp32 forward pass a row, from 128 rows of ordinary length, after a warm-up."""
+        """Seconds a row of a fp32 forward pass: 128 rows of ordinary length, after a warm-up."""
         rng = np.random.default_rng(0)
         rows = rng.permutation(len(tokens.classes))[:128]
         sample = tokens.take(rows)

@@ -118,7 +118,7 @@ def _store(tokens: Tokens, folder: Path) -> None:
 
 
 def split_off(
-    classes: Sequence[int], *, share: float, at_most: int, seed: int
+    classes: Sequence[int] | Indices, *, share: float, at_most: int, seed: int
 ) -> tuple[Indices, Indices]:
     """(training rows, validation rows), stratified: each class gives its share, at least one row.
 
@@ -135,7 +135,7 @@ def split_off(
     return np.setdiff1d(np.arange(len(labels)), validation), validation
 
 
-def limit_rows(classes: Sequence[int], rows: int, *, seed: int) -> Indices:
+def limit_rows(classes: Sequence[int] | Indices, rows: int, *, seed: int) -> Indices:
     """`rows` of the training rows, the same share of each class (at least two)."""
     labels = np.asarray(classes)
     if rows >= len(labels):

@@ -69,7 +69,7 @@ def save_delivery(model: Any, tokenizer: Any, preset: Preset, folder: Path) -> N
 
 
 def load_delivery(folder: Path, base: str | None) -> tuple[Any, Any]:
-    """(model in evaluation mode, tokenizer) of a delivered folder; `base` is the adapter's model."""
+    """(model for evaluation, tokenizer) of a delivered folder; `base`: the adapter's model."""
     tokenizer = load_tokenizer(str(folder))
     if not (folder / "adapter_config.json").exists():
         return AutoModelForSequenceClassification.from_pretrained(folder).eval(), tokenizer

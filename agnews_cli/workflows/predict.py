@@ -53,13 +53,13 @@ def predict(folder: runs.RunFolder, texts: Sequence[str]) -> tuple[Prediction, .
             raise InternalError(what=f"prediction ended with {ended.returncode}", log=kept)
         rows = [json.loads(line) for line in sink.read_text("utf-8").splitlines()]
     return tuple(
-        Prediction(
-            text,
-            labels[max(range(len(row)), key=row.__getitem__)],
-            dict(zip(labels, row, strict=True)),
-        )
+        _prediction(text, dict(zip(labels, row, strict=True)))
         for text, row in zip(texts, rows, strict=True)
     )
+
+
+def _prediction(text: str, probabilities: dict[str, float]) -> Prediction:
+    return Prediction(text, max(probabilities, key=probabilities.__getitem__), probabilities)
 
 
 def _base(preset: Preset, delivery: dict[str, object], folder: runs.RunFolder) -> str:

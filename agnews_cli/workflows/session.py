@@ -33,7 +33,7 @@ def train(
 
     Raises Interrupted, WorkerDied, and what the worker itself put into words.
     """
-    from agnews_cli.store.ledger import Ledger
+    from agnews_cli.store.ledger import Ledger, RunState, SessionEnd
 
     for stale in (folder.events, folder.outcome, folder.evaluation, folder.predictions):
         stale.unlink(missing_ok=True)
@@ -52,8 +52,8 @@ def train(
         session = ledger.open_session(
             job.run, platform=platform.name, accelerator=device.name, now=_now()
         )
-        how: str = "error"
-        state: str = "failed"
+        how: SessionEnd = "error"
+        state: RunState = "failed"
         try:
             outcome = _watch(job, folder, platform, processes, show, _beater(ledger, session))
             if outcome.state == "completed":
@@ -64,8 +64,8 @@ def train(
             how, state = "interrupted", "interrupted"
             raise
         finally:
-            ledger.close_session(session, how, _now())  # type: ignore[arg-type]
-            ledger.set_state(job.run, state, _now())  # type: ignore[arg-type]
+            ledger.close_session(session, how, _now())
+            ledger.set_state(job.run, state, _now())
     if outcome.state == "interrupted":
         raise _interrupted(folder)
     if outcome.failure is not None:

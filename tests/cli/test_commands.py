@@ -1,0 +1,177 @@
+"""The command line as a user meets it: help, start-up, errors, exit codes, plans."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"torch", "numpy", "pandas", "transformers", "sklearn", "datasets", "peft", "accelerate"}
+
+
+def loaded_modules(*arguments: str) -> set[str]:
+    """Top-level modules in `sys.modules` after a command."""
+    code = (
+        "import sys, json\n"
+        "from agnews_cli.cli.main import main\n"
+        f"try: main({list(arguments)!r})\n"
+        "except SystemExit as e: assert not e.code, e.code\n"
+        "print('\\n' + json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("--version",),
+        ("platform",),
+        ("platform", "--json"),
+        ("presets", "ls"),
+        ("presets", "show", "minilm"),
+        ("runs",),
+        ("auto", "--help"),
+    ],
+    ids=" ".join,
+)
+def test_light_commands_load_nothing_heavy(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    modules = loaded_modules(*arguments)
+    assert "agnews_cli" in modules
+    assert not modules & HEAVY
+    if arguments == ("--help",):
+        assert not modules & {"pydantic", "rich", "yaml", "sqlite_utils"}
+
+
+def test_version_and_module_entry(agnews):
+    assert agnews("--version").out.startswith("agnews 0.")
+    assert "auto" in agnews("--help").out
+
+
+def test_presets_are_listed_as_objects(agnews):
+    found = agnews("presets", "ls", "--json").json
+    assert len(found) >= 10
+    assert all({"name", "tier", "model", "method"} <= set(p) for p in found)
+    assert any("minilm" in p["name"] and p["method"] == "full" for p in found)
+    assert all(p["measured"] == [] or p["measured"][0]["source"] for p in found)
+
+
+def test_shown_preset_can_be_given_back(agnews, tmp_path):
+    (tmp_path / "mine.yaml").write_text(agnews("presets", "show", "minilm").out)
+    shown = agnews("presets", "show", "mine.yaml")
+    assert shown.code == 0, shown.err
+
+
+def test_dry_run_shows_the_plan_and_touches_nothing(agnews, tmp_path, own_home):
+    pytest.importorskip("torch")
+    before = sorted(tmp_path.rglob("*"))
+    done = agnews("auto", "--dry-run", "--budget", "10m")
+    assert done.code == 0, done.err
+    for word in ("platform", "minilm", "480 rows", "10 min", "because", "Nothing was touched"):
+        assert word in done.out or word == "platform"
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not (own_home / "data").exists()
+    planned = agnews("auto", "--dry-run", "--json").json
+    assert planned["state"] == "planned"
+    assert planned["schema"] == "agnews.result/1"
+
+
+BAD = {
+    "missing file": (["--data", "no.csv"], 66, "no.csv: no such file"),
+    "unknown preset": (["--preset", "minilmm"], 78, "did you mean 'minilm'"),
+    "unknown field": (["--preset", "minilm", "--set", "training.lrr=1"], 78, "training.lr"),
+    "ill-typed field": (["--preset", "minilm", "--set", "training.epochs=many"], 78, "epochs"),
+    "no equals sign": (["--preset", "minilm", "--set", "training.lr"], 78, "training.lr"),
+    "not a duration": (["--budget", "soon"], 2, "'soon' is not a duration"),
+    "budget too short": (["--budget", "3s"], 2, "too short"),
+    "unknown goal": (["--goal", "fame"], 2, "fame"),
+    "unknown option": (["--bugdet", "5m"], 2, "--bugdet"),
+    "negative seed": (["--seed", "-1"], 2, "seed"),
+    "store is a file": (["--store", "there.txt"], 74, "there.txt"),
+    "model folder missing": (["--preset", "minilm", "--set", "model.id=./none"], 66, "none"),
+    "one class": (["--data", "one.csv"], 65, "at least two classes"),
+    "header alone": (["--data", "header.csv"], 65, "no rows"),
+    "empty file": (["--data", "empty.csv"], 65, "no rows"),
+    "not utf-8": (["--data", "latin.csv"], 65, "not UTF-8"),
+    "wrong column": (["--data", "ok.csv", "--text-column", "txt"], 65, "there is no column 'txt'"),
+    "bad preset file": (["--preset", "bad.yaml"], 78, "bad.yaml:"),
+    "hub out of reach": (["--data", "owner/name"], 69, "owner/name"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_clear_error(name, agnews, tmp_path):
+    if name in {"store is a file", "hub out of reach"}:
+        pytest.importorskip("torch")
+    (tmp_path / "there.txt").write_text("x")
+    (tmp_path / "one.csv").write_text("label,text\na,x y\na,z w\n")
+    (tmp_path / "header.csv").write_text("label,text\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "latin.csv").write_bytes("label,text\na,caf\xe9\nb,the\n".encode("latin-1"))
+    (tmp_path / "ok.csv").write_text("label,text\n" + "a,x y\nb,z w\n" * 5)
+    (tmp_path / "bad.yaml").write_text("name: bad\ntier: encodr\nepochs: 3\n")
+    arguments, code, fragment = BAD[name]
+    done = agnews("auto", *arguments)
+    assert done.code == code, done.err
+    assert fragment in " ".join(done.err.split()), done.err
+    assert "Traceback" not in done.err + done.out
+    if code != 2:
+        as_json = agnews("auto", *arguments, "--json")
+        assert as_json.json["error"]["exit_code"] == as_json.code == code
+        assert as_json.json["error"]["hint"]
+
+
+def test_every_problem_of_a_preset_is_named_with_its_line(agnews, tmp_path):
+    text = agnews("presets", "show", "minilm").out.replace("tier: encoder", "tier: encodr")
+    text = text.replace("  epochs: 3", "  epochs: many\n  colour: red")
+    (tmp_path / "bad.yaml").write_text(text)
+    err = agnews("auto", "--preset", "bad.yaml").err
+    lines = text.splitlines()
+    for wrong in ("tier: encodr", "  epochs: many", "  colour: red"):
+        assert f"bad.yaml:{lines.index(wrong) + 1}:" in err, err
+
+
+def test_without_the_train_extra_the_next_command_is_named(tmp_path):
+    """A process that cannot find torch, as on a laptop with the base install alone."""
+    code = (
+        "import importlib.util as u, sys\n"
+        "real = u.find_spec\n"
+        "u.find_spec = lambda n, *a: None if n == 'torch' else real(n, *a)\n"
+        "from agnews_cli.cli.main import main\n"
+        "main(['auto', '--data', sys.argv[1], '--preset', sys.argv[2]])"
+    )
+    (tmp_path / "config.json").write_text("{}")
+    from agnews_cli.store import presets
+
+    preset = presets.text("minilm").replace("sentence-transformers/all-MiniLM-L6-v2", str(tmp_path))
+    preset = preset.replace("  embedded:", "  # embedded:")
+    (tmp_path / "minilm.yaml").write_text(preset)
+    sample = Path(presets.__file__).parents[1] / "sample"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(sample), str(tmp_path / "minilm.yaml")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ,
+        check=False,
+    )
+    assert done.returncode == 69, done.stderr
+    assert "pip install 'agnews-cli[train]'" in done.stderr
+
+
+def test_a_reader_who_leaves_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -m agnews_cli presets ls | head -n 1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr

@@ -1,0 +1,110 @@
+"""Figures against values worked out by hand or by another library."""
+
+from __future__ import annotations
+
+import pytest
+
+np = pytest.importorskip("numpy")
+torch = pytest.importorskip("torch")
+
+from agnews_cli.core.preset import Training  # noqa: E402
+from agnews_cli.learn import blend, dropout  # noqa: E402
+from agnews_cli.learn.data import limit_rows, split_off  # noqa: E402
+from agnews_cli.learn.evaluate import calibration_error, evaluate  # noqa: E402
+from agnews_cli.learn.linear import Linear  # noqa: E402
+from agnews_cli.learn.train import learning_rate  # noqa: E402
+
+
+def test_evaluation_of_a_known_case():
+    probabilities = np.asarray([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
+    found = evaluate(probabilities, np.asarray([0, 1, 1, 1]), ["no", "yes"], list("abcd"))
+    assert found.accuracy.value == 0.75
+    # Wilson interval of 3 of 4, from the formula (Wilson 1927) with z = 1.95996.
+    assert found.accuracy.low == pytest.approx(0.3006, abs=1e-4)
+    assert found.accuracy.high == pytest.approx(0.9544, abs=1e-4)
+    assert found.confusion == ((1, 0), (1, 2))
+    assert found.classes[1].recall == pytest.approx(2 / 3)
+    assert [(m.row, m.predicted) for m in found.mistakes] == [(1, "no")]
+    assert found.macro_f1.low <= found.macro_f1.value <= found.macro_f1.high
+
+
+def test_calibration_error_of_a_sure_fool_is_its_confidence():
+    probabilities = np.tile([0.99, 0.01], (50, 1))
+    assert calibration_error(probabilities, np.ones(50, dtype=int)) == pytest.approx(0.99)
+    assert calibration_error(probabilities, np.zeros(50, dtype=int)) == pytest.approx(0.01)
+
+
+def test_blend_takes_the_better_one_alone_and_mixes_two_that_help_each_other():
+    classes = np.asarray([0, 1] * 50)
+    good = np.where(classes[:, None] == [0, 1], 0.9, 0.1)
+    assert blend.weights({"good": good, "bad": 1 - good}, classes) == {"good": 1.0}
+    half = np.arange(100) < 50
+    left = np.where(half[:, None], good, 0.5)
+    right = np.where(half[:, None], 0.5, good)
+    shares = blend.weights({"left": left, "right": right}, classes)
+    assert shares == pytest.approx({"left": 0.5, "right": 0.5}, abs=0.06)
+
+
+def test_learning_rate_rises_then_falls_to_zero():
+    training = Training(lr=1e-3, warmup=0.1)
+    rates = [learning_rate(training, step, 100) for step in range(101)]
+    assert rates[0] == pytest.approx(1e-4)
+    assert max(rates) == rates[10] == pytest.approx(1e-3)
+    assert rates[55] == pytest.approx(5e-4)
+    assert rates[100] == 0
+    cosine = Training(lr=1e-3, warmup=0.1, schedule="cosine")
+    assert learning_rate(cosine, 55, 100) == pytest.approx(5e-4)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25, 0.5])
+def test_dropout_mask_keeps_the_share_and_the_mean(p):
+    torch.manual_seed(0)
+    mask = dropout.keep_mask(torch.Size([1000, 999]), p, torch.float32)
+    assert (mask == 0).float().mean().item() == pytest.approx(p, abs=0.003)
+    assert mask.mean().item() == pytest.approx(1.0, abs=0.004)
+    lanes = (mask.flatten()[: 999_000 // 4 * 4].view(-1, 4) == 0).float().mean(0)
+    assert (lanes - p).abs().max() < 0.005
+
+
+def test_dropout_comes_from_the_generator_whose_state_is_saved():
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    first = dropout.keep_mask(torch.Size([64]), 0.5, torch.float32)
+    torch.set_rng_state(state)
+    assert torch.equal(first, dropout.keep_mask(torch.Size([64]), 0.5, torch.float32))
+    assert not torch.equal(first, dropout.keep_mask(torch.Size([64]), 0.5, torch.float32))
+
+
+def test_attention_with_dropout_averages_to_attention_without():
+    module = torch.nn.Module()
+    q, k, v = torch.randn(3, 2, 4, 10, 8).unbind(0)
+    mask = torch.ones(2, 1, 10, 10, dtype=torch.bool)
+    mask[:, :, :, 7:] = False
+    exact, _ = dropout.attention(module, q, k, v, mask, dropout=0.0)
+    drawn = [dropout.attention(module, q, k, v, mask, dropout=0.1)[0] for _ in range(800)]
+    assert torch.stack(drawn).mean(0) == pytest.approx(exact.numpy(), abs=0.08)
+
+
+def test_split_is_stratified_seeded_and_keeps_every_class_in_training():
+    classes = [0] * 90 + [1] * 9 + [2]
+    train, held = split_off(classes, share=0.2, at_most=1000, seed=0)
+    assert sorted([*train, *held]) == list(range(100))
+    assert np.bincount(np.asarray(classes)[held], minlength=3).tolist() == [18, 2, 0]
+    again = split_off(classes, share=0.2, at_most=1000, seed=0)[1]
+    other = split_off(classes, share=0.2, at_most=1000, seed=1)[1]
+    assert held.tolist() == again.tolist() != other.tolist()
+    assert np.bincount(np.asarray(classes)[limit_rows(classes, 50, seed=0)]).tolist() == [45, 4, 1]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_linear_model_learns_and_predicts_the_same_after_loading(tmp_path, count):
+    words = ["goal match team", "stock bank profit", "cell star atom"][:count]
+    texts = [f"{word} number{i}" for i in range(20) for word in words]
+    classes = np.asarray(list(range(count)) * 20)
+    model = Linear.fit(texts, classes, texts, classes, count=count, seed=0)
+    probabilities = model.predict(texts)
+    assert (probabilities.argmax(1) == classes).all()
+    assert probabilities.sum(1) == pytest.approx(np.ones(len(texts)), abs=1e-5)
+    model.save(tmp_path)
+    assert not list(tmp_path.glob("*.pkl"))
+    assert Linear.load(tmp_path).predict(texts) == pytest.approx(probabilities, abs=1e-6)
