@@ -32,6 +32,7 @@ import csv  # noqa: E402
 import importlib.util  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
+import random  # noqa: E402
 import sys  # noqa: E402
 import tempfile  # noqa: E402
 from dataclasses import dataclass, field  # noqa: E402
@@ -47,6 +48,7 @@ BATCH = 16
 LEARNING_RATE = 1e-4
 PREDICT_BATCH = 64
 _MEASURED = 10  # throwaway batches whose speed is measured, after two that warm up
+_MEASURE_SHARE = 0.1  # of the budget, at most, goes into the throwaway steps
 
 
 class CannotFinish(Exception):
@@ -291,13 +293,13 @@ def stopwatch() -> Any:
     return Stopwatch()
 
 
-def _deadline(end_s: float) -> Any:
+def _deadline(end_s: float, least_steps: int = 1) -> Any:
     """A Trainer callback that stops training at `end_s` of `time.monotonic()`."""
     from transformers import TrainerCallback
 
     class Deadline(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            if time.monotonic() >= end_s:
+            if time.monotonic() >= end_s and state.global_step >= least_steps:
                 control.should_training_stop = True
 
     return Deadline()
@@ -316,8 +318,10 @@ def _trainer(train: Split, test: Split, options: Options, *, is_bf16: bool) -> A
                 encodings, tokenizer, folder, is_bf16=is_bf16, num_train_epochs=options.epochs
             )
         else:
-            speeds = _measure(encodings, longest_first, tokenizer, folder, is_bf16=is_bf16)
-            step_s, test_s = speeds
+            most_s = _MEASURE_SHARE * options.budget_s
+            step_s, test_s = _measure(
+                encodings, longest_first, tokenizer, folder, is_bf16=is_bf16, most_s=most_s
+            )
             reserve_s = 1.0 + 0.05 * test_s
             train_s = options.left_s() - test_s - reserve_s
             recipe_steps = round(options.epochs * len(grouped_batches(encodings)))
@@ -348,13 +352,15 @@ def _measure(
     folder: str,
     *,
     is_bf16: bool,
+    most_s: float,
 ) -> tuple[float, float]:
     """(seconds of a training step, seconds of the test predictions), on throwaway batches.
 
-    The batches are spread evenly over an epoch's, so that short and long texts have their share;
-    a sequential sampler keeps them as they are.
+    The batches are spread evenly over an epoch's, so that short and long texts have their share,
+    and shuffled, since a slow machine ends after `most_s`; a sequential sampler keeps them so.
     """
     batches = _spread(grouped_batches(encodings), _MEASURED)
+    random.Random(0).shuffle(batches)
     rows = [row for batch in [batches[0], batches[-1], *batches] for row in batch]
     throwaway = make_trainer(
         [encodings[row] for row in rows],
@@ -366,8 +372,9 @@ def _measure(
     )
     watch = stopwatch()
     throwaway.add_callback(watch)
+    throwaway.add_callback(_deadline(time.monotonic() + most_s, least_steps=5))
     throwaway.train()
-    step_s = (watch.times_s[-1] - watch.times_s[2]) / len(batches)
+    step_s = (watch.times_s[-1] - watch.times_s[2]) / (len(watch.times_s) - 3)
     starts = range(0, len(longest_first), PREDICT_BATCH)
     parts = _spread([longest_first[start : start + PREDICT_BATCH] for start in starts], 5)
     throwaway.predict(parts[-1])  # warms up

@@ -68,6 +68,9 @@ def run(command: list[str], env: dict[str, str], kill_after_s: float) -> tuple[s
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
             trouble = f"not done after {kill_after_s:.0f} s"
+        except BaseException:  # interrupted: leave nothing running
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         wall_s = time.perf_counter() - began_s
         errors.seek(0)
         if trouble.startswith("exit"):

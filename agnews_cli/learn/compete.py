@@ -330,6 +330,7 @@ class Competition:
             shares = blend.weights({c.facts.name: c.validation for c in self.contenders}, classes)
         else:
             shares = {self.contenders[-1].facts.name: 1.0}
+            self._warn_if_beaten(self.contenders[-1].facts)
         for contender in self.contenders:
             contender.facts = contender.facts.model_copy(
                 update={"weight": shares.get(contender.facts.name, 0.0)}
@@ -337,3 +338,13 @@ class Competition:
             if not contender.facts.weight and contender.facts.kind != "linear":
                 shutil.rmtree(contender.folder, ignore_errors=True)
         return shares
+
+    def _warn_if_beaten(self, plan: Candidate) -> None:
+        best = max((c.facts for c in self.contenders), key=lambda c: c.validation_accuracy)
+        if best.validation_accuracy > plan.validation_accuracy:
+            self.log(
+                "warning",
+                text=f"{best.name} validated better ({best.validation_accuracy:.1%}) than "
+                f"{plan.name} ({plan.validation_accuracy:.1%}): with --budget the best, or an "
+                "average, is delivered",
+            )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +28,9 @@ class EventLog:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         event = Event(kind=kind, at=now, elapsed_s=round(elapsed_s, 3), data=data)
         self._file.write(event.model_dump_json() + "\n")
+        # The worker's standard output is the run's log file.
+        facts = " ".join(f"{name}={value}" for name, value in data.items())
+        sys.stdout.write(f"{now} {kind} {facts}\n")
 
 
 class StopRequested(Exception):

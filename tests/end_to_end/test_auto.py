@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,15 +177,24 @@ def test_two_processes_train_on_the_same_examples_with_the_same_losses(agnews, t
     assert losses[0] == pytest.approx(losses[1], rel=0.05)  # dropout draws differ
 
 
-def test_a_loss_that_is_not_finite_stops_with_what_to_do(agnews):
-    done = agnews(
-        "auto", *QUICK, "--set", "training.lr=0.99", "--set", "training.clip_norm=1e30",
-        "--set", "training.epochs=30", "--set", "training.warmup=0",
-        "--set", "training.patience=30",
-    )  # fmt: skip
+def test_a_loss_that_is_not_finite_stops_with_what_to_do(agnews, tmp_path):
+    """Real weights, one of them damaged: the first step's loss is not a number."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from agnews_cli.store import models, presets
+
+    embedded = models.resolve(presets.load("minilm").model, hub=lambda: False).path_or_id
+    shutil.copytree(embedded, tmp_path / "damaged")
+    weights = load_file(tmp_path / "damaged" / "model.safetensors")
+    weights["encoder.layer.3.output.dense.bias"] = torch.full((384,), float("nan"))
+    save_file(weights, tmp_path / "damaged" / "model.safetensors", metadata={"format": "pt"})
+    done = agnews("auto", *QUICK, "--set", "model.id=./damaged", "--json")
     assert done.code == 70, done.err + done.out
-    assert "loss became" in done.err
+    assert done.json["error"]["kind"] == "NonFiniteLoss"
+    assert "loss became nan" in done.err
     assert "--set training.lr=" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_lora_delivers_an_adapter_that_peft_loads(agnews, tmp_path):
