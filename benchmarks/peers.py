@@ -338,8 +338,12 @@ def _trainer(train: Split, test: Split, options: Options, *, is_bf16: bool) -> A
             made.add_callback(_deadline(time.monotonic() + options.left_s() - test_s - reserve_s))
         made.train()
         options.facts["steps_done"] = made.state.global_step
-        scores = made.predict(longest_first).predictions
-    predicted = scores.argmax(1)
+        # Grouping by length reorders what is predicted, too, and does not put it back.
+        made.args.train_sampling_strategy = "sequential"
+        result = made.predict(longest_first)
+    if result.label_ids.tolist() != [encoding["labels"] for encoding in longest_first]:
+        raise RuntimeError("the Trainer's predictions are not in the order of the test rows")
+    predicted = result.predictions.argmax(1)
     out = predicted.copy()
     out[order] = predicted
     return out

@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
-from time_to_accuracy import isolated, last_object, machine, run
+from time_to_accuracy import end_on_sigterm, isolated, last_object, machine, run
 
 WARM_UP_STEPS = 10
 BARS = {"grouped": 1.15, "padded": 1.9}
@@ -204,6 +204,7 @@ def main() -> int:
         is_bf16 = given.precision == "auto" and is_bf16_native()
         print(json.dumps(trainer_speed(given.child, given.data, is_bf16=is_bf16)))
         return 0
+    end_on_sigterm()
     threads = given.threads or len(os.sched_getaffinity(0))
     env = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     busy = os.getloadavg()[0]

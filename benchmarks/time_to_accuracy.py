@@ -78,6 +78,11 @@ def run(command: list[str], env: dict[str, str], kill_after_s: float) -> tuple[s
     return output, wall_s, trouble
 
 
+def end_on_sigterm() -> None:
+    """Make SIGTERM an exception, so that `run` ends what it started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def last_object(output: str) -> dict[str, Any] | None:
     """The JSON object that is the whole output, or its last line."""
     for text in (output, (output.strip().splitlines() or [""])[-1]):
@@ -254,6 +259,7 @@ def run_all(given: argparse.Namespace, note: Any) -> list[Row]:
 
 def main() -> int:
     given = parse()
+    end_on_sigterm()
 
     def note(row: Row) -> Row:
         print(json.dumps(row), file=sys.stderr, flush=True)

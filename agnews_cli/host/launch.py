@@ -26,6 +26,8 @@ num_machines: 1
 machine_rank: 0
 mixed_precision: 'no'
 """
+_LOOK_S = 0.3
+_BUSY_PERCENT = 30.0
 _WORKER = "agnews_cli.learn.worker"
 
 
@@ -67,12 +69,11 @@ def start(
     threads = max(1, cpu_count // processes) if on_cpu else max(1, cpu_count // (2 * processes))
     env = os.environ | {
         "OMP_NUM_THREADS": str(threads),
-        # Threads that spin while they wait make two busy processes on one machine crawl (measured
-        # on 2 cores: 8 examples a second, with sleeping threads 36).
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         "TOKENIZERS_PARALLELISM": "true",
         "PYTHONUNBUFFERED": "1",
     }
+    if on_cpu and (processes > 1 or _is_machine_busy()):
+        env.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if on_cpu and processes > 1:
         env["ACCELERATE_USE_CPU"] = "true"
         command = ["-m", "torch.distributed.run", "--standalone"]
@@ -95,3 +96,15 @@ def start(
         start_new_session=True,
     )
     return WorkerProcess(process, sink)
+
+
+def _is_machine_busy() -> bool:
+    """Whether other processes use much of the CPU now.
+
+    OpenMP threads spin while they wait: fastest on a quiet machine, but beside another busy process
+    training crawls (measured on 2 cores, one of them busy: 4 to 8 examples a second, with threads
+    that sleep 56; on a quiet machine 91 against 58).
+    """
+    import psutil
+
+    return psutil.cpu_percent(interval=_LOOK_S) > _BUSY_PERCENT
