@@ -1,7 +1,8 @@
 """Training examples a second: `agnews auto` beside transformers' Trainer, like with like.
 
-The same model (MiniLM, six layers, trained whole), the same rows, the same number of threads, the
-same arithmetic (fp32 in both; `--precision auto`: ours at auto, the Trainer with `bf16=True` where
+The same model (MiniLM, six layers, trained whole), the same rows, the same cores and threads (which
+sleep while they wait, in all systems, where other processes are busy at the start), the same
+arithmetic (fp32 in both; `--precision auto`: ours at auto, the Trainer with `bf16=True` where
 ours would pick bf16), and as many tokens in a batch: the Trainer takes 16 texts grouped by length,
 ours `batch_tokens` = 16 x the mean padded length of those batches. Runs alternate, ours, Trainer
 grouped, Trainer padded to 128, each a process of its own, and the figures are the medians and the
@@ -39,7 +40,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
-from time_to_accuracy import end_on_sigterm, isolated, last_object, machine, run
+from time_to_accuracy import busy_percent, end_on_sigterm, isolated, last_object, machine, run
 
 WARM_UP_STEPS = 10
 BARS = {"grouped": 1.15, "padded": 1.9}
@@ -205,11 +206,14 @@ def main() -> int:
         print(json.dumps(trainer_speed(given.child, given.data, is_bf16=is_bf16)))
         return 0
     end_on_sigterm()
-    threads = given.threads or len(os.sched_getaffinity(0))
+    cores = sorted(os.sched_getaffinity(0))
+    cores = cores[: given.threads or len(cores)]
+    os.sched_setaffinity(0, cores)  # inherited; ours takes as many threads as it may use cores
+    threads = len(cores)
     env = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-    busy = os.getloadavg()[0]
-    if busy > 0.5:
-        print(f"load average {busy:.1f}: something else is running here", file=sys.stderr)
+    busy = busy_percent()
+    if busy > 10:  # what ours would choose by itself, given to all
+        env["OMP_WAIT_POLICY"] = "PASSIVE"
     runs: list[Figures] = []
     with tempfile.TemporaryDirectory() as folder:
         data = sample(given.data, given.rows, Path(folder) / "data")
@@ -231,8 +235,9 @@ def main() -> int:
     if given.out:
         facts = {
             "machine": machine(),
-            "load_average_before": busy,
+            "busy_percent_before": busy,
             "threads": threads,
+            "wait_policy": env.get("OMP_WAIT_POLICY", "default"),
             "precision": given.precision,
             "rows": given.rows,
             "batch_tokens": tokens,
