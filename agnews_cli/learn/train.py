@@ -134,6 +134,8 @@ class FineTuning:
                 if at.step == _MEASURED_STEPS or at.step % _REPLAN_STEPS == 0:
                     spare_s = end_monotonic_s - time.monotonic() - validation_s
                     self._replan(planned, spare_s, clock.seconds_per_step)
+                if time.monotonic() + clock.seconds_per_step > end_monotonic_s - validation_s:
+                    at.total_steps = at.step  # slower than any plan: time is up
                 last = at.step >= at.total_steps
             if last or at.step % validate_every == 0:
                 began_s = time.monotonic()
