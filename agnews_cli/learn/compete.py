@@ -198,7 +198,7 @@ class Competition:
                         self._embedding(material, row_s)
                 return False
         name = preset.name if is_first else f"{preset.name}-{number}"
-        self.log("phase", name=f"fine-tuning {name}")
+        self.log("phase", name="fine-tuning")
         folder = Path(job.folder) / ("model" if is_first else f"model-{number}")
         tuning = FineTuning(
             name=name,
@@ -236,7 +236,7 @@ class Competition:
                 check=self.stop.check,
             )
 
-        self.log("phase", name=f"validating {name}")
+        self.log("phase", name="validating")
         probabilities = predict_rows(None, material.validation)
         held = material.validation.classes
         self._enter(name, "finetune", probabilities, held, began_s, folder, predict_rows)
