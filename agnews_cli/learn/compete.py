@@ -99,7 +99,6 @@ class Competition:
         number = 1
         while self._finetune(material, number):
             number += 1
-        return
 
     def _material(self) -> Material:
         job, preset = self.job, self.job.preset

@@ -99,7 +99,7 @@ class FineTuning:
     def bare_model(self) -> Any:
         return self.accelerator.unwrap_model(self.model)
 
-    def run(self, *, end_monotonic_s: float | None, min_steps: int = 0) -> Position:
+    def run(self, *, end_monotonic_s: float | None) -> Position:
         """Train to the end of the plan, an early stop, an interrupt, or `end_monotonic_s`."""
         at = self.position
         lengths = self.tokens.lengths
