@@ -55,6 +55,11 @@ class Training(_Strict):
     max_length: Positive = Field(128, description="Tokens kept of a text.")
     clip_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="Largest gradient norm.")
     label_smoothing: Share = Field(0.0, description="Share of the target spread over all classes.")
+    r_drop: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Weight alpha of R-Drop (Liang et al. 2021): each row passes twice with other "
+        "dropout masks, and how far they lead apart is added to the loss. Twice the work.",
+    )
     evaluations_per_epoch: Positive = Field(1, description="Validations in each epoch.")
     patience: Positive = Field(
         3, description="Validations without a lower loss before training stops early."

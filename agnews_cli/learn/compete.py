@@ -185,6 +185,8 @@ class Competition:
             end_s = self._end_s - reserve_s
             epoch_s = _STEP_OVER_FORWARD * row_s * len(material.train.classes)
             epochs = (end_s - time.monotonic()) / epoch_s
+            if epochs < 2 * training.epochs:  # R-Drop's second pass pays once all else fits
+                training = training.model_copy(update={"r_drop": 0.0})
             needed = _LEAST_EPOCHS if is_first else max(1.0, 0.6 * training.epochs)
             if epochs < needed:
                 if is_first:

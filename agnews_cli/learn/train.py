@@ -160,11 +160,7 @@ class FineTuning:
             context = _nothing() if is_last else accelerator.no_sync(self.model)
             with context, accelerator.autocast():
                 batch = _to(self.tokens.batch(part, self.pad_id), accelerator.device)
-                labels = batch.pop("labels")
-                logits = self.model(**batch).logits.float()
-                loss = F.cross_entropy(
-                    logits, labels, reduction="sum", label_smoothing=self.training.label_smoothing
-                ) / len(rows)
+                loss = self._loss(batch) / len(rows)
                 if not len(mine):
                     loss = loss * 0.0
             # DDP averages over processes; the sum over them is wanted.
@@ -177,10 +173,30 @@ class FineTuning:
         self.optimizer.zero_grad()
         return loss_sum
 
+    def _loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Cross-entropy summed over the rows; with R-Drop, half of Liang et al. 2021, eq. 4.
+
+        The two passes with different dropout masks are one pass over the rows twice.
+        """
+        weight, smoothing = self.training.r_drop, self.training.label_smoothing
+        if weight:
+            batch = {name: torch.cat([tensor, tensor]) for name, tensor in batch.items()}
+        labels = batch.pop("labels")
+        logits = self.model(**batch).logits.float()
+        loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
+        if not weight:
+            return loss
+        one, two = F.log_softmax(logits, -1).chunk(2)
+        apart = F.kl_div(one, two, reduction="sum", log_target=True)
+        apart = apart + F.kl_div(two, one, reduction="sum", log_target=True)
+        return 0.5 * (loss + weight * 0.5 * apart)
+
     def _micro_batches(self, mine: Indices) -> list[Indices]:
         if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing
             return [np.zeros(1, dtype=np.int64)]
         most = self.training.micro_batch_tokens
+        if most and self.training.r_drop:
+            most = max(1, most // 2)  # each row passes twice
         return cut(mine, self.tokens.lengths, most) if most else [mine]
 
     def _report(self, losses: Running, clock: Clock, rate: float, end_s: float | None) -> None:
