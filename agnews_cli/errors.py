@@ -50,6 +50,12 @@ class UsageError(AgnewsError):
     exit_code = 2
 
 
+class BadTimeOfDay(UsageError):
+    """--until {given!r} is not a time of day: expected HH:MM."""
+
+    hint = "Try --until 23:30"
+
+
 class BadDuration(UsageError):
     """--{option} {given!r} is not a duration: expected a number with s, m or h, such as 90s, 45m or 1h30m."""
 
@@ -237,6 +243,19 @@ class WorkerDied(TrainingFailed):
     hint = "Its last words are in {log}."
 
 
+class CannotSave(TrainingFailed):
+    """{times} checkpoints in a row could not be written; the last time: {reason}"""
+
+    hint = "Mend that, then type the same command: it goes on from the last good checkpoint."
+
+
+class CannotResume(AgnewsError):
+    """Run {run} cannot go on as it was: {reason}."""
+
+    exit_code = 78
+    hint = "{next}"
+
+
 class OutOfMemory(TrainingFailed):
     """Out of memory: {reason}."""
 
@@ -258,6 +277,44 @@ class CannotWrite(AgnewsError):
 
     exit_code = 74
     hint = "Use a folder you can write to: --store DIR"
+
+
+class CheckpointDamaged(AgnewsError):
+    """Checkpoint file {path} {reason}."""
+
+    exit_code = 74
+    hint = "See which are whole: agnews checkpoints verify"
+
+
+# ---- 75: to be gone on with ---------------------------------------------------------------------
+
+
+class SessionOver(AgnewsError):
+    """The session's time is up at step {step} of {total}; everything is saved."""
+
+    exit_code = 75
+    hint = "Go on with: {next}"
+
+
+class RunBusy(AgnewsError):
+    """Run {run} is being trained by {where} (last sign of life {beat})."""
+
+    exit_code = 75
+    hint = "Wait for it, stop it, or take the run over: --takeover"
+
+
+class Fenced(AgnewsError):
+    """Another session (number {newest}) has taken this run over; this one (number {token}) stops writing."""
+
+    exit_code = 75
+    hint = "Nothing is lost: the other session goes on."
+
+
+class NothingToResume(AgnewsError):
+    """There is no unfinished run in {store}."""
+
+    exit_code = 66
+    hint = "Begin one: agnews auto; or name another store: agnews resume --store DIR"
 
 
 # ---- 78: configuration --------------------------------------------------------------------------

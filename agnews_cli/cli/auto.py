@@ -50,6 +50,21 @@ def auto(
     fresh: Annotated[
         bool, Option("--fresh", help="Train again even if this run is finished.")
     ] = False,
+    until: Annotated[
+        str | None, Option(help="Pause in time to be saved by then: HH:MM, local time.")
+    ] = None,
+    session_hours: Annotated[
+        float | None, Option(help="Pause in time to be saved after so many hours.", min=0.01)
+    ] = None,
+    save_every: Annotated[
+        str | None, Option(help="Time between checkpoints, such as 5m. [what costs least]")
+    ] = None,
+    inexact: Annotated[
+        bool, Option("--inexact", help="Go on also where changed libraries may change the result.")
+    ] = False,
+    takeover: Annotated[
+        bool, Option("--takeover", help="Take the run over from a session that seems alive.")
+    ] = False,
     dry_run: Annotated[bool, Option("--dry-run", help="Show the plan; touch nothing.")] = False,
     yes: Annotated[bool, Option("--yes", "-y", help="Never ask (auto asks nothing).")] = False,
     json: Annotated[bool, Option("--json", help="One JSON object on standard output.")] = False,
@@ -60,7 +75,6 @@ def auto(
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.auto import Request, carry_out, prepare
 
-    started_s = _process_start_s()
     out = Output(json=json, quiet=quiet)
     request = Request(
         data=data,
@@ -68,14 +82,18 @@ def auto(
         label_column=label_column,
         preset=preset,
         goal=goal.value,
-        budget_s=_seconds(budget),
+        budget_s=seconds("budget", budget),
         store=store,
         seed=seed,
         limit_train=limit_train,
         settings=tuple(set_ or ()),
         processes=processes,
         is_fresh=fresh,
-        started_monotonic_s=started_s,
+        is_inexact=inexact,
+        takeover=takeover,
+        session_s=session_seconds(until, session_hours),
+        save_every_s=seconds("save-every", save_every),
+        started_monotonic_s=process_start_s(),
     )
     plan = prepare(request)
     show.plan(out, plan, is_result=dry_run)
@@ -87,19 +105,36 @@ def auto(
     show.result(out, result)
 
 
-def _seconds(budget: str | None) -> float | None:
+def seconds(option: str, given: str | None) -> float | None:
+    """The duration given for `--option`. Raises BadDuration."""
     from agnews_cli.core import duration
     from agnews_cli.errors import BadDuration
 
-    if budget is None:
+    if given is None:
         return None
-    seconds = duration.parse(budget)
-    if seconds is None:
-        raise BadDuration(option="budget", given=budget)
-    return seconds
+    found = duration.parse(given)
+    if found is None:
+        raise BadDuration(option=option, given=given)
+    return found
 
 
-def _process_start_s() -> float:
+def session_seconds(until: str | None, hours: float | None) -> float | None:
+    """How long the session may last from now; the shorter where both are given."""
+    from datetime import datetime
+
+    from agnews_cli.core import duration
+    from agnews_cli.errors import BadTimeOfDay
+
+    ends = [] if hours is None else [hours * 3600.0]
+    if until is not None:
+        left_s = duration.until(until, datetime.now().astimezone())
+        if left_s is None:
+            raise BadTimeOfDay(given=until)
+        ends.append(left_s)
+    return min(ends) if ends else None
+
+
+def process_start_s() -> float:
     """When this process began, on the monotonic clock: imports are part of the user's budget."""
     import psutil
 

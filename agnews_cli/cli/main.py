@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from agnews_cli.cli import auto, platform, predict, presets, runs
+from agnews_cli.cli import auto, platform, predict, presets, resume, runs
 
 app = typer.Typer(
     name="agnews",
@@ -43,6 +43,7 @@ def agnews(
 
 
 app.command("auto")(auto.auto)
+app.command("resume")(resume.resume)
 app.command("predict")(predict.predict)
 app.command("platform")(platform.platform)
 app.command("runs")(runs.runs)

@@ -257,6 +257,10 @@ def _finished_line(event: Event) -> str | None:
             took = "" if seconds is None else f" in {duration.show(seconds)}"
             accuracy = _shown(data, "validation_accuracy", percent)
             return f"trained {_word(data, 'name')}: validation accuracy {accuracy}{took}"
+        case "resumed":
+            return f"goes on {_at_step(data)} of {data.get('total_steps')}, exactly as it stood"
+        case "saved":
+            return f"saved {_at_step(data)} ({_word(data, 'seconds')} s)"
         case "note":
             return _word(data, "text")
         case "warning":

@@ -1,8 +1,9 @@
-"""Durations as people write them: `45m`, `1h30m`, `90s`."""
+"""Durations and times of day as people write them: `45m`, `1h30m`, `90s`; `23:30`."""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 
 _PARTS = re.compile(
     r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?"
@@ -17,6 +18,17 @@ def parse(text: str) -> float | None:
     hours, minutes, seconds = (float(match[unit] or 0) for unit in "hms")
     total_s = hours * 3600 + minutes * 60 + seconds
     return total_s or None
+
+
+def until(text: str, now: datetime) -> float | None:
+    """Seconds from `now` to the next time of day `HH:MM` in its zone; None when it is none."""
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
+    if match is None:
+        return None
+    end = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
+    if end <= now:
+        end += timedelta(days=1)
+    return (end - now).total_seconds()
 
 
 def show(seconds: float) -> str:

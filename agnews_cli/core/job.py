@@ -37,6 +37,17 @@ class Job(BaseModel):
     the others are added as time allows."""
     blend: bool = False
     """Deliver an average of candidates where it validates better than each alone."""
+    token: int = 0
+    """Fencing number of this session: the writer with the highest one is the run's."""
+    writer: str = "local"
+    lifetime_s: float = 4 * 3600.0
+    """Mean time between random ends of sessions here, for the interval between checkpoints."""
+    save_every_s: float | None = None
+    """Seconds between checkpoints, instead of the interval that costs least."""
+    is_inexact: bool = False
+    """Go on also where libraries changed, so that the result may differ from a straight run's."""
+    session_end_monotonic_s: float | None = None
+    """When this session must have everything saved: the run is paused then, and goes on later."""
     started_monotonic_s: float
     """`time.monotonic()` when the user's command began: elapsed times count from there."""
     deadline_monotonic_s: float | None = None
@@ -49,7 +60,16 @@ class Event(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal[
-        "started", "phase", "progress", "validated", "candidate", "note", "warning", "ended"
+        "started",
+        "phase",
+        "progress",
+        "validated",
+        "candidate",
+        "saved",
+        "resumed",
+        "note",
+        "warning",
+        "ended",
     ]
     at: str
     elapsed_s: float
@@ -86,7 +106,9 @@ class Outcome(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    state: Literal["completed", "interrupted", "failed"]
+    state: Literal["completed", "paused", "interrupted", "failed"]
+    step: int = 0
+    total_steps: int = 0
     candidates: tuple[Candidate, ...] = ()
     failure: Failure | None = None
     notes: tuple[str, ...] = ()

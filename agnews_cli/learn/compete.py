@@ -9,6 +9,7 @@ fine-tuned models), and what is delivered is the candidate or average that valid
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from dataclasses import dataclass, field
@@ -22,14 +23,17 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.dataset import Rows
 from agnews_cli.core.job import Candidate, CandidateKind, Job
-from agnews_cli.learn import blend, embedding
-from agnews_cli.learn.best import BestWeights
+from agnews_cli.errors import CannotResume
+from agnews_cli.learn import blend, embedding, fingerprint
 from agnews_cli.learn.data import Tokens, cached_tokens, limit_rows, split_off
 from agnews_cli.learn.events import EventLog, StopFlag
 from agnews_cli.learn.linear import Linear
 from agnews_cli.learn.model import load_classifier, load_tokenizer, save_delivery
-from agnews_cli.learn.train import FineTuning, predict
-from agnews_cli.store import datasets
+from agnews_cli.learn.saving import Saver, changes
+from agnews_cli.learn.snapshot import Misfit
+from agnews_cli.learn.train import FineTuning, Position, predict
+from agnews_cli.store import datasets, leases
+from agnews_cli.store.checkpoints import Checkpoints
 
 # What remains after training: writing files, the report, leaving both processes.
 _CLOSING_S = 4.0
@@ -38,6 +42,8 @@ _LEAST_EPOCHS = 0.3
 # A training step costs so many forward passes (measured on MiniLM, fp32 and bf16: 2.6 to 3.4).
 _STEP_OVER_FORWARD = 3.3
 _LEAST_EMBEDDED_ROWS = 400
+# A budget shorter than this is trained anew rather than saved.
+_LEAST_SAVED_S = 1800.0
 
 Probabilities = NDArray[np.floating]
 
@@ -76,6 +82,8 @@ class Competition:
     contenders: list[Contender] = field(default_factory=list)
     is_interrupted: bool = False
     tokenizer: Any = None
+    position: Position | None = None
+    """Where the last fine-tuning stands."""
     held_classes: Any = None
     """Classes of the validation rows, (rows,)."""
 
@@ -211,11 +219,12 @@ class Competition:
             validation=material.validation,
             pad_id=pad_id,
             seed=job.seed + number - 1,
-            best=BestWeights(Path(job.folder) / "checkpoints" / name),
             log=self.log,
             stop=self.stop,
+            saver=self._saver(name),
         )
-        at = tuning.run(end_monotonic_s=end_s)
+        self._resume(tuning)
+        at = self.position = tuning.run(end_monotonic_s=end_s)
         # Without accelerate's autocast around `forward`: what is delivered predicts in fp32.
         bare = self.accelerator.unwrap_model(tuning.model, keep_fp32_wrapper=False)
         if self.accelerator.is_main_process:
@@ -243,6 +252,59 @@ class Competition:
         self._enter(name, "finetune", probabilities, held, began_s, folder, predict_rows)
         self.accelerator.free_memory()
         return self._end_s is not None and job.blend
+
+    def _saver(self, name: str) -> Saver | None:
+        """Who saves this fine-tuning; nobody where a short budget is the run's whole life."""
+        job = self.job
+        left_s = math.inf if self._end_s is None else self._end_s - time.monotonic()
+        if left_s < _LEAST_SAVED_S:
+            return None
+        return Saver(
+            Checkpoints(Path(job.folder) / "checkpoints" / name),
+            run=job.run,
+            candidate=name,
+            token=job.token,
+            writer=job.writer,
+            fingerprint=fingerprint.take(self.accelerator, self.precision),
+            lifetime_s=job.lifetime_s,
+            every_s=job.save_every_s,
+            log=self.log,
+            newest_token=lambda: leases.newest_token(Path(job.folder)),
+        )
+
+    def _resume(self, tuning: FineTuning) -> None:
+        """Go on from the newest good checkpoint, if there is one; say from where, and what changed.
+
+        Raises CannotResume when it does not fit, or libraries changed and that was not allowed.
+        """
+        job = self.job
+        again = f"agnews auto --fresh trains it anew; agnews runs --store {Path(job.folder).parent}"
+        try:
+            saved = tuning.resume()
+        except Misfit as error:
+            raise CannotResume(run=job.run, reason=error, next=again) from error
+        if saved is None:
+            return
+        now = fingerprint.take(self.accelerator, self.precision)
+        changed = changes(saved.manifest.fingerprint, now)
+        libraries = [name for name in changed if name not in fingerprint.MACHINE]
+        if libraries and not job.is_inexact:
+            which = ", ".join(f"{n} was {changed[n][0]} and is {changed[n][1]}" for n in libraries)
+            inexact = f"agnews resume {job.run} --inexact goes on all the same"
+            raise CannotResume(
+                run=job.run, reason=f"the result could differ: {which}", next=inexact
+            )
+        for name, (before, after) in changed.items():
+            self.log("warning", text=f"resumed not bit for bit: {name} was {before}, is {after}")
+        at = tuning.position
+        self.log(
+            "resumed",
+            candidate=tuning.name,
+            checkpoint=saved.id,
+            step=at.step,
+            total_steps=at.total_steps,
+            changed=sorted(changed),
+        )
 
     def _embedding(self, material: Material, row_s: float) -> None:
         assert self._end_s is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -40,18 +41,37 @@ class StopRequested(Exception):
 class StopFlag:
     """Set by SIGINT, SIGTERM or SIGHUP; the loop looks at it between steps.
 
-    A second SIGINT ends the process at once: what is committed on disk stays.
+    A second SIGINT ends the process at once: what is committed on disk stays. A session's end
+    (`end_monotonic_s`, less `reserve_s` for the last save) sets it too.
     """
 
-    def __init__(self) -> None:
-        self.is_set = False
+    def __init__(self, *, end_monotonic_s: float | None = None) -> None:
+        self._is_asked = False
+        self._end_s = end_monotonic_s
+        self.reserve_s = 0.0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if self.is_set and number == signal.SIGINT:
+        if self._is_asked and number == signal.SIGINT:
             os._exit(130)
-        self.is_set = True
+        self._is_asked = True
+
+    @property
+    def is_set(self) -> bool:
+        return self._is_asked or self.left_s <= 0
+
+    @property
+    def is_deadline(self) -> bool:
+        """Whether the session's end is the reason, and nobody asked."""
+        return not self._is_asked and self.left_s <= 0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the session must stop; infinite where it has no end."""
+        if self._end_s is None:
+            return math.inf
+        return self._end_s - self.reserve_s - time.monotonic()
 
     def check(self) -> None:
         """Raise StopRequested when a stop was asked for."""

@@ -4,30 +4,50 @@ The order of examples is a pure function of seed and epoch (`batches`); a step's
 pure function of the step and the planned number of steps. Each process takes every `world`-th row
 of the global batch, so two processes train on the same examples in the same order as one.
 
+Between two steps everything is in `Position`, the weights, the optimizer and the generators; so a
+checkpoint taken there and restored anywhere goes on as if nothing had happened. What is pending at
+that point (a validation, an early stop) is decided at the head of the loop, from the position
+alone, and not remembered by the code.
+
 With an end time the plan is fitted to the measured speed: the decay ends, and the model is at its
 best, just when time is up. A plan that changed is an event with its reason.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
+from accelerate.utils import set_seed
 from torch import nn
 
 from agnews_cli.core.preset import Training
 from agnews_cli.errors import NonFiniteLoss
 from agnews_cli.learn.batches import Indices, batches_from, by_length, cut, steps_in
-from agnews_cli.learn.best import BestWeights
 from agnews_cli.learn.data import Tokens
-from agnews_cli.learn.events import EventLog, StopFlag
+from agnews_cli.learn.events import EventLog, StopFlag, StopRequested
+from agnews_cli.learn.saving import Saver, kept_in
+from agnews_cli.learn.snapshot import (
+    Misfit,
+    Snapshot,
+    Tensors,
+    generator_tensors,
+    on_host,
+    optimizer_tensors,
+    restore_generators,
+    restore_optimizer,
+    restore_weights,
+    weights,
+)
+from agnews_cli.store.checkpoints import Saved, Why
 
 _MEASURED_STEPS = 12  # before the plan is fitted to the speed; the first three are not counted
 _REPLAN_STEPS = 25
@@ -36,17 +56,47 @@ _REPORT_EVERY_S = 1.0
 
 @dataclass(slots=True)
 class Position:
-    """Where training stands."""
+    """Where training stands between two steps; with the tensors, all that going on needs."""
 
     step: int = 0
     examples: int = 0
     epoch: int = 0
-    total_steps: int = 1
+    batch: int = 0
+    """The next batch of the epoch."""
+    total_steps: int = 0
+    validated_step: int = 0
     best_loss: float = math.inf
     best_step: int = 0
     validations_without_gain: int = 0
     stopped_early: bool = False
     interrupted: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.stopped_early or self.step >= self.total_steps
+
+    def as_json(self) -> dict[str, Any]:
+        """The state to save; JSON has no infinity."""
+        facts = asdict(self) | {"interrupted": False}
+        return facts | ({"best_loss": None} if math.isinf(self.best_loss) else {})
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Position:
+        """The counterpart of `as_json`. Raises Misfit for missing or unknown fields."""
+        try:
+            return cls(**facts | ({"best_loss": math.inf} if facts["best_loss"] is None else {}))
+        except (TypeError, KeyError) as error:
+            raise Misfit(f"position: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class StepTrace:
+    """One step, for whoever compares two runs. `rows`: SHA-256 of the row numbers, 16 digits."""
+
+    step: int
+    rows: str
+    lr: float
+    loss: float
 
 
 def learning_rate(training: Training, step: int, total_steps: int) -> float:
@@ -85,14 +135,19 @@ class FineTuning:
         validation: Tokens,
         pad_id: int,
         seed: int,
-        best: BestWeights,
         log: EventLog,
         stop: StopFlag,
+        saver: Saver | None = None,
+        trace: Callable[[StepTrace], None] | None = None,
     ) -> None:
         self.name, self.training, self.precision = name, training, precision
         self.tokens, self.validation, self.pad_id, self.seed = tokens, validation, pad_id, seed
-        self.accelerator, self.best, self.log, self.stop = accelerator, best, log, stop
+        self.accelerator, self.log, self.stop = accelerator, log, stop
+        self.saver, self.trace = saver, trace
         self.position = Position()
+        self._best: Tensors | None = None
+        self._saved_at: tuple[int, int] | None = None
+        self._validation_s = 0.0
         self.model, self.optimizer = accelerator.prepare(model, optimizer_for(model, training))
 
     @property
@@ -100,54 +155,136 @@ class FineTuning:
         return self.accelerator.unwrap_model(self.model)
 
     def run(self, *, end_monotonic_s: float | None) -> Position:
-        """Train to the end of the plan, an early stop, an interrupt, or `end_monotonic_s`."""
-        at = self.position
-        lengths = self.tokens.lengths
-        batch_tokens = self.training.batch_tokens
+        """Train to the end of the plan, an early stop, an interrupt, or `end_monotonic_s`.
+
+        Call `resume` before, to go on from a checkpoint. Raises NonFiniteLoss or CannotSave.
+        """
+        lengths, batch_tokens = self.tokens.lengths, self.training.batch_tokens
         planned = steps_in(
             lengths, seed=self.seed, epochs=self.training.epochs, batch_tokens=batch_tokens
         )
-        at.total_steps = planned
         per_epoch = steps_in(lengths, seed=self.seed, epochs=1, batch_tokens=batch_tokens)
         validate_every = max(1, math.ceil(per_epoch / self.training.evaluations_per_epoch))
-        validation_s = 0.0
-        clock = Clock()
-        losses = Running()
-        torch.manual_seed(self.seed)
+        at = self.position
+        if not at.step:
+            at.total_steps = planned
+            set_seed(self.seed % 2**32)
+        if self.saver is not None:
+            self.stop.reserve_s = self.saver.reserve_s
+        clock, losses = Clock(), Running()
+        batches = batches_from(
+            lengths, seed=self.seed, epoch=at.epoch, position=at.batch, batch_tokens=batch_tokens
+        )
         self.model.train()
-        for epoch, _, rows in batches_from(
-            lengths, seed=self.seed, epoch=0, position=0, batch_tokens=batch_tokens
-        ):
-            at.epoch = epoch
-            rate = learning_rate(self.training, at.step, at.total_steps)
-            losses.add(self._step(rows, rate))
-            at.step += 1
-            at.examples += len(rows)
-            clock.step(at.step)
-            last = at.step >= at.total_steps
-            if clock.is_report_due() or last:
-                self._report(losses, clock, rate, end_monotonic_s)
-            if self._is_stop_agreed():
+        while True:
+            is_due = at.step and (at.step % validate_every == 0 or at.step >= at.total_steps)
+            if is_due and at.validated_step < at.step and not self._validate(clock):
+                at.interrupted = True
+            if at.interrupted or at.is_over:
+                break
+            if self._is_stop_agreed(clock):
                 at.interrupted = True
                 break
+            if self.saver is not None and self._agree_on(self.saver.is_due()):
+                self._save(losses, clock, end_monotonic_s, "interval")
+            epoch, batch, rows = next(batches)
+            rate = learning_rate(self.training, at.step, at.total_steps)
+            loss = self._step(rows, rate)
+            losses.add(loss)
+            at.step, at.epoch, at.batch = at.step + 1, epoch, batch + 1
+            at.examples += len(rows)
+            clock.step()
+            if self.trace is not None:
+                digest = hashlib.sha256(rows.tobytes()).hexdigest()[:16]
+                self.trace(StepTrace(at.step, digest, rate, float(loss)))
+            if clock.is_report_due() or at.step >= at.total_steps:
+                self._report(losses, clock, rate, end_monotonic_s)
             if end_monotonic_s is not None and at.step >= _MEASURED_STEPS:
-                if at.step == _MEASURED_STEPS or at.step % _REPLAN_STEPS == 0:
-                    spare_s = end_monotonic_s - time.monotonic() - validation_s
-                    self._replan(planned, spare_s, clock.seconds_per_step)
-                if time.monotonic() + clock.seconds_per_step > end_monotonic_s - validation_s:
-                    at.total_steps = at.step  # slower than any plan: time is up
-                last = at.step >= at.total_steps
-            if last or at.step % validate_every == 0:
-                began_s = time.monotonic()
-                if self._validate():
-                    break
-                validation_s = time.monotonic() - began_s
-                clock.exclude(validation_s)
-            if last:
-                break
-        if not math.isinf(at.best_loss):
-            self.best.restore(self.bare_model)
+                self._fit_to_time(planned, end_monotonic_s, clock)
+        if self.saver is not None and self._saved_at != (at.step, at.validated_step):
+            self._save(losses, clock, end_monotonic_s, "final")
+        if self._best is not None:
+            restore_weights(self.bare_model, self._best, "best")
         return at
+
+    def _fit_to_time(self, planned: int, end_s: float, clock: Clock) -> None:
+        at = self.position
+        if at.step == _MEASURED_STEPS or at.step % _REPLAN_STEPS == 0:
+            spare_s = end_s - time.monotonic() - self._validation_s
+            self._replan(planned, spare_s, clock.seconds_per_step)
+        if time.monotonic() + clock.seconds_per_step > end_s - self._validation_s:
+            at.total_steps = at.step  # slower than any plan: time is up
+
+    # ---- checkpoints -----------------------------------------------------------------------------
+
+    def resume(self) -> Saved | None:
+        """Go to the newest checkpoint that verifies; None, and nothing changed, without one.
+
+        Every process reads for itself. Raises Misfit when what was saved does not fit.
+        """
+        found = self.saver.newest() if self.saver is not None else None
+        if found is None:
+            return None
+        saved, tensors = found
+        for name in ("weights", "optimizer", "generators"):
+            if name not in tensors:
+                raise Misfit(f"{saved.id} has no {name}")
+        position = Position.from_json(kept_in(saved.manifest.state, "position"))
+        optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+        restore_weights(self.bare_model, tensors["weights"])
+        restore_optimizer(self.bare_model, optimizer, tensors["optimizer"])
+        scaler = self.accelerator.scaler
+        if scaler is not None and (state := saved.manifest.state.get("scaler")):
+            scaler.load_state_dict(state)
+        self._best = tensors.get("best")
+        self.position, self._saved_at = position, (position.step, position.validated_step)
+        mine = {
+            name.partition(".")[2]: tensor
+            for name, tensor in tensors["generators"].items()
+            if name.partition(".")[0] == str(self.accelerator.process_index)
+        }
+        if mine:
+            restore_generators(mine)
+        else:  # more processes than before: generators of their own, a function of the position
+            other = self.seed * 1_000_003 + position.step * 64 + self.accelerator.process_index
+            set_seed(other % 2**32)
+        return saved
+
+    def _save(self, losses: Running, clock: Clock, end_s: float | None, why: Why) -> None:
+        """Take a snapshot and hand it to the saver; all processes call this at the same step."""
+        assert self.saver is not None
+        at, began_s = self.position, time.monotonic()
+        if losses.is_pending:  # so that no state with a loss that is not finite is ever saved
+            rate = learning_rate(self.training, max(0, at.step - 1), at.total_steps)
+            self._report(losses, clock, rate, end_s)
+        self._saved_at = (at.step, at.validated_step)
+        generators = self._every_generator()
+        if self.accelerator.is_main_process:
+            optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+            tensors = {
+                "weights": on_host(weights(self.bare_model)),
+                "optimizer": on_host(optimizer_tensors(self.bare_model, optimizer)),
+                "generators": generators,
+            }
+            if self._best is not None:
+                tensors["best"] = self._best
+            scaler = self.accelerator.scaler
+            state = {
+                "position": at.as_json(),
+                "scaler": scaler.state_dict() if scaler is not None else None,
+            }
+            snapshot = Snapshot(tensors, state)
+            self.saver.save(snapshot, why, step=at.step, wait=why == "final")
+            self.stop.reserve_s = self.saver.reserve_s
+        clock.exclude(time.monotonic() - began_s)
+
+    def _every_generator(self) -> Tensors:
+        world = self.accelerator.num_processes
+        each: list[Any] = [on_host(generator_tensors())]
+        if world > 1:
+            mine, each = each[0], [None] * world
+            torch.distributed.all_gather_object(each, mine)
+        return {f"{rank}.{n}": t for rank, states in enumerate(each) for n, t in states.items()}
 
     def _step(self, rows: Indices, rate: float) -> torch.Tensor:
         """One optimizer step on the global batch `rows`; returns its mean loss, on the device."""
@@ -204,6 +341,8 @@ class FineTuning:
         mean = losses.mean_over(self.accelerator)
         if not math.isfinite(mean):
             kept = f"the model of step {at.best_step} is kept" if at.best_step else "nothing kept"
+            if self.saver is not None:
+                self.saver.finish()
             raise NonFiniteLoss(
                 value=mean,
                 step=at.step,
@@ -243,25 +382,39 @@ class FineTuning:
                 )
             at.total_steps = wanted
 
-    def _validate(self) -> bool:
-        """Validate, keep the weights if they are the best; True when training should stop early."""
-        at = self.position
-        probabilities = predict(
-            self.model, self.validation, self.pad_id, self.accelerator, self.training.batch_tokens
-        )
-        self.model.train()
+    def _validate(self, clock: Clock) -> bool:
+        """Validate, keep the weights if they are the best; False when a stop comes before its end.
+
+        A validation that was given up is done again, whole, when the run goes on.
+        """
+        at, began_s = self.position, time.monotonic()
+        is_alone = self.accelerator.num_processes == 1
+        try:
+            if is_alone and self.stop.left_s < self._validation_s:
+                raise StopRequested
+            probabilities = predict(
+                self.model,
+                self.validation,
+                self.pad_id,
+                self.accelerator,
+                self.training.batch_tokens,
+                check=self.stop.check if is_alone else lambda: None,
+            )
+        except StopRequested:
+            return False
+        finally:
+            self.model.train()
         classes = self.validation.classes
         loss = float(-np.log(probabilities[np.arange(len(classes)), classes] + 1e-12).mean())
         accuracy = float((probabilities.argmax(1) == classes).mean())
         is_best = loss < at.best_loss
         if is_best:
             at.best_loss, at.best_step, at.validations_without_gain = loss, at.step, 0
-            if self.accelerator.is_main_process:
-                facts = {"step": at.step, "loss": loss, "accuracy": accuracy}
-                self.best.save(self.bare_model, facts)
-            self.accelerator.wait_for_everyone()
+            self._best = on_host(weights(self.bare_model))
         else:
             at.validations_without_gain += 1
+        at.validated_step = at.step
+        at.stopped_early = at.validations_without_gain >= self.training.patience
         self.log(
             "validated",
             candidate=self.name,
@@ -270,8 +423,9 @@ class FineTuning:
             accuracy=round(accuracy, 4),
             best=is_best,
         )
-        at.stopped_early = at.validations_without_gain >= self.training.patience
-        return at.stopped_early
+        self._validation_s = time.monotonic() - began_s
+        clock.exclude(self._validation_s)
+        return True
 
     def _agree(self, value: float) -> float:
         """The largest of every process's `value`, so that all take the same decision."""
@@ -280,10 +434,15 @@ class FineTuning:
         mine = torch.tensor([value], device=self.accelerator.device, dtype=torch.float64)
         return float(self.accelerator.gather(mine).max())
 
-    def _is_stop_agreed(self) -> bool:
+    def _agree_on(self, mine: bool) -> bool:
+        """Whether any process says so; several are asked at every fourth step."""
         if self.accelerator.num_processes == 1:
-            return self.stop.is_set
-        return self.position.step % 4 == 0 and self._agree(float(self.stop.is_set)) > 0
+            return mine
+        return self.position.step % 4 == 0 and self._agree(float(mine)) > 0
+
+    def _is_stop_agreed(self, clock: Clock) -> bool:
+        is_late = self.stop.left_s < clock.seconds_per_step and self.position.step > 0
+        return self._agree_on(self.stop.is_set or is_late)
 
 
 class Clock:
@@ -294,7 +453,7 @@ class Clock:
         self.seconds_per_step = 1.0
         self._steps = 0
 
-    def step(self, number: int) -> None:
+    def step(self) -> None:
         now_s = time.monotonic()
         took_s, self._last_s = now_s - self._last_s, now_s
         self._steps += 1
@@ -326,6 +485,10 @@ class Running:
     def add(self, loss: torch.Tensor) -> None:
         self._sum = loss.clone() if self._sum is None else self._sum + loss
         self._steps += 1
+
+    @property
+    def is_pending(self) -> bool:
+        return self._steps > 0
 
     def mean_over(self, accelerator: Accelerator) -> float:
         if self._sum is None:

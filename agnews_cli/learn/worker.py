@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import platform
+import shutil
 import sys
 import time
 import traceback
@@ -34,7 +35,7 @@ _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "nu
 def main(argv: list[str]) -> None:
     """Do the job in the file named on the command line."""
     job = Job.model_validate_json(Path(argv[1]).read_text("utf-8"))
-    stop = StopFlag()
+    stop = StopFlag(end_monotonic_s=job.session_end_monotonic_s)
     is_main = int(os.environ.get("RANK", "0")) == 0
     log = EventLog(
         Path(job.folder) / "events.jsonl",
@@ -45,13 +46,15 @@ def main(argv: list[str]) -> None:
     if is_main:
         log("ended", state=outcome.state)
         write_text_atomically(Path(job.folder) / "outcome.json", outcome.model_dump_json(indent=2))
+        if outcome.state == "completed":  # the delivered model is the result
+            shutil.rmtree(Path(job.folder) / "checkpoints", ignore_errors=True)
 
 
 def _outcome(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     try:
         return _work(job, log, stop)
     except StopRequested:
-        return Outcome(state="interrupted")
+        return Outcome(state="paused" if stop.is_deadline else "interrupted")
     except AgnewsError as error:
         return _failed(error)
     except Exception as error:
@@ -105,8 +108,13 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
         competition.is_interrupted = True
     done = competition.contenders
     if competition.is_interrupted:
-        candidates = tuple(c.facts for c in done)
-        return Outcome(state="interrupted", candidates=candidates)
+        at = competition.position
+        return Outcome(
+            state="paused" if stop.is_deadline else "interrupted",
+            step=at.step if at else 0,
+            total_steps=at.total_steps if at else 0,
+            candidates=tuple(c.facts for c in done),
+        )
 
     validation = competition.held_classes
     shares = competition.choose(validation)

@@ -77,6 +77,19 @@ class RunFolder:
         return self.path / "preset.yaml"
 
     @property
+    def checkpoints(self) -> Path:
+        """One folder of checkpoints for each fine-tuning that is not finished."""
+        return self.path / "checkpoints"
+
+    def order(self) -> dict[str, Any]:
+        """What was asked for when the run was created; empty where nobody wrote it down."""
+        try:
+            found = json.loads((self.path / _CREATED).read_text("utf-8")).get("order")
+        except (OSError, ValueError, AttributeError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
     def environment(self) -> Path:
         return self.path / "environment.json"
 
@@ -154,9 +167,18 @@ def default_store(env_platform: str) -> Path:
 
 
 def create(
-    store: Path, run: str, *, preset: Preset, dataset: Dataset, seed: int, now: datetime
+    store: Path,
+    run: str,
+    *,
+    preset: Preset,
+    dataset: Dataset,
+    seed: int,
+    now: datetime,
+    order: Mapping[str, object] | None = None,
 ) -> RunFolder:
     """The run's folder, made if it is not there; an existing run keeps its time of creation.
+
+    `order`: what was asked for, as JSON; `agnews resume` asks for it again.
 
     Raises CannotWrite or NoDiskSpace.
     """
@@ -168,7 +190,7 @@ def create(
     try:
         folder.path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _refusal(folder.path, error, 0) from error
+        raise refusal(folder.path, error, 0) from error
     resolved = yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_text_atomically(folder.preset, resolved)
     facts = {
@@ -177,6 +199,7 @@ def create(
         "preset": preset.name,
         "dataset": dataset.name,
         "seed": seed,
+        "order": dict(order or {}),
     }
     write_text_atomically(folder.path / _CREATED, json.dumps(facts, indent=2) + "\n")
     return folder
@@ -237,7 +260,7 @@ def require_space(path: Path, needed_bytes: int) -> None:
             probe.write(b"x")
         free = shutil.disk_usage(there).free
     except OSError as error:
-        raise _refusal(path, error, needed_bytes) from error
+        raise refusal(path, error, needed_bytes) from error
     if free < needed_bytes:
         raise NoDiskSpace(path=path, free=size(free), needed=size(needed_bytes))
 
@@ -261,7 +284,7 @@ def write_text_atomically(path: Path, content: str) -> None:
                 draft.unlink()
             raise
     except OSError as error:
-        raise _refusal(path, error, len(data)) from error
+        raise refusal(path, error, len(data)) from error
     _sync_folder(path.parent)
 
 
@@ -285,7 +308,7 @@ def _sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _refusal(path: Path, error: OSError, needed_bytes: int) -> CannotWrite | NoDiskSpace:
+def refusal(path: Path, error: OSError, needed_bytes: int) -> CannotWrite | NoDiskSpace:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         try:
             free = size(shutil.disk_usage(path.parent).free)

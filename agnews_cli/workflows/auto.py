@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shlex
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,7 +33,10 @@ from agnews_cli.workflows import session
 
 RESULT_SCHEMA = "agnews.result/1"
 _HOME_DATASET = "fancyzhx/ag_news"
+SAMPLE = "sample:"
+"""Names the built-in sample as `data`, wherever the package lies."""
 _LEAST_BUDGET_S = 30.0
+_CLOSING_S = 3.0  # from the last save to the end of this process
 _HUB_TIMEOUT_S = 5.0
 _TRAINING_MODULES = (
     "torch",
@@ -60,6 +64,11 @@ class Request:
     settings: tuple[str, ...] = ()
     processes: int | None = None
     is_fresh: bool = False
+    is_inexact: bool = False
+    takeover: bool = False
+    save_every_s: float | None = None
+    session_s: float | None = None
+    """How long this session may last; the run is paused then."""
     started_monotonic_s: float = field(default_factory=time.monotonic)
 
 
@@ -221,12 +230,14 @@ def prepare(request: Request) -> Plan:
 
 
 def _data(request: Request, hub: Callable[[], bool]) -> tuple[Dataset, list[str]]:
-    if request.data is not None:
+    if request.data == SAMPLE:
+        source, reasons = _sample(), ["data: the built-in sample"]
+    elif request.data is not None:
         source, reasons = request.data, []
     elif importlib.util.find_spec("datasets") and hub():
         source, reasons = _HOME_DATASET, ["data: AG News from the hub, as no --data was given"]
     else:
-        source = str(Path(agnews_cli.__file__).parent / "sample")
+        source = _sample()
         reasons = [
             f"no hub answers within {_HUB_TIMEOUT_S:g} s: the built-in sample of 480 news items "
             "and the embedded model are used"
@@ -236,6 +247,10 @@ def _data(request: Request, hub: Callable[[], bool]) -> tuple[Dataset, list[str]
     )
     reasons += [f"data: {note}" for note in found.notes]
     return found, reasons
+
+
+def _sample() -> str:
+    return str(Path(agnews_cli.__file__).parent / "sample")
 
 
 class _Once:
@@ -269,8 +284,11 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         preset=plan.preset,
         dataset=plan.dataset,
         seed=request.seed,
+        order=_order(plan),
         now=datetime.now(UTC),
     )
+    if request.is_fresh:
+        shutil.rmtree(folder.checkpoints, ignore_errors=True)
     deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
     job = Job(
         run=plan.run,
@@ -285,9 +303,38 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         blend=request.budget_s is not None,
         started_monotonic_s=request.started_monotonic_s,
         deadline_monotonic_s=deadline_s,
+        is_inexact=request.is_inexact,
+        save_every_s=request.save_every_s,
+        session_end_monotonic_s=request.session_s
+        and request.started_monotonic_s + request.session_s - _CLOSING_S,
     )
-    outcome = session.train(job, folder, plan.platform, processes=plan.processes, show=show)
+    outcome = session.train(
+        job,
+        folder,
+        plan.platform,
+        processes=plan.processes,
+        show=show,
+        takeover=request.takeover,
+    )
     return _result(plan, folder, outcome, was_there=False)
+
+
+def _order(plan: Plan) -> dict[str, object]:
+    """What `agnews resume` needs to ask for this run again, on whatever machine."""
+    request = plan.request
+    data = request.data
+    if data is None and plan.dataset.train.format != "hub":
+        data = SAMPLE
+    if data is not None and Path(data).exists():
+        data = str(Path(data).absolute())
+    return {
+        "data": data,
+        "text_columns": list(request.text_columns),
+        "label_column": request.label_column,
+        "limit_train": request.limit_train,
+        "budget_s": request.budget_s,
+        "seed": request.seed,
+    }
 
 
 def _finished(plan: Plan) -> Result | None:

@@ -5,18 +5,32 @@ SIGINT, SIGTERM and SIGHUP ask the worker to stop in good order; a second one en
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from agnews_cli.core.interval import mean_lifetime
 from agnews_cli.core.job import Event, Job, Outcome
 from agnews_cli.core.platform import Platform
-from agnews_cli.errors import Interrupted, ReportedError, WorkerDied
+from agnews_cli.errors import (
+    CannotWrite,
+    Interrupted,
+    NoDiskSpace,
+    ReportedError,
+    SessionOver,
+    WorkerDied,
+)
 from agnews_cli.host import launch
+from agnews_cli.store import leases
 from agnews_cli.store.runs import RunFolder, write_text_atomically
+
+if TYPE_CHECKING:
+    from agnews_cli.store.ledger import RunState, SessionEnd
 
 _POLL_S = 0.1
 _BEAT_S = 15.0
@@ -24,20 +38,31 @@ _LATE_S = 20.0  # past its deadline by so much, the worker is ended
 _GRACE_S = 60.0  # to save what there is after a stop was asked for
 
 Show = Callable[[Event], None]
+_ENDS: Mapping[str, tuple[SessionEnd, RunState]] = {
+    "completed": ("finished", "completed"),
+    "interrupted": ("interrupted", "interrupted"),
+    "paused": ("deadline", "paused"),
+}
 
 
 def train(
-    job: Job, folder: RunFolder, platform: Platform, *, processes: int, show: Show
+    job: Job,
+    folder: RunFolder,
+    platform: Platform,
+    *,
+    processes: int,
+    show: Show,
+    takeover: bool = False,
 ) -> Outcome:
-    """Run the worker on `job` to its outcome.
+    """Run the worker on `job` to its outcome, or to a pause; only one session does so at a time.
 
-    Raises Interrupted, WorkerDied, and what the worker itself put into words.
+    Raises RunBusy, Interrupted, SessionOver, WorkerDied, and what the worker itself put into words.
     """
-    from agnews_cli.store.ledger import Ledger, RunState, SessionEnd
+    from agnews_cli.store.ledger import Ledger
 
-    for stale in (folder.events, folder.outcome, folder.evaluation, folder.predictions):
+    lease = leases.claim(folder.path, _now(), takeover=takeover)
+    for stale in (folder.outcome, folder.evaluation, folder.predictions):
         stale.unlink(missing_ok=True)
-    write_text_atomically(folder.job, job.model_dump_json(indent=2))
     with Ledger() as ledger:
         ledger.record_run(
             job.run,
@@ -49,29 +74,46 @@ def train(
             state="running",
         )
         device = platform.accelerator
+        ended = [s for s in ledger.sessions() if s.platform == platform.name]
+        job = job.model_copy(
+            update={
+                "token": lease.token,
+                "writer": lease.writer,
+                "lifetime_s": mean_lifetime(
+                    sum(s.seconds for s in ended), sum(s.state == "died" for s in ended)
+                ),
+            }
+        )
+        write_text_atomically(folder.job, job.model_dump_json(indent=2))
         session = ledger.open_session(
             job.run, platform=platform.name, accelerator=device.name, now=_now()
         )
         how: SessionEnd = "error"
         state: RunState = "failed"
         try:
-            outcome = _watch(job, folder, platform, processes, show, _beater(ledger, session))
-            if outcome.state == "completed":
-                how, state = "finished", "completed"
-            elif outcome.state == "interrupted":
-                how, state = "interrupted", "interrupted"
+            beat = _beater(ledger, session, lease)
+            outcome = _watch(job, folder, platform, processes, show, beat)
+            how, state = _ENDS.get(outcome.state, (how, state))
         except Interrupted:
             how, state = "interrupted", "interrupted"
             raise
         finally:
             ledger.close_session(session, how, _now())
             ledger.set_state(job.run, state, _now())
+            lease.release(_now())
     if outcome.state == "interrupted":
         raise _interrupted(folder)
+    if outcome.state == "paused":
+        raise SessionOver(step=outcome.step, total=outcome.total_steps, next=resume_command(folder))
     if outcome.failure is not None:
         failure = outcome.failure
         raise ReportedError(failure.message, failure.hint, failure.exit_code, failure.kind)
     return outcome
+
+
+def resume_command(folder: RunFolder) -> str:
+    """What to type to go on, from anywhere on this machine."""
+    return f"agnews resume {folder.id} --store {shlex.quote(str(folder.path.parent))}"
 
 
 def _watch(
@@ -82,6 +124,7 @@ def _watch(
     show: Show,
     beat: Callable[[], None],
 ) -> Outcome:
+    written = folder.events.stat().st_size if folder.events.exists() else 0
     worker = launch.start(
         folder.job,
         folder.log,
@@ -89,7 +132,7 @@ def _watch(
         processes=processes,
         cpu_count=platform.cpu_count,
     )
-    tail = Tail(folder.events)
+    tail = Tail(folder.events, at=written)
     pid: int | None = None
     asked_s: float | None = None
     with _signals() as received:
@@ -127,11 +170,13 @@ def _watch(
 
 
 def _interrupted(folder: RunFolder) -> Interrupted:
-    has_model = (folder.model / "config.json").exists() or (
-        folder.model / "adapter_config.json"
-    ).exists()
-    kept = f"the model so far is in {folder.model}" if has_model else "no model was trained yet"
-    return Interrupted(kept=kept, next="The same command trains this run again.")
+    if any(folder.checkpoints.glob("*/m-*.json")):
+        return Interrupted(
+            kept="everything up to now is saved", next=f"Go on with: {resume_command(folder)}"
+        )
+    return Interrupted(
+        kept="no model was trained yet", next="The same command trains this run again."
+    )
 
 
 def _how(code: int) -> str:
@@ -161,7 +206,7 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _beater(ledger: object, session: int) -> Callable[[], None]:
+def _beater(ledger: object, session: int, lease: leases.Lease) -> Callable[[], None]:
     from agnews_cli.store.ledger import Ledger
 
     assert isinstance(ledger, Ledger)
@@ -172,6 +217,8 @@ def _beater(ledger: object, session: int) -> Callable[[], None]:
         if time.monotonic() - last_s >= _BEAT_S:
             last_s = time.monotonic()
             ledger.beat(session, _now())
+            with suppress(CannotWrite, NoDiskSpace):  # a missed beat is no reason to stop
+                lease.beat(_now())
 
     return beat
 
@@ -179,8 +226,8 @@ def _beater(ledger: object, session: int) -> Callable[[], None]:
 class Tail:
     """Whole lines appended to a file since the last `read`."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._at = path, 0
+    def __init__(self, path: Path, at: int = 0) -> None:
+        self._path, self._at = path, at
 
     def read(self) -> Iterator[Event]:
         """New events; a line still being written waits for the next call."""

@@ -1,0 +1,156 @@
+"""Checkpoints beside training: the loop pauses for a copy, a thread writes, one at a time.
+
+A save that is still being written delays the next one (back-pressure). A failed one is a warning;
+three in a row stop the run in good order, since a run that cannot be saved is not safe to go on.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from agnews_cli.core.interval import save_interval
+from agnews_cli.errors import AgnewsError, CannotSave, Fenced
+from agnews_cli.learn.events import EventLog
+from agnews_cli.learn.snapshot import Misfit, Snapshot, Tensors
+from agnews_cli.store.checkpoints import Checkpoints, Draft, Saved, Why
+
+_MOST_FAILURES = 3
+_KEPT = 2
+_FIRST_COST_S = 2.0  # until one save was measured
+
+
+class Saver:
+    """Saves and restores one fine-tuning's checkpoints."""
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        *,
+        run: str,
+        candidate: str,
+        token: int,
+        writer: str,
+        fingerprint: Mapping[str, str],
+        lifetime_s: float,
+        every_s: float | None,
+        log: EventLog,
+        newest_token: Callable[[], int] = lambda: 0,
+    ) -> None:
+        self._checkpoints, self._log = checkpoints, log
+        self._run, self._candidate, self._token, self._writer = run, candidate, token, writer
+        self._fingerprint, self._lifetime_s, self._every_s = dict(fingerprint), lifetime_s, every_s
+        self._newest_token = newest_token
+        self._thread: threading.Thread | None = None
+        self._failures = 0
+        self._error: BaseException | None = None
+        self._cost_s = _FIRST_COST_S
+        self._saved_s = time.monotonic()
+        self._parent: str | None = None
+
+    # ---- saving ----------------------------------------------------------------------------------
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between two saves: as asked, or Daly's from the measured cost."""
+        return self._every_s or save_interval(self._cost_s, self._lifetime_s)
+
+    @property
+    def reserve_s(self) -> float:
+        """Seconds to keep before a deadline, so that the last save is whole by then."""
+        return 2.0 * self._cost_s + 2.0
+
+    def is_due(self) -> bool:
+        """Whether it is time to save, and the last save is written."""
+        writing = self._thread is not None and self._thread.is_alive()
+        return not writing and time.monotonic() - self._saved_s >= self.interval_s
+
+    def save(self, snapshot: Snapshot, why: Why, *, step: int, wait: bool) -> None:
+        """Write `snapshot` in the background, or now with `wait`.
+
+        Raises CannotSave when three saves in a row failed.
+        """
+        self.finish()
+        self._saved_s = time.monotonic()
+        self._thread = threading.Thread(target=self._write, args=(snapshot, why, step))
+        self._thread.start()
+        if wait:
+            self.finish()
+
+    def finish(self) -> None:
+        """Wait for the save that is being written."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if isinstance(self._error, Fenced):
+            raise self._error
+        if self._failures >= _MOST_FAILURES:
+            raise CannotSave(times=self._failures, reason=self._error) from self._error
+
+    def _write(self, snapshot: Snapshot, why: Why, step: int) -> None:
+        began_s = time.monotonic()
+        draft = Draft(
+            run=self._run,
+            candidate=self._candidate,
+            step=step,
+            parent=self._parent,
+            token=self._token,
+            writer=self._writer,
+            why=why,
+            state=snapshot.state,
+            fingerprint=self._fingerprint,
+        )
+        newest = self._newest_token()
+        if newest > self._token:
+            self._error = Fenced(newest=newest, token=self._token)
+            return
+        try:
+            saved = self._checkpoints.save(
+                draft, {name: save(tensors) for name, tensors in snapshot.tensors.items()}
+            )
+            self._parent = saved.id
+            self._checkpoints.prune(keep=_KEPT)
+        except (AgnewsError, OSError, MemoryError, SafetensorError) as error:
+            self._failures, self._error = self._failures + 1, error
+            self._log("warning", text=f"step {step} was not saved, training goes on: {error}")
+            return
+        self._failures = 0
+        self._cost_s = time.monotonic() - began_s
+        size_bytes = sum(blob.size_bytes for blob in saved.manifest.blobs.values())
+        self._log("saved", step=step, why=why, bytes=size_bytes, seconds=round(self._cost_s, 2))
+
+    # ---- restoring -------------------------------------------------------------------------------
+
+    def newest(self) -> tuple[Saved, dict[str, Tensors]] | None:
+        """The newest checkpoint that verifies, read; those passed over are told of."""
+        saved, skipped = self._checkpoints.newest()
+        for bad in skipped:
+            self._log("warning", text=f"checkpoint {bad.id} is passed over: {bad.reason}")
+        if saved is None:
+            return None
+        try:
+            names = tuple(saved.manifest.blobs)
+            tensors = {name: load(self._checkpoints.read(saved, name)) for name in names}
+        except SafetensorError as error:
+            raise Misfit(f"{saved.id}: {error}") from error
+        self._parent = saved.id
+        return saved, tensors
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What differs between two fingerprints: name to (before, now)."""
+    names = sorted(set(before) | set(now))
+    found = {name: (before.get(name, "nothing"), now.get(name, "nothing")) for name in names}
+    return {name: pair for name, pair in found.items() if pair[0] != pair[1]}
+
+
+def kept_in(state: Mapping[str, Any], name: str) -> Any:
+    """A part of a checkpoint's state. Raises Misfit when it is missing."""
+    if name not in state:
+        raise Misfit(f"the state has no {name!r}")
+    return state[name]

@@ -1,0 +1,124 @@
+"""All that training needs to go on exactly: copied to the host in one pause, put back whole.
+
+Tensors go into blobs: `weights` (what is trained, and buffers), `optimizer`, `generators` (of every
+process) and `best` (the weights that validated best). The rest is JSON. Nothing is pickled.
+Restoring checks every name and shape first: it happens as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+Tensors = dict[str, torch.Tensor]
+
+
+class Misfit(Exception):
+    """What was saved does not fit what is to be trained; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Copies on the host, by blob; and the state as JSON."""
+
+    tensors: dict[str, Tensors]
+    state: dict[str, Any]
+
+
+def weights(model: nn.Module) -> Tensors:
+    """What training changes, by name: trained parameters and persistent buffers. Not copied."""
+    trained = {name: p.data for name, p in model.named_parameters() if p.requires_grad}
+    kept = set(model.state_dict().keys())
+    return trained | {name: b for name, b in model.named_buffers() if name in kept}
+
+
+def on_host(tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    """Copies that training no longer touches."""
+    return {
+        name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in tensors.items()
+    }
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> Tensors:
+    """The optimizer's moments and counts as `parameter|key`."""
+    names = {id(p): name for name, p in model.named_parameters()}
+    return {
+        f"{names[id(p)]}|{key}": value
+        for p, facts in optimizer.state.items()
+        for key, value in facts.items()
+    }
+
+
+def generator_tensors() -> Tensors:
+    """States of this process's generators: torch (CPU and CUDA), NumPy, Python."""
+    version, words, gauss = random.getstate()
+    if gauss is not None or version != 3:  # nothing here draws Gaussians from Python's generator
+        random.seed(random.getrandbits(64))
+        _, words, _ = random.getstate()
+    numpy_state = np.random.get_state(legacy=False)
+    assert isinstance(numpy_state, dict)
+    found = {
+        "torch": torch.get_rng_state(),
+        "python": torch.tensor(words, dtype=torch.int64),
+        "numpy": torch.from_numpy(
+            np.append(numpy_state["state"]["key"], numpy_state["state"]["pos"]).astype(np.int64)
+        ),
+    }
+    if torch.cuda.is_available():
+        found["cuda"] = torch.cuda.get_rng_state()
+    return found
+
+
+def restore_weights(model: nn.Module, saved: Tensors, what: str = "weights") -> None:
+    """Put `saved` into the model; raises Misfit, and nothing changed, where it does not fit."""
+    current = weights(model)
+    _check(what, current, saved)
+    with torch.no_grad():
+        for name, tensor in saved.items():
+            current[name].copy_(tensor)
+
+
+def restore_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, saved: Tensors) -> None:
+    """Raises Misfit when `saved` names other parameters, or has other shapes."""
+    by_name: dict[str, Tensors] = {}
+    for key, tensor in saved.items():
+        name, _, field = key.partition("|")
+        by_name.setdefault(name, {})[field] = tensor
+    names = {id(p): name for name, p in model.named_parameters()}
+    ordered = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
+    if by_name and set(by_name) != set(ordered):
+        raise Misfit(f"optimizer: {_difference(set(ordered), set(by_name))}")
+    whole = optimizer.state_dict()
+    whole["state"] = {at: by_name[name] for at, name in enumerate(ordered) if name in by_name}
+    optimizer.load_state_dict(whole)
+
+
+def restore_generators(saved: Tensors) -> None:
+    """The counterpart of `generator_tensors`. CUDA's state is left where there is no CUDA."""
+    words = tuple(int(word) for word in saved["python"])
+    random.setstate((3, words, None))
+    key, position = saved["numpy"][:-1].numpy().astype(np.uint32), int(saved["numpy"][-1])
+    np.random.set_state(("MT19937", key, position))
+    if "cuda" in saved and torch.cuda.is_available():
+        torch.cuda.set_rng_state(saved["cuda"])
+    torch.set_rng_state(saved["torch"])
+
+
+def _check(what: str, current: Tensors, saved: Tensors) -> None:
+    if set(current) != set(saved):
+        raise Misfit(f"{what}: {_difference(set(current), set(saved))}")
+    for name, tensor in saved.items():
+        if tensor.shape != current[name].shape:
+            shapes = f"{tuple(tensor.shape)} instead of {tuple(current[name].shape)}"
+            raise Misfit(f"{what}: {name} has the shape {shapes}")
+
+
+def _difference(expected: set[str], found: set[str]) -> str:
+    missing, extra = sorted(expected - found), sorted(found - expected)
+    return f"{len(missing)} missing {missing[:2]}, {len(extra)} unknown {extra[:2]}"

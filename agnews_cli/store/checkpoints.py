@@ -1,0 +1,202 @@
+"""Checkpoints in a folder: `blobs/<SHA-256>` and, written last, `m-….json`, the manifest.
+
+Blobs first, manifest last, nothing overwritten: a process killed at any instruction leaves the
+checkpoints before it whole (docs/checkpoint-format.md). Everything is verified when it is read;
+`newest` walks back to the newest checkpoint whose every byte is the one that was written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from agnews_cli.core.checkpoint import Blob, Key, Manifest, Why
+from agnews_cli.errors import CheckpointDamaged
+from agnews_cli.store import files
+
+__all__ = ["Checkpoints", "Draft", "Saved", "Skipped", "Why"]
+
+_MOST_MANIFEST_BYTES = 4_000_000
+_STALE_DRAFT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A manifest before its blobs are written."""
+
+    run: str
+    candidate: str
+    step: int
+    parent: str | None
+    token: int
+    writer: str
+    why: Why
+    state: Mapping[str, Any]
+    fingerprint: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A checkpoint in the store."""
+
+    key: Key
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        return self.key.id
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A checkpoint that is not used, and why."""
+
+    id: str
+    reason: str
+
+
+class Checkpoints:
+    """The checkpoints of one fine-tuning, in `folder`, which need not be there yet."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._blobs = folder / "blobs"
+
+    def save(self, draft: Draft, blobs: Mapping[str, bytes]) -> Saved:
+        """Write what is new of `blobs`, then the manifest.
+
+        Raises CannotWrite or NoDiskSpace; the checkpoints before it are then as they were.
+        """
+        written = {}
+        for name, data in blobs.items():
+            size_bytes, digest = files.write_by_content(self._blobs, data)
+            written[name] = Blob(sha256=digest, size_bytes=size_bytes)
+        manifest = Manifest(
+            run=draft.run,
+            candidate=draft.candidate,
+            step=draft.step,
+            parent=draft.parent,
+            token=draft.token,
+            writer=draft.writer,
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            why=draft.why,
+            blobs=written,
+            state=dict(draft.state),
+            fingerprint=dict(draft.fingerprint),
+        )
+        data = manifest.model_dump_json(by_alias=True, indent=1).encode()
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        key = Key(draft.token, draft.step, digest, draft.writer)
+        files.write_new(self.folder / f"{key.id}.json", [data])
+        return Saved(key, manifest)
+
+    def keys(self) -> tuple[Key, ...]:
+        """Every manifest there is, good or bad, the newest first."""
+        found = (Key.parse(name) for name in files.names(self.folder))
+        return tuple(sorted((key for key in found if key is not None), reverse=True))
+
+    def all(self) -> tuple[Saved, ...]:
+        """Every checkpoint whose manifest can be read, the newest first."""
+        found = []
+        for key in self.keys():
+            try:
+                found.append(self._open(key))
+            except CheckpointDamaged:
+                continue
+        return tuple(found)
+
+    def newest(self) -> tuple[Saved | None, tuple[Skipped, ...]]:
+        """The newest checkpoint that verifies, and those passed over on the way to it."""
+        skipped = []
+        for key in self.keys():
+            reason = self._what_is_wrong(key)
+            if reason is None:
+                return self._open(key), tuple(skipped)
+            skipped.append(Skipped(key.id, reason))
+        return None, tuple(skipped)
+
+    def verify(self) -> tuple[tuple[str, str | None], ...]:
+        """(id, None or what is wrong with it) of each checkpoint, the newest first."""
+        return tuple((key.id, self._what_is_wrong(key)) for key in self.keys())
+
+    def read(self, saved: Saved, name: str) -> bytes:
+        """A blob's bytes, verified. Raises CheckpointDamaged."""
+        blob = saved.manifest.blobs[name]
+        return files.read_verified(self._blobs / blob.sha256, blob.size_bytes, blob.sha256)
+
+    def prune(self, *, keep: int) -> tuple[str, ...]:
+        """Remove all but the newest `keep` checkpoints and what only they need; their ids.
+
+        The newest that verifies is always kept. While any manifest cannot be read no blob is
+        removed, since it may need them. Raises CannotWrite.
+        """
+        keys = self.keys()
+        good, _ = self.newest()
+        if good is None:
+            return ()
+        kept = {*keys[: max(1, keep)], good.key}
+        gone = [key for key in reversed(keys) if key not in kept]
+        for key in gone:
+            files.remove(self.folder / f"{key.id}.json")
+        self._remove_unneeded()
+        return tuple(key.id for key in gone)
+
+    def _remove_unneeded(self) -> None:
+        needed: set[str] = set()
+        for key in self.keys():
+            try:
+                needed |= {blob.sha256 for blob in self._open(key).manifest.blobs.values()}
+            except CheckpointDamaged:
+                return
+        for folder in (self.folder, self._blobs):
+            for name in files.names(folder):
+                path = folder / name
+                is_draft = name.startswith(".") and name.endswith(files.DRAFT)
+                is_unneeded = folder == self._blobs and len(name) == 64 and name not in needed
+                if is_unneeded or (is_draft and _age_s(path) > _STALE_DRAFT_S):
+                    files.remove(path)
+
+    def _what_is_wrong(self, key: Key) -> str | None:
+        try:
+            saved = self._open(key)
+            for blob in saved.manifest.blobs.values():
+                files.check(self._blobs / blob.sha256, blob.size_bytes, blob.sha256)
+        except CheckpointDamaged as error:
+            return error.message
+        return None
+
+    def _open(self, key: Key) -> Saved:
+        path = self.folder / f"{key.id}.json"
+        try:
+            if path.is_symlink():
+                raise CheckpointDamaged(path=path, reason="is a link, not a file")
+            if path.stat().st_size > _MOST_MANIFEST_BYTES:
+                raise CheckpointDamaged(path=path, reason="is too large for a manifest")
+            data = path.read_bytes()
+        except OSError as error:
+            raise CheckpointDamaged(path=path, reason=error.strerror or str(error)) from error
+        if hashlib.sha256(data).hexdigest()[:16] != key.digest:
+            raise CheckpointDamaged(path=path, reason="its content changed (SHA-256 differs)")
+        try:
+            manifest = Manifest.model_validate(json.loads(data))
+        except (ValidationError, ValueError, RecursionError) as error:
+            reason = f"is no manifest: {str(error).splitlines()[0]}"
+            raise CheckpointDamaged(path=path, reason=reason) from error
+        if (manifest.token, manifest.step, manifest.writer) != (key.token, key.step, key.writer):
+            raise CheckpointDamaged(path=path, reason="its name and its content disagree")
+        return Saved(key, manifest)
+
+
+def _age_s(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,122 @@
+"""Who may write a run: a lease with a fencing number, so that two sessions never train one run.
+
+`leases/<number>.json` is created exclusively and never overwritten by another session; the highest
+number owns the run. The owner beats by rewriting its own file. A lease is over when it was
+released, when its process on this machine is gone, or when it has not beaten for `STALE_S`: unknown
+is not dead, so another machine's lease is waited for. Whoever finds a higher number than its own
+has been fenced off and stops writing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agnews_cli.errors import RunBusy
+from agnews_cli.store.runs import write_text_atomically
+
+STALE_S = 600.0
+_NAME = re.compile(r"\d{6}\.json")
+
+
+@dataclass(slots=True)
+class Lease:
+    """This session's right to write the run in `folder`. `note` says whose lease was taken over."""
+
+    folder: Path
+    token: int
+    writer: str
+    note: str = ""
+
+    def beat(self, now: datetime) -> None:
+        """Still alive."""
+        self._write(now, is_open=True)
+
+    def release(self, now: datetime) -> None:
+        """Done: the next session need not wait."""
+        self._write(now, is_open=False)
+
+    def _write(self, now: datetime, *, is_open: bool) -> None:
+        write_text_atomically(_path(self.folder, self.token), _text(self.writer, now, is_open))
+
+
+def claim(folder: Path, now: datetime, *, takeover: bool = False) -> Lease:
+    """The lease of the run in `folder`. Raises RunBusy while another session holds it."""
+    _leases(folder).mkdir(parents=True, exist_ok=True)
+    writer = secrets.token_hex(4)
+    while True:
+        last, note = newest_token(folder), ""
+        held = _read(_path(folder, last)) if last else None
+        if held is not None and held["open"]:
+            age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
+            is_here = held["host"] == _host()
+            is_gone = is_here and not _is_alive(held)
+            if not (is_gone or takeover or (age_s > STALE_S and not is_here)):
+                where = f"process {held['pid']} of this machine" if is_here else held["host"]
+                raise RunBusy(run=folder.name, where=where, beat=held["beat_at"])
+            why = "its process is gone" if is_gone else "asked to" if takeover else "long silent"
+            note = f"taken over from session {last} on {held['host']}: {why}"
+        try:
+            with _path(folder, last + 1).open("x", encoding="utf-8") as file:
+                file.write(_text(writer, now, True))
+        except FileExistsError:  # another session was faster: look at its lease
+            continue
+        return Lease(folder, last + 1, writer, note)
+
+
+def newest_token(folder: Path) -> int:
+    """The highest fencing number given out; 0 before the first."""
+    try:
+        names = [p.name for p in _leases(folder).iterdir() if _NAME.fullmatch(p.name)]
+    except OSError:
+        return 0
+    return max((int(name[:6]) for name in names), default=0)
+
+
+def _leases(folder: Path) -> Path:
+    return folder / "leases"
+
+
+def _path(folder: Path, token: int) -> Path:
+    return _leases(folder) / f"{token:06d}.json"
+
+
+def _text(writer: str, now: datetime, is_open: bool) -> str:
+    facts = {"writer": writer, "host": _host(), "pid": os.getpid(), "born": _born(os.getpid())}
+    beat = now.astimezone(UTC).isoformat(timespec="seconds")
+    return json.dumps(facts | {"beat_at": beat, "open": is_open})
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """None for a torn or missing lease: its writer died while claiming."""
+    try:
+        facts = json.loads(path.read_text("utf-8"))
+        datetime.fromisoformat(facts["beat_at"])
+        return facts if {"host", "pid", "born", "open"} <= set(facts) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _born(pid: int) -> float:
+    import psutil
+
+    try:
+        return float(psutil.Process(pid).create_time())
+    except psutil.Error:
+        return 0.0
+
+
+def _is_alive(held: dict[str, Any]) -> bool:
+    """Whether that very process lives: a number that was given again has another birth."""
+    return abs(_born(int(held["pid"])) - float(held["born"])) < 2.0

@@ -1,0 +1,230 @@
+"""The exactness matrix: stopped at a step and gone on with equals never stopped, bit for bit.
+
+Every variant is cut at every step by the slow test, and at some by the one that runs in CI.
+AGNEWS_TEST_SEED chooses other weights, data and cuts.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.train
+np = pytest.importorskip("numpy")
+torch = pytest.importorskip("torch")
+
+from accelerate import Accelerator  # noqa: E402
+from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
+
+from agnews_cli.core.preset import Method, Training  # noqa: E402
+from agnews_cli.learn import dropout, methods  # noqa: E402
+from agnews_cli.learn.data import Tokens  # noqa: E402
+from agnews_cli.learn.events import EventLog, StopRequested  # noqa: E402
+from agnews_cli.learn.saving import Saver  # noqa: E402
+from agnews_cli.learn.snapshot import (  # noqa: E402
+    on_host,
+    optimizer_tensors,
+    weights,
+)
+from agnews_cli.learn.train import FineTuning, StepTrace  # noqa: E402
+from agnews_cli.store.checkpoints import Checkpoints  # noqa: E402
+
+SEED = int(os.environ.get("AGNEWS_TEST_SEED", "0"))
+BASE = {"lr": 1e-3, "epochs": 3, "batch_tokens": 128, "evaluations_per_epoch": 2, "patience": 99}
+
+
+@dataclass(frozen=True)
+class Variant:
+    training: dict = field(default_factory=dict)
+    method: Method = Method()
+    p_dropout: float = 0.1
+    is_fast_dropout: bool = True
+
+
+VARIANTS = {
+    "plain": Variant(p_dropout=0.0),
+    "dropout": Variant(),
+    "torch's dropout": Variant(is_fast_dropout=False),
+    "accumulation": Variant({"micro_batch_tokens": 40}),
+    "uneven accumulation": Variant({"micro_batch_tokens": 75}),
+    "R-Drop": Variant({"r_drop": 2.0}),
+    "LoRA and head": Variant(method=Method(kind="lora", rank=2, alpha=4, dropout=0.2)),
+    "early stop": Variant({"lr": 0.05, "patience": 2, "evaluations_per_epoch": 6}),
+    "cosine and warm-up": Variant({"schedule": "cosine", "warmup": 0.3}),
+    "label smoothing": Variant({"label_smoothing": 0.1}),
+}
+
+
+class StopAt:
+    """A stop that is asked for while step `step` is done; its validation is not begun."""
+
+    def __init__(self, step: int | None) -> None:
+        self.step, self.reserve_s, self.is_set = step, 0.0, False
+        self.left_s = float("inf")
+
+    def see(self, step: int) -> None:
+        self.is_set = self.is_set or step == self.step
+
+    def check(self) -> None:
+        if self.is_set:
+            raise StopRequested
+
+
+def tokens(rows: int, seed: int) -> Tokens:
+    rng = np.random.default_rng([SEED, seed])
+    lengths = rng.integers(3, 14, rows)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    ids = rng.integers(3, 60, offsets[-1]).astype(np.int32)
+    return Tokens(ids, offsets, rng.integers(0, 3, rows))
+
+
+class Run:
+    """One fine-tuning of a tiny BERT, on the real loop, checkpoints and generators."""
+
+    def __init__(self, variant: Variant, folder: Path, stop_at: int | None = None) -> None:
+        self.trace: list[StepTrace] = []
+        self.stop = StopAt(stop_at)
+        torch.manual_seed(7 + SEED)
+        config = BertConfig(
+            vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+            intermediate_size=32, max_position_embeddings=32, num_labels=3,
+            hidden_dropout_prob=variant.p_dropout, attention_probs_dropout_prob=variant.p_dropout,
+        )  # fmt: skip
+        if variant.is_fast_dropout:
+            config._attn_implementation = dropout.register()
+        model = methods.apply(BertForSequenceClassification(config), variant.method)
+        if variant.is_fast_dropout:
+            dropout.replace_dropout(model)
+        folder.mkdir(parents=True, exist_ok=True)
+        log = EventLog(folder / "events.jsonl", started_monotonic_s=0, writes=False)
+        self.saver = Saver(
+            Checkpoints(folder / "checkpoints"), run="tiny-0123456789", candidate="tiny", token=1,
+            writer="abcd", fingerprint={}, lifetime_s=1e9, every_s=1e9, log=log,
+        )  # fmt: skip
+        self.tuning = FineTuning(
+            name="tiny", model=model, accelerator=Accelerator(cpu=True),
+            training=Training(**(BASE | variant.training)), precision="fp32", tokens=tokens(150, 1),
+            validation=tokens(40, 2), pad_id=0, seed=SEED, log=log, stop=self.stop,
+            saver=self.saver, trace=self._see,
+        )  # fmt: skip
+
+    def _see(self, step: StepTrace) -> None:
+        self.trace.append(step)
+        self.stop.see(step.step)
+
+    def finish(self) -> Run:
+        self.tuning.resume()
+        self.tuning.run(end_monotonic_s=None)
+        return self
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything that the next step, or the user, would see; generators are in the last save."""
+        optimizer = getattr(self.tuning.optimizer, "optimizer", self.tuning.optimizer)
+        model = self.tuning.bare_model
+        parts = {"w": weights(model), "o": optimizer_tensors(model, optimizer)}
+        saved, tensors = self.saver.newest()
+        parts |= {f"saved {name}": found for name, found in tensors.items()}
+        return {f"{p} {n}": t for p, part in parts.items() for n, t in on_host(part).items()}
+
+
+def assert_same(straight: Run, resumed: Run, trace: list[StepTrace], what: str) -> None:
+    assert trace == straight.trace, what
+    assert resumed.tuning.position == straight.tuning.position, what
+    one, two = straight.state(), resumed.state()
+    assert one.keys() == two.keys(), what
+    different = [name for name in one if not torch.equal(one[name], two[name])]
+    assert not different, f"{what}: {different[:5]}"
+
+
+def assert_exact(variant: Variant, straight: Run, folder: Path, cuts: list[int]) -> None:
+    """Stopped once at each of `cuts`, in processes' worth of objects of their own."""
+    trace: list[StepTrace] = []
+    for cut in [*cuts, None]:
+        run = Run(variant, folder, stop_at=cut)
+        # A stranger's draws between two sessions change nothing.
+        torch.rand(3), np.random.rand(3), random.random()
+        run.finish()
+        trace += run.trace
+    assert_same(straight, run, trace, f"cut at {cuts}")
+
+
+@pytest.fixture
+def straight(tmp_path):
+    return lambda variant: Run(variant, tmp_path / "straight").finish()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_some_cuts_are_exact(name, straight, tmp_path):
+    variant = VARIANTS[name]
+    whole = straight(variant)
+    steps = len(whole.trace)
+    assert steps > 20 or whole.tuning.position.stopped_early
+    assert whole.tuning.position.stopped_early == (name == "early stop")
+    rng = random.Random(f"{name}{SEED}")
+    validated = whole.tuning.position.best_step
+    for cut in {1, validated, steps - 1, steps, rng.randrange(2, steps - 1)}:
+        assert_exact(variant, whole, tmp_path / str(cut), [cut])
+    several = sorted(rng.sample(range(1, steps), 4))
+    assert_exact(variant, whole, tmp_path / "several", several)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_cut_is_exact(name, straight, tmp_path):
+    variant = VARIANTS[name]
+    whole = straight(variant)
+    for cut in range(1, len(whole.trace) + 1):
+        assert_exact(variant, whole, tmp_path / str(cut), [cut])
+    rng = random.Random(f"{name}{SEED}")
+    for number in range(20):
+        cuts = sorted(rng.sample(range(1, len(whole.trace)), rng.randrange(1, 6)))
+        assert_exact(variant, whole, tmp_path / f"random {number}", cuts)
+
+
+def test_a_finished_run_is_not_trained_further(straight, tmp_path):
+    whole = straight(VARIANTS["early stop"])
+    again = Run(VARIANTS["early stop"], tmp_path / "straight").finish()
+    assert not again.trace
+    assert again.tuning.position == whole.tuning.position
+
+
+def test_what_does_not_fit_is_refused_and_changes_nothing(straight, tmp_path):
+    from agnews_cli.learn.snapshot import Misfit
+
+    straight(VARIANTS["plain"])
+    other = Run(VARIANTS["LoRA and head"], tmp_path / "straight")
+    before = on_host(weights(other.tuning.bare_model))
+    with pytest.raises(Misfit, match="missing"):
+        other.tuning.resume()
+    after = weights(other.tuning.bare_model)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert other.tuning.position.step == 0
+
+
+def test_three_failed_saves_in_a_row_stop_the_run_and_one_does_not(tmp_path):
+    from agnews_cli.errors import CannotSave
+    from agnews_cli.store import files
+
+    run = Run(VARIANTS["plain"], tmp_path / "failing")
+    run.saver._every_s = 1e-9  # save at every step
+    failures = 0
+
+    def fail(operation: str, path: Path) -> None:
+        nonlocal failures
+        if operation == "fsync" and failures < most:
+            failures += 1
+            raise OSError(28, "No space left on device")
+
+    most = 2
+    with files.observed(fail):
+        run.finish()
+    assert run.tuning.position.is_over
+    most, failures = 99, 0
+    run = Run(VARIANTS["plain"], tmp_path / "failing for good")
+    run.saver._every_s = 1e-9
+    with files.observed(fail), pytest.raises(CannotSave, match="3 checkpoints in a row"):
+        run.finish()
