@@ -240,7 +240,7 @@ class NonFiniteLoss(TrainingFailed):
 class WorkerDied(TrainingFailed):
     """The training process ended without an outcome ({how})."""
 
-    hint = "Its last words are in {log}."
+    hint = "Its last words are in {log}. Go on from the newest checkpoint: {next}"
 
 
 class CannotSave(TrainingFailed):
@@ -254,6 +254,12 @@ class CannotResume(AgnewsError):
 
     exit_code = 78
     hint = "{next}"
+
+
+class VerificationFailed(TrainingFailed):
+    """`agnews {command}` ended with exit code {code} while it was being verified: {last}"""
+
+    hint = "Try that command by itself; agnews platform shows what was found here."
 
 
 class OutOfMemory(TrainingFailed):

@@ -59,6 +59,9 @@ def auto(
     save_every: Annotated[
         str | None, Option(help="Time between checkpoints, such as 5m. [what costs least]")
     ] = None,
+    trace: Annotated[
+        bool, Option("--trace", help="Write each step's rows, rate and loss to trace.jsonl.")
+    ] = False,
     inexact: Annotated[
         bool, Option("--inexact", help="Go on also where changed libraries may change the result.")
     ] = False,
@@ -90,6 +93,7 @@ def auto(
         processes=processes,
         is_fresh=fresh,
         is_inexact=inexact,
+        trace=trace,
         takeover=takeover,
         session_s=session_seconds(until, session_hours),
         save_every_s=seconds("save-every", save_every),

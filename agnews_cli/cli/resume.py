@@ -28,6 +28,9 @@ def resume(
     save_every: Annotated[
         str | None, Option(help="Time between checkpoints, such as 5m. [what costs least]")
     ] = None,
+    trace: Annotated[
+        bool, Option("--trace", help="Write each step's rows, rate and loss to trace.jsonl.")
+    ] = False,
     inexact: Annotated[
         bool, Option("--inexact", help="Go on also where changed libraries may change the result.")
     ] = False,
@@ -50,6 +53,7 @@ def resume(
         session_s=session_seconds(until, session_hours),
         save_every_s=seconds("save-every", save_every),
         is_inexact=inexact,
+        trace=trace,
         takeover=takeover,
         started_monotonic_s=process_start_s(),
     )

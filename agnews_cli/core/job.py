@@ -44,6 +44,8 @@ class Job(BaseModel):
     """Mean time between random ends of sessions here, for the interval between checkpoints."""
     save_every_s: float | None = None
     """Seconds between checkpoints, instead of the interval that costs least."""
+    trace: bool = False
+    """Write every step's rows, rate and loss to `trace.jsonl`."""
     is_inexact: bool = False
     """Go on also where libraries changed, so that the result may differ from a straight run's."""
     session_end_monotonic_s: float | None = None

@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from agnews_cli.learn.linear import Linear
 from agnews_cli.learn.model import load_classifier, load_tokenizer, save_delivery
 from agnews_cli.learn.saving import Saver, changes
 from agnews_cli.learn.snapshot import Misfit
-from agnews_cli.learn.train import FineTuning, Position, predict
+from agnews_cli.learn.train import FineTuning, Position, StepTrace, predict
 from agnews_cli.store import datasets, leases
 from agnews_cli.store.checkpoints import Checkpoints
 
@@ -222,6 +222,7 @@ class Competition:
             log=self.log,
             stop=self.stop,
             saver=self._saver(name),
+            trace=self._trace if job.trace and self.accelerator.is_main_process else None,
         )
         self._resume(tuning)
         at = self.position = tuning.run(end_monotonic_s=end_s)
@@ -252,6 +253,11 @@ class Competition:
         self._enter(name, "finetune", probabilities, held, began_s, folder, predict_rows)
         self.accelerator.free_memory()
         return self._end_s is not None and job.blend
+
+    def _trace(self, step: StepTrace) -> None:
+        facts = asdict(step) | {"lr": step.lr.hex(), "loss": step.loss.hex()}
+        with (Path(self.job.folder) / "trace.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(facts) + "\n")
 
     def _saver(self, name: str) -> Saver | None:
         """Who saves this fine-tuning; nobody where a short budget is the run's whole life."""

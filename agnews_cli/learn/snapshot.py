@@ -104,7 +104,7 @@ def restore_generators(saved: Tensors) -> None:
     words = tuple(int(word) for word in saved["python"])
     random.setstate((3, words, None))
     key, position = saved["numpy"][:-1].numpy().astype(np.uint32), int(saved["numpy"][-1])
-    np.random.set_state(("MT19937", key, position))
+    np.random.set_state(("MT19937", key, position, 0, 0.0))
     if "cuda" in saved and torch.cuda.is_available():
         torch.cuda.set_rng_state(saved["cuda"])
     torch.set_rng_state(saved["torch"])

@@ -11,7 +11,6 @@ import errno
 import json
 import os
 import platform
-import shutil
 import sys
 import time
 import traceback
@@ -46,8 +45,6 @@ def main(argv: list[str]) -> None:
     if is_main:
         log("ended", state=outcome.state)
         write_text_atomically(Path(job.folder) / "outcome.json", outcome.model_dump_json(indent=2))
-        if outcome.state == "completed":  # the delivered model is the result
-            shutil.rmtree(Path(job.folder) / "checkpoints", ignore_errors=True)
 
 
 def _outcome(job: Job, log: EventLog, stop: StopFlag) -> Outcome:

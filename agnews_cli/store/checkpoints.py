@@ -115,7 +115,7 @@ class Checkpoints:
 
     def newest(self) -> tuple[Saved | None, tuple[Skipped, ...]]:
         """The newest checkpoint that verifies, and those passed over on the way to it."""
-        skipped = []
+        skipped: list[Skipped] = []
         for key in self.keys():
             reason = self._what_is_wrong(key)
             if reason is None:

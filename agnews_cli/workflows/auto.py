@@ -67,6 +67,7 @@ class Request:
     is_inexact: bool = False
     takeover: bool = False
     save_every_s: float | None = None
+    trace: bool = False
     session_s: float | None = None
     """How long this session may last; the run is paused then."""
     started_monotonic_s: float = field(default_factory=time.monotonic)
@@ -289,6 +290,7 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
     )
     if request.is_fresh:
         shutil.rmtree(folder.checkpoints, ignore_errors=True)
+        (folder.path / "trace.jsonl").unlink(missing_ok=True)
     deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
     job = Job(
         run=plan.run,
@@ -305,6 +307,7 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         deadline_monotonic_s=deadline_s,
         is_inexact=request.is_inexact,
         save_every_s=request.save_every_s,
+        trace=request.trace,
         session_end_monotonic_s=request.session_s
         and request.started_monotonic_s + request.session_s - _CLOSING_S,
     )

@@ -6,6 +6,7 @@ SIGINT, SIGTERM and SIGHUP ask the worker to stop in good order; a second one en
 from __future__ import annotations
 
 import shlex
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -94,6 +95,8 @@ def train(
             beat = _beater(ledger, session, lease)
             outcome = _watch(job, folder, platform, processes, show, beat)
             how, state = _ENDS.get(outcome.state, (how, state))
+            if outcome.state == "completed":  # the delivered model is the result
+                shutil.rmtree(folder.checkpoints, ignore_errors=True)
         except Interrupted:
             how, state = "interrupted", "interrupted"
             raise
@@ -149,7 +152,7 @@ def _watch(
                 if code is not None:
                     if asked_s is not None:
                         raise _interrupted(folder)
-                    raise WorkerDied(how=_how(code), log=folder.log)
+                    raise WorkerDied(how=_how(code), log=folder.log, next=resume_command(folder))
                 now_s = time.monotonic()
                 if len(received) > answered:
                     answered = len(received)

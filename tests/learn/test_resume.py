@@ -40,7 +40,7 @@ BASE = {"lr": 1e-3, "epochs": 3, "batch_tokens": 128, "evaluations_per_epoch": 2
 @dataclass(frozen=True)
 class Variant:
     training: dict = field(default_factory=dict)
-    method: Method = Method()
+    method: Method = field(default_factory=Method)
     p_dropout: float = 0.1
     is_fast_dropout: bool = True
 
@@ -122,11 +122,11 @@ class Run:
         return self
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Everything that the next step, or the user, would see; generators are in the last save."""
+        """All that the next step, or the user, would see; generators are in the last save."""
         optimizer = getattr(self.tuning.optimizer, "optimizer", self.tuning.optimizer)
         model = self.tuning.bare_model
         parts = {"w": weights(model), "o": optimizer_tensors(model, optimizer)}
-        saved, tensors = self.saver.newest()
+        _, tensors = self.saver.newest()
         parts |= {f"saved {name}": found for name, found in tensors.items()}
         return {f"{p} {n}": t for p, part in parts.items() for n, t in on_host(part).items()}
 

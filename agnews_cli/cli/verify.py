@@ -1,0 +1,35 @@
+"""`agnews verify-resume`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer import Option
+
+
+def verify_resume(
+    preset: Annotated[str, Option(help="Preset to try.")] = "minilm",
+    rows: Annotated[int, Option(help="Training rows of the built-in sample.", min=32)] = 96,
+    kills: Annotated[int, Option(help="How often the run is killed.", min=1, max=20)] = 2,
+    seed: Annotated[int, Option(help="Seed of the run and of the moments.", min=0)] = 0,
+    json: Annotated[bool, Option("--json", help="One JSON object on standard output.")] = False,
+) -> None:
+    """Prove here that a run killed at random and resumed equals an undisturbed one, bit for bit."""
+    from agnews_cli.cli.output import Output
+    from agnews_cli.core import duration
+    from agnews_cli.workflows import verify
+
+    out = Output(json=json)
+    found = verify.verify_resume(preset=preset, rows=rows, kills=kills, seed=seed, say=out.say)
+    out.result(found.as_json())
+    where = ", ".join(map(str, found.kills))
+    if found.difference is None:
+        out.screen(
+            f"Exact: {found.steps} steps, killed after {where}, {found.steps_redone} steps done "
+            f"twice; every loss, the weights and the predictions are the same, bit for bit "
+            f"({duration.show(found.seconds)})."
+        )
+        return
+    out.screen(f"Not exact: {found.difference} (killed after {where}).")
+    raise typer.Exit(1)
