@@ -296,7 +296,7 @@ class CheckpointDamaged(AgnewsError):
 
 
 class SessionOver(AgnewsError):
-    """The session's time is up at step {step} of {total}; everything is saved."""
+    """The session's time is up {where}; everything is saved."""
 
     exit_code = 75
     hint = "Go on with: {next}"

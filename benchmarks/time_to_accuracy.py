@@ -132,7 +132,7 @@ def ours(budget_s: float, data: Path, more: list[str]) -> Row:
     result = last_object(output)
     try:
         assert result is not None
-        row["accuracy"] = result["evaluation"]["test"]["accuracy"]["value"]
+        row["accuracy"] = result["evaluation"]["test"]["accuracy"]
     except (AssertionError, KeyError, TypeError):
         row["why"] = trouble or f"no accuracy in the result: {output[-500:]}"
     return row

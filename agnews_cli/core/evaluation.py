@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -49,6 +49,12 @@ class SplitEvaluation(_Facts):
     """Rows are true classes, columns predicted ones."""
     mistakes: tuple[Mistake, ...] = ()
 
+    def as_json(self) -> dict[str, Any]:
+        """Accuracy and macro-F1 as plain numbers, for programs; intervals under their own name."""
+        facts = self.model_dump(mode="json")
+        intervals = {name: facts[name] for name in ("accuracy", "macro_f1")}
+        return facts | {n: i["value"] for n, i in intervals.items()} | {"intervals": intervals}
+
 
 class Evaluation(_Facts):
     """Contents of `evaluation.json`."""
@@ -57,3 +63,11 @@ class Evaluation(_Facts):
     labels: tuple[str, ...]
     validation: SplitEvaluation
     test: SplitEvaluation | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As in `--json` (docs/json.md)."""
+        return {
+            "labels": list(self.labels),
+            "validation": self.validation.as_json(),
+            "test": self.test.as_json() if self.test else None,
+        }

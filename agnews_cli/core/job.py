@@ -50,6 +50,8 @@ class Job(BaseModel):
     """Go on also where libraries changed, so that the result may differ from a straight run's."""
     session_end_monotonic_s: float | None = None
     """When this session must have everything saved: the run is paused then, and goes on later."""
+    parent_pid: int | None = None
+    """The command that watches the worker; without it the worker saves and stops."""
     started_monotonic_s: float
     """`time.monotonic()` when the user's command began: elapsed times count from there."""
     deadline_monotonic_s: float | None = None

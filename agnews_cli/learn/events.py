@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import signal
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,6 +53,24 @@ class StopFlag:
         self.reserve_s = 0.0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
+
+    def ask(self) -> None:
+        """Ask for a stop, as a signal does."""
+        self._is_asked = True
+
+    def ask_without(self, pid: int) -> None:
+        """Ask for a stop once process `pid` is gone: nobody would see what is done for it."""
+
+        def watch() -> None:
+            import psutil
+
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                    time.sleep(1.0)
+            self.ask()
+
+        threading.Thread(target=watch, daemon=True).start()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._is_asked and number == signal.SIGINT:

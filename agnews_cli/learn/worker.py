@@ -35,6 +35,8 @@ def main(argv: list[str]) -> None:
     """Do the job in the file named on the command line."""
     job = Job.model_validate_json(Path(argv[1]).read_text("utf-8"))
     stop = StopFlag(end_monotonic_s=job.session_end_monotonic_s)
+    if job.parent_pid is not None:
+        stop.ask_without(job.parent_pid)
     is_main = int(os.environ.get("RANK", "0")) == 0
     log = EventLog(
         Path(job.folder) / "events.jsonl",

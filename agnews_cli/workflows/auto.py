@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shlex
 import shutil
 import time
@@ -136,7 +137,7 @@ class Result:
             "wall_s": round(self.wall_s, 2),
             "was_there": self.was_there,
             "candidates": [c.model_dump() for c in self.outcome.candidates],
-            "evaluation": self.evaluation.model_dump(),
+            "evaluation": self.evaluation.as_json(),
             "files": {
                 "model": str(self.folder.model) if self.folder.model.exists() else None,
                 "delivery": str(self.folder.path / "delivery.json"),
@@ -290,7 +291,8 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
     )
     if request.is_fresh:
         shutil.rmtree(folder.checkpoints, ignore_errors=True)
-        (folder.path / "trace.jsonl").unlink(missing_ok=True)
+        for old in (folder.events, folder.path / "trace.jsonl"):
+            old.unlink(missing_ok=True)
     deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
     job = Job(
         run=plan.run,
@@ -303,6 +305,7 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         limit_train=request.limit_train,
         candidates=plan.candidates,
         blend=request.budget_s is not None,
+        parent_pid=os.getpid(),
         started_monotonic_s=request.started_monotonic_s,
         deadline_monotonic_s=deadline_s,
         is_inexact=request.is_inexact,

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _POLL_S = 0.1
 _BEAT_S = 15.0
 _LATE_S = 20.0  # past its deadline by so much, the worker is ended
+_CLOSING_S = 1.0  # past its session's end by so much, the worker is ended: the platform would
 _GRACE_S = 60.0  # to save what there is after a stop was asked for
 
 Show = Callable[[Event], None]
@@ -107,7 +108,9 @@ def train(
     if outcome.state == "interrupted":
         raise _interrupted(folder)
     if outcome.state == "paused":
-        raise SessionOver(step=outcome.step, total=outcome.total_steps, next=resume_command(folder))
+        at = f"at step {outcome.step} of {outcome.total_steps}"
+        where = at if outcome.total_steps else "before the end of a step"
+        raise SessionOver(where=where, next=resume_command(folder))
     if outcome.failure is not None:
         failure = outcome.failure
         raise ReportedError(failure.message, failure.hint, failure.exit_code, failure.kind)
@@ -160,6 +163,9 @@ def _watch(
                         raise _interrupted(folder)
                     asked_s = now_s
                     worker.ask_to_stop(pid)
+                end_s = job.session_end_monotonic_s
+                if end_s is not None and now_s > end_s + _CLOSING_S:
+                    return Outcome(state="paused")  # what is committed is safe; the rest is late
                 late_s = job.deadline_monotonic_s and now_s - job.deadline_monotonic_s
                 if late_s is not None and late_s > _LATE_S and asked_s is None:
                     asked_s = now_s
@@ -174,8 +180,11 @@ def _watch(
 
 def _interrupted(folder: RunFolder) -> Interrupted:
     if any(folder.checkpoints.glob("*/m-*.json")):
+        has_model = any((folder.model / f"{n}config.json").exists() for n in ("", "adapter_"))
+        so_far = f", and the model so far is in {folder.model}" if has_model else ""
         return Interrupted(
-            kept="everything up to now is saved", next=f"Go on with: {resume_command(folder)}"
+            kept=f"everything up to now is saved{so_far}",
+            next=f"Go on with: {resume_command(folder)}",
         )
     return Interrupted(
         kept="no model was trained yet", next="The same command trains this run again."

@@ -45,7 +45,10 @@ def test_json_says_what_was_done(finished):
     assert result["state"] == "completed"
     assert result["run"].startswith("minilm-")
     assert result["evaluation"]["test"]["rows"] == 120
-    assert 0 < result["evaluation"]["test"]["accuracy"]["value"] <= 1
+    test = result["evaluation"]["test"]
+    assert 0 < test["accuracy"] <= 1
+    low, high = (test["intervals"]["accuracy"][end] for end in ("low", "high"))
+    assert low < test["accuracy"] < high
     assert {c["name"] for c in result["candidates"]} == {"linear", "minilm"}
     assert "\x1b" not in err
     assert "built-in sample" in err

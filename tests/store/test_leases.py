@@ -1,0 +1,85 @@
+"""Two sessions never train one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from agnews_cli.errors import RunBusy
+from agnews_cli.store import leases
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def rewrite(folder: Path, token: int, **facts: object) -> None:
+    path = folder / "leases" / f"{token:06d}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | facts))
+
+
+def test_the_second_session_is_refused_until_the_first_lets_go(tmp_path):
+    first = leases.claim(tmp_path, NOW)
+    with pytest.raises(RunBusy, match=f"process {os.getpid()} of this machine"):
+        leases.claim(tmp_path, NOW + timedelta(hours=3))  # alive, however long it is silent
+    first.release(NOW)
+    second = leases.claim(tmp_path, NOW)
+    assert (first.token, second.token) == (1, 2)
+    assert not second.note
+
+
+def test_a_session_whose_process_was_killed_is_taken_over_at_once(tmp_path):
+    code = (
+        "import os, sys, pathlib, datetime\nfrom agnews_cli.store import leases\n"
+        "leases.claim(pathlib.Path(sys.argv[1]), datetime.datetime.now(datetime.UTC))\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert leases.newest_token(tmp_path) == 1
+    lease = leases.claim(tmp_path, datetime.now(UTC))
+    assert lease.token == 2
+    assert "its process is gone" in lease.note
+
+
+def test_another_machine_is_waited_for_because_unknown_is_not_dead(tmp_path):
+    leases.claim(tmp_path, NOW)
+    rewrite(tmp_path, 1, host="elsewhere")
+    soon = NOW + timedelta(seconds=leases.STALE_S - 1)
+    with pytest.raises(RunBusy, match="elsewhere"):
+        leases.claim(tmp_path, soon)
+    with pytest.raises(RunBusy):  # a clock that runs behind is no sign of death
+        leases.claim(tmp_path, NOW - timedelta(days=2))
+    assert "asked to" in leases.claim(tmp_path, soon, takeover=True).note
+    rewrite(tmp_path, 2, host="elsewhere")
+    late = leases.claim(tmp_path, NOW + timedelta(seconds=leases.STALE_S + 1))
+    assert (late.token, "long silent" in late.note) == (3, True)
+
+
+def test_a_torn_lease_does_not_lock_the_run_for_ever(tmp_path):
+    leases.claim(tmp_path, NOW)
+    (tmp_path / "leases" / "000001.json").write_text('{"wri')
+    assert leases.claim(tmp_path, NOW).token == 2
+
+
+def test_of_many_that_claim_at_once_one_wins(tmp_path):
+    won, lost, barrier = [], [], threading.Barrier(8)
+
+    def claim() -> None:
+        barrier.wait()
+        try:
+            won.append(leases.claim(tmp_path, NOW).token)
+        except RunBusy:
+            lost.append(1)
+
+    threads = [threading.Thread(target=claim) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert won == [1]
+    assert len(lost) == 7
