@@ -286,7 +286,7 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         preset=plan.preset,
         dataset=plan.dataset,
         seed=request.seed,
-        order=_order(plan),
+        order=order_of(plan),
         now=datetime.now(UTC),
     )
     if request.is_fresh:
@@ -325,7 +325,7 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
     return _result(plan, folder, outcome, was_there=False)
 
 
-def _order(plan: Plan) -> dict[str, object]:
+def order_of(plan: Plan) -> dict[str, object]:
     """What `agnews resume` needs to ask for this run again, on whatever machine."""
     request = plan.request
     data = request.data
