@@ -18,13 +18,13 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Writer = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{4,16}$")]
 
-_FILE = re.compile(r"m-(\d{6})-(\d{9})-([a-z0-9]{4,16})-([0-9a-f]{16})\.json")
+_FILE = re.compile(r"m-([0-9]{6})-([0-9]{9})-([a-z0-9]{4,16})-([0-9a-f]{16})\.json")
 
 
 class Blob(BaseModel):
     """One immutable file, named by its content."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     sha256: Digest
     size_bytes: Annotated[int, Field(ge=0)]
@@ -33,7 +33,14 @@ class Blob(BaseModel):
 class Manifest(BaseModel):
     """All there is to know of one checkpoint."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    # Without "constants" an infinite best loss is written as null, and read as None.
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        populate_by_name=True,
+        ser_json_inf_nan="constants",
+    )
 
     schema_: Literal["agnews.checkpoint/1"] = Field("agnews.checkpoint/1", alias="schema")
     run: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,13 +20,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from agnews_cli.core.checkpoint import Blob, Key, Manifest, Why
-from agnews_cli.errors import CheckpointDamaged
+from agnews_cli.errors import CannotWrite, CheckpointDamaged
 from agnews_cli.store import files
 
 __all__ = ["Checkpoints", "Draft", "Saved", "Skipped", "Why"]
 
 _MOST_MANIFEST_BYTES = 4_000_000
 _STALE_DRAFT_S = 3600.0
+_BLOB = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +72,13 @@ class Checkpoints:
         self.folder = folder
         self._blobs = folder / "blobs"
 
-    def save(self, draft: Draft, blobs: Mapping[str, bytes]) -> Saved:
+    def save(self, draft: Draft, blobs: Mapping[str, bytes | Blob | Iterable[files.Part]]) -> Saved:
         """Write what is new of `blobs`, then the manifest.
 
-        Raises CannotWrite or NoDiskSpace; the checkpoints before it are then as they were.
+        A `Blob` names content that the store has. Raises CheckpointDamaged when it has it not,
+        CannotWrite or NoDiskSpace; the checkpoints before it are then as they were.
         """
-        written = {}
-        for name, data in blobs.items():
-            size_bytes, digest = files.write_by_content(self._blobs, data)
-            written[name] = Blob(sha256=digest, size_bytes=size_bytes)
+        written = {name: self._written(content) for name, content in blobs.items()}
         manifest = Manifest(
             run=draft.run,
             candidate=draft.candidate,
@@ -95,7 +95,10 @@ class Checkpoints:
         data = manifest.model_dump_json(by_alias=True, indent=1).encode()
         digest = hashlib.sha256(data).hexdigest()[:16]
         key = Key(draft.token, draft.step, digest, draft.writer)
-        files.write_new(self.folder / f"{key.id}.json", [data])
+        path = self.folder / f"{key.id}.json"
+        if len(data) > _MOST_MANIFEST_BYTES:  # it would be saved, and never read
+            raise CannotWrite(path=path, reason=f"a state of {len(data)} bytes is too large")
+        files.write_new(path, [data])
         return Saved(key, manifest)
 
     def keys(self) -> tuple[Key, ...]:
@@ -117,10 +120,10 @@ class Checkpoints:
         """The newest checkpoint that verifies, and those passed over on the way to it."""
         skipped: list[Skipped] = []
         for key in self.keys():
-            reason = self._what_is_wrong(key)
-            if reason is None:
-                return self._open(key), tuple(skipped)
-            skipped.append(Skipped(key.id, reason))
+            try:
+                return self._verified(key), tuple(skipped)
+            except CheckpointDamaged as error:
+                skipped.append(Skipped(key.id, error.message))
         return None, tuple(skipped)
 
     def verify(self) -> tuple[tuple[str, str | None], ...]:
@@ -132,26 +135,50 @@ class Checkpoints:
         blob = saved.manifest.blobs[name]
         return files.read_verified(self._blobs / blob.sha256, blob.size_bytes, blob.sha256)
 
-    def prune(self, *, keep: int) -> tuple[str, ...]:
+    def prune(self, *, keep: int, most_bytes: int | None = None) -> tuple[str, ...]:
         """Remove all but the newest `keep` checkpoints and what only they need; their ids.
 
-        The newest that verifies is always kept. While any manifest cannot be read no blob is
-        removed, since it may need them. Raises CannotWrite.
+        Older ones of these go too while the blobs need more than `most_bytes`. The newest, and the
+        newest that verifies, are always kept. While any manifest cannot be read no blob is removed,
+        since it may need them. Only the run's owner may prune: a blob whose manifest is still to
+        come looks unneeded. Raises CannotWrite, or CannotRead with nothing more removed.
         """
         keys = self.keys()
         good, _ = self.newest()
         if good is None:
             return ()
         kept = {*keys[: max(1, keep)], good.key}
+        for key in sorted(kept - {keys[0], good.key}):
+            if most_bytes is not None and self._size_bytes(kept) > most_bytes:
+                kept.remove(key)
         gone = [key for key in reversed(keys) if key not in kept]
         for key in gone:
             files.remove(self.folder / f"{key.id}.json")
-        self._remove_unneeded()
+        self._remove_unneeded(kept)
         return tuple(key.id for key in gone)
 
-    def _remove_unneeded(self) -> None:
+    def _written(self, content: bytes | Blob | Iterable[files.Part]) -> Blob:
+        if isinstance(content, Blob):
+            files.check(self._blobs / content.sha256, content.size_bytes, content.sha256)
+            return content
+        if isinstance(content, bytes):
+            size_bytes, digest = files.write_by_content(self._blobs, content)
+        else:
+            _, size_bytes, digest = files.write_new_by_content(self._blobs, "", content)
+        return Blob(sha256=digest, size_bytes=size_bytes)
+
+    def _size_bytes(self, keys: Iterable[Key]) -> int:
+        """Of what the readable ones of these need, shared blobs counted once."""
+        found = (saved for saved in self.all() if saved.key in keys)
+        blobs = {blob for saved in found for blob in saved.manifest.blobs.values()}
+        return sum(blob.size_bytes for blob in blobs)
+
+    def _remove_unneeded(self, kept: set[Key]) -> None:
+        keys = self.keys()
+        if self._blobs.is_symlink() or not kept <= set(keys):
+            return  # another folder's files, or a listing that cannot be trusted
         needed: set[str] = set()
-        for key in self.keys():
+        for key in keys:
             try:
                 needed |= {blob.sha256 for blob in self._open(key).manifest.blobs.values()}
             except CheckpointDamaged:
@@ -160,38 +187,35 @@ class Checkpoints:
             for name in files.names(folder):
                 path = folder / name
                 is_draft = name.startswith(".") and name.endswith(files.DRAFT)
-                is_unneeded = folder == self._blobs and len(name) == 64 and name not in needed
+                is_unneeded = folder == self._blobs and _BLOB.fullmatch(name) and name not in needed
                 if is_unneeded or (is_draft and _age_s(path) > _STALE_DRAFT_S):
                     files.remove(path)
 
     def _what_is_wrong(self, key: Key) -> str | None:
         try:
-            saved = self._open(key)
-            for blob in saved.manifest.blobs.values():
-                files.check(self._blobs / blob.sha256, blob.size_bytes, blob.sha256)
+            self._verified(key)
         except CheckpointDamaged as error:
             return error.message
         return None
 
+    def _verified(self, key: Key) -> Saved:
+        saved = self._open(key)
+        for blob in saved.manifest.blobs.values():
+            files.check(self._blobs / blob.sha256, blob.size_bytes, blob.sha256)
+        return saved
+
     def _open(self, key: Key) -> Saved:
         path = self.folder / f"{key.id}.json"
-        try:
-            if path.is_symlink():
-                raise CheckpointDamaged(path=path, reason="is a link, not a file")
-            if path.stat().st_size > _MOST_MANIFEST_BYTES:
-                raise CheckpointDamaged(path=path, reason="is too large for a manifest")
-            data = path.read_bytes()
-        except OSError as error:
-            raise CheckpointDamaged(path=path, reason=error.strerror or str(error)) from error
+        data = files.read_small(path, _MOST_MANIFEST_BYTES)
         if hashlib.sha256(data).hexdigest()[:16] != key.digest:
-            raise CheckpointDamaged(path=path, reason="its content changed (SHA-256 differs)")
+            raise CheckpointDamaged(path=path, reason="is changed: its SHA-256 differs")
         try:
             manifest = Manifest.model_validate(json.loads(data))
         except (ValidationError, ValueError, RecursionError) as error:
             reason = f"is no manifest: {str(error).splitlines()[0]}"
             raise CheckpointDamaged(path=path, reason=reason) from error
         if (manifest.token, manifest.step, manifest.writer) != (key.token, key.step, key.writer):
-            raise CheckpointDamaged(path=path, reason="its name and its content disagree")
+            raise CheckpointDamaged(path=path, reason="has a name that its content contradicts")
         return Saved(key, manifest)
 
 

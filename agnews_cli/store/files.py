@@ -12,11 +12,13 @@ import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 
-from agnews_cli.errors import CheckpointDamaged
+from agnews_cli.errors import CannotRead, CheckpointDamaged
 from agnews_cli.store.runs import refusal
 
 Part = bytes | memoryview
@@ -46,13 +48,34 @@ def observed(by: Observer) -> Iterator[None]:
 def write_new(path: Path, parts: Iterable[Part]) -> tuple[int, str]:
     """Write a file whole; (bytes, SHA-256), hashed as they are written.
 
-    Raises CannotWrite or NoDiskSpace; the file is then not there.
+    Raises CannotWrite or NoDiskSpace; the file is then not there or, where only the last fsync of
+    the folder failed, there whole but perhaps not after a power cut.
     """
-    draft = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{DRAFT}")
+    return _write(path.parent, lambda sha256: path.name, parts)
+
+
+def write_new_by_content(folder: Path, suffix: str, parts: Iterable[Part]) -> tuple[str, int, str]:
+    """Write a file named by its SHA-256 and `suffix`; (name, bytes, SHA-256).
+
+    For content of any size that comes in parts: it is written to know its name, and thrown away
+    when it is there already. Raises like `write_new`.
+    """
+    size_bytes, sha256 = _write(folder, lambda sha256: sha256 + suffix, parts, is_by_content=True)
+    return sha256 + suffix, size_bytes, sha256
+
+
+def _write(
+    folder: Path,
+    name: Callable[[str], str],
+    parts: Iterable[Part],
+    *,
+    is_by_content: bool = False,
+) -> tuple[int, str]:
+    draft = folder / f".{secrets.token_hex(8)}{DRAFT}"
     size_bytes, digest = 0, hashlib.sha256()
     try:
         try:
-            _make_folder(path.parent)
+            _make_folder(folder)
             with _step("open", draft):
                 handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
@@ -64,50 +87,68 @@ def write_new(path: Path, parts: Iterable[Part]) -> tuple[int, str]:
                     os.fsync(handle)
             finally:
                 os.close(handle)
-            with _step("rename", path):
-                draft.rename(path)
-            _sync_folder(path.parent)
+            sha256 = digest.hexdigest()
+            path = folder / name(sha256)
+            if is_by_content and _is_whole(path, size_bytes, sha256):
+                with _step("unlink", draft):
+                    draft.unlink()
+            else:
+                with _step("rename", path):
+                    draft.rename(path)
+            _sync_folder(folder)
         except BaseException:
-            with suppress(OSError):
+            with suppress(OSError), _step("unlink", draft):
                 draft.unlink()
             raise
     except OSError as error:
-        raise refusal(path, error, size_bytes) from error
-    return size_bytes, digest.hexdigest()
+        raise refusal(folder, error, size_bytes) from error
+    return size_bytes, sha256
 
 
 def write_by_content(folder: Path, data: bytes) -> tuple[int, str]:
-    """Write `data` under the name of its SHA-256; what is there whole is not written again."""
+    """Write `data` under the name of its SHA-256; what is there whole is not written again.
+
+    Raises like `write_new`.
+    """
     digest = hashlib.sha256(data).hexdigest()
     path = folder / digest
-    with suppress(CheckpointDamaged):
-        _verify(path, len(data), digest)
-        return len(data), digest
-    return write_new(path, [data])
+    if not _is_whole(path, len(data), digest):
+        return write_new(path, [data])
+    try:
+        # Whoever wrote it may have died between the rename and this.
+        _sync_folder(folder)
+    except OSError as error:
+        raise refusal(folder, error, len(data)) from error
+    return len(data), digest
 
 
 def read_verified(path: Path, size_bytes: int, sha256: str) -> bytes:
     """The file's bytes. Raises CheckpointDamaged when they are not those that were written."""
-    if path.is_symlink():
-        raise CheckpointDamaged(path=path, reason="is a link, not a file")
-    try:
-        with path.open("rb") as file:
-            data = file.read(size_bytes + 1)
-    except FileNotFoundError:
-        raise CheckpointDamaged(path=path, reason="is missing") from None
-    except OSError as error:
-        raise CheckpointDamaged(path=path, reason=error.strerror or str(error)) from error
-    if len(data) != size_bytes:
-        found = "longer" if len(data) > size_bytes else f"{len(data)} bytes"
-        raise CheckpointDamaged(path=path, reason=f"is {found} instead of {size_bytes} bytes")
+    with _reading(path) as (file, found_bytes):
+        _require_size(path, found_bytes, size_bytes)  # before reading: the size may be hostile
+        data = file.read(size_bytes)
+    _require_size(path, len(data), size_bytes)
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise CheckpointDamaged(path=path, reason="its content changed (SHA-256 differs)")
+        raise CheckpointDamaged(path=path, reason="is changed: its SHA-256 differs")
+    return data
+
+
+def read_small(path: Path, most_bytes: int) -> bytes:
+    """The file's bytes. Raises CheckpointDamaged where it is no plain file, or a larger one."""
+    with _reading(path) as (file, found_bytes):
+        data = file.read(most_bytes + 1) if found_bytes <= most_bytes else b""
+    if max(found_bytes, len(data)) > most_bytes:
+        raise CheckpointDamaged(path=path, reason=f"is too large: more than {most_bytes} bytes")
     return data
 
 
 def check(path: Path, size_bytes: int, sha256: str) -> None:
     """Raises CheckpointDamaged like `read_verified`, in little memory."""
-    _verify(path, size_bytes, sha256)
+    with _reading(path) as (file, found_bytes):
+        _require_size(path, found_bytes, size_bytes)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != sha256:
+        raise CheckpointDamaged(path=path, reason="is changed: its SHA-256 differs")
 
 
 def remove(path: Path) -> None:
@@ -120,29 +161,51 @@ def remove(path: Path) -> None:
 
 
 def names(folder: Path) -> tuple[str, ...]:
-    """File names in a folder, sorted; none where there is no folder."""
+    """File names in a folder, sorted; none where there is no folder.
+
+    Raises CannotRead where it cannot be listed: nothing found is not the same as nothing there,
+    and who takes one for the other deletes what is needed, or trains from the beginning.
+    """
     try:
         return tuple(sorted(entry.name for entry in folder.iterdir()))
-    except OSError:
+    except FileNotFoundError:
         return ()
+    except OSError as error:
+        raise CannotRead(path=folder, reason=error.strerror or str(error)) from error
 
 
-def _verify(path: Path, size_bytes: int, sha256: str) -> None:
-    if path.is_symlink():
-        raise CheckpointDamaged(path=path, reason="is a link, not a file")
+@contextmanager
+def _reading(path: Path) -> Iterator[tuple[BufferedReader, int]]:
+    """The open file and its bytes; no link is followed and no pipe waited for."""
     try:
-        found_bytes = path.stat().st_size
-        if found_bytes != size_bytes:
-            reason = f"is {found_bytes} bytes instead of {size_bytes}"
-            raise CheckpointDamaged(path=path, reason=reason)
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as file:
+            facts = os.fstat(handle)
+            if not stat.S_ISREG(facts.st_mode):
+                raise CheckpointDamaged(path=path, reason="is no plain file")
+            yield file, facts.st_size
     except FileNotFoundError:
         raise CheckpointDamaged(path=path, reason="is missing") from None
     except OSError as error:
-        raise CheckpointDamaged(path=path, reason=error.strerror or str(error)) from error
-    if digest != sha256:
-        raise CheckpointDamaged(path=path, reason="its content changed (SHA-256 differs)")
+        is_link = error.errno == errno.ELOOP
+        reason = error.strerror or str(error)
+        reason = "is a link, not a file" if is_link else f"cannot be read: {reason}"
+        raise CheckpointDamaged(path=path, reason=reason) from error
+
+
+def _require_size(path: Path, found_bytes: int, size_bytes: int) -> None:
+    if found_bytes != size_bytes:
+        how = "truncated" if found_bytes < size_bytes else "too long"
+        reason = f"is {how}: {found_bytes} bytes instead of {size_bytes}"
+        raise CheckpointDamaged(path=path, reason=reason)
+
+
+def _is_whole(path: Path, size_bytes: int, sha256: str) -> bool:
+    try:
+        check(path, size_bytes, sha256)
+    except CheckpointDamaged:
+        return False
+    return True
 
 
 @contextmanager
@@ -171,8 +234,10 @@ def _write_all(handle: int, piece: memoryview, path: Path) -> None:
 
 def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
+        if folder.parent != folder:
+            _make_folder(folder.parent)
         with _step("mkdir", folder):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
         _sync_folder(folder.parent)
 
 

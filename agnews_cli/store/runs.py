@@ -30,6 +30,8 @@ from agnews_cli.store.presets import nearest
 
 LATEST = "latest"
 _CREATED = "created.json"
+# Fields that presets got after runs had ids, with what held before: there they change no id.
+_ADDED_TRAINING = {"r_drop": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,13 @@ def fingerprint(preset: Preset, dataset: Dataset, seed: int, extra: Mapping[str,
     data, the splits' contents and how they are read, the columns and the classes (not where they
     lie); the seed, and `extra`, such as a limit on the rows. `extra` must be JSON.
     """
+    resolved = preset.model_dump(mode="json", exclude={"summary", "order", "measured"})
+    for field, before in _ADDED_TRAINING.items():
+        if resolved["training"][field] == before:
+            del resolved["training"][field]
     facts = {
         "version": 1,
-        "preset": preset.model_dump(mode="json", exclude={"summary", "order", "measured"}),
+        "preset": resolved,
         "dataset": {
             "splits": {
                 split: _content(file)

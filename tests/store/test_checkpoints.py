@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import random
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.checkpoint import Key
-from agnews_cli.errors import CannotWrite, CheckpointDamaged, NoDiskSpace
+from agnews_cli.core.checkpoint import Blob, Key
+from agnews_cli.errors import CannotRead, CannotWrite, CheckpointDamaged, NoDiskSpace
 from agnews_cli.store import files
 from agnews_cli.store.checkpoints import Checkpoints, Draft
 
@@ -93,9 +95,11 @@ def killed_at(k: int, act) -> None:
             if count == k:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        with files.observed(kill):
-            act()
-        os._exit(0)
+        try:
+            with files.observed(kill):
+                act()
+        finally:
+            os._exit(0)  # never back into pytest
     _, status = os.waitpid(pid, 0)
     assert os.WIFSIGNALED(status), f"operation {k} was never reached"
 
@@ -211,6 +215,8 @@ def test_a_blob_that_is_gone_swapped_or_a_link_is_not_used(tmp_path):
         {"schema": "agnews.checkpoint/9"},
         {"surprise": 1},
         {"step": 7},
+        {"step": "2"},
+        {"token": True},
         {"writer": "a/b"},
         {"state": "none"},
     ],
@@ -273,3 +279,160 @@ def test_pruning_never_takes_what_a_kept_manifest_needs(tmp_path, seed):
         good, _ = checkpoints.newest()
         assert good is not None
         assert_whole(checkpoints, good.manifest.step)
+
+
+def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(tmp_path, monkeypatch):
+    checkpoints, listing = saved_until(tmp_path, 2), Path.iterdir
+    for k in range(1, 6):
+        count = 0
+
+        def fail(self: Path, k: int = k):
+            nonlocal count
+            count += 1
+            if count == k:
+                raise OSError(errno.EIO, "Input/output error")
+            return listing(self)
+
+        monkeypatch.setattr(Path, "iterdir", fail)
+        with pytest.raises(CannotRead):
+            checkpoints.prune(keep=2)
+        monkeypatch.setattr(Path, "iterdir", listing)
+        assert [wrong for _, wrong in checkpoints.verify()] == [None, None]
+
+
+def test_a_listing_that_forgets_manifests_costs_no_blob(tmp_path, monkeypatch):
+    checkpoints, keys = saved_until(tmp_path, 2), Checkpoints.keys
+    answers = iter([keys(checkpoints), keys(checkpoints), ()])
+    monkeypatch.setattr(Checkpoints, "keys", lambda self: next(answers))
+    checkpoints.prune(keep=2)
+    monkeypatch.undo()
+    assert [wrong for _, wrong in checkpoints.verify()] == [None, None]
+
+
+def test_infinite_figures_come_back_and_a_state_too_large_to_read_is_not_saved(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    good = checkpoints.save(replace(draft(1), state={"best": math.inf, "x": 0.1 + 0.2}), {})
+    with pytest.raises(CannotWrite, match="too large"):
+        checkpoints.save(replace(draft(2), state={"x": "a" * 4_000_000}), {})
+    found, skipped = checkpoints.newest()
+    assert found == good
+    assert not skipped
+    assert found.manifest.state == {"best": math.inf, "x": 0.1 + 0.2}
+
+
+def test_content_in_parts_and_content_that_is_there(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    first = checkpoints.save(draft(1), {"weights": (bytes([i]) * 1000 for i in range(9))})
+    weights = first.manifest.blobs["weights"]
+    assert checkpoints.read(first, "weights") == b"".join(bytes([i]) * 1000 for i in range(9))
+    seen: list[str] = []
+    with files.observed(lambda op, path: seen.append(op)):
+        second = checkpoints.save(draft(2), {"weights": weights})
+    assert seen.count("rename") == 1
+    assert checkpoints.read(second, "weights") == checkpoints.read(first, "weights")
+    again = checkpoints.save(draft(3), {"weights": [checkpoints.read(second, "weights")]})
+    assert again.manifest.blobs["weights"] == weights
+    assert [p.name for p in (tmp_path / "blobs").iterdir()] == [weights.sha256]
+    for absent in (Blob(sha256="0" * 64, size_bytes=1), Blob(sha256=weights.sha256, size_bytes=1)):
+        with pytest.raises(CheckpointDamaged):
+            checkpoints.save(draft(4), {"weights": absent})
+    assert len(checkpoints.all()) == 3
+
+
+def test_content_whose_source_fails_leaves_nothing(tmp_path):
+    def parts():
+        yield b"x" * 1000
+        raise RuntimeError("no more")
+
+    checkpoints = saved_until(tmp_path, 1)
+    before = sorted(all_files(checkpoints))
+    with pytest.raises(RuntimeError, match="no more"):
+        checkpoints.save(draft(2), {"weights": parts()})
+    assert sorted(all_files(checkpoints)) == before
+
+
+def test_short_writes_are_gone_on_with(tmp_path, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, data[:7]))
+    assert assert_whole(saved_until(tmp_path, 1), 1) == 1
+
+
+def test_pruning_to_a_size_keeps_the_newest_and_the_newest_good_one(tmp_path):
+    checkpoints = saved_until(tmp_path, 5)
+    one = 8000 + len(contents(1)["best"])
+    checkpoints.prune(keep=5, most_bytes=one + 8000)  # the best weights are shared
+    assert [s.manifest.step for s in checkpoints.all()] == [5, 4]
+    newest = checkpoints.newest()[0]
+    assert newest is not None
+    (tmp_path / "blobs" / newest.manifest.blobs["weights"].sha256).write_bytes(b"")
+    checkpoints.prune(keep=1, most_bytes=0)
+    assert [s.manifest.step for s in checkpoints.all()] == [5, 4]
+    assert assert_whole(checkpoints, 4) == 4
+
+
+def test_links_pipes_and_foreign_files_are_neither_followed_nor_removed(tmp_path):
+    checkpoints = saved_until(tmp_path / "store", 2)
+    newest, older = checkpoints.all()
+    manifest = tmp_path / "store" / f"{newest.id}.json"
+    manifest.rename(tmp_path / "moved.json")
+    manifest.symlink_to(tmp_path / "moved.json")
+    assert "link" in checkpoints.newest()[1][0].reason
+    manifest.unlink()
+    os.mkfifo(manifest)  # opening it for reading would wait for ever
+    assert "no plain file" in checkpoints.newest()[1][0].reason
+    manifest.unlink()
+    foreign = tmp_path / "store" / "blobs" / ("Z" * 64)
+    foreign.write_bytes(b"not ours")
+    young = tmp_path / "store" / f".young{files.DRAFT}"
+    stale = tmp_path / "store" / "blobs" / f".stale{files.DRAFT}"
+    for path in (young, stale):
+        path.write_bytes(b"torn")
+    os.utime(stale, (0, 0))
+    checkpoints.prune(keep=1)
+    assert (foreign.exists(), young.exists(), stale.exists()) == (True, True, False)
+    (tmp_path / "store" / "blobs").rename(tmp_path / "elsewhere")
+    (tmp_path / "store" / "blobs").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / ("0" * 64)).write_bytes(b"whose?")
+    checkpoints.prune(keep=1)
+    assert (tmp_path / "elsewhere" / ("0" * 64)).exists()
+    assert [s.id for s in checkpoints.all()] == [older.id]
+
+
+def test_a_size_from_a_hostile_manifest_is_not_allocated(tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    with pytest.raises(CheckpointDamaged, match="truncated"):
+        files.read_verified(tmp_path / "file", 10**30, "0" * 64)
+
+
+def test_an_unreadable_manifest_keeps_every_blob(tmp_path):
+    checkpoints = saved_until(tmp_path, 3)
+    (tmp_path / f"{checkpoints.all()[0].id}.json").write_bytes(b"{")
+    blobs = sorted((tmp_path / "blobs").iterdir())
+    checkpoints.prune(keep=1)
+    assert sorted((tmp_path / "blobs").iterdir()) == blobs
+    assert assert_whole(checkpoints, 2) == 2
+
+
+def test_content_from_a_save_that_died_is_made_to_last_before_a_manifest_names_it(tmp_path):
+    data = contents(2)
+    files.write_by_content(tmp_path / "blobs", data["weights"])
+    seen: list[tuple[str, str]] = []
+    with files.observed(lambda op, path: seen.append((op, path.name))):
+        Checkpoints(tmp_path).save(draft(2), {"weights": data["weights"]})
+    assert seen.index(("fsync-folder-done", "blobs")) < seen.index(("open", seen[2][1]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "m-000001-000000001-abcd-0123456789abcde.json",
+        "m-٠٠٠٠٠١-000000001-abcd-0123456789abcdef.json",
+        "m-000001-000000001-abcd-0123456789ABCDEF.json",
+        "m-000001-000000001-../x-0123456789abcdef.json",
+        "m-000001-000000001-abcd-0123456789abcdef.json\n",
+        "m-000001-000000001-abcd-0123456789abcdef.json.tmp",
+    ],
+)
+def test_no_other_name_is_a_manifests(name):
+    assert Key.parse(name) is None
+    assert Key.parse("m-000001-000000001-abcd-0123456789abcdef.json") is not None

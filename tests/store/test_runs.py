@@ -269,7 +269,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     except OSError as full:
         error = full
     assert error is not None
-    assert isinstance(runs._refusal(tmp_path / "x", error, 5), NoDiskSpace)
+    assert isinstance(runs.refusal(tmp_path / "x", error, 5), NoDiskSpace)
 
 
 def test_killed_between_write_and_rename_leaves_the_old(tmp_path: Path) -> None:
