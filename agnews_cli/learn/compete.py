@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.dataset import Rows
 from agnews_cli.core.job import Candidate, CandidateKind, Job
-from agnews_cli.errors import CannotResume
+from agnews_cli.errors import CannotResume, NonFiniteLoss
 from agnews_cli.learn import blend, embedding, fingerprint
 from agnews_cli.learn.data import Tokens, cached_tokens, limit_rows, split_off
 from agnews_cli.learn.events import EventLog, StopFlag
@@ -225,13 +225,13 @@ class Competition:
             trace=self._trace if job.trace and self.accelerator.is_main_process else None,
         )
         self._resume(tuning)
-        at = self.position = tuning.run(end_monotonic_s=end_s)
-        # Without accelerate's autocast around `forward`: what is delivered predicts in fp32.
-        bare = self.accelerator.unwrap_model(tuning.model, keep_fp32_wrapper=False)
-        if self.accelerator.is_main_process:
-            save_delivery(bare, material.tokenizer, preset, folder)
-            names = json.dumps(list(job.dataset.labels), ensure_ascii=False)
-            (folder / "labels.json").write_text(names, "utf-8")
+        try:
+            at = self.position = tuning.run(end_monotonic_s=end_s)
+        except NonFiniteLoss:
+            if tuning.position.best_step:
+                self._keep(tuning, material.tokenizer, folder)
+            raise
+        bare = self._keep(tuning, material.tokenizer, folder)
         if at.interrupted:
             self.is_interrupted = True
             return False
@@ -253,6 +253,16 @@ class Competition:
         self._enter(name, "finetune", probabilities, held, began_s, folder, predict_rows)
         self.accelerator.free_memory()
         return self._end_s is not None and job.blend
+
+    def _keep(self, tuning: FineTuning, tokenizer: Any, folder: Path) -> Any:
+        """Write the model that `tuning` holds to `folder`; the model, for predictions in fp32."""
+        # Without accelerate's autocast around `forward`.
+        bare = self.accelerator.unwrap_model(tuning.model, keep_fp32_wrapper=False)
+        if self.accelerator.is_main_process:
+            save_delivery(bare, tokenizer, self.job.preset, folder)
+            names = json.dumps(list(self.job.dataset.labels), ensure_ascii=False)
+            (folder / "labels.json").write_text(names, "utf-8")
+        return bare
 
     def _trace(self, step: StepTrace) -> None:
         facts = asdict(step) | {"lr": step.lr.hex(), "loss": step.loss.hex()}

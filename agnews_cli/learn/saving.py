@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from agnews_cli.core.interval import save_interval
-from agnews_cli.errors import AgnewsError, CannotSave, Fenced
+from agnews_cli.errors import CannotSave, Fenced
 from agnews_cli.learn.events import EventLog
 from agnews_cli.learn.snapshot import Misfit, Snapshot, Tensors
 from agnews_cli.store.checkpoints import Checkpoints, Draft, Saved, Why
@@ -115,7 +115,7 @@ class Saver:
             )
             self._parent = saved.id
             self._checkpoints.prune(keep=_KEPT)
-        except (AgnewsError, OSError, MemoryError, SafetensorError) as error:
+        except Exception as error:  # whatever it is, the loop must hear of it
             self._failures, self._error = self._failures + 1, error
             self._log("warning", text=f"step {step} was not saved, training goes on: {error}")
             return

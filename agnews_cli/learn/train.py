@@ -220,7 +220,8 @@ class FineTuning:
     def resume(self) -> Saved | None:
         """Go to the newest checkpoint that verifies; None, and nothing changed, without one.
 
-        Every process reads for itself. Raises Misfit when what was saved does not fit.
+        Every process reads for itself. Raises Misfit when what was saved does not fit; this
+        object is then of no use.
         """
         found = self.saver.newest() if self.saver is not None else None
         if found is None:
@@ -340,9 +341,10 @@ class FineTuning:
         at = self.position
         mean = losses.mean_over(self.accelerator)
         if not math.isfinite(mean):
-            kept = f"the model of step {at.best_step} is kept" if at.best_step else "nothing kept"
-            if self.saver is not None:
-                self.saver.finish()
+            kept = "nothing is kept"
+            if self._best is not None:
+                restore_weights(self.bare_model, self._best, "best")
+                kept = f"the model of step {at.best_step} is kept"
             raise NonFiniteLoss(
                 value=mean,
                 step=at.step,

@@ -16,14 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from agnews_cli.core.preset import Model
-from agnews_cli.errors import AgnewsError, FileMissing, HubUnreachable
-from agnews_cli.store.home import cache
-from agnews_cli.store.runs import write_text_atomically
+from agnews_cli.errors import FileMissing, HubUnreachable
 
 Source = Literal["folder", "embedded", "cache", "hub"]
 
 # A digest of less than this is computed again each time: reading it costs no more than looking up.
-_REMEMBERED_FROM_BYTES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,33 +174,9 @@ def _difference(folder: Path, known: Embedded) -> str:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 in hex; of a large file remembered in the cache by its size and mtime."""
-    stat = path.stat()
-    if stat.st_size < _REMEMBERED_FROM_BYTES:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    memory = cache() / "digests.json"
-    mark = [stat.st_size, stat.st_mtime_ns]
-    remembered = _remembered(memory)
-    match remembered.get(str(path)):
-        case {"mark": known, "sha256": str(digest)} if known == mark:
-            return digest
+    # 0.13 s for the embedded weights: too little to remember it in a file that could be wrong.
     with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    remembered[str(path)] = {"mark": mark, "sha256": digest}
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(memory, json.dumps(remembered, indent=1) + "\n")
-    except (OSError, AgnewsError):
-        pass  # the cache saves a second; a disk that is full or read-only costs it
-    return digest
-
-
-def _remembered(memory: Path) -> dict[str, object]:
-    try:
-        found = json.loads(memory.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 # ---- the hub's cache ----------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agnews_cli.store import runs
+from agnews_cli.store import leases, runs
 from agnews_cli.store.checkpoints import Checkpoints
 from agnews_cli.workflows.history import where
 
@@ -48,8 +49,13 @@ def verified(run: str, store: Path | None) -> tuple[tuple[str, str | None], ...]
 
 
 def pruned(run: str, store: Path | None, *, keep: int) -> tuple[str, ...]:
-    """Ids of what was removed. Raises RunUnknown or CannotWrite."""
-    return tuple(id_ for place in _places(run, store) for id_ in place.prune(keep=keep))
+    """Ids of what was removed. Raises RunUnknown, RunBusy (being trained) or CannotWrite."""
+    places = _places(run, store)
+    lease = leases.claim(runs.find(where(store), run).path, datetime.now(UTC))
+    try:
+        return tuple(id_ for place in places for id_ in place.prune(keep=keep))
+    finally:
+        lease.release(datetime.now(UTC))
 
 
 def _places(run: str, store: Path | None) -> tuple[Checkpoints, ...]:

@@ -228,3 +228,22 @@ def test_three_failed_saves_in_a_row_stop_the_run_and_one_does_not(tmp_path):
     run.saver._every_s = 1e-9
     with files.observed(fail), pytest.raises(CannotSave, match="3 checkpoints in a row"):
         run.finish()
+
+
+def test_a_loss_that_is_not_finite_is_never_saved_and_the_best_model_is_kept(tmp_path):
+    from agnews_cli.errors import NonFiniteLoss
+
+    run = Run(VARIANTS["plain"], tmp_path / "broken")
+    run.saver._every_s = 1e-9  # save at every step
+
+    def poison(step: StepTrace) -> None:
+        if step.step == 20:
+            next(iter(run.tuning.bare_model.parameters())).data.fill_(float("nan"))
+
+    run.tuning.trace = poison
+    with pytest.raises(NonFiniteLoss, match=r"the model of step .* is kept"):
+        run.finish()
+    assert all(torch.isfinite(t).all() for t in weights(run.tuning.bare_model).values())
+    run.saver.finish()
+    _, tensors = run.saver.newest()
+    assert all(torch.isfinite(t).all() for t in tensors["weights"].values())
