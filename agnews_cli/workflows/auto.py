@@ -9,7 +9,6 @@ import importlib.util
 import json
 import os
 import shlex
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -289,10 +288,6 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         order=order_of(plan),
         now=datetime.now(UTC),
     )
-    if request.is_fresh:
-        shutil.rmtree(folder.checkpoints, ignore_errors=True)
-        for old in (folder.events, folder.path / "trace.jsonl"):
-            old.unlink(missing_ok=True)
     deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
     job = Job(
         run=plan.run,
@@ -321,6 +316,7 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         processes=plan.processes,
         show=show,
         takeover=request.takeover,
+        is_fresh=request.is_fresh,
     )
     return _result(plan, folder, outcome, was_there=False)
 

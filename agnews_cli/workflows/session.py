@@ -55,14 +55,25 @@ def train(
     processes: int,
     show: Show,
     takeover: bool = False,
+    is_fresh: bool = False,
 ) -> Outcome:
     """Run the worker on `job` to its outcome, or to a pause; only one session does so at a time.
+
+    `is_fresh`: from the beginning, whatever is saved; `takeover`: from a session that seems alive.
 
     Raises RunBusy, Interrupted, SessionOver, WorkerDied, and what the worker itself put into words.
     """
     from agnews_cli.store.ledger import Ledger
 
     lease = leases.claim(folder.path, _now(), takeover=takeover)
+    if lease.note:
+        elapsed_s = time.monotonic() - job.started_monotonic_s
+        text = f"this run is {lease.note}"
+        show(Event(kind="note", at=_now().isoformat(), elapsed_s=elapsed_s, data={"text": text}))
+    if is_fresh:
+        shutil.rmtree(folder.checkpoints, ignore_errors=True)
+        for old in (folder.events, folder.path / "trace.jsonl"):
+            old.unlink(missing_ok=True)
     for stale in (folder.outcome, folder.evaluation, folder.predictions):
         stale.unlink(missing_ok=True)
     with Ledger() as ledger:
@@ -100,6 +111,9 @@ def train(
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
         except Interrupted:
             how, state = "interrupted", "interrupted"
+            raise
+        except WorkerDied:
+            state = "interrupted"  # it can go on
             raise
         finally:
             ledger.close_session(session, how, _now())
