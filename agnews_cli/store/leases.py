@@ -63,11 +63,20 @@ def claim(folder: Path, now: datetime, *, takeover: bool = False) -> Lease:
                 raise RunBusy(run=folder.name, where=where, beat=held["beat_at"])
             why = "its process is gone" if is_gone else "asked to" if takeover else "long silent"
             note = f"taken over from session {last} on {held['host']}: {why}"
+        draft = _leases(folder) / f".{writer}.tmp"
+        draft.write_text(_text(writer, now, True), "utf-8")
         try:
-            with _path(folder, last + 1).open("x", encoding="utf-8") as file:
-                file.write(_text(writer, now, True))
+            os.link(draft, _path(folder, last + 1))  # whole and exclusive, in one operation
         except FileExistsError:  # another session was faster: look at its lease
             continue
+        except OSError:  # a mount without links: exclusive, but a reader may find it half written
+            try:
+                with _path(folder, last + 1).open("x", encoding="utf-8") as file:
+                    file.write(_text(writer, now, True))
+            except FileExistsError:
+                continue
+        finally:
+            draft.unlink()
         return Lease(folder, last + 1, writer, note)
 
 

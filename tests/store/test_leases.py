@@ -56,7 +56,7 @@ def test_another_machine_is_waited_for_because_unknown_is_not_dead(tmp_path):
         leases.claim(tmp_path, NOW - timedelta(days=2))
     assert "asked to" in leases.claim(tmp_path, soon, takeover=True).note
     rewrite(tmp_path, 2, host="elsewhere")
-    late = leases.claim(tmp_path, NOW + timedelta(seconds=leases.STALE_S + 1))
+    late = leases.claim(tmp_path, soon + timedelta(seconds=leases.STALE_S + 1))
     assert (late.token, "long silent" in late.note) == (3, True)
 
 
