@@ -262,8 +262,13 @@ class FineTuning:
         generators = self._every_generator()
         if self.accelerator.is_main_process:
             optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+            trained = on_host(weights(self.bare_model))
+            if not all(bool(torch.isfinite(tensor).all()) for tensor in trained.values()):
+                # A step whose loss was finite may have spoilt them; the next loss will say so.
+                self.log("warning", text=f"weights of step {at.step} are not finite: not saved")
+                return
             tensors = {
-                "weights": on_host(weights(self.bare_model)),
+                "weights": trained,
                 "optimizer": on_host(optimizer_tensors(self.bare_model, optimizer)),
                 "generators": generators,
             }
