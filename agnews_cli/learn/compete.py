@@ -28,7 +28,7 @@ from agnews_cli.learn import blend, embedding, fingerprint
 from agnews_cli.learn.data import Tokens, cached_tokens, limit_rows, split_off
 from agnews_cli.learn.events import EventLog, StopFlag
 from agnews_cli.learn.linear import Linear
-from agnews_cli.learn.model import load_classifier, load_tokenizer, save_delivery
+from agnews_cli.learn.model import cool_head, load_classifier, load_tokenizer, save_delivery
 from agnews_cli.learn.saving import Saver, changes
 from agnews_cli.learn.snapshot import Misfit
 from agnews_cli.learn.train import FineTuning, Position, StepTrace, predict
@@ -229,10 +229,11 @@ class Competition:
             at = self.position = tuning.run(end_monotonic_s=end_s)
         except NonFiniteLoss:
             if tuning.position.best_step:
-                self._keep(tuning, material.tokenizer, folder)
+                self._write(self._bare(tuning), material.tokenizer, folder)
             raise
-        bare = self._keep(tuning, material.tokenizer, folder)
+        bare = self._bare(tuning)
         if at.interrupted:
+            self._write(bare, material.tokenizer, folder)
             self.is_interrupted = True
             return False
 
@@ -250,19 +251,25 @@ class Competition:
         self.log("phase", name="validating")
         probabilities = predict_rows(None, material.validation)
         held = material.validation.classes
+        scores = np.log(probabilities.astype(np.float64) + 1e-12)
+        t = blend.temperature(scores, held, least=1.0)
+        if cool_head(bare, t, classes=len(job.dataset.labels)):
+            probabilities = blend.softmax(scores / t)
+            self.log("note", text=f"{name}: too sure of itself; temperature {t:.2f} is built in")
+        self._write(bare, material.tokenizer, folder)
         self._enter(name, "finetune", probabilities, held, began_s, folder, predict_rows)
         self.accelerator.free_memory()
         return self._end_s is not None and job.blend
 
-    def _keep(self, tuning: FineTuning, tokenizer: Any, folder: Path) -> Any:
-        """Write the model that `tuning` holds to `folder`; the model, for predictions in fp32."""
-        # Without accelerate's autocast around `forward`.
-        bare = self.accelerator.unwrap_model(tuning.model, keep_fp32_wrapper=False)
+    def _bare(self, tuning: FineTuning) -> Any:
+        """The model that `tuning` holds, without accelerate's autocast: it predicts in fp32."""
+        return self.accelerator.unwrap_model(tuning.model, keep_fp32_wrapper=False)
+
+    def _write(self, model: Any, tokenizer: Any, folder: Path) -> None:
         if self.accelerator.is_main_process:
-            save_delivery(bare, tokenizer, self.job.preset, folder)
+            save_delivery(model, tokenizer, self.job.preset, folder)
             names = json.dumps(list(self.job.dataset.labels), ensure_ascii=False)
             (folder / "labels.json").write_text(names, "utf-8")
-        return bare
 
     def _trace(self, step: StepTrace) -> None:
         facts = asdict(step) | {"lr": step.lr.hex(), "loss": step.loss.hex()}

@@ -59,6 +59,21 @@ def load_classifier(
     return trained
 
 
+def cool_head(model: nn.Module, temperature: float, *, classes: int) -> bool:
+    """Divide the logits by `temperature` by dividing the head's weights; whether it was done.
+
+    Whoever loads the files gets calibrated probabilities and the same predictions (Guo et al.
+    2017). Nothing is done where the head is not a last linear layer.
+    """
+    trained = [m for m in model.modules() if isinstance(m, nn.Linear) and m.weight.requires_grad]
+    if temperature < 1.005 or not trained or trained[-1].out_features != classes:
+        return False
+    with torch.no_grad():
+        for weight in trained[-1].parameters():
+            weight.div_(temperature)
+    return True
+
+
 def save_delivery(model: Any, tokenizer: Any, preset: Preset, folder: Path) -> None:
     """Hugging Face files that load with no code of ours: a model, or an adapter with its head."""
     if hasattr(model, "peft_config"):

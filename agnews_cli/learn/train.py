@@ -31,6 +31,7 @@ from torch import nn
 
 from agnews_cli.core.preset import Training
 from agnews_cli.errors import NonFiniteLoss
+from agnews_cli.learn import blend
 from agnews_cli.learn.batches import Indices, batches_from, by_length, cut, steps_in
 from agnews_cli.learn.data import Tokens
 from agnews_cli.learn.events import EventLog, StopFlag, StopRequested
@@ -66,6 +67,7 @@ class Position:
     total_steps: int = 0
     validated_step: int = 0
     best_loss: float = math.inf
+    """The lowest calibrated validation loss so far (`blend.calibrated_loss`)."""
     best_step: int = 0
     validations_without_gain: int = 0
     stopped_early: bool = False
@@ -412,7 +414,7 @@ class FineTuning:
         finally:
             self.model.train()
         classes = self.validation.classes
-        loss = float(-np.log(probabilities[np.arange(len(classes)), classes] + 1e-12).mean())
+        loss = blend.calibrated_loss(probabilities, classes)
         accuracy = float((probabilities.argmax(1) == classes).mean())
         is_best = loss < at.best_loss
         if is_best:

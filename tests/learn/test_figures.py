@@ -7,11 +7,14 @@ import pytest
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 
-from agnews_cli.core.preset import Training  # noqa: E402
-from agnews_cli.learn import blend, dropout  # noqa: E402
+from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
+
+from agnews_cli.core.preset import Method, Training  # noqa: E402
+from agnews_cli.learn import blend, dropout, methods  # noqa: E402
 from agnews_cli.learn.data import limit_rows, split_off  # noqa: E402
 from agnews_cli.learn.evaluate import calibration_error, evaluate  # noqa: E402
 from agnews_cli.learn.linear import Linear  # noqa: E402
+from agnews_cli.learn.model import cool_head  # noqa: E402
 from agnews_cli.learn.train import learning_rate  # noqa: E402
 
 
@@ -43,6 +46,33 @@ def test_blend_takes_the_better_one_alone_and_mixes_two_that_help_each_other():
     right = np.where(half[:, None], 0.5, good)
     shares = blend.weights({"left": left, "right": right}, classes)
     assert shares == pytest.approx({"left": 0.5, "right": 0.5}, abs=0.06)
+
+
+def test_calibrated_loss_forgives_overconfidence_but_not_wrong_order():
+    classes = np.asarray([0, 1] * 50)
+    honest = np.where(classes[:, None] == [0, 1], 0.8, 0.2)
+    honest[:20] = honest[:20, ::-1]  # 20 of 100 are wrong: 80% sure is right
+    boastful = np.where(honest > 0.5, 0.999, 0.001)
+    best = blend.log_loss(honest, classes)
+    assert blend.log_loss(boastful, classes) > 2 * best
+    assert blend.calibrated_loss(boastful, classes) == pytest.approx(best, abs=1e-3)
+    shy = np.where(honest > 0.5, 0.55, 0.45)  # nothing is sharpened
+    assert blend.calibrated_loss(shy, classes) == pytest.approx(blend.log_loss(shy, classes))
+
+
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_a_cooled_head_divides_the_logits_and_nothing_else(kind):
+    config = BertConfig(
+        vocab_size=60, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=32, num_labels=3,
+    )  # fmt: skip
+    net = methods.apply(BertForSequenceClassification(config), Method(kind=kind, rank=2)).eval()
+    ids = torch.arange(3, 13).view(2, 5)
+    before = net(input_ids=ids).logits
+    assert cool_head(net, 2.5, classes=3)
+    assert torch.allclose(net(input_ids=ids).logits, before / 2.5, atol=1e-6)
+    assert not cool_head(net, 1.0, classes=3)
+    assert not cool_head(net, 2.5, classes=4)
 
 
 def test_learning_rate_rises_then_falls_to_zero():
