@@ -60,9 +60,20 @@ class Training(_Strict):
         description="Weight alpha of R-Drop (Liang et al. 2021): each row passes twice with other "
         "dropout masks, and how far they lead apart is added to the loss. Twice the work.",
     )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced: rows of rare classes count more, as in scikit-learn."
+    )
+    token_masking: Share = Field(
+        0.0, description="Share of a text's tokens hidden, drawn anew in each epoch."
+    )
+    ema: Share = Field(
+        0.0,
+        description="Decay of an exponential average of the weights, which is then what is "
+        "validated and delivered; 0: none. 0.99 to 0.999 are usual.",
+    )
     evaluations_per_epoch: Positive = Field(1, description="Validations in each epoch.")
     patience: Positive = Field(
-        3, description="Validations without a lower loss before training stops early."
+        3, description="Validations without a lower calibrated loss before training stops early."
     )
     precision: Precision = Field("auto", description="auto: what the hardware really computes in.")
     gradient_checkpointing: bool = Field(False, description="Less memory for a third more time.")

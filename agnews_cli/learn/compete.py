@@ -27,11 +27,19 @@ from agnews_cli.errors import CannotResume, NonFiniteLoss
 from agnews_cli.learn import blend, embedding, fingerprint
 from agnews_cli.learn.data import Tokens, cached_tokens, limit_rows, split_off
 from agnews_cli.learn.events import EventLog, StopFlag
+from agnews_cli.learn.forward import predict
 from agnews_cli.learn.linear import Linear
-from agnews_cli.learn.model import cool_head, load_classifier, load_tokenizer, save_delivery
+from agnews_cli.learn.model import (
+    cool_head,
+    load_classifier,
+    load_tokenizer,
+    mask_id_of,
+    save_delivery,
+)
+from agnews_cli.learn.position import Position, StepTrace
 from agnews_cli.learn.saving import Saver, changes
 from agnews_cli.learn.snapshot import Misfit
-from agnews_cli.learn.train import FineTuning, Position, StepTrace, predict
+from agnews_cli.learn.train import FineTuning
 from agnews_cli.store import datasets, leases
 from agnews_cli.store.checkpoints import Checkpoints
 
@@ -218,6 +226,8 @@ class Competition:
             tokens=material.train,
             validation=material.validation,
             pad_id=pad_id,
+            mask_id=mask_id_of(material.tokenizer),
+            classes=len(job.dataset.labels),
             seed=job.seed + number - 1,
             log=self.log,
             stop=self.stop,

@@ -26,6 +26,12 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     return tokenizer
 
 
+def mask_id_of(tokenizer: Any) -> int:
+    """What hides a token: the mask token, else the unknown one, else padding."""
+    found = (tokenizer.mask_token_id, tokenizer.unk_token_id, tokenizer.pad_token_id)
+    return next(int(number) for number in found if number is not None)
+
+
 def load_classifier(
     path: str, preset: Preset, labels: Sequence[str], *, pad_id: int, seed: int, on_cpu: bool
 ) -> nn.Module:

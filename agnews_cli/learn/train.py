@@ -19,22 +19,29 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from numpy.typing import NDArray
 from torch import nn
 
 from agnews_cli.core.preset import Training
 from agnews_cli.errors import NonFiniteLoss
 from agnews_cli.learn import blend
-from agnews_cli.learn.batches import Indices, batches_from, by_length, cut, steps_in
+from agnews_cli.learn.augment import Masking
+from agnews_cli.learn.average import Average
+from agnews_cli.learn.batches import Indices, batches_from, cut, steps_in
 from agnews_cli.learn.data import Tokens
 from agnews_cli.learn.events import EventLog, StopFlag, StopRequested
+from agnews_cli.learn.forward import on_device, predict
+from agnews_cli.learn.objective import Objective
+from agnews_cli.learn.optimizer import learning_rate, optimizer_for
+from agnews_cli.learn.pace import Clock, Running
+from agnews_cli.learn.position import Position, StepTrace
 from agnews_cli.learn.saving import Saver, kept_in
 from agnews_cli.learn.snapshot import (
     Misfit,
@@ -52,74 +59,6 @@ from agnews_cli.store.checkpoints import Saved, Why
 
 _MEASURED_STEPS = 12  # before the plan is fitted to the speed; the first three are not counted
 _REPLAN_STEPS = 25
-_REPORT_EVERY_S = 1.0
-
-
-@dataclass(slots=True)
-class Position:
-    """Where training stands between two steps; with the tensors, all that going on needs."""
-
-    step: int = 0
-    examples: int = 0
-    epoch: int = 0
-    batch: int = 0
-    """The next batch of the epoch."""
-    total_steps: int = 0
-    validated_step: int = 0
-    best_loss: float = math.inf
-    """The lowest calibrated validation loss so far (`blend.calibrated_loss`)."""
-    best_step: int = 0
-    validations_without_gain: int = 0
-    stopped_early: bool = False
-    interrupted: bool = False
-
-    @property
-    def is_over(self) -> bool:
-        return self.stopped_early or self.step >= self.total_steps
-
-    def as_json(self) -> dict[str, Any]:
-        """The state to save; JSON has no infinity."""
-        facts = asdict(self) | {"interrupted": False}
-        return facts | ({"best_loss": None} if math.isinf(self.best_loss) else {})
-
-    @classmethod
-    def from_json(cls, facts: dict[str, Any]) -> Position:
-        """The counterpart of `as_json`. Raises Misfit for missing or unknown fields."""
-        try:
-            return cls(**facts | ({"best_loss": math.inf} if facts["best_loss"] is None else {}))
-        except (TypeError, KeyError) as error:
-            raise Misfit(f"position: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class StepTrace:
-    """One step, for whoever compares two runs. `rows`: SHA-256 of the row numbers, 16 digits."""
-
-    step: int
-    rows: str
-    lr: float
-    loss: float
-
-
-def learning_rate(training: Training, step: int, total_steps: int) -> float:
-    """Rate of step `step` (0-based): linear rise over the warm-up share, then decay to zero."""
-    warmup = max(1, round(training.warmup * total_steps))
-    if step < warmup:
-        return training.lr * (step + 1) / warmup
-    left = max(0.0, (total_steps - step) / max(1, total_steps - warmup))
-    if training.schedule == "linear":
-        return training.lr * left
-    return training.lr * 0.5 * (1 + math.cos(math.pi * (1 - left)))
-
-
-def optimizer_for(model: nn.Module, training: Training) -> torch.optim.AdamW:
-    """Fused AdamW; biases and norms (one-dimensional weights) do not decay."""
-    weights = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in weights if p.dim() > 1], "weight_decay": training.weight_decay},
-        {"params": [p for p in weights if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=training.lr, fused=True)
 
 
 class FineTuning:
@@ -136,6 +75,8 @@ class FineTuning:
         tokens: Tokens,
         validation: Tokens,
         pad_id: int,
+        mask_id: int,
+        classes: int,
         seed: int,
         log: EventLog,
         stop: StopFlag,
@@ -150,7 +91,10 @@ class FineTuning:
         self._best: Tensors | None = None
         self._saved_at: tuple[int, int] | None = None
         self._validation_s = 0.0
+        self._objective = Objective.of(training, tokens.classes, classes)
+        self._masking = Masking(training.token_masking, mask_id, seed)
         self.model, self.optimizer = accelerator.prepare(model, optimizer_for(model, training))
+        self._average = Average(self.bare_model, training.ema) if training.ema else None
 
     @property
     def bare_model(self) -> Any:
@@ -191,7 +135,7 @@ class FineTuning:
                 self._save(losses, clock, end_monotonic_s, "interval")
             epoch, batch, rows = next(batches)
             rate = learning_rate(self.training, at.step, at.total_steps)
-            loss = self._step(rows, rate)
+            loss = self._step(rows, rate, epoch)
             losses.add(loss)
             at.step, at.epoch, at.batch = at.step + 1, epoch, batch + 1
             at.examples += len(rows)
@@ -207,6 +151,8 @@ class FineTuning:
             self._save(losses, clock, end_monotonic_s, "final")
         if self._best is not None:
             restore_weights(self.bare_model, self._best, "best")
+        elif self._average is not None:
+            restore_weights(self.bare_model, self._average.tensors, "average")
         return at
 
     def _fit_to_time(self, planned: int, end_s: float, clock: Clock) -> None:
@@ -229,13 +175,16 @@ class FineTuning:
         if found is None:
             return None
         saved, tensors = found
-        for name in ("weights", "optimizer", "generators"):
+        needed = ["weights", "optimizer", "generators"]
+        for name in [*needed, "average"] if self._average is not None else needed:
             if name not in tensors:
                 raise Misfit(f"{saved.id} has no {name}")
         position = Position.from_json(kept_in(saved.manifest.state, "position"))
         optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
         restore_weights(self.bare_model, tensors["weights"])
         restore_optimizer(self.bare_model, optimizer, tensors["optimizer"])
+        if self._average is not None:
+            self._average.restore(tensors["average"])
         scaler = self.accelerator.scaler
         if scaler is not None and (state := saved.manifest.state.get("scaler")):
             scaler.load_state_dict(state)
@@ -274,6 +223,8 @@ class FineTuning:
                 "optimizer": on_host(optimizer_tensors(self.bare_model, optimizer)),
                 "generators": generators,
             }
+            if self._average is not None:
+                tensors["average"] = on_host(self._average.tensors)
             if self._best is not None:
                 tensors["best"] = self._best
             scaler = self.accelerator.scaler
@@ -294,7 +245,7 @@ class FineTuning:
             torch.distributed.all_gather_object(each, mine)
         return {f"{rank}.{n}": t for rank, states in enumerate(each) for n, t in states.items()}
 
-    def _step(self, rows: Indices, rate: float) -> torch.Tensor:
+    def _step(self, rows: Indices, rate: float, epoch: int) -> torch.Tensor:
         """One optimizer step on the global batch `rows`; returns its mean loss, on the device."""
         accelerator, world = self.accelerator, self.accelerator.num_processes
         mine = rows[accelerator.process_index :: world]
@@ -302,10 +253,13 @@ class FineTuning:
         loss_sum = torch.zeros((), device=accelerator.device)
         for number, part in enumerate(parts):
             is_last = number == len(parts) - 1
-            context = _nothing() if is_last else accelerator.no_sync(self.model)
+            context = nullcontext() if is_last else accelerator.no_sync(self.model)
             with context, accelerator.autocast():
-                batch = _to(self.tokens.batch(part, self.pad_id), accelerator.device)
-                loss = self._loss(batch) / len(rows)
+                batch = self._masking.masked(self.tokens.batch(part, self.pad_id), part, epoch)
+                batch = self._objective.repeated(on_device(batch, accelerator.device))
+                labels = batch.pop("labels")
+                logits = self.model(**batch).logits.float()
+                loss = self._objective.loss(logits, labels) / len(rows)
                 if not len(mine):
                     loss = loss * 0.0
             # DDP averages over processes; the sum over them is wanted.
@@ -316,25 +270,9 @@ class FineTuning:
         accelerator.clip_grad_norm_(self.model.parameters(), self.training.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
+        if self._average is not None:
+            self._average.update(self.position.step)
         return loss_sum
-
-    def _loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Cross-entropy summed over the rows; with R-Drop, half of Liang et al. 2021, eq. 4.
-
-        The two passes with different dropout masks are one pass over the rows twice.
-        """
-        weight, smoothing = self.training.r_drop, self.training.label_smoothing
-        if weight:
-            batch = {name: torch.cat([tensor, tensor]) for name, tensor in batch.items()}
-        labels = batch.pop("labels")
-        logits = self.model(**batch).logits.float()
-        loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing)
-        if not weight:
-            return loss
-        one, two = F.log_softmax(logits, -1).chunk(2)
-        apart = F.kl_div(one, two, reduction="sum", log_target=True)
-        apart = apart + F.kl_div(two, one, reduction="sum", log_target=True)
-        return 0.5 * (loss + weight * 0.5 * apart)
 
     def _micro_batches(self, mine: Indices) -> list[Indices]:
         if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing
@@ -396,26 +334,33 @@ class FineTuning:
 
         A validation that was given up is done again, whole, when the run goes on.
         """
-        at, began_s = self.position, time.monotonic()
-        is_alone = self.accelerator.num_processes == 1
+        began_s, is_alone = time.monotonic(), self.accelerator.num_processes == 1
+        if is_alone and self.stop.left_s < self._validation_s:
+            return False
+        averaged = nullcontext() if self._average is None else self._average.entered()
         try:
-            if is_alone and self.stop.left_s < self._validation_s:
-                raise StopRequested
-            probabilities = predict(
-                self.model,
-                self.validation,
-                self.pad_id,
-                self.accelerator,
-                self.training.batch_tokens,
-                check=self.stop.check if is_alone else lambda: None,
-            )
+            with averaged:
+                probabilities = predict(
+                    self.model,
+                    self.validation,
+                    self.pad_id,
+                    self.accelerator,
+                    self.training.batch_tokens,
+                    check=self.stop.check if is_alone else lambda: None,
+                )
+                self._judge(probabilities)
         except StopRequested:
             return False
         finally:
             self.model.train()
-        classes = self.validation.classes
+        self._validation_s = time.monotonic() - began_s
+        clock.exclude(self._validation_s)
+        return True
+
+    def _judge(self, probabilities: NDArray[np.floating]) -> None:
+        """Compare this validation with the best one; the better weights are kept."""
+        at, classes = self.position, self.validation.classes
         loss = blend.calibrated_loss(probabilities, classes)
-        accuracy = float((probabilities.argmax(1) == classes).mean())
         is_best = loss < at.best_loss
         if is_best:
             at.best_loss, at.best_step, at.validations_without_gain = loss, at.step, 0
@@ -429,12 +374,9 @@ class FineTuning:
             candidate=self.name,
             step=at.step,
             loss=round(loss, 4),
-            accuracy=round(accuracy, 4),
+            accuracy=round(float((probabilities.argmax(1) == classes).mean()), 4),
             best=is_best,
         )
-        self._validation_s = time.monotonic() - began_s
-        clock.exclude(self._validation_s)
-        return True
 
     def _agree(self, value: float) -> float:
         """The largest of every process's `value`, so that all take the same decision."""
@@ -452,106 +394,3 @@ class FineTuning:
     def _is_stop_agreed(self, clock: Clock) -> bool:
         is_late = self.stop.left_s < clock.seconds_per_step and self.position.step > 0
         return self._agree_on(self.stop.is_set or is_late)
-
-
-class Clock:
-    """Seconds a step takes, without validations: a mean that follows the recent steps."""
-
-    def __init__(self) -> None:
-        self._last_s = self._reported_s = time.monotonic()
-        self.seconds_per_step = 1.0
-        self._steps = 0
-
-    def step(self) -> None:
-        now_s = time.monotonic()
-        took_s, self._last_s = now_s - self._last_s, now_s
-        self._steps += 1
-        if self._steps <= 3:
-            self.seconds_per_step = took_s
-            return
-        weight = max(0.02, 1 / (self._steps - 3))
-        self.seconds_per_step += weight * (took_s - self.seconds_per_step)
-
-    def is_report_due(self) -> bool:
-        now_s = time.monotonic()
-        if now_s - self._reported_s < _REPORT_EVERY_S:
-            return False
-        self._reported_s = now_s
-        return True
-
-    def exclude(self, seconds: float) -> None:
-        """Leave out a pause that just ended."""
-        self._last_s += seconds
-
-
-class Running:
-    """Mean loss since the last report; kept on the device, so that no step waits for it."""
-
-    def __init__(self) -> None:
-        self._sum: torch.Tensor | None = None
-        self._steps = 0
-
-    def add(self, loss: torch.Tensor) -> None:
-        self._sum = loss.clone() if self._sum is None else self._sum + loss
-        self._steps += 1
-
-    @property
-    def is_pending(self) -> bool:
-        return self._steps > 0
-
-    def mean_over(self, accelerator: Accelerator) -> float:
-        if self._sum is None:
-            return 0.0
-        # Each process reports when its own clock says so: no collective call is allowed here.
-        mean = float(self._sum) / self._steps * accelerator.num_processes
-        self._sum, self._steps = None, 0
-        return mean
-
-
-def predict(
-    model: nn.Module,
-    tokens: Tokens,
-    pad_id: int,
-    accelerator: Accelerator,
-    batch_tokens: int,
-    *,
-    autocast: bool = True,
-    check: Callable[[], None] = lambda: None,
-) -> np.ndarray:
-    """Class probabilities, (rows, classes) float32, in the rows' order; all processes return all.
-
-    With `autocast` off the pass is fp32 and does not depend on the training precision: anyone who
-    loads the delivered files gets the same numbers.
-    """
-    lengths = tokens.lengths
-    model.eval()
-    mine: list[tuple[Indices, np.ndarray]] = []
-    batches = by_length(lengths, batch_tokens=max(batch_tokens, 1024))
-    with torch.inference_mode():
-        for rows in batches[accelerator.process_index :: accelerator.num_processes]:
-            check()
-            with accelerator.autocast() if autocast else _nothing():
-                batch = _to(tokens.batch(rows, pad_id), accelerator.device)
-                del batch["labels"]
-                logits = model(**batch).logits.float()
-            mine.append((rows, torch.softmax(logits, -1).cpu().numpy()))
-    if accelerator.num_processes > 1:
-        gathered: list[Any] = [None] * accelerator.num_processes
-        torch.distributed.all_gather_object(gathered, mine)
-        mine = [pair for share in gathered for pair in share]
-    out = np.empty((len(lengths), mine[0][1].shape[1]), dtype=np.float32)
-    for rows, probabilities in mine:
-        out[rows] = probabilities
-    return out
-
-
-def _to(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
-    if device.type != "cuda":
-        return {name: tensor.to(device) for name, tensor in batch.items()}
-    return {n: t.pin_memory().to(device, non_blocking=True) for n, t in batch.items()}
-
-
-class _nothing:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...

@@ -31,7 +31,7 @@ from agnews_cli.store.presets import nearest
 LATEST = "latest"
 _CREATED = "created.json"
 # Fields that presets got after runs had ids, with what held before: there they change no id.
-_ADDED_TRAINING = {"r_drop": 0.0}
+_ADDED_TRAINING = {"r_drop": 0.0, "class_weights": "none", "token_masking": 0.0, "ema": 0.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,14 @@ from agnews_cli.core.preset import Method, Training  # noqa: E402
 from agnews_cli.learn import dropout, methods  # noqa: E402
 from agnews_cli.learn.data import Tokens  # noqa: E402
 from agnews_cli.learn.events import EventLog, StopRequested  # noqa: E402
+from agnews_cli.learn.position import StepTrace  # noqa: E402
 from agnews_cli.learn.saving import Saver  # noqa: E402
 from agnews_cli.learn.snapshot import (  # noqa: E402
     on_host,
     optimizer_tensors,
     weights,
 )
-from agnews_cli.learn.train import FineTuning, StepTrace  # noqa: E402
+from agnews_cli.learn.train import FineTuning  # noqa: E402
 from agnews_cli.store.checkpoints import Checkpoints  # noqa: E402
 
 SEED = int(os.environ.get("AGNEWS_TEST_SEED", "0"))
@@ -56,6 +57,9 @@ VARIANTS = {
     "early stop": Variant({"lr": 0.05, "patience": 2, "evaluations_per_epoch": 6}),
     "cosine and warm-up": Variant({"schedule": "cosine", "warmup": 0.3}),
     "label smoothing": Variant({"label_smoothing": 0.1}),
+    "random augmentation": Variant({"token_masking": 0.2}),
+    "EMA": Variant({"ema": 0.9}),
+    "class weights": Variant({"class_weights": "balanced"}),
 }
 
 
@@ -108,8 +112,8 @@ class Run:
         self.tuning = FineTuning(
             name="tiny", model=model, accelerator=Accelerator(cpu=True),
             training=Training(**(BASE | variant.training)), precision="fp32", tokens=tokens(150, 1),
-            validation=tokens(40, 2), pad_id=0, seed=SEED, log=log, stop=self.stop,
-            saver=self.saver, trace=self._see,
+            validation=tokens(40, 2), pad_id=0, mask_id=1, classes=3, seed=SEED, log=log,
+            stop=self.stop, saver=self.saver, trace=self._see,
         )  # fmt: skip
 
     def _see(self, step: StepTrace) -> None:

@@ -1,0 +1,55 @@
+"""Where training stands between two steps, and the trace of a step for whoever compares runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agnews_cli.learn.snapshot import Misfit
+
+
+@dataclass(slots=True)
+class Position:
+    """Where training stands between two steps; with the tensors, all that going on needs."""
+
+    step: int = 0
+    examples: int = 0
+    epoch: int = 0
+    batch: int = 0
+    """The next batch of the epoch."""
+    total_steps: int = 0
+    validated_step: int = 0
+    best_loss: float = math.inf
+    """The lowest calibrated validation loss so far (`blend.calibrated_loss`)."""
+    best_step: int = 0
+    validations_without_gain: int = 0
+    stopped_early: bool = False
+    interrupted: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        return self.stopped_early or self.step >= self.total_steps
+
+    def as_json(self) -> dict[str, Any]:
+        """The state to save; JSON has no infinity."""
+        facts = asdict(self) | {"interrupted": False}
+        return facts | ({"best_loss": None} if math.isinf(self.best_loss) else {})
+
+    @classmethod
+    def from_json(cls, facts: dict[str, Any]) -> Position:
+        """The counterpart of `as_json`. Raises Misfit for missing or unknown fields."""
+        try:
+            return cls(**facts | ({"best_loss": math.inf} if facts["best_loss"] is None else {}))
+        except (TypeError, KeyError) as error:
+            raise Misfit(f"position: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class StepTrace:
+    """One step, for whoever compares two runs. `rows`: SHA-256 of the row numbers, 16 digits."""
+
+    step: int
+    rows: str
+    lr: float
+    loss: float
