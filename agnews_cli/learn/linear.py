@@ -1,9 +1,9 @@
 """Bag-of-words models from scikit-learn: an answer within seconds, and the yardstick for the rest.
 
 Two views of the text, averaged: complement naive Bayes (Rennie et al. 2003) on TF-IDF of words and
-word pairs, and a linear SVM on TF-IDF of character n-grams. The pair was chosen by cross-validation on
-AG News training rows (benchmarks/RESULTS.md). Both are one matrix product, so what is stored is a vocabulary (JSON)
-and weights (safetensors); nothing is pickled.
+word pairs, and a linear SVM on TF-IDF of character n-grams, the pair that did best in
+cross-validation (benchmarks/RESULTS.md). Both are one matrix product, so what is stored is a
+vocabulary (JSON) and weights (safetensors); nothing is pickled.
 """
 
 from __future__ import annotations
