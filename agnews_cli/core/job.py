@@ -80,6 +80,10 @@ class Event(BaseModel):
     data: dict[str, Any]
 
 
+class ReaderLeft(Exception):
+    """Nobody sees the events any more; raised by what shows them."""
+
+
 class Failure(BaseModel):
     """An error put into words by the process that met it."""
 

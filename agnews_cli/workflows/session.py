@@ -1,6 +1,7 @@
 """One session of a run: ledger row first, worker launched, events shown, row closed whatever comes.
 
-SIGINT, SIGTERM and SIGHUP ask the worker to stop in good order; a second one ends it at once.
+SIGINT, SIGTERM, SIGHUP and a reader that left (a broken pipe, a closed notebook) ask the worker to
+stop in good order; a second signal ends it at once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agnews_cli.core.interval import mean_lifetime
-from agnews_cli.core.job import Event, Job, Outcome
+from agnews_cli.core.job import Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.platform import Platform
 from agnews_cli.errors import (
     CannotWrite,
@@ -163,7 +164,11 @@ def _watch(
                 for event in tail.read():
                     if event.kind == "started":
                         pid = int(event.data["pid"])
-                    show(event)
+                    try:
+                        show(event)
+                    except ReaderLeft:  # a closed notebook, a broken pipe: stop in good order
+                        received.append(signal.SIGPIPE)
+                        show = _unseen
                 if folder.outcome.exists():
                     return Outcome.model_validate_json(folder.outcome.read_text("utf-8"))
                 if code is not None:
@@ -190,6 +195,9 @@ def _watch(
                 time.sleep(_POLL_S)
         finally:
             worker.close()
+
+
+def _unseen(event: Event) -> None: ...
 
 
 def _interrupted(folder: RunFolder) -> Interrupted:

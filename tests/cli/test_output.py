@@ -26,7 +26,7 @@ from agnews_cli.core.evaluation import (
     Mistake,
     SplitEvaluation,
 )
-from agnews_cli.core.job import Candidate, Event
+from agnews_cli.core.job import Candidate, Event, ReaderLeft
 from agnews_cli.errors import BadDuration, CannotWrite, ReportedError
 
 NOTEBOOK = {"JPY_PARENT_PID": "7", "TERM": "xterm-color"}
@@ -424,12 +424,12 @@ def test_without_json_there_is_no_document() -> None:
 
 
 @pytest.mark.parametrize("is_json", [False, True])
-def test_a_broken_pipe_is_silent(is_json: bool) -> None:
+def test_a_broken_pipe_is_silent_and_ends_progress(is_json: bool) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     stream = os.fdopen(writer, "w", encoding="utf-8")
     out = Output(json=is_json, stream=stream, error_stream=stream, env={})
-    with out.progress() as progress:
+    with pytest.raises(ReaderLeft), out.progress() as progress:
         story(progress)
     out.say("x" * 100_000)
     out.screen(screens.key_values([("a", "b")]))
@@ -439,14 +439,15 @@ def test_a_broken_pipe_is_silent(is_json: bool) -> None:
         stream.close()
 
 
-def test_a_terminal_that_hung_up_is_silent() -> None:
+def test_a_terminal_that_hung_up_is_silent_and_ends_progress() -> None:
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
     stream = os.fdopen(slave, "w", encoding="utf-8")
     out = Output(stream=stream, error_stream=stream, env={"TERM": "xterm"})
     with out.progress() as progress:
         os.close(master)
-        story(progress)
+        with pytest.raises(ReaderLeft):
+            story(progress)
         out.say("y")
     assert out.is_broken
 

@@ -99,6 +99,22 @@ def test_one_run_through_a_killed_command_a_session_end_and_a_damaged_checkpoint
     assert {r["state"] for r in agnews("runs", "--store", "runs", "--json").json} == {"paused"}
 
 
+def test_a_reader_that_leaves_stops_the_run_in_good_order(tmp_path, agnews):
+    command = [sys.executable, "-m", "agnews_cli", "auto", *LONG, "--store", "runs"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    seen = b""
+    while b"fine-tuning minilm" not in seen:
+        seen += os.read(process.stdout.fileno(), 4096)
+    process.stdout.close()  # the next line finds nobody, at most half a minute later
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    assert b"everything up to now is saved" in err
+    assert [path for path in manifests(tmp_path) if json.loads(path.read_text())["why"] == "final"]
+
+
 def test_nothing_to_resume_is_one_clear_error(agnews):
     done = agnews("resume", "--store", "runs")
     assert done.code == 66

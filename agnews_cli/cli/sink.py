@@ -1,0 +1,123 @@
+"""What a command's lines go to: found out once, and written to without ever raising."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+from agnews_cli.cli import screens
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Sink = Literal["terminal", "notebook", "plain"]
+Size = tuple[int, int]
+"""Columns and lines."""
+
+
+def classify_sink(
+    stream: TextIO | None, env: Mapping[str, str], *, size: tuple[int, int] | None
+) -> Sink:
+    """Who reads `stream`. `size` is its window (columns, lines), None where it has none.
+
+    A pipe or file is plain even inside a notebook: `!agnews … | tee log` shall not fill the log
+    with carriage returns.
+    """
+    if env.get("KAGGLE_KERNEL_RUN_TYPE", "").lower() == "batch":
+        return "plain"
+    if env.get("CI", "").lower() not in {"", "0", "false"}:
+        return "plain"
+    if type(stream).__module__.partition(".")[0] == "ipykernel":
+        return "notebook"  # in the kernel itself, where isatty() is False
+    if not is_tty(stream) or env.get("TERM", "").lower() in {"dumb", "unknown"}:
+        return "plain"
+    markers = ("JPY_PARENT_PID", "KAGGLE_KERNEL_RUN_TYPE", "COLAB_RELEASE_TAG")
+    if any(env.get(name) for name in markers):
+        return "notebook"
+    is_real = size is not None and min(size) > 0
+    return "terminal" if is_real else "notebook"
+
+
+def is_tty(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False
+
+
+def window_of(stream: Any) -> Size | None:
+    try:
+        columns, lines = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return None
+    return columns, lines
+
+
+def mend_window(stream: Any) -> None:
+    """Give a window of 0 × 0 (Colab's) a size, for the libraries that divide by it or go silent."""
+    import termios
+
+    with suppress(OSError, ValueError, termios.error):
+        termios.tcsetwinsize(stream.fileno(), (24, screens.WIDTH))
+
+
+class Stream:
+    """A text stream whose reader may leave: writing never raises, and characters always fit."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self.fault: OSError | ValueError | None = None
+        self.is_broken = stream is None
+        self.encoding = (stream and stream.encoding) or "utf-8"
+
+    def write(self, text: str) -> int:
+        if self._stream is not None and not self.is_broken:
+            try:
+                try:
+                    self._stream.write(text)
+                except UnicodeEncodeError:
+                    fitting = text.encode(self.encoding, "replace").decode(self.encoding)
+                    self._stream.write(fitting)
+            except (OSError, ValueError) as fault:
+                self._give_up(fault)
+        return len(text)
+
+    def flush(self) -> None:
+        if self._stream is not None and not self.is_broken:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as fault:
+                self._give_up(fault)
+
+    def isatty(self) -> bool:
+        return is_tty(self._stream)
+
+    def fileno(self) -> int:
+        if self._stream is None:
+            raise OSError(errno.EBADF, "the stream is closed")
+        return self._stream.fileno()
+
+    def line(self, text: str) -> None:
+        self.write(text + "\n")
+        self.flush()
+
+    def _give_up(self, fault: OSError | ValueError) -> None:
+        self.is_broken = True
+        self.fault = fault
+        # What is still buffered would be written again when Python exits, and fail there.
+        if self._stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, self.fileno())
+                os.close(nowhere)
+
+
+def fit(console: Console) -> None:
+    """Follow the window of the console's own stream; rich would ask standard input's."""
+    size = window_of(console.file)
+    if size is not None and min(size) > 0:
+        console.size = size
