@@ -190,7 +190,7 @@ class Output:
         texts = []
         for part in parts:
             if isinstance(part, str):
-                texts.append(clean(part) + "\n")  # never wrapped: a pipe's reader may want the line
+                texts.append(self._wrapped(clean(part)) + "\n")
                 continue
             console = self._console()
             with console.capture() as capture:
@@ -198,6 +198,19 @@ class Output:
             lines = capture.get().splitlines()
             texts.append("".join(line.rstrip() + "\n" for line in lines))
         return "".join(texts)
+
+    def _wrapped(self, text: str) -> str:
+        """Lines broken at words on a terminal; left whole elsewhere, for programs read lines."""
+        if self.sink != "terminal":
+            return text
+        from textwrap import fill
+
+        width = self._console().width
+        indent = " " * (len(text) - len(text.lstrip(" -")))
+        return "\n".join(
+            line if len(line) <= width else fill(line, width, subsequent_indent=indent)
+            for line in text.split("\n")
+        )
 
     # ---- progress
 

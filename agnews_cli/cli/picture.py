@@ -101,14 +101,8 @@ def finished_line(event: Event) -> str | None:
     match event.kind:
         case "started":
             world = _whole(data, "world") or 1
-            threads = _whole(data, "threads")
-            parts = [
-                f"{world} × {_word(data, 'device')}" if world > 1 else _word(data, "device"),
-                _word(data, "precision"),
-                f"{threads} threads" if threads else "",
-                f"process {_word(data, 'pid')}" if data.get("pid") else "",
-            ]
-            return "training on " + ", ".join(part for part in parts if part)
+            several = f" ({world} processes)" if world > 1 else ""
+            return f"training began in process {_word(data, 'pid')}{several}"
         case "validated":
             # A figure that is not finite is said as such: that is when people need to see it.
             marks = [f"accuracy {_shown(data, 'accuracy', percent)}"]

@@ -97,7 +97,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     stop.check()
     chosen, reason = precision.resolve(job.preset.training.precision, PartialState().device)
     accelerator = Accelerator(mixed_precision="no" if chosen == "fp32" else chosen)
-    log("note", text=f"{accelerator.device.type} in {chosen}: {reason}")
+    log("note", text=f"computing in {chosen}: {reason}")
     _write_environment(job, accelerator, chosen)
     competition = Competition(job, accelerator, chosen, log, stop)
     labels = job.dataset.labels

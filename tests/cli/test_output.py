@@ -619,3 +619,19 @@ def test_start_up_needs_no_rich() -> None:
         "assert 'rich' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_long_lines_break_at_words_on_a_terminal_and_nowhere_else() -> None:
+    line = "  - preset minilm: " + "small words that go on " * 10
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 60))
+    with os.fdopen(slave, "w", encoding="utf-8") as stream:
+        Output(stream=stream, env={"TERM": "xterm"}).screen(line)
+        shown = os.read(master, 10_000).decode().splitlines()
+    os.close(master)
+    assert len(shown) > 3
+    assert all(len(part) <= 60 and part.startswith("    ") for part in shown[1:])
+    assert " ".join(" ".join(shown).split()) == " ".join(line.split())
+    piped = io.StringIO()
+    Output(stream=piped, env={}).screen(line)
+    assert piped.getvalue().splitlines() == [line]
