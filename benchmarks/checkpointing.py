@@ -1,0 +1,266 @@
+"""What checkpoints cost, and how soon a resumed run is at work again.
+
+    python benchmarks/checkpointing.py cost [--pairs 5] [--rows 3000]
+    python benchmarks/checkpointing.py restart [--rows 3000]
+
+`cost`: the same training alternately with checkpoints at the chosen interval, each also sent to an
+S3 store behind a link of `--link` megabytes a second, and with none at all. Compared is the time
+between the first report of progress after step 10 and the last one; bar: at most 1.01 times.
+Also shown: how long training stood still for each save.
+
+`restart`: both systems are 90% into an epoch of `--rows` rows and are started again. Timed is from
+the start of the command, `agnews resume` or the Trainer with `resume_from_checkpoint`, to the end
+of the first new step.
+
+The model is MiniLM, the rows are real. Leave the machine alone meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import peers
+from throughput import WARM_UP_STEPS, sample
+from time_to_accuracy import end_on_sigterm, isolated, run
+
+COST_BAR = 1.01
+BATCH_TOKENS = 1024
+
+
+class SlowLink:
+    """Forwards TCP connections to a local port, at most so many bytes a second upwards."""
+
+    def __init__(self, port: int, bytes_per_s: float) -> None:
+        self._target, self._bytes_per_s = port, bytes_per_s
+        self._lock, self._free_s = threading.Lock(), time.monotonic()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            near, _ = self._listener.accept()
+            far = socket.create_connection(("127.0.0.1", self._target))
+            for source, sink, is_slow in ((near, far, True), (far, near, False)):
+                threading.Thread(
+                    target=self._forward, args=(source, sink, is_slow), daemon=True
+                ).start()
+
+    def _forward(self, source: socket.socket, sink: socket.socket, is_slow: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(1 << 15):
+                if is_slow:
+                    self._wait(len(data))
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def _wait(self, count: int) -> None:
+        with self._lock:  # all connections share the link
+            self._free_s = max(self._free_s, time.monotonic()) + count / self._bytes_per_s
+            wait_s = self._free_s - time.monotonic()
+        time.sleep(max(0.0, wait_s))
+
+
+@contextmanager
+def s3_behind(megabytes_per_s: float) -> Any:
+    """The environment in which s3://bench is a real server (moto) behind a slow link."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "moto.server", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        give_up_s = time.monotonic() + 60
+        while time.monotonic() < give_up_s:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.1)
+        link = SlowLink(port, megabytes_per_s * 1e6)
+        env = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{link.port}",
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": "bench",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        make = "import s3fs; s3fs.S3FileSystem().mkdir('bench')"
+        subprocess.run([sys.executable, "-c", make], env=os.environ | env, check=True)
+        yield env
+    finally:
+        server.kill()
+
+
+def order(data: Path, store: Path, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "agnews_cli", "auto", "--data", str(data), "--preset", "minilm",
+        "--set", "training.r_drop=0", "--set", "training.epochs=1", "--store", str(store),
+        "--yes", "--json", "--quiet", *more,
+    ]  # fmt: skip
+
+
+def events(store: Path) -> list[dict[str, Any]]:
+    lines = next(store.glob("*/events.jsonl")).read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def training_s(found: list[dict[str, Any]]) -> float:
+    """Between the first report of progress after the warm-up and the last one."""
+    at = [e["elapsed_s"] for e in found if e["kind"] == "progress"]
+    steps = [e["data"]["step"] for e in found if e["kind"] == "progress"]
+    first = next(i for i, step in enumerate(steps) if step > WARM_UP_STEPS)
+    return float(at[-1] - at[first])
+
+
+def measure_cost(given: argparse.Namespace, work: Path, data: Path) -> int:
+    took: dict[str, list[float]] = {"with": [], "without": []}
+    pauses: list[float] = []
+    with ExitStack() as stack:
+        env = stack.enter_context(s3_behind(given.link)) if given.link else {}
+        for pair in range(given.pairs):
+            for kind in ("with", "without"):
+                store = work / f"{kind}-{pair}"
+                more = ["--store", f"s3://bench/{pair}"] if given.link else []
+                more = more if kind == "with" else ["--save-every", "1000h"]
+                home = work / f"home-{kind}-{pair}"
+                home.mkdir()
+                output, _, trouble = run(
+                    order(data, store, *more), {**isolated(str(home)), **env}, 7200
+                )
+                if trouble:
+                    sys.exit(f"{kind}: {trouble}\n{output[-2000:]}")
+                found = events(store)
+                took[kind].append(training_s(found))
+                saved = [e["data"] for e in found if e["kind"] == "saved"]
+                pauses += [s["pause_s"] for s in saved if s["why"] == "interval" and "pause_s" in s]
+                row = {"kind": kind, "training_s": took[kind][-1], "saves": len(saved)}
+                print(json.dumps(row), file=sys.stderr, flush=True)
+    ratios = [a / b for a, b in zip(took["with"], took["without"], strict=True)]
+    ratio = statistics.median(ratios)
+    print(
+        f"training with checkpoints took {ratio:.3f} times as long (median of {len(ratios)} pairs)"
+    )
+    if pauses:
+        print(
+            f"pause a save: median {statistics.median(pauses) * 1000:.0f} ms of {len(pauses)} saves"
+        )
+    return 1 if ratio > COST_BAR else 0
+
+
+def our_restart_s(data: Path, work: Path, stop_step: int) -> float:
+    """From the start of `agnews resume` to the end of its first new step."""
+    store, env = work / "ours", isolated(str(work / "home"))
+    (work / "home").mkdir()
+    began = subprocess.Popen(
+        order(data, store, "--save-every", "5s", "--trace"), env=env, cwd=peers.ROOT,
+        stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    wait_for_step(store, stop_step)
+    os.killpg(began.pid, signal.SIGINT)
+    began.wait()
+    done = last_step(store)
+    began_s = time.monotonic()
+    again = subprocess.Popen(
+        [sys.executable, "-m", "agnews_cli", "resume", "--store", str(store), "--trace", "--quiet"],
+        env=env, cwd=peers.ROOT, stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    wait_for_step(store, done + 1)
+    took_s = time.monotonic() - began_s
+    os.killpg(again.pid, signal.SIGINT)
+    again.wait()
+    return took_s
+
+
+def last_step(store: Path) -> int:
+    traces = list(store.glob("*/trace.jsonl"))
+    lines = traces[0].read_text("utf-8").splitlines() if traces else []
+    return max((json.loads(line)["step"] for line in lines if line.endswith("}")), default=0)
+
+
+def wait_for_step(store: Path, step: int) -> None:
+    while last_step(store) < step:
+        time.sleep(0.02)
+
+
+def trainer(data: Path, folder: Path, save_step: int, *, resumes: bool) -> None:
+    """The Trainer up to `save_step` and its checkpoint; or from there, saying when it works."""
+    from transformers import AutoTokenizer, TrainerCallback
+
+    tokenizer = AutoTokenizer.from_pretrained(peers.model_folder())
+    encodings = peers.tokens(tokenizer, peers.read(data / "train.csv"))
+
+    class AtWork(TrainerCallback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
+            if resumes:
+                print(json.dumps({"at_s": time.time()}), flush=True)
+            control.should_save = not resumes and state.global_step == save_step
+            control.should_training_stop = resumes or state.global_step == save_step
+
+    made = peers.make_trainer(encodings, tokenizer, str(folder), is_bf16=False, num_train_epochs=1)
+    made.add_callback(AtWork())
+    made.train(resume_from_checkpoint=str(folder / f"checkpoint-{save_step}") if resumes else None)
+
+
+def their_restart_s(given: argparse.Namespace, data: Path, work: Path, stop_step: int) -> float:
+    command = [sys.executable, __file__, "restart", "--rows", str(given.rows)]
+    command += ["--trainer", str(data), str(work / "trainer"), str(stop_step)]
+    subprocess.run(command, cwd=peers.ROOT, check=True)
+    began_s = time.time()
+    done = subprocess.run([*command, "--again"], cwd=peers.ROOT, check=True, capture_output=True)
+    return float(json.loads(done.stdout.splitlines()[-1])["at_s"]) - began_s
+
+
+def measure_restart(given: argparse.Namespace, work: Path, data: Path) -> int:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(peers.model_folder())
+    rows = peers.tokens(tokenizer, peers.read(data / "train.csv"))
+    ours = int(0.9 * sum(len(row["input_ids"]) for row in rows) / BATCH_TOKENS)
+    theirs = int(0.9 * len(peers.grouped_batches(rows)))
+    took = {"agnews resume": our_restart_s(data, work, ours)}
+    took["Trainer"] = their_restart_s(given, data, work, theirs)
+    for name, seconds in took.items():
+        print(f"{name}: {seconds:.1f} s to the end of its first new step")
+    return 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("what", choices=("cost", "restart"))
+    add("--pairs", type=int, default=5)
+    add("--rows", type=int, default=3000, help="training rows (3000)")
+    add("--link", type=float, default=5.0, help="megabytes a second to the store; 0: no store (5)")
+    add("--data", type=lambda text: Path(text).resolve(), default=peers.DATA, help="folder")
+    add("--trainer", nargs=3, help=argparse.SUPPRESS)
+    add("--again", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if given.trainer:
+        data, folder, step = given.trainer
+        trainer(Path(data), Path(folder), int(step), resumes=given.again)
+        return 0
+    end_on_sigterm()
+    with tempfile.TemporaryDirectory(prefix="agnews-checkpointing-") as work:
+        data = sample(given.data, given.rows, Path(work) / "data")
+        measure = {"cost": measure_cost, "restart": measure_restart}[given.what]
+        return measure(given, Path(work), data)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
