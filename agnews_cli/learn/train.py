@@ -201,7 +201,11 @@ class FineTuning:
                 self._report(losses, clock, rate, end_monotonic_s)
             if end_monotonic_s is not None and at.step >= _MEASURED_STEPS:
                 self._fit_to_time(planned, end_monotonic_s, clock)
-        if self.saver is not None and self._saved_at != (at.step, at.validated_step):
+        while self.saver is not None:
+            self.saver.finish()  # whoever hears that the run is paused may end this process
+            is_unsaved = self._saved_at != (at.step, at.validated_step) or self.saver.has_failed
+            if not self._agree(float(is_unsaved)):
+                break
             self._save(losses, clock, end_monotonic_s, "final")
         if self._best is not None:
             restore_weights(self.bare_model, self._best, "best")
@@ -223,7 +227,9 @@ class FineTuning:
         Every process reads for itself. Raises Misfit when what was saved does not fit; this
         object is then of no use.
         """
-        found = self.saver.newest() if self.saver is not None else None
+        # Weights, best weights and two moments; buffers and generators are small.
+        most_bytes = 8 * sum(t.nbytes for t in weights(self.bare_model).values()) + (64 << 20)
+        found = self.saver.newest(most_bytes=most_bytes) if self.saver is not None else None
         if found is None:
             return None
         saved, tensors = found
@@ -261,15 +267,20 @@ class FineTuning:
         self._saved_at = (at.step, at.validated_step)
         generators = self._every_generator()
         if self.accelerator.is_main_process:
-            optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
-            trained = on_host(weights(self.bare_model))
+            try:
+                optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+                trained = on_host(weights(self.bare_model))
+                moments = on_host(optimizer_tensors(self.bare_model, optimizer))
+            except (MemoryError, RuntimeError) as error:  # torch's allocators raise the latter
+                self.saver.failed(error, step=at.step)
+                return
             if not all(bool(torch.isfinite(tensor).all()) for tensor in trained.values()):
                 # A step whose loss was finite may have spoilt them; the next loss will say so.
                 self.log("warning", text=f"weights of step {at.step} are not finite: not saved")
                 return
             tensors = {
                 "weights": trained,
-                "optimizer": on_host(optimizer_tensors(self.bare_model, optimizer)),
+                "optimizer": moments,
                 "generators": generators,
             }
             if self._best is not None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.errors import RunBusy
-from agnews_cli.store.runs import write_text_atomically
+from agnews_cli.store import files
 
 STALE_S = 600.0
 _NAME = re.compile(r"\d{6}\.json")
@@ -44,12 +44,16 @@ class Lease:
         self._write(now, is_open=False)
 
     def _write(self, now: datetime, *, is_open: bool) -> None:
-        write_text_atomically(_path(self.folder, self.token), _text(self.writer, now, is_open))
+        text = _text(self.writer, now, is_open)
+        files.write_text_atomically(_path(self.folder, self.token), text)
 
 
 def claim(folder: Path, now: datetime, *, takeover: bool = False) -> Lease:
-    """The lease of the run in `folder`. Raises RunBusy while another session holds it."""
-    _leases(folder).mkdir(parents=True, exist_ok=True)
+    """The lease of the run in `folder`.
+
+    Raises RunBusy while another session holds it, CannotWrite, NoDiskSpace or CannotRead.
+    """
+    files.make_folder(_leases(folder))
     writer = secrets.token_hex(4)
     while True:
         last, note = newest_token(folder), ""
@@ -63,29 +67,14 @@ def claim(folder: Path, now: datetime, *, takeover: bool = False) -> Lease:
                 raise RunBusy(run=folder.name, where=where, beat=held["beat_at"])
             why = "its process is gone" if is_gone else "asked to" if takeover else "long silent"
             note = f"taken over from session {last} on {held['host']}: {why}"
-        draft = _leases(folder) / f".{writer}.tmp"
-        draft.write_text(_text(writer, now, True), "utf-8")
-        try:
-            os.link(draft, _path(folder, last + 1))  # whole and exclusive, in one operation
-        except FileExistsError:  # another session was faster: look at its lease
-            continue
-        except OSError:  # a mount without links: exclusive, but a reader may find it half written
-            try:
-                with _path(folder, last + 1).open("x", encoding="utf-8") as file:
-                    file.write(_text(writer, now, True))
-            except FileExistsError:
-                continue
-        finally:
-            draft.unlink()
+        if not files.write_exclusively(_path(folder, last + 1), _text(writer, now, True)):
+            continue  # another session was faster: look at its lease
         return Lease(folder, last + 1, writer, note)
 
 
 def newest_token(folder: Path) -> int:
-    """The highest fencing number given out; 0 before the first."""
-    try:
-        names = [p.name for p in _leases(folder).iterdir() if _NAME.fullmatch(p.name)]
-    except OSError:
-        return 0
+    """The highest fencing number given out; 0 before the first. Raises CannotRead."""
+    names = (name for name in files.names(_leases(folder)) if _NAME.fullmatch(name))
     return max((int(name[:6]) for name in names), default=0)
 
 

@@ -7,15 +7,9 @@ its time orders runs, since copying a store changes every mtime.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,8 +19,24 @@ import yaml
 
 from agnews_cli.core.dataset import Dataset, File
 from agnews_cli.core.preset import Preset
-from agnews_cli.errors import CannotWrite, NoDiskSpace, RunUnknown
+from agnews_cli.errors import RunUnknown
+from agnews_cli.store import files
+from agnews_cli.store.files import write_text_atomically
 from agnews_cli.store.presets import nearest
+from agnews_cli.store.space import refusal, require_space, size
+
+__all__ = [
+    "RunFolder",
+    "create",
+    "default_store",
+    "find",
+    "fingerprint",
+    "list_runs",
+    "refusal",
+    "require_space",
+    "size",
+    "write_text_atomically",
+]
 
 LATEST = "latest"
 _CREATED = "created.json"
@@ -193,10 +203,7 @@ def create(
     folder = RunFolder(store.absolute() / run)
     if folder.created_at() is not None:
         return folder
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise refusal(folder.path, error, 0) from error
+    files.make_folder(folder.path)
     resolved = yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_text_atomically(folder.preset, resolved)
     facts = {
@@ -245,80 +252,3 @@ def find(store: Path, name: str) -> RunFolder:
     else:
         near = nearest(name, sorted(ids))
     raise RunUnknown(name=name, store=store, near=near)
-
-
-# ---- the disk -----------------------------------------------------------------------------------
-
-
-def require_space(path: Path, needed_bytes: int) -> None:
-    """Raises CannotWrite or NoDiskSpace unless that many bytes can be written under `path`.
-
-    `path` need not be there yet. A quota that the file system does not tell of is not seen.
-    """
-    there = path.absolute()
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        raise CannotWrite(path=path, reason=f"{there} is a file, not a folder")
-    try:
-        # Really writing: permissions say nothing on a read-only mount, or to root.
-        with tempfile.TemporaryFile(dir=there) as probe:
-            probe.write(b"x")
-        free = shutil.disk_usage(there).free
-    except OSError as error:
-        raise refusal(path, error, needed_bytes) from error
-    if free < needed_bytes:
-        raise NoDiskSpace(path=path, free=size(free), needed=size(needed_bytes))
-
-
-def write_text_atomically(path: Path, content: str) -> None:
-    """All of the new text or all of the old, also after a power cut. UTF-8, line ends as given.
-
-    Raises CannotWrite or NoDiskSpace.
-    """
-    data = content.encode("utf-8")
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        try:
-            with draft.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                draft.unlink()
-            raise
-    except OSError as error:
-        raise refusal(path, error, len(data)) from error
-    _sync_folder(path.parent)
-
-
-def size(size_bytes: int) -> str:
-    """For people, in powers of 1000 as disks are sold: 1.5 GB."""
-    amount = float(size_bytes)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if round(amount, 1) < 1000:
-            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the rename last. Mounted drives that cannot are no worse than without."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def refusal(path: Path, error: OSError, needed_bytes: int) -> CannotWrite | NoDiskSpace:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        try:
-            free = size(shutil.disk_usage(path.parent).free)
-        except OSError:
-            free = "nothing"
-        return NoDiskSpace(path=path, free=free, needed=size(needed_bytes))
-    return CannotWrite(path=path, reason=error.strerror or str(error))
