@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from agnews_cli.core.job import Event
+from agnews_cli.core.redaction import redact, secrets_in
 
 
 class EventLog:
@@ -26,6 +27,7 @@ class EventLog:
 
     def __init__(self, path: Path, *, started_monotonic_s: float, writes: bool) -> None:
         self._started_s = started_monotonic_s
+        self._secrets = secrets_in(os.environ)
         self._handle: int | None = None
         if writes:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -39,7 +41,8 @@ class EventLog:
         elapsed_s = time.monotonic() - self._started_s
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         event = Event(kind=kind, at=now, elapsed_s=round(elapsed_s, 3), data=data)
-        self._append(self._handle, event.model_dump_json().encode() + b"\n")
+        line = redact(event.model_dump_json(), self._secrets)
+        self._append(self._handle, line.encode() + b"\n")
         # The worker's standard output is the run's log file.
         facts = " ".join(f"{name}={value}" for name, value in data.items())
         with contextlib.suppress(OSError, ValueError):  # full, or closed
@@ -52,6 +55,20 @@ class EventLog:
         except OSError:
             return
         self._before = b"\n" if written < len(line) else b""
+
+
+class WithoutSecrets:
+    """A text stream that hides secrets of the environment and what looks like one."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._secrets = stream, secrets_in(os.environ)
+
+    def write(self, text: str) -> int:
+        self._stream.write(redact(text, self._secrets))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class StopRequested(Exception):

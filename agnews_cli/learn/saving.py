@@ -84,8 +84,13 @@ class Saver:
         """
         self.finish()
         self._saved_s = time.monotonic()
-        self._thread = threading.Thread(target=self._write, args=(snapshot, why, step))
-        self._thread.start()
+        thread = threading.Thread(target=self._write, args=(snapshot, why, step))
+        try:
+            thread.start()
+        except RuntimeError as error:  # no memory, or no process number, for a thread
+            self.failed(error, step=step)
+            return
+        self._thread = thread
         if wait:
             self.finish()
 

@@ -87,8 +87,9 @@ class Checkpoints:
         """Write what is new of `blobs`, then the manifest.
 
         A `Blob` names content that the store has. `fence` raises when another session owns the run
-        now; it is called last before the manifest. Raises CheckpointDamaged when a `Blob` is not
-        there, CannotWrite or NoDiskSpace; the checkpoints before it are then as they were.
+        now; it is called just before the manifest is written and just after. Raises
+        CheckpointDamaged when a `Blob` is not there, CannotWrite or NoDiskSpace; the checkpoints
+        before it are then as they were.
         """
         written = {name: self._written(content) for name, content in blobs.items()}
         manifest = Manifest(
@@ -112,6 +113,11 @@ class Checkpoints:
             raise CannotWrite(path=path, reason=f"a state of {len(data)} bytes is too large")
         fence()
         files.write_new(path, [data])
+        try:
+            fence()  # a session that began meanwhile may have removed blobs without a manifest
+        except BaseException:
+            files.remove(path)
+            raise
         return Saved(key, manifest)
 
     def keys(self) -> tuple[Key, ...]:

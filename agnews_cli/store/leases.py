@@ -93,12 +93,14 @@ def _text(writer: str, now: datetime, is_open: bool) -> str:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """None for a torn or missing lease: its writer died while claiming."""
+    """None for a torn, missing or senseless lease: its writer died while claiming."""
     try:
         facts = json.loads(path.read_text("utf-8"))
-        datetime.fromisoformat(facts["beat_at"])
-        return facts if {"host", "pid", "born", "open"} <= set(facts) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        has_zone = datetime.fromisoformat(facts["beat_at"]).tzinfo is not None
+        is_sound = isinstance(facts["host"], str) and 0 < facts["pid"] < 1 << 31
+        is_sound = is_sound and isinstance(facts["open"], bool) and facts["born"] is not None
+        return facts if has_zone and is_sound else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -106,15 +108,27 @@ def _host() -> str:
     return socket.gethostname()
 
 
-def _born(pid: int) -> float:
-    import psutil
+def _born(pid: int) -> str:
+    """When a process began, in ticks since the machine's start: setting the clock moves nothing.
 
+    Empty for a process that is gone; where there is no /proc, in seconds by the system's clock.
+    """
     try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return 0.0
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        import psutil
+
+        try:
+            return str(psutil.Process(pid).create_time())
+        except psutil.Error:
+            return ""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2]
+        return f"{boot} {after_name.split()[19]}"
+    except (OSError, IndexError):
+        return ""
 
 
 def _is_alive(held: dict[str, Any]) -> bool:
     """Whether that very process lives: a number that was given again has another birth."""
-    return abs(_born(int(held["pid"])) - float(held["born"])) < 2.0
+    return _born(int(held["pid"])) == str(held["born"])

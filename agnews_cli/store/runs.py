@@ -13,11 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel
 
 from agnews_cli.core.dataset import Dataset, File
+from agnews_cli.core.evaluation import Evaluation
+from agnews_cli.core.job import Outcome
 from agnews_cli.core.preset import Preset
 from agnews_cli.errors import RunUnknown
 from agnews_cli.store import files
@@ -38,8 +41,18 @@ __all__ = [
     "write_text_atomically",
 ]
 
+Record = TypeVar("Record", bound=BaseModel)
+
 LATEST = "latest"
 _CREATED = "created.json"
+_ORDER: Mapping[str, Any] = {
+    "data": str | None,
+    "text_columns": list,
+    "label_column": str | None,
+    "limit_train": int | None,
+    "budget_s": float | int | None,
+    "seed": int,
+}
 # Fields that presets got after runs had ids, with what held before: there they change no id.
 _ADDED_TRAINING = {"r_drop": 0.0}
 
@@ -94,12 +107,23 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def order(self) -> dict[str, Any]:
-        """What was asked for when the run was created; empty where nobody wrote it down."""
-        try:
-            found = json.loads((self.path / _CREATED).read_text("utf-8")).get("order")
-        except (OSError, ValueError, AttributeError):
+        """What was asked for when the run was created; empty where nobody wrote it down whole."""
+        found = self._created().get("order")
+        if not isinstance(found, dict):
             return {}
-        return found if isinstance(found, dict) else {}
+        fits = all(
+            name in found and isinstance(found[name], kind) and not isinstance(found[name], bool)
+            for name, kind in _ORDER.items()
+        )
+        return found if fits and all(isinstance(c, str) for c in found["text_columns"]) else {}
+
+    def ended(self) -> Outcome | None:
+        """How its last session's worker ended; None where none has, or what it wrote is damaged."""
+        return _read(self.outcome, Outcome)
+
+    def evaluated(self) -> Evaluation | None:
+        """What it reached; None before, or where the file is damaged."""
+        return _read(self.evaluation, Evaluation)
 
     @property
     def environment(self) -> Path:
@@ -108,11 +132,24 @@ class RunFolder:
     def created_at(self) -> datetime | None:
         """When the run was created; None where this is no run's folder, or a damaged one."""
         try:
-            facts = json.loads((self.path / _CREATED).read_text("utf-8"))
-            moment = datetime.fromisoformat(facts["created_at"])
-        except (OSError, ValueError, KeyError, TypeError):
+            moment = datetime.fromisoformat(self._created()["created_at"])
+        except (ValueError, KeyError, TypeError):
             return None
         return moment if moment.tzinfo else None
+
+    def _created(self) -> dict[str, Any]:
+        try:
+            facts = json.loads((self.path / _CREATED).read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return facts if isinstance(facts, dict) else {}
+
+
+def _read(path: Path, kind: type[Record]) -> Record | None:
+    try:
+        return kind.model_validate_json(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 # ---- identity -----------------------------------------------------------------------------------
