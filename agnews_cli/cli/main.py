@@ -66,12 +66,15 @@ def main(argv: list[str] | None = None) -> None:
 
 def _report(error: BaseException, *, as_json: bool) -> int:
     from agnews_cli.cli.output import Output
+    from agnews_cli.core.redaction import redact, secrets_in
     from agnews_cli.errors import AgnewsError, InternalError, Interrupted
 
     if isinstance(error, KeyboardInterrupt):
         error = Interrupted(kept="nothing was begun", next="")
     if not isinstance(error, AgnewsError):
         error = InternalError(what=f"{type(error).__name__}: {error}", log=_save_traceback(error))
+    secrets = secrets_in(os.environ)
+    error.message, error.advice = redact(error.message, secrets), redact(error.advice, secrets)
     Output(json=as_json).error(error)
     return error.exit_code
 
@@ -81,8 +84,11 @@ def _save_traceback(error: BaseException) -> str:
     import traceback
     from pathlib import Path
 
+    from agnews_cli.core.redaction import redact, secrets_in
+
     path = Path(tempfile.gettempdir()) / f"agnews-error-{os.getpid()}.txt"
-    path.write_text("".join(traceback.format_exception(error)), "utf-8")
+    text = redact("".join(traceback.format_exception(error)), secrets_in(os.environ))
+    path.write_text(text, "utf-8")
     return str(path)
 
 

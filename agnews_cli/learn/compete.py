@@ -219,6 +219,8 @@ class Competition:
         name = preset.name if is_first else f"{preset.name}-{number}"
         self.log("phase", name="fine-tuning")
         folder = Path(job.folder) / ("model" if is_first else f"model-{number}")
+        now = fingerprint.take(self.accelerator, self.precision)
+        now |= fingerprint.of_material(material.train, material.validation, model)
         tuning = FineTuning(
             name=name,
             model=model,
@@ -233,10 +235,10 @@ class Competition:
             seed=job.seed + number - 1,
             log=self.log,
             stop=self.stop,
-            saver=self._saver(name),
+            saver=self._saver(name, now),
             trace=self._trace if job.trace and self.accelerator.is_main_process else None,
         )
-        self._resume(tuning)
+        self._resume(tuning, now)
         try:
             at = self.position = tuning.run(end_monotonic_s=end_s)
         except NonFiniteLoss:
@@ -288,7 +290,7 @@ class Competition:
         with (Path(self.job.folder) / "trace.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(facts) + "\n")
 
-    def _saver(self, name: str) -> Saver | None:
+    def _saver(self, name: str, now: dict[str, str]) -> Saver | None:
         """Who saves this fine-tuning; nobody where a short budget is the run's whole life."""
         job = self.job
         left_s = math.inf if self._end_s is None else self._end_s - time.monotonic()
@@ -300,17 +302,18 @@ class Competition:
             candidate=name,
             token=job.token,
             writer=job.writer,
-            fingerprint=fingerprint.take(self.accelerator, self.precision),
+            fingerprint=now,
             lifetime_s=job.lifetime_s,
             every_s=job.save_every_s,
             log=self.log,
             newest_token=lambda: leases.newest_token(Path(job.folder)),
         )
 
-    def _resume(self, tuning: FineTuning) -> None:
+    def _resume(self, tuning: FineTuning, now: dict[str, str]) -> None:
         """Go on from the newest good checkpoint, if there is one; say from where, and what changed.
 
-        Raises CannotResume when it does not fit, or libraries changed and that was not allowed.
+        Raises CannotResume when it does not fit, or when libraries, tokens or frozen weights
+        changed and that was not allowed.
         """
         job = self.job
         again = f"agnews auto --fresh trains it anew; agnews runs --store {Path(job.folder).parent}"
@@ -320,7 +323,6 @@ class Competition:
             raise CannotResume(run=job.run, reason=error, next=again) from error
         if saved is None:
             return
-        now = fingerprint.take(self.accelerator, self.precision)
         changed = changes(saved.manifest.fingerprint, now)
         libraries = [name for name in changed if name not in fingerprint.MACHINE]
         if libraries and not job.is_inexact:

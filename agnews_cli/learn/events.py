@@ -15,25 +15,60 @@ from types import FrameType
 from typing import Any
 
 from agnews_cli.core.job import Event
+from agnews_cli.core.redaction import redact, secrets_in
 
 
 class EventLog:
-    """Appends events, one JSON object a line. Only the main process of a run writes."""
+    """Appends events, one JSON object a line. Only the main process of a run writes.
+
+    A line that the disk does not take is left out and training goes on: no event is worth a run.
+    A torn line, of a killed process or a full disk, is closed before the next one begins.
+    """
 
     def __init__(self, path: Path, *, started_monotonic_s: float, writes: bool) -> None:
-        self._file = path.open("a", encoding="utf-8", buffering=1) if writes else None
         self._started_s = started_monotonic_s
+        self._secrets = secrets_in(os.environ)
+        self._handle: int | None = None
+        if writes:
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            size_bytes = os.fstat(self._handle).st_size
+            is_torn = size_bytes and os.pread(self._handle, 1, size_bytes - 1) != b"\n"
+            self._before = b"\n" if is_torn else b""
 
     def __call__(self, kind: Any, **data: Any) -> None:
-        if self._file is None:
+        if self._handle is None:
             return
         elapsed_s = time.monotonic() - self._started_s
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         event = Event(kind=kind, at=now, elapsed_s=round(elapsed_s, 3), data=data)
-        self._file.write(event.model_dump_json() + "\n")
+        line = redact(event.model_dump_json(), self._secrets)
+        self._append(self._handle, line.encode() + b"\n")
         # The worker's standard output is the run's log file.
         facts = " ".join(f"{name}={value}" for name, value in data.items())
-        sys.stdout.write(f"{now} {kind} {facts}\n")
+        with contextlib.suppress(OSError, ValueError):  # full, or closed
+            sys.stdout.write(f"{now} {kind} {facts}\n")
+
+    def _append(self, handle: int, line: bytes) -> None:
+        line = self._before + line
+        try:
+            written = os.write(handle, line)  # in one piece: two threads write
+        except OSError:
+            return
+        self._before = b"\n" if written < len(line) else b""
+
+
+class WithoutSecrets:
+    """A text stream that hides secrets of the environment and what looks like one."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._secrets = stream, secrets_in(os.environ)
+
+    def write(self, text: str) -> int:
+        self._stream.write(redact(text, self._secrets))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class StopRequested(Exception):

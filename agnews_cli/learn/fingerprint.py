@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from importlib import metadata
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 import agnews_cli
+from agnews_cli.learn.data import Tokens
 
 MACHINE = frozenset({"device", "processor", "threads", "processes", "precision"})
 """May change from session to session: the batches and their order stay, rounding does not."""
@@ -28,3 +31,22 @@ def take(accelerator: Accelerator, precision: str) -> dict[str, str]:
         "precision": precision,
     }
     return facts | {name: metadata.version(name) for name in _LIBRARIES}
+
+
+def of_material(train: Tokens, validation: Tokens, model: nn.Module) -> dict[str, str]:
+    """The tokens that are trained on, and the weights that training does not change."""
+    digest = hashlib.sha256()
+    for tokens in (train, validation):
+        for array in (tokens.ids, tokens.offsets, tokens.classes):
+            digest.update(array.tobytes())
+    facts = {"tokens": digest.hexdigest()[:16]}
+    frozen = [(n, p.detach()) for n, p in model.named_parameters() if not p.requires_grad]
+    if frozen:
+        digest = hashlib.sha256()
+        for name, tensor in frozen:
+            # A sum, not a hash: it costs one pass at the memory's speed, and another model has
+            # other sums.
+            total = int(tensor.contiguous().view(torch.uint8).to(torch.int64).sum())
+            digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype} {total}\n".encode())
+        facts["frozen weights"] = digest.hexdigest()[:16]
+    return facts

@@ -38,11 +38,18 @@ class Position:
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Position:
-        """The counterpart of `as_json`. Raises Misfit for missing or unknown fields."""
+        """The counterpart of `as_json`. Raises Misfit for missing, unknown or senseless fields."""
         try:
-            return cls(**facts | ({"best_loss": math.inf} if facts["best_loss"] is None else {}))
+            at = cls(**facts | ({"best_loss": math.inf} if facts["best_loss"] is None else {}))
         except (TypeError, KeyError) as error:
             raise Misfit(f"position: {error}") from error
+        for name, value in asdict(at).items():
+            kind = type(getattr(cls(), name))
+            if type(value) is not kind or (kind is int and not 0 <= value < 1 << 53):
+                raise Misfit(f"position: {name} is {value!r}")
+        if at.step > at.total_steps:
+            raise Misfit(f"position: step {at.step} of {at.total_steps}")
+        return at
 
 
 @dataclass(frozen=True, slots=True)

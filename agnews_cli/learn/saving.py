@@ -2,6 +2,7 @@
 
 A save that is still being written delays the next one (back-pressure). A failed one is a warning;
 three in a row stop the run in good order, since a run that cannot be saved is not safe to go on.
+What a failed save left is removed at once; on a full disk all but the newest good checkpoint too.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from agnews_cli.core.interval import save_interval
-from agnews_cli.errors import CannotSave, Fenced
+from agnews_cli.errors import CannotSave, Fenced, NoDiskSpace
 from agnews_cli.learn.events import EventLog
 from agnews_cli.learn.snapshot import Misfit, Snapshot, Tensors
 from agnews_cli.store.checkpoints import Checkpoints, Draft, Saved, Why
@@ -70,6 +72,11 @@ class Saver:
         writing = self._thread is not None and self._thread.is_alive()
         return not writing and time.monotonic() - self._saved_s >= self.interval_s
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the last save failed; call `finish` first."""
+        return self._failures > 0
+
     def save(self, snapshot: Snapshot, why: Why, *, step: int, wait: bool) -> None:
         """Write `snapshot` in the background, or now with `wait`.
 
@@ -77,10 +84,21 @@ class Saver:
         """
         self.finish()
         self._saved_s = time.monotonic()
-        self._thread = threading.Thread(target=self._write, args=(snapshot, why, step))
-        self._thread.start()
+        thread = threading.Thread(target=self._write, args=(snapshot, why, step))
+        try:
+            thread.start()
+        except RuntimeError as error:  # no memory, or no process number, for a thread
+            self.failed(error, step=step)
+            return
+        self._thread = thread
         if wait:
             self.finish()
+
+    def failed(self, error: Exception, *, step: int) -> None:
+        """Count a save of `step` that failed before there was anything to write."""
+        self._failures, self._error = self._failures + 1, error
+        self._saved_s = time.monotonic()
+        self._log("warning", text=f"step {step} was not saved: {error or type(error).__name__}")
 
     def finish(self) -> None:
         """Wait for the save that is being written."""
@@ -105,37 +123,62 @@ class Saver:
             state=snapshot.state,
             fingerprint=self._fingerprint,
         )
-        newest = self._newest_token()
-        if newest > self._token:
-            self._error = Fenced(newest=newest, token=self._token)
-            return
         try:
+            self._fence()
             saved = self._checkpoints.save(
-                draft, {name: save(tensors) for name, tensors in snapshot.tensors.items()}
+                draft,
+                {name: save(tensors) for name, tensors in snapshot.tensors.items()},
+                fence=self._fence,
             )
-            self._parent = saved.id
-            self._checkpoints.prune(keep=_KEPT)
-        except Exception as error:  # whatever it is, the loop must hear of it
-            self._failures, self._error = self._failures + 1, error
-            self._log("warning", text=f"step {step} was not saved, training goes on: {error}")
+        except Fenced as error:
+            self._error = error
             return
-        self._failures = 0
+        except Exception as error:  # whatever it is, the loop must hear of it
+            self.failed(error, step=step)
+            with suppress(Exception):
+                keep = 1 if isinstance(error, NoDiskSpace) else _KEPT
+                self._checkpoints.prune(keep=keep, fence=self._fence)
+            return
+        self._parent, self._failures = saved.id, 0
         self._cost_s = time.monotonic() - began_s
         size_bytes = sum(blob.size_bytes for blob in saved.manifest.blobs.values())
-        self._log("saved", step=step, why=why, bytes=size_bytes, seconds=round(self._cost_s, 2))
+        self._log(
+            "saved",
+            step=step,
+            why=why,
+            bytes=size_bytes,
+            seconds=round(self._cost_s, 2),
+            # The last save of a session is waited for.
+            pause_s=round(self._cost_s if why == "final" else snapshot.pause_s, 3),
+        )
+        try:
+            self._checkpoints.prune(keep=_KEPT, fence=self._fence)
+        except Fenced as error:
+            self._error = error
+        except Exception as error:  # it is saved all the same
+            self._log("warning", text=f"older checkpoints were not removed: {error}")
+        self._cost_s = time.monotonic() - began_s
+
+    def _fence(self) -> None:
+        newest = self._newest_token()
+        if newest > self._token:
+            raise Fenced(newest=newest, token=self._token)
 
     # ---- restoring -------------------------------------------------------------------------------
 
-    def newest(self) -> tuple[Saved, dict[str, Tensors]] | None:
-        """The newest checkpoint that verifies, read; those passed over are told of."""
-        saved, skipped = self._checkpoints.newest()
+    def newest(self, *, most_bytes: int | None = None) -> tuple[Saved, dict[str, Tensors]] | None:
+        """The newest checkpoint that verifies, read; those passed over are told of.
+
+        Raises Misfit where verified content is no safetensors.
+        """
+        found, skipped = self._checkpoints.read_newest(most_bytes=most_bytes)
         for bad in skipped:
             self._log("warning", text=f"checkpoint {bad.id} is passed over: {bad.reason}")
-        if saved is None:
+        if found is None:
             return None
+        saved, blobs = found
         try:
-            names = tuple(saved.manifest.blobs)
-            tensors = {name: load(self._checkpoints.read(saved, name)) for name in names}
+            tensors = {name: load(blobs.pop(name)) for name in tuple(blobs)}
         except SafetensorError as error:
             raise Misfit(f"{saved.id}: {error}") from error
         self._parent = saved.id

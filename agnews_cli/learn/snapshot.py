@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 Tensors = dict[str, torch.Tensor]
+_MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what AdamW keeps of each parameter
 
 
 class Misfit(Exception):
@@ -29,6 +30,8 @@ class Snapshot:
 
     tensors: dict[str, Tensors]
     state: dict[str, Any]
+    pause_s: float = 0.0
+    """How long training stood still for the copies."""
 
 
 def weights(model: nn.Module) -> Tensors:
@@ -91,23 +94,37 @@ def restore_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, saved:
         name, _, field = key.partition("|")
         by_name.setdefault(name, {})[field] = tensor
     names = {id(p): name for name, p in model.named_parameters()}
-    ordered = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
+    ordered = {names[id(p)]: p for group in optimizer.param_groups for p in group["params"]}
     if by_name and set(by_name) != set(ordered):
         raise Misfit(f"optimizer: {_difference(set(ordered), set(by_name))}")
+    for name, fields in by_name.items():
+        if set(fields) != _MOMENTS:
+            raise Misfit(f"optimizer: {name} has {sorted(fields)}, not {sorted(_MOMENTS)}")
+        for field, tensor in fields.items():
+            shape = () if field == "step" else tuple(ordered[name].shape)
+            if tuple(tensor.shape) != shape:
+                found = f"{tuple(tensor.shape)} instead of {shape}"
+                raise Misfit(f"optimizer: {name}|{field} has the shape {found}")
     whole = optimizer.state_dict()
     whole["state"] = {at: by_name[name] for at, name in enumerate(ordered) if name in by_name}
     optimizer.load_state_dict(whole)
 
 
 def restore_generators(saved: Tensors) -> None:
-    """The counterpart of `generator_tensors`. CUDA's state is left where there is no CUDA."""
-    words = tuple(int(word) for word in saved["python"])
-    random.setstate((3, words, None))
-    key, position = saved["numpy"][:-1].numpy().astype(np.uint32), int(saved["numpy"][-1])
-    np.random.set_state(("MT19937", key, position, 0, 0.0))
-    if "cuda" in saved and torch.cuda.is_available():
-        torch.cuda.set_rng_state(saved["cuda"])
-    torch.set_rng_state(saved["torch"])
+    """The counterpart of `generator_tensors`. CUDA's state is left where there is no CUDA.
+
+    Raises Misfit where there are no such states.
+    """
+    try:
+        words = tuple(int(word) for word in saved["python"])
+        key, position = saved["numpy"][:-1].numpy().astype(np.uint32), int(saved["numpy"][-1])
+        torch.set_rng_state(saved["torch"])
+        if "cuda" in saved and torch.cuda.is_available():
+            torch.cuda.set_rng_state(saved["cuda"])
+        random.setstate((3, words, None))
+        np.random.set_state(("MT19937", key, position, 0, 0.0))
+    except (KeyError, IndexError, ValueError, TypeError, OverflowError, RuntimeError) as error:
+        raise Misfit(f"generators: {error!r}") from error
 
 
 def _check(what: str, current: Tensors, saved: Tensors) -> None:

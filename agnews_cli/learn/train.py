@@ -147,7 +147,11 @@ class FineTuning:
                 self._report(losses, clock, rate, end_monotonic_s)
             if end_monotonic_s is not None and at.step >= _MEASURED_STEPS:
                 self._fit_to_time(planned, end_monotonic_s, clock)
-        if self.saver is not None and self._saved_at != (at.step, at.validated_step):
+        while self.saver is not None:
+            self.saver.finish()  # whoever hears that the run is paused may end this process
+            is_unsaved = self._saved_at != (at.step, at.validated_step) or self.saver.has_failed
+            if not self._agree(float(is_unsaved)):
+                break
             self._save(losses, clock, end_monotonic_s, "final")
         if self._best is not None:
             restore_weights(self.bare_model, self._best, "best")
@@ -171,7 +175,9 @@ class FineTuning:
         Every process reads for itself. Raises Misfit when what was saved does not fit; this
         object is then of no use.
         """
-        found = self.saver.newest() if self.saver is not None else None
+        # Weights, best weights and two moments; buffers and generators are small.
+        most_bytes = 8 * sum(t.nbytes for t in weights(self.bare_model).values()) + (64 << 20)
+        found = self.saver.newest(most_bytes=most_bytes) if self.saver is not None else None
         if found is None:
             return None
         saved, tensors = found
@@ -212,30 +218,35 @@ class FineTuning:
         self._saved_at = (at.step, at.validated_step)
         generators = self._every_generator()
         if self.accelerator.is_main_process:
-            optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
-            trained = on_host(weights(self.bare_model))
-            if not all(bool(torch.isfinite(tensor).all()) for tensor in trained.values()):
+            try:
+                tensors = self._copied() | {"generators": generators}
+            except (MemoryError, RuntimeError) as error:  # torch's allocators raise the latter
+                self.saver.failed(error, step=at.step)
+                return
+            if not all(bool(torch.isfinite(t).all()) for t in tensors["weights"].values()):
                 # A step whose loss was finite may have spoilt them; the next loss will say so.
                 self.log("warning", text=f"weights of step {at.step} are not finite: not saved")
                 return
-            tensors = {
-                "weights": trained,
-                "optimizer": on_host(optimizer_tensors(self.bare_model, optimizer)),
-                "generators": generators,
-            }
-            if self._average is not None:
-                tensors["average"] = on_host(self._average.tensors)
-            if self._best is not None:
-                tensors["best"] = self._best
             scaler = self.accelerator.scaler
             state = {
                 "position": at.as_json(),
                 "scaler": scaler.state_dict() if scaler is not None else None,
             }
-            snapshot = Snapshot(tensors, state)
+            snapshot = Snapshot(tensors, state, pause_s=time.monotonic() - began_s)
             self.saver.save(snapshot, why, step=at.step, wait=why == "final")
             self.stop.reserve_s = self.saver.reserve_s
         clock.exclude(time.monotonic() - began_s)
+
+    def _copied(self) -> dict[str, Tensors]:
+        """Copies on the host of all tensors that training needs, by blob, but the generators."""
+        optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
+        tensors = {
+            "weights": on_host(weights(self.bare_model)),
+            "optimizer": on_host(optimizer_tensors(self.bare_model, optimizer)),
+        }
+        if self._average is not None:
+            tensors["average"] = on_host(self._average.tensors)
+        return tensors | ({"best": self._best} if self._best is not None else {})
 
     def _every_generator(self) -> Tensors:
         world = self.accelerator.num_processes

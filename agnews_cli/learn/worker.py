@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from agnews_cli.core.dataset import Rows
 from agnews_cli.core.evaluation import Evaluation
 from agnews_cli.core.job import Failure, Job, Outcome
+from agnews_cli.core.redaction import redact, secrets_in
 from agnews_cli.errors import AgnewsError, InternalError, NoDiskSpace, OutOfMemory
-from agnews_cli.learn.events import EventLog, StopFlag, StopRequested
+from agnews_cli.learn.events import EventLog, StopFlag, StopRequested, WithoutSecrets
 from agnews_cli.store.runs import write_text_atomically
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "numpy", "agnews-cli")
@@ -33,6 +34,7 @@ _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "nu
 
 def main(argv: list[str]) -> None:
     """Do the job in the file named on the command line."""
+    sys.stdout, sys.stderr = WithoutSecrets(sys.stdout), WithoutSecrets(sys.stderr)  # the log file
     job = Job.model_validate_json(Path(argv[1]).read_text("utf-8"))
     stop = StopFlag(end_monotonic_s=job.session_end_monotonic_s)
     if job.parent_pid is not None:
@@ -62,10 +64,11 @@ def _outcome(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
 
 
 def _failed(error: AgnewsError) -> Outcome:
+    secrets = secrets_in(os.environ)
     failure = Failure(
         kind=type(error).__name__,
-        message=error.message,
-        hint=error.advice,
+        message=redact(error.message, secrets),
+        hint=redact(error.advice, secrets),
         exit_code=error.exit_code,
     )
     return Outcome(state="failed", failure=failure)

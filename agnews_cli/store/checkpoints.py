@@ -11,11 +11,11 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -28,6 +28,11 @@ __all__ = ["Checkpoints", "Draft", "Saved", "Skipped", "Why"]
 _MOST_MANIFEST_BYTES = 4_000_000
 _STALE_DRAFT_S = 3600.0
 _BLOB = re.compile(r"[0-9a-f]{64}")
+
+Found = TypeVar("Found")
+
+
+def _alone() -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,19 @@ class Checkpoints:
         self.folder = folder
         self._blobs = folder / "blobs"
 
-    def save(self, draft: Draft, blobs: Mapping[str, bytes | Blob | Iterable[files.Part]]) -> Saved:
+    def save(
+        self,
+        draft: Draft,
+        blobs: Mapping[str, bytes | Blob | Iterable[files.Part]],
+        *,
+        fence: Callable[[], None] = _alone,
+    ) -> Saved:
         """Write what is new of `blobs`, then the manifest.
 
-        A `Blob` names content that the store has. Raises CheckpointDamaged when it has it not,
-        CannotWrite or NoDiskSpace; the checkpoints before it are then as they were.
+        A `Blob` names content that the store has. `fence` raises when another session owns the run
+        now; it is called just before the manifest is written and just after. Raises
+        CheckpointDamaged when a `Blob` is not there, CannotWrite or NoDiskSpace; the checkpoints
+        before it are then as they were.
         """
         written = {name: self._written(content) for name, content in blobs.items()}
         manifest = Manifest(
@@ -98,7 +111,13 @@ class Checkpoints:
         path = self.folder / f"{key.id}.json"
         if len(data) > _MOST_MANIFEST_BYTES:  # it would be saved, and never read
             raise CannotWrite(path=path, reason=f"a state of {len(data)} bytes is too large")
+        fence()
         files.write_new(path, [data])
+        try:
+            fence()  # a session that began meanwhile may have removed blobs without a manifest
+        except BaseException:
+            files.remove(path)
+            raise
         return Saved(key, manifest)
 
     def keys(self) -> tuple[Key, ...]:
@@ -118,10 +137,32 @@ class Checkpoints:
 
     def newest(self) -> tuple[Saved | None, tuple[Skipped, ...]]:
         """The newest checkpoint that verifies, and those passed over on the way to it."""
+        return self._first(self._verified)
+
+    def read_newest(
+        self, *, most_bytes: int | None = None
+    ) -> tuple[tuple[Saved, dict[str, bytes]] | None, tuple[Skipped, ...]]:
+        """The newest checkpoint whose every blob could be read, with them; and those passed over.
+
+        One whose blobs claim more than `most_bytes` is passed over unread: a store may be hostile.
+        """
+
+        def whole(key: Key) -> tuple[Saved, dict[str, bytes]]:
+            saved = self._open(key)
+            claimed = sum(blob.size_bytes for blob in saved.manifest.blobs.values())
+            if most_bytes is not None and claimed > most_bytes:
+                path = self.folder / f"{key.id}.json"
+                reason = f"claims {claimed} bytes, more than the {most_bytes} of any state here"
+                raise CheckpointDamaged(path=path, reason=reason)
+            return saved, {name: self.read(saved, name) for name in saved.manifest.blobs}
+
+        return self._first(whole)
+
+    def _first(self, use: Callable[[Key], Found]) -> tuple[Found | None, tuple[Skipped, ...]]:
         skipped: list[Skipped] = []
         for key in self.keys():
             try:
-                return self._verified(key), tuple(skipped)
+                return use(key), tuple(skipped)
             except CheckpointDamaged as error:
                 skipped.append(Skipped(key.id, error.message))
         return None, tuple(skipped)
@@ -135,7 +176,9 @@ class Checkpoints:
         blob = saved.manifest.blobs[name]
         return files.read_verified(self._blobs / blob.sha256, blob.size_bytes, blob.sha256)
 
-    def prune(self, *, keep: int, most_bytes: int | None = None) -> tuple[str, ...]:
+    def prune(
+        self, *, keep: int, most_bytes: int | None = None, fence: Callable[[], None] = _alone
+    ) -> tuple[str, ...]:
         """Remove all but the newest `keep` checkpoints and what only they need; their ids.
 
         Older ones of these go too while the blobs need more than `most_bytes`. The newest, and the
@@ -153,8 +196,13 @@ class Checkpoints:
                 kept.remove(key)
         gone = [key for key in reversed(keys) if key not in kept]
         for key in gone:
+            fence()
             files.remove(self.folder / f"{key.id}.json")
-        self._remove_unneeded(kept)
+        if gone:  # else a power cut could bring back a manifest whose blobs are gone
+            files.sync_folder(self.folder)
+        for path in self._unneeded(kept):
+            fence()
+            files.remove(path)
         return tuple(key.id for key in gone)
 
     def _written(self, content: bytes | Blob | Iterable[files.Part]) -> Blob:
@@ -173,23 +221,26 @@ class Checkpoints:
         blobs = {blob for saved in found for blob in saved.manifest.blobs.values()}
         return sum(blob.size_bytes for blob in blobs)
 
-    def _remove_unneeded(self, kept: set[Key]) -> None:
+    def _unneeded(self, kept: set[Key]) -> list[Path]:
+        """Blobs that no manifest needs and old drafts; nothing where that is not certain."""
         keys = self.keys()
         if self._blobs.is_symlink() or not kept <= set(keys):
-            return  # another folder's files, or a listing that cannot be trusted
+            return []  # another folder's files, or a listing that cannot be trusted
         needed: set[str] = set()
         for key in keys:
             try:
                 needed |= {blob.sha256 for blob in self._open(key).manifest.blobs.values()}
             except CheckpointDamaged:
-                return
+                return []
+        found = []
         for folder in (self.folder, self._blobs):
             for name in files.names(folder):
                 path = folder / name
                 is_draft = name.startswith(".") and name.endswith(files.DRAFT)
                 is_unneeded = folder == self._blobs and _BLOB.fullmatch(name) and name not in needed
                 if is_unneeded or (is_draft and _age_s(path) > _STALE_DRAFT_S):
-                    files.remove(path)
+                    found.append(path)
+        return found
 
     def _what_is_wrong(self, key: Key) -> str | None:
         try:

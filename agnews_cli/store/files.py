@@ -1,4 +1,4 @@
-"""The one door through which checkpoints touch the disk.
+"""The one door through which checkpoints, leases and run records touch the disk.
 
 Every operation is told to `observe` before and after, so that tests can count and record them,
 fail them or kill the process at them. A file appears under its name when it is whole, or not at
@@ -19,13 +19,14 @@ from io import BufferedReader
 from pathlib import Path
 
 from agnews_cli.errors import CannotRead, CheckpointDamaged
-from agnews_cli.store.runs import refusal
+from agnews_cli.store.space import refusal
 
 Part = bytes | memoryview
 Observer = Callable[[str, Path], None]
 
 DRAFT = ".tmp"
 _PIECE_BYTES = 1 << 22
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def _nobody(operation: str, path: Path) -> None: ...
@@ -64,6 +65,67 @@ def write_new_by_content(folder: Path, suffix: str, parts: Iterable[Part]) -> tu
     return sha256 + suffix, size_bytes, sha256
 
 
+def write_text_atomically(path: Path, content: str) -> None:
+    """All of the new text or all of the old, also after a power cut. UTF-8, line ends as given.
+
+    Raises CannotWrite or NoDiskSpace; also where only the last fsync of the folder failed and the
+    new text is there, but perhaps not after a power cut.
+    """
+    data = content.encode("utf-8")
+    draft = _draft(path.parent)
+    try:
+        with _removed_on_error(draft):
+            _write_draft(draft, [data], mode=0o666)
+            with _step("rename", path):
+                draft.replace(path)
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise refusal(path, error, len(data)) from error
+
+
+def write_exclusively(path: Path, content: str) -> bool:
+    """Write a small file, whole, unless one of that name is there; whether it was written.
+
+    Raises CannotWrite or NoDiskSpace; nobody has then written it.
+    """
+    data = content.encode("utf-8")
+    draft = _draft(path.parent)
+    try:
+        try:
+            _write_draft(draft, [data], mode=0o666)
+            _link(draft, path, data)
+        finally:
+            with suppress(OSError), _step("unlink", draft):
+                draft.unlink()
+        try:
+            _sync_folder(path.parent)
+        except BaseException:
+            with suppress(OSError), _step("unlink", path):
+                path.unlink()
+            raise
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise refusal(path, error, len(data)) from error
+    return True
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those around it, lasting. Raises CannotWrite or NoDiskSpace."""
+    try:
+        _make_folder(folder)
+    except OSError as error:
+        raise refusal(folder, error, 0) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make what was renamed into, or removed from, a folder last. Raises CannotWrite."""
+    try:
+        _sync_folder(folder)
+    except OSError as error:
+        raise refusal(folder, error, 0) from error
+
+
 def _write(
     folder: Path,
     name: Callable[[str], str],
@@ -71,23 +133,12 @@ def _write(
     *,
     is_by_content: bool = False,
 ) -> tuple[int, str]:
-    draft = folder / f".{secrets.token_hex(8)}{DRAFT}"
-    size_bytes, digest = 0, hashlib.sha256()
+    draft = _draft(folder)
+    size_bytes = 0
     try:
-        try:
+        with _removed_on_error(draft):
             _make_folder(folder)
-            with _step("open", draft):
-                handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            try:
-                for piece in _pieces(parts):
-                    digest.update(piece)
-                    size_bytes += len(piece)
-                    _write_all(handle, piece, draft)
-                with _step("fsync", draft):
-                    os.fsync(handle)
-            finally:
-                os.close(handle)
-            sha256 = digest.hexdigest()
+            size_bytes, sha256 = _write_draft(draft, parts, mode=0o600)
             path = folder / name(sha256)
             if is_by_content and _is_whole(path, size_bytes, sha256):
                 with _step("unlink", draft):
@@ -96,10 +147,6 @@ def _write(
                 with _step("rename", path):
                     draft.rename(path)
             _sync_folder(folder)
-        except BaseException:
-            with suppress(OSError), _step("unlink", draft):
-                draft.unlink()
-            raise
     except OSError as error:
         raise refusal(folder, error, size_bytes) from error
     return size_bytes, sha256
@@ -167,11 +214,65 @@ def names(folder: Path) -> tuple[str, ...]:
     and who takes one for the other deletes what is needed, or trains from the beginning.
     """
     try:
+        observe("list", folder)
         return tuple(sorted(entry.name for entry in folder.iterdir()))
     except FileNotFoundError:
         return ()
     except OSError as error:
         raise CannotRead(path=folder, reason=error.strerror or str(error)) from error
+
+
+def _draft(folder: Path) -> Path:
+    return folder / f".{secrets.token_hex(8)}{DRAFT}"
+
+
+def _write_draft(draft: Path, parts: Iterable[Part], *, mode: int) -> tuple[int, str]:
+    """A new file with `parts`, synced; (bytes, SHA-256)."""
+    size_bytes, digest = 0, hashlib.sha256()
+    with _step("open", draft):
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        for piece in _pieces(parts):
+            digest.update(piece)
+            size_bytes += len(piece)
+            _write_all(handle, piece, draft)
+        with _step("fsync", draft):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+    return size_bytes, digest.hexdigest()
+
+
+def _link(draft: Path, path: Path, data: bytes) -> None:
+    """The draft under its name, exclusively. Raises FileExistsError where there is one already."""
+    try:
+        with _step("link", path):
+            os.link(draft, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # A mount without links: exclusive, but a reader may find it half written.
+        with _step("open", path):
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            _write_all(handle, memoryview(data), path)
+            os.fsync(handle)
+        except BaseException:
+            with suppress(OSError), _step("unlink", path):
+                path.unlink()
+            raise
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _removed_on_error(draft: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError), _step("unlink", draft):
+            draft.unlink()
+        raise
 
 
 @contextmanager
@@ -180,6 +281,7 @@ def _reading(path: Path) -> Iterator[tuple[BufferedReader, int]]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(handle, "rb") as file:
+            observe("read", path)
             facts = os.fstat(handle)
             if not stat.S_ISREG(facts.st_mode):
                 raise CheckpointDamaged(path=path, reason="is no plain file")

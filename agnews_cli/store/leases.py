@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.errors import RunBusy
-from agnews_cli.store.runs import write_text_atomically
+from agnews_cli.store import files
 
 STALE_S = 600.0
 _NAME = re.compile(r"\d{6}\.json")
@@ -44,12 +44,16 @@ class Lease:
         self._write(now, is_open=False)
 
     def _write(self, now: datetime, *, is_open: bool) -> None:
-        write_text_atomically(_path(self.folder, self.token), _text(self.writer, now, is_open))
+        text = _text(self.writer, now, is_open)
+        files.write_text_atomically(_path(self.folder, self.token), text)
 
 
 def claim(folder: Path, now: datetime, *, takeover: bool = False) -> Lease:
-    """The lease of the run in `folder`. Raises RunBusy while another session holds it."""
-    _leases(folder).mkdir(parents=True, exist_ok=True)
+    """The lease of the run in `folder`.
+
+    Raises RunBusy while another session holds it, CannotWrite, NoDiskSpace or CannotRead.
+    """
+    files.make_folder(_leases(folder))
     writer = secrets.token_hex(4)
     while True:
         last, note = newest_token(folder), ""
@@ -63,29 +67,14 @@ def claim(folder: Path, now: datetime, *, takeover: bool = False) -> Lease:
                 raise RunBusy(run=folder.name, where=where, beat=held["beat_at"])
             why = "its process is gone" if is_gone else "asked to" if takeover else "long silent"
             note = f"taken over from session {last} on {held['host']}: {why}"
-        draft = _leases(folder) / f".{writer}.tmp"
-        draft.write_text(_text(writer, now, True), "utf-8")
-        try:
-            os.link(draft, _path(folder, last + 1))  # whole and exclusive, in one operation
-        except FileExistsError:  # another session was faster: look at its lease
-            continue
-        except OSError:  # a mount without links: exclusive, but a reader may find it half written
-            try:
-                with _path(folder, last + 1).open("x", encoding="utf-8") as file:
-                    file.write(_text(writer, now, True))
-            except FileExistsError:
-                continue
-        finally:
-            draft.unlink()
+        if not files.write_exclusively(_path(folder, last + 1), _text(writer, now, True)):
+            continue  # another session was faster: look at its lease
         return Lease(folder, last + 1, writer, note)
 
 
 def newest_token(folder: Path) -> int:
-    """The highest fencing number given out; 0 before the first."""
-    try:
-        names = [p.name for p in _leases(folder).iterdir() if _NAME.fullmatch(p.name)]
-    except OSError:
-        return 0
+    """The highest fencing number given out; 0 before the first. Raises CannotRead."""
+    names = (name for name in files.names(_leases(folder)) if _NAME.fullmatch(name))
     return max((int(name[:6]) for name in names), default=0)
 
 
@@ -104,12 +93,14 @@ def _text(writer: str, now: datetime, is_open: bool) -> str:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """None for a torn or missing lease: its writer died while claiming."""
+    """None for a torn, missing or senseless lease: its writer died while claiming."""
     try:
         facts = json.loads(path.read_text("utf-8"))
-        datetime.fromisoformat(facts["beat_at"])
-        return facts if {"host", "pid", "born", "open"} <= set(facts) else None
-    except (OSError, ValueError, KeyError, TypeError):
+        has_zone = datetime.fromisoformat(facts["beat_at"]).tzinfo is not None
+        is_sound = isinstance(facts["host"], str) and 0 < facts["pid"] < 1 << 31
+        is_sound = is_sound and isinstance(facts["open"], bool) and facts["born"] is not None
+        return facts if has_zone and is_sound else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -117,15 +108,27 @@ def _host() -> str:
     return socket.gethostname()
 
 
-def _born(pid: int) -> float:
-    import psutil
+def _born(pid: int) -> str:
+    """When a process began, in ticks since the machine's start: setting the clock moves nothing.
 
+    Empty for a process that is gone; where there is no /proc, in seconds by the system's clock.
+    """
     try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.Error:
-        return 0.0
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        import psutil
+
+        try:
+            return str(psutil.Process(pid).create_time())
+        except psutil.Error:
+            return ""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2]
+        return f"{boot} {after_name.split()[19]}"
+    except (OSError, IndexError):
+        return ""
 
 
 def _is_alive(held: dict[str, Any]) -> bool:
     """Whether that very process lives: a number that was given again has another birth."""
-    return abs(_born(int(held["pid"])) - float(held["born"])) < 2.0
+    return _born(int(held["pid"])) == str(held["born"])

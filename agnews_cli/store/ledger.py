@@ -257,6 +257,7 @@ class Ledger:
             if found != "ok":
                 raise _Corrupt(found)
             _migrate(db.conn, self.path)
+            _require_sense(db.conn)
         except BaseException:
             db.conn.close()
             raise
@@ -382,6 +383,25 @@ def _migrate(conn: sqlite3.Connection, path: Path) -> None:
                 for statement in _MIGRATIONS[step]:
                     conn.execute(statement)
                 conn.execute(f"PRAGMA user_version = {step + 1}")
+
+
+def _require_sense(conn: sqlite3.Connection) -> None:
+    """SQLite has no checksums: a flipped bit in a row shows, if at all, as a time that is none."""
+    times = "SELECT created_at, updated_at FROM runs"
+    times += " UNION ALL SELECT opened_at, coalesce(ended_at, beat_at) FROM sessions"
+    times += " UNION ALL SELECT beat_at, beat_at FROM sessions"
+    try:
+        for pair in conn.execute(times):
+            if any(datetime.fromisoformat(text).tzinfo is None for text in pair):
+                raise _Corrupt("a time without a zone")
+        for table in ("runs", "sessions"):
+            conn.execute(f"SELECT * FROM {table}").fetchall()
+    except (ValueError, TypeError) as error:
+        raise _Corrupt(str(error)) from error
+    except sqlite3.OperationalError as error:  # text that is not UTF-8, or a table that is gone
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
+            raise _Corrupt(str(error)) from error
+        raise
 
 
 def _close(conn: sqlite3.Connection, session: int, state: SessionEnd, since: str, at: str) -> None:

@@ -7,29 +7,52 @@ its time orders runs, since copying a store changes every mtime.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import secrets
-import shutil
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import BaseModel
 
 from agnews_cli.core.dataset import Dataset, File
+from agnews_cli.core.evaluation import Evaluation
+from agnews_cli.core.job import Outcome
 from agnews_cli.core.preset import Preset
-from agnews_cli.errors import CannotWrite, NoDiskSpace, RunUnknown
+from agnews_cli.errors import RunUnknown
+from agnews_cli.store import files
+from agnews_cli.store.files import write_text_atomically
 from agnews_cli.store.presets import nearest
+from agnews_cli.store.space import refusal, require_space, size
+
+__all__ = [
+    "RunFolder",
+    "create",
+    "default_store",
+    "find",
+    "fingerprint",
+    "list_runs",
+    "refusal",
+    "require_space",
+    "size",
+    "write_text_atomically",
+]
+
+Record = TypeVar("Record", bound=BaseModel)
 
 LATEST = "latest"
 _CREATED = "created.json"
+_ORDER: Mapping[str, Any] = {
+    "data": str | None,
+    "text_columns": list,
+    "label_column": str | None,
+    "limit_train": int | None,
+    "budget_s": float | int | None,
+    "seed": int,
+}
 # Fields that presets got after runs had ids, with what held before: there they change no id.
 _ADDED_TRAINING = {"r_drop": 0.0, "class_weights": "none", "token_masking": 0.0, "ema": 0.0}
 
@@ -84,12 +107,23 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def order(self) -> dict[str, Any]:
-        """What was asked for when the run was created; empty where nobody wrote it down."""
-        try:
-            found = json.loads((self.path / _CREATED).read_text("utf-8")).get("order")
-        except (OSError, ValueError, AttributeError):
+        """What was asked for when the run was created; empty where nobody wrote it down whole."""
+        found = self._created().get("order")
+        if not isinstance(found, dict):
             return {}
-        return found if isinstance(found, dict) else {}
+        fits = all(
+            name in found and isinstance(found[name], kind) and not isinstance(found[name], bool)
+            for name, kind in _ORDER.items()
+        )
+        return found if fits and all(isinstance(c, str) for c in found["text_columns"]) else {}
+
+    def ended(self) -> Outcome | None:
+        """How its last session's worker ended; None where none has, or what it wrote is damaged."""
+        return _read(self.outcome, Outcome)
+
+    def evaluated(self) -> Evaluation | None:
+        """What it reached; None before, or where the file is damaged."""
+        return _read(self.evaluation, Evaluation)
 
     @property
     def environment(self) -> Path:
@@ -98,11 +132,24 @@ class RunFolder:
     def created_at(self) -> datetime | None:
         """When the run was created; None where this is no run's folder, or a damaged one."""
         try:
-            facts = json.loads((self.path / _CREATED).read_text("utf-8"))
-            moment = datetime.fromisoformat(facts["created_at"])
-        except (OSError, ValueError, KeyError, TypeError):
+            moment = datetime.fromisoformat(self._created()["created_at"])
+        except (ValueError, KeyError, TypeError):
             return None
         return moment if moment.tzinfo else None
+
+    def _created(self) -> dict[str, Any]:
+        try:
+            facts = json.loads((self.path / _CREATED).read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return facts if isinstance(facts, dict) else {}
+
+
+def _read(path: Path, kind: type[Record]) -> Record | None:
+    try:
+        return kind.model_validate_json(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 # ---- identity -----------------------------------------------------------------------------------
@@ -193,10 +240,7 @@ def create(
     folder = RunFolder(store.absolute() / run)
     if folder.created_at() is not None:
         return folder
-    try:
-        folder.path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise refusal(folder.path, error, 0) from error
+    files.make_folder(folder.path)
     resolved = yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_text_atomically(folder.preset, resolved)
     facts = {
@@ -245,80 +289,3 @@ def find(store: Path, name: str) -> RunFolder:
     else:
         near = nearest(name, sorted(ids))
     raise RunUnknown(name=name, store=store, near=near)
-
-
-# ---- the disk -----------------------------------------------------------------------------------
-
-
-def require_space(path: Path, needed_bytes: int) -> None:
-    """Raises CannotWrite or NoDiskSpace unless that many bytes can be written under `path`.
-
-    `path` need not be there yet. A quota that the file system does not tell of is not seen.
-    """
-    there = path.absolute()
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        raise CannotWrite(path=path, reason=f"{there} is a file, not a folder")
-    try:
-        # Really writing: permissions say nothing on a read-only mount, or to root.
-        with tempfile.TemporaryFile(dir=there) as probe:
-            probe.write(b"x")
-        free = shutil.disk_usage(there).free
-    except OSError as error:
-        raise refusal(path, error, needed_bytes) from error
-    if free < needed_bytes:
-        raise NoDiskSpace(path=path, free=size(free), needed=size(needed_bytes))
-
-
-def write_text_atomically(path: Path, content: str) -> None:
-    """All of the new text or all of the old, also after a power cut. UTF-8, line ends as given.
-
-    Raises CannotWrite or NoDiskSpace.
-    """
-    data = content.encode("utf-8")
-    draft = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        try:
-            with draft.open("xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            draft.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                draft.unlink()
-            raise
-    except OSError as error:
-        raise refusal(path, error, len(data)) from error
-    _sync_folder(path.parent)
-
-
-def size(size_bytes: int) -> str:
-    """For people, in powers of 1000 as disks are sold: 1.5 GB."""
-    amount = float(size_bytes)
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if round(amount, 1) < 1000:
-            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1000
-    return f"{amount:.1f} TB"
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the rename last. Mounted drives that cannot are no worse than without."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def refusal(path: Path, error: OSError, needed_bytes: int) -> CannotWrite | NoDiskSpace:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        try:
-            free = size(shutil.disk_usage(path.parent).free)
-        except OSError:
-            free = "nothing"
-        return NoDiskSpace(path=path, free=free, needed=size(needed_bytes))
-    return CannotWrite(path=path, reason=error.strerror or str(error))

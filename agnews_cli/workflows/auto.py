@@ -341,10 +341,10 @@ def order_of(plan: Plan) -> dict[str, object]:
 
 def _finished(plan: Plan) -> Result | None:
     folder = runs.RunFolder(plan.store / plan.run)
-    if not (folder.outcome.exists() and folder.evaluation.exists()):
+    outcome = folder.ended()
+    if outcome is None or outcome.state != "completed" or folder.evaluated() is None:
         return None
-    outcome = Outcome.model_validate_json(folder.outcome.read_text("utf-8"))
-    return _result(plan, folder, outcome, was_there=True) if outcome.state == "completed" else None
+    return _result(plan, folder, outcome, was_there=True)
 
 
 def _result(plan: Plan, folder: runs.RunFolder, outcome: Outcome, *, was_there: bool) -> Result:

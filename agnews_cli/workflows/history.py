@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from agnews_cli.core.evaluation import Evaluation
 from agnews_cli.host.detect import detect
 from agnews_cli.store import runs
 
@@ -41,17 +39,13 @@ def history(store: Path | None) -> tuple[RunLine, ...]:
 
 
 def _line(folder: runs.RunFolder) -> RunLine:
-    state, accuracy = "unfinished", None
-    if folder.outcome.exists():
-        state = json.loads(folder.outcome.read_text("utf-8"))["state"]
-    if folder.evaluation.exists():
-        test = Evaluation.model_validate_json(folder.evaluation.read_text("utf-8")).test
-        accuracy = test.accuracy.value if test else None
+    outcome, evaluation = folder.ended(), folder.evaluated()
+    test = evaluation.test if evaluation else None
     created = folder.created_at()
     return RunLine(
         run=folder.id,
-        state=state,
-        accuracy=accuracy,
+        state=outcome.state if outcome else "unfinished",
+        accuracy=test.accuracy.value if test else None,
         created=created.strftime("%Y-%m-%d %H:%M UTC") if created else "",
         folder=str(folder.path),
     )

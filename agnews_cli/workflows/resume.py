@@ -6,7 +6,6 @@ auto` prepares and carries out, and a change of data or preset shows as another 
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,7 +65,5 @@ def prepare_again(
 
 
 def _is_completed(run: runs.RunFolder) -> bool:
-    try:
-        return bool(json.loads(run.outcome.read_text("utf-8"))["state"] == "completed")
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    outcome = run.ended()
+    return outcome is not None and outcome.state == "completed"

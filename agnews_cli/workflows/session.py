@@ -13,8 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
 
 from agnews_cli.core.interval import mean_lifetime
 from agnews_cli.core.job import Event, Job, Outcome, ReaderLeft
@@ -250,9 +253,9 @@ def _beater(ledger: object, session: int, lease: leases.Lease) -> Callable[[], N
         nonlocal last_s
         if time.monotonic() - last_s >= _BEAT_S:
             last_s = time.monotonic()
-            ledger.beat(session, _now())
-            with suppress(CannotWrite, NoDiskSpace):  # a missed beat is no reason to stop
-                lease.beat(_now())
+            for owner_beats in (partial(ledger.beat, session), lease.beat):
+                with suppress(CannotWrite, NoDiskSpace):  # a missed beat is no reason to stop
+                    owner_beats(_now())
 
     return beat
 
@@ -264,7 +267,10 @@ class Tail:
         self._path, self._at = path, at
 
     def read(self) -> Iterator[Event]:
-        """New events; a line still being written waits for the next call."""
+        """New events; a line still being written waits for the next call.
+
+        What is no event is left out: the rest of a line that a full disk or a kill tore.
+        """
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -272,8 +278,9 @@ class Tail:
             data = file.read()
         whole = data[: data.rfind(b"\n") + 1]
         self._at += len(whole)
-        for line in whole.splitlines():
-            yield Event.model_validate_json(line)
+        for line in whole.split(b"\n"):
+            with suppress(ValidationError):
+                yield Event.model_validate_json(line)
 
 
 def _now() -> datetime:

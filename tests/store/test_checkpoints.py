@@ -71,6 +71,9 @@ def test_what_was_saved_is_read_and_an_unchanged_blob_is_not_written_again(tmp_p
     assert len(list((tmp_path / "blobs").iterdir())) == 5
 
 
+READS = ("read", "list")
+
+
 def operations(act) -> list[str]:
     seen: list[str] = []
     with files.observed(lambda op, path: seen.append(op)):
@@ -127,15 +130,16 @@ def test_killed_at_every_operation_of_a_save_and_a_prune(tmp_path):
 )
 def test_a_disk_that_fails_at_any_operation_leaves_the_last_one_good(tmp_path, number, error):
     saved_until(tmp_path / "count", 2)
-    total = len(operations(lambda: Checkpoints(tmp_path / "count").save(draft(3), contents(3))))
+    seen = operations(lambda: Checkpoints(tmp_path / "count").save(draft(3), contents(3)))
+    total = sum(op not in READS for op in seen)
     for k in range(1, total + 1):
         folder, count = tmp_path / str(k), 0
         checkpoints = saved_until(folder, 2)
 
         def fail(op: str, path: Path, k: int = k) -> None:
             nonlocal count
-            count += 1
-            if count == k:
+            count += op not in READS
+            if count == k and op not in READS:
                 raise OSError(number, os.strerror(number))
 
         with files.observed(fail), pytest.raises(error):
@@ -419,7 +423,8 @@ def test_content_from_a_save_that_died_is_made_to_last_before_a_manifest_names_i
     seen: list[tuple[str, str]] = []
     with files.observed(lambda op, path: seen.append((op, path.name))):
         Checkpoints(tmp_path).save(draft(2), {"weights": data["weights"]})
-    assert seen.index(("fsync-folder-done", "blobs")) < seen.index(("open", seen[2][1]))
+    opened = next(at for at, (op, _) in enumerate(seen) if op == "open")
+    assert seen.index(("fsync-folder-done", "blobs")) < opened
 
 
 @pytest.mark.parametrize(

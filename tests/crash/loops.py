@@ -1,0 +1,409 @@
+"""The kill loop: one process that has imported torch forks for each trial, kills, and compares.
+
+`python -m tests.crash.loops FAULT TRIES SEED FOLDER` writes one JSON report: what was tried, what
+was seen, and every failure with the seed that shows it again. A child trains a tiny model through
+the real loop, saver and store, saving at every step; it tells each save that is durable, and each
+step resumed from, through a pipe. torch computes only in children: its threads survive no fork.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+
+from agnews_cli.core.dataset import Rows
+from agnews_cli.learn.data import tokenise
+from agnews_cli.learn.events import StopFlag, StopRequested
+from agnews_cli.learn.worker import _in_words
+from tests.learn.test_resume import VARIANTS, Run
+
+_GIVE_UP_S = 120.0
+_VARIANTS = ("dropout", "early stop", "accumulation", "LoRA and head")
+
+Act = Callable[["Child"], None]
+
+
+@dataclass
+class Report:
+    tries: int = 0
+    kills: int = 0
+    seen: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
+    longest_stop_s: float = 0.0
+
+    def expect(self, truth: bool, what: str) -> None:
+        if not truth:
+            self.failures.append(what)
+
+
+class Child:
+    """In the child: a run on `folder` that tells what it does."""
+
+    def __init__(self, folder: Path, variant: str, pipe: int) -> None:
+        torch.set_num_threads(1)
+        self._pipe = pipe
+        self.run = Run(VARIANTS[variant], folder)
+        self.run.saver._every_s = 1e-9  # at every step that finds the last save written
+        saver, save = self.run.saver._checkpoints, self.run.saver._checkpoints.save
+
+        def told(*arguments: Any, **more: Any) -> Any:
+            saved = save(*arguments, **more)
+            self.tell("saved", saved.manifest.step)
+            return saved
+
+        saver.save = told  # type: ignore[method-assign]
+
+    def tell(self, what: str, value: object) -> None:
+        os.write(self._pipe, f"{what} {value}\n".encode())
+
+    def listen(self) -> None:
+        """Stop as the worker does: by the real flag and the real signals."""
+        self.run.stop = self.run.tuning.stop = StopFlag()  # type: ignore[assignment]
+        self.run.tuning.trace = self.run.trace.append
+        self.tell("listens", 1)
+
+    def resume(self) -> None:
+        self.run.tuning.resume()
+        self.tell("resumed", self.run.tuning.position.step)
+
+    def finish(self) -> None:
+        self.run.tuning.run(end_monotonic_s=None)
+        self.run.saver.finish()
+
+    def tell_result(self) -> None:
+        at = self.run.tuning.position
+        digest = hashlib.sha256(repr(at).encode())
+        for name, tensor in sorted(self.run.state().items()):
+            digest.update(name.encode())
+            digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+        self.tell("result", digest.hexdigest())
+        self.tell("stopped", at.step)
+
+
+@dataclass
+class Ended:
+    status: int
+    lines: list[tuple[str, str]]
+
+    def last(self, what: str) -> str | None:
+        return next((value for name, value in reversed(self.lines) if name == what), None)
+
+    def step(self, what: str) -> int:
+        return int(self.last(what) or 0)
+
+
+def child(folder: Path, variant: str, act: Act, attack: Callable[[int, Any], None]) -> Ended:
+    """Fork, do `act`, attack it from here; what it told before it ended."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        code = 1
+        try:
+            act(Child(folder, variant, write))
+            code = 0
+        except StopRequested:
+            code = 3
+        except BaseException as error:
+            os.write(write, f"error {type(error).__name__} {error}\n".encode()[:500])
+        finally:
+            os._exit(code)
+    os.close(write)
+    attack(pid, read)
+    with os.fdopen(read, "rb") as pipe:
+        lines = pipe.read().decode(errors="replace").splitlines()
+    _, status = os.waitpid(pid, 0)
+    pairs = [(what, value) for what, _, value in (line.partition(" ") for line in lines)]
+    return Ended(os.waitstatus_to_exitcode(status), pairs)
+
+
+def nobody(pid: int, pipe: int) -> None: ...
+
+
+def killing(after_s: float) -> Callable[[int, int], None]:
+    def attack(pid: int, pipe: int) -> None:
+        time.sleep(after_s)
+        os.kill(pid, signal.SIGKILL)
+
+    return attack
+
+
+def trains(it: Child) -> None:
+    it.resume()
+    it.finish()
+    it.tell_result()
+
+
+class Bench:
+    """Straight runs to compare with, and folders for trials."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.straight: dict[str, tuple[Ended, float]] = {}
+        for variant in _VARIANTS:
+            began_s = time.monotonic()
+            ended = child(folder / "straight" / variant, variant, trains, nobody)
+            assert ended.status == 0, ended
+            self.straight[variant] = (ended, time.monotonic() - began_s)
+
+    def same(self, report: Report, variant: str, ended: Ended, what: str) -> None:
+        straight = self.straight[variant][0]
+        report.expect(ended.status == 0, f"{what}: ended with {ended.status}: {ended.lines[-3:]}")
+        report.expect(ended.last("result") == straight.last("result"), f"{what}: another result")
+
+
+def checked_resume(report: Report, ended: Ended, promised: int, what: str) -> int:
+    """N1: from a step no older than what was told durable; the newest durable step after it."""
+    if ended.last("resumed") is not None:
+        resumed = ended.step("resumed")
+        report.expect(resumed >= promised, f"{what}: resumed at {resumed}, told {promised}")
+    return max(promised, ended.step("saved"))
+
+
+def kills(report: Report, bench: Bench, tries: int, seed: str) -> None:
+    """F2: killed at random times, one to five times a run."""
+    for number in range(tries):
+        rng = random.Random(f"F2 {seed} {number}")
+        variant, folder = rng.choice(_VARIANTS), bench.folder / f"f2-{number}"
+        what, promised = f"F2 {seed} {number} ({variant})", 0
+        for _ in range(rng.randrange(1, 6)):
+            after_s = rng.random() * bench.straight[variant][1]
+            ended = child(folder, variant, trains, killing(after_s))
+            report.kills += ended.status == -9
+            report.seen["killed before a save" if not ended.step("saved") else "killed later"] += 1
+            promised = checked_resume(report, ended, promised, what)
+        ended = child(folder, variant, trains, nobody)
+        checked_resume(report, ended, promised, what)
+        bench.same(report, variant, ended, what)
+        report.tries += 1
+        shutil.rmtree(folder)
+
+
+class SlowWords:
+    """A tokenizer that takes its time."""
+
+    def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
+        time.sleep(0.01)
+        return {"input_ids": [[1, 2, 3] for _ in texts]}
+
+
+def signals(report: Report, bench: Bench, tries: int, seed: str) -> None:
+    """F3: SIGTERM, SIGINT, SIGHUP at random times, from tokenising to the last save; also twice."""
+
+    def prepares_and_trains(it: Child) -> None:
+        it.listen()
+        rows = Rows(["text"] * 16_000, [0] * 16_000)
+        tokenise(rows, SlowWords(), 8, check=it.run.tuning.stop.check)
+        it.tell("prepared", 1)
+        it.resume()
+        it.finish()
+        it.tell("position", it.run.tuning.position.step)
+        it.tell("interrupted", it.run.tuning.position.interrupted)
+
+    for number in range(tries):
+        rng = random.Random(f"F3 {seed} {number}")
+        variant, folder = rng.choice(_VARIANTS), bench.folder / f"f3-{number}"
+        what, promised = f"F3 {seed} {number} ({variant})", 0
+        sent = rng.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+        is_twice = sent == signal.SIGINT and rng.random() < 0.5
+        times: dict[str, float] = {}
+        after_s, between_s = rng.random() * bench.straight[variant][1], rng.random() * 0.05
+
+        def attack(
+            pid: int, pipe: int, sent: int = sent, is_twice: bool = is_twice,
+            after_s: float = after_s, between_s: float = between_s,
+            times: dict[str, float] = times,
+        ) -> None:  # fmt: skip
+            line = b""
+            while not line.endswith(b"listens 1\n"):
+                line += os.read(pipe, 1)
+            time.sleep(after_s)
+            os.kill(pid, sent)
+            if is_twice:
+                time.sleep(between_s)
+                os.kill(pid, sent)
+            times["sent"] = time.monotonic()
+
+        ended = child(folder, variant, prepares_and_trains, attack)
+        took_s = time.monotonic() - times["sent"]
+        report.longest_stop_s = max(report.longest_stop_s, took_s)
+        report.expect(took_s < _GIVE_UP_S, f"{what}: {took_s:.1f} s to stop")
+        promised = checked_resume(report, ended, promised, what)
+        if ended.status == 0:
+            kind = "saved and stopped" if ended.last("interrupted") == "True" else "finished"
+            at = ended.step("position")
+            report.expect(promised == at, f"{what}: stopped at {at}, saved {promised}")
+        else:
+            kind = {3: "stopped while tokenising", 130: "stopped at once"}.get(ended.status, "?")
+            report.expect(ended.status in ((3, 130) if is_twice else (3,)), f"{what}: {ended}")
+            report.expect(ended.status == 130 or not ended.last("prepared"), f"{what}: not saved")
+        report.seen[f"{kind}{', asked twice' if is_twice else ''}"] += 1
+        ended = child(folder, variant, trains, nobody)
+        checked_resume(report, ended, promised, what)
+        bench.same(report, variant, ended, what)
+        report.tries += 1
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
+    """F16: an allocation fails in a save, or the system gives no more memory from some step on."""
+    for number in range(tries):
+        rng = random.Random(f"F16 {seed} {number}")
+        variant, folder = rng.choice(_VARIANTS), bench.folder / f"f16-{number}"
+        what, kind = (
+            f"F16 {seed} {number} ({variant})",
+            rng.choice(["in a copy", "in a write", "limit"]),
+        )
+        at, times, spare = rng.randrange(1, 20), rng.choice([1, 2, 99]), rng.randrange(0, 1 << 22)
+
+        def starves(
+            it: Child,
+            kind: str = kind,
+            at: int = at,
+            times: int = times,
+            spare: int = spare,
+            rng: random.Random = rng,
+        ) -> None:
+            from agnews_cli.learn import saving, train
+
+            calls = 0
+
+            def fails(real: Callable[..., Any]) -> Callable[..., Any]:
+                def call(*arguments: Any, **more: Any) -> Any:
+                    nonlocal calls
+                    calls += 1
+                    if at <= calls < at + times:
+                        raise rng.choice([MemoryError(), RuntimeError("can't allocate memory")])
+                    return real(*arguments, **more)
+
+                return call
+
+            def see(step: Any) -> None:
+                if step.step == at:
+                    used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
+                    resource.setrlimit(resource.RLIMIT_AS, (used + spare, used + spare))
+
+            it.resume()
+            if kind == "in a copy":
+                train.optimizer_tensors = fails(train.optimizer_tensors)
+            elif kind == "in a write":
+                saving.save = fails(saving.save)
+            else:
+                it.run.tuning.trace = see
+            try:
+                it.finish()
+            except (MemoryError, RuntimeError) as error:
+                words = _in_words(error, _job())
+                it.tell("advice", words.advice)
+                raise
+            it.tell_result()
+
+        ended = child(folder, variant, starves, nobody)
+        how = "went on" if ended.status == 0 else f"ended: {(ended.last('error') or '').split()[0]}"
+        report.seen[f"{kind}{f' x{times}' if kind != 'limit' else ''}: {how}"] += 1
+        if kind != "limit" and times < 3:
+            bench.same(report, variant, ended, f"{what} {kind} at {at}, {times} times")
+        if ended.status != 0:
+            is_told = "CannotSave" in str(ended.last("error")) or "micro_batch" in str(
+                ended.last("advice")
+            )
+            report.expect(is_told, f"{what} {kind}: no advice: {ended.lines[-3:]}")
+            advices = [name for name, _ in ended.lines if name == "advice"]
+            report.expect(len(advices) <= 1, f"{what}: advice {len(advices)} times")
+        promised = ended.step("saved")
+        ended = child(folder, variant, trains, nobody)
+        checked_resume(report, ended, promised, what)
+        bench.same(report, variant, ended, what)
+        report.tries += 1
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _job() -> Any:
+    from types import SimpleNamespace
+
+    training = SimpleNamespace(micro_batch_tokens=None, batch_tokens=1024)
+    return SimpleNamespace(preset=SimpleNamespace(training=training), folder=".")
+
+
+def resumes(report: Report, bench: Bench, tries: int, seed: str) -> None:
+    """F19: death in resuming itself, ten resumes in a row, one step left, runs that are over."""
+
+    def only_resumes(it: Child) -> None:
+        it.resume()
+
+    def stops_at(step: int) -> Act:
+        def act(it: Child) -> None:
+            it.run.stop.step = step
+            it.resume()
+            it.finish()
+
+        return act
+
+    for number in range(tries):
+        rng = random.Random(f"F19 {seed} {number}")
+        variant, folder = rng.choice(_VARIANTS), bench.folder / f"f19-{number}"
+        straight, took_s = bench.straight[variant]
+        last = straight.step("stopped")
+        kind = ("death in resume", "ten in a row", "one step left", "over")[number % 4]
+        what = f"F19 {seed} {number} ({variant}, {kind})"
+        step = last - 1 if kind == "one step left" else rng.randrange(1, last)
+        ended = child(folder, variant, trains if kind == "over" else stops_at(step), nobody)
+        promised = ended.step("saved")
+        before = _digest(folder)
+        if kind == "death in resume":
+            for _ in range(5):
+                ended = child(folder, variant, only_resumes, killing(rng.random() * took_s * 0.5))
+                report.kills += ended.status == -9
+                promised = checked_resume(report, ended, promised, what)
+        elif kind == "ten in a row":
+            for _ in range(10):
+                ended = child(folder, variant, only_resumes, nobody)
+                promised = checked_resume(report, ended, promised, what)
+        report.expect(_digest(folder) == before, f"{what}: resuming alone changed the store")
+        ended = child(folder, variant, trains, nobody)
+        checked_resume(report, ended, promised, what)
+        bench.same(report, variant, ended, what)
+        if kind == "over":
+            report.expect(_digest(folder) == before, f"{what}: a finished run was trained on")
+        report.seen[kind] += 1
+        report.tries += 1
+        shutil.rmtree(folder)
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted((folder / "checkpoints").rglob("*")):
+        if path.is_file():
+            digest.update(str(path).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+FAULTS = {"F2": kills, "F3": signals, "F16": memory, "F19": resumes}
+
+
+def main() -> None:
+    fault, tries, seed, folder = sys.argv[1:5]
+    report = Report()
+    sys.setswitchinterval(0.001)
+    FAULTS[fault](report, Bench(Path(folder)), int(tries), seed)
+    sys.stdout.write(json.dumps(report.__dict__) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Runs under the LD_PRELOAD shim: one act on the store in a fork, with a fault at its n-th call.
+
+Reads one JSON order a line, writes one JSON answer a line: {"acks": [...], "status": ...}.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from agnews_cli.errors import AgnewsError
+from agnews_cli.store.ledger import Ledger
+from tests.crash.subjects import NOW, SUBJECTS
+
+Ack = Callable[[str], None]
+
+
+def ledger(folder: Path, ack: Ack) -> None:
+    """Every acknowledged line is a row, or a change of one, that must be there."""
+    with Ledger(folder / "ledger.db") as book:
+        for number in range(2):
+            now = NOW + timedelta(minutes=number)
+            run = f"r-{number}"
+            book.record_run(run, preset="p", dataset="d", seed=1, folder="f", now=now)
+            ack(f"run {run}")
+            session = book.open_session(run, platform="local", accelerator="cpu", now=now)
+            ack(f"session {session}")
+            for beat in (20, 40):
+                book.beat(session, now + timedelta(seconds=beat))
+                ack(f"seconds {session} {beat}")
+            book.close_session(session, "finished", now + timedelta(seconds=60))
+            ack(f"seconds {session} 60")
+            book.set_state(run, "completed", now + timedelta(seconds=60))
+            ack(f"completed {run}")
+
+
+def act(name: str, folder: Path, ack: Ack) -> None:
+    if name == "ledger":
+        ledger(folder, ack)
+    else:
+        SUBJECTS[name].act(folder)
+        ack("done")
+
+
+def answer(shim: ctypes.CDLL, order: dict) -> dict:
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(read)
+        ack = lambda text: os.write(write, f"{text}\n".encode())  # noqa: E731
+        code = 1
+        try:
+            shim.shim_arm(
+                order["folder"].encode(), order["n"], order["action"], order["errno"],
+                int(order["lasting"]), int(order["reads"]),
+            )  # fmt: skip
+            act(order["name"], Path(order["folder"]), ack)
+            code = 0
+        except AgnewsError as error:
+            shim.shim_arm(b"", 0, 0, 0, 0, 0)
+            ack(f"error {type(error).__name__} {error.message}")
+            code = error.exit_code
+        except BaseException:
+            shim.shim_arm(b"", 0, 0, 0, 0, 0)
+            ack("traceback " + traceback.format_exc().replace("\n", " | "))
+        finally:
+            os.write(write, f"seen {shim.shim_seen()}\n".encode())
+            os._exit(code)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        acks = pipe.read().decode().splitlines()
+    _, status = os.waitpid(pid, 0)
+    return {"acks": acks, "status": os.waitstatus_to_exitcode(status)}
+
+
+def main() -> None:
+    import psutil  # noqa: F401  # before the forks
+
+    shim = ctypes.CDLL(sys.argv[1])
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(answer(shim, json.loads(line))) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
