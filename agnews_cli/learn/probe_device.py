@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from typing import Any, TextIO
 
@@ -108,7 +109,7 @@ def _gpus(cuda_error: str | None) -> list[_Found]:
             claims_bf16=torch.cuda.is_bf16_supported(),
         )
         target = torch.device("cuda", index)
-        found.append((device, target, lambda target=target: torch.cuda.synchronize(target)))
+        found.append((device, target, partial(torch.cuda.synchronize, target)))
     return found
 
 
@@ -211,7 +212,7 @@ def _tflops(target: Any, dtype: Any, wait: Callable[[], None]) -> float | None:
             a = torch.ones(size, size, device=target, dtype=dtype)
             _ = a @ a
             wait()
-            fastest_s = _fastest_s(lambda a=a: a @ a, wait)
+            fastest_s = _fastest_s(partial(torch.matmul, a, a), wait)
         except RuntimeError:  # no memory for this size: the last one tells
             break
         best = max(best or 0.0, 2 * size**3 / fastest_s / 1e12)
