@@ -409,13 +409,14 @@ def ledger(patient: Patient) -> Iterator[Finding]:
             return
         try:
             with Ledger(copy) as opened:
-                sessions, notes = opened.sessions(), opened.notes
+                sessions = opened.sessions()
         except AgnewsError as error:
             yield Finding(
                 "ledger", "mend", error.message.replace(str(copy), str(path)), error.advice
             )
             return
-    if notes:
+        was_set_aside = any(".broken" in file.name for file in Path(folder).iterdir())
+    if was_set_aside:
         yield _damaged(path, "its pages do not fit together")
         return
     hours = sum(session.seconds for session in sessions) / 3600
