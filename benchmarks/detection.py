@@ -7,8 +7,8 @@ class. Each library is asked only what it has a test for. One test is no functio
 transcribed: accelerate's for a TPU (accelerate 1.15.0, launchers.py, `notebook_launcher`), without
 its condition that this be Colab or Kaggle.
 
-The suite is ours, and agnews is developed against it: its own column shows that it holds, not how
-it would do elsewhere. "Notebook?" means what a command needs to know, whether a person reads this in a
+The suite is ours, and agnews is developed against it: its own row shows that it holds, not how it
+would do elsewhere. "Notebook?" means what a command needs to know, whether a person reads this in a
 notebook; a library may rightly say no to "am I the kernel" in a child of one.
 
     python benchmarks/detection.py [--explain]       exits 1 when agnews gets one wrong
