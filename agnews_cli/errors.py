@@ -326,6 +326,13 @@ class NothingToResume(AgnewsError):
 # ---- 78: configuration --------------------------------------------------------------------------
 
 
+class PlatformUnknown(AgnewsError):
+    """{variable}={given!r} names no platform{near}."""
+
+    exit_code = 78
+    hint = "agnews knows {known}. To have it found out: unset {variable}"
+
+
 class PresetUnknown(AgnewsError):
     """There is no preset {name!r}{near}."""
 

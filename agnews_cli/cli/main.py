@@ -11,7 +11,17 @@ from typing import Annotated
 
 import typer
 
-from agnews_cli.cli import auto, checkpoints, platform, predict, presets, resume, runs, verify
+from agnews_cli.cli import (
+    auto,
+    checkpoints,
+    doctor,
+    platform,
+    predict,
+    presets,
+    resume,
+    runs,
+    verify,
+)
 
 app = typer.Typer(
     name="agnews",
@@ -46,6 +56,7 @@ app.command("auto")(auto.auto)
 app.command("resume")(resume.resume)
 app.command("predict")(predict.predict)
 app.command("platform")(platform.platform)
+app.command("doctor")(doctor.doctor)
 app.command("runs")(runs.runs)
 app.command("verify-resume")(verify.verify_resume)
 app.add_typer(checkpoints.app, name="checkpoints")

@@ -9,21 +9,23 @@ import typer
 
 def platform(
     explain: Annotated[bool, typer.Option("--explain", help="Show the evidence.")] = False,
+    network: Annotated[
+        bool, typer.Option("--network", help="Ask whether the hub answers (up to 5 s).")
+    ] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Prove the accelerator in a child process (up to 60 s).")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Say what machine this is."""
-    from dataclasses import asdict
-
+    from agnews_cli.cli import machine
     from agnews_cli.cli.output import Output
-    from agnews_cli.core.platform import describe
     from agnews_cli.host.detect import detect
 
     out = Output(json=json)
-    found = detect()
-    facts = asdict(found)
-    out.result({"schema": "agnews.platform/1", "platform": facts.pop("name"), **facts})
-    out.screen(describe(found))
-    if explain:
-        rows = [(e.subject, e.finding, e.source) for e in found.evidence]
-        out.table(("about", "found", "known from"), rows)
-        out.screen(*found.notes)
+    found = detect(ask_network=network)
+    verdict = machine.probed(out, found) if probe else None
+    out.result(machine.as_json(found, verdict))
+    machine.platform(out, found, is_explained=explain)
+    if verdict is not None:
+        machine.verdict(out, verdict)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agnews_cli.core.platform import Accelerator
+from agnews_cli.core.accelerator import Accelerator
 from agnews_cli.core.preset import Preset
 
 Goal = Literal["accuracy", "balanced", "speed"]

@@ -1,55 +1,63 @@
 """Looks at this machine and records what `core.platform` judges.
 
-Asks only what answers at once and cannot fail the command: named variables, named paths, NVML,
-/proc and cgroups. Whether the accelerator really computes is for a probe in a child process.
+Asks only what answers at once and cannot fail the command: named variables, named paths, mounts,
+NVML, /proc and cgroups. The network is asked on request alone, for that takes seconds. Whether the
+accelerator really computes is for `host.probe`, in a child process.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from agnews_cli.core.platform import (
+from agnews_cli.core.accelerator import Accelerator, together
+from agnews_cli.core.markers import (
     ENV_NAMES,
     MARKER_PATHS,
-    Accelerator,
+    MOUNT_POINTS,
     Evidence,
-    Facts,
-    Platform,
-    identify,
-    together,
-    tpu_of,
+    Surroundings,
 )
+from agnews_cli.core.platform import Facts, Network, Platform, identify, tpu_of
+from agnews_cli.host import network
 
 
-def detect(disk_path: str = ".") -> Platform:
-    """This machine; `disk_path` is where its free disk space is measured."""
-    return identify(gather(disk_path))
+def detect(disk_path: str = ".", *, ask_network: bool = False) -> Platform:
+    """This machine; `disk_path` is where its free disk space is measured.
+
+    Raises PlatformUnknown for an override that names no platform.
+    """
+    return identify(gather(disk_path, ask_network=ask_network))
 
 
-def gather(disk_path: str) -> Facts:
+def gather(disk_path: str, *, ask_network: bool = False) -> Facts:
     """The surroundings of this process. Never raises for what a machine lacks."""
-    env = {name: os.environ[name] for name in ENV_NAMES if name in os.environ}
-    paths = frozenset(path for path in MARKER_PATHS if _exists(path))
-    accelerator, evidence = _accelerator(env, paths)
-    cpu_count, memory_bytes = _cpu_and_memory(Path("/"))
+    surroundings = Surroundings(
+        env={name: os.environ[name] for name in ENV_NAMES if name in os.environ},
+        paths=frozenset(path for path in MARKER_PATHS if _exists(path)),
+        mounts=_mounts(Path("/proc/mounts")),
+    )
+    accelerator, why_accelerator = _accelerator(surroundings)
+    cpu_count, memory_bytes, why_sizes = _cpu_and_memory(Path("/"))
+    disk_free_bytes, why_disk = _disk_free_bytes(disk_path)
+    answer, why_network = _network() if ask_network else (None, ())
     stdout_isatty = _isatty(sys.stdout)
     return Facts(
-        env=env,
-        paths=paths,
+        surroundings=surroundings,
         stdin_isatty=_isatty(sys.stdin),
         stdout_isatty=stdout_isatty,
         window=_window() if stdout_isatty else None,
         accelerator=accelerator,
         cpu_count=cpu_count,
         memory_bytes=memory_bytes,
-        disk_free_bytes=_disk_free_bytes(disk_path),
+        disk_free_bytes=disk_free_bytes,
         python=".".join(str(part) for part in sys.version_info[:3]),
         os=sys.platform,
-        accelerator_evidence=evidence,
+        network=answer,
+        measured=(*why_accelerator, *why_sizes, *why_disk, *why_network),
     )
 
 
@@ -58,6 +66,12 @@ def _exists(path: str) -> bool:
         return Path(path).exists()
     except OSError:  # not ours to read: on a shared machine that is no marker
         return False
+
+
+def _mounts(table: Path) -> dict[str, str]:
+    """The file system type of each of MOUNT_POINTS that is mounted."""
+    rows = (line.split() for line in _read_text(table).splitlines())
+    return {row[1]: row[2] for row in rows if len(row) > 2 and row[1] in MOUNT_POINTS}
 
 
 def _isatty(stream: Any) -> bool:
@@ -78,14 +92,12 @@ def _window() -> tuple[int, int] | None:
 # ---- Accelerator ---------------------------------------------------------------------------------
 
 
-def _accelerator(
-    env: Mapping[str, str], paths: frozenset[str]
-) -> tuple[Accelerator, tuple[Evidence, ...]]:
+def _accelerator(surroundings: Surroundings) -> tuple[Accelerator, tuple[Evidence, ...]]:
     """What answered first: CUDA, TPU, Apple's GPU; otherwise the CPU with the reasons why not."""
     cuda, why = _cuda(os.environ.get("CUDA_VISIBLE_DEVICES"))
     if cuda is not None:
         return cuda, (why,)
-    if tpu := tpu_of(env, paths):
+    if tpu := tpu_of(surroundings):
         return tpu
     if sys.platform == "darwin" and os.uname().machine == "arm64":
         found = Evidence("accelerator", "macOS on arm64", "this machine")
@@ -111,7 +123,10 @@ def _cuda(visible: str | None) -> tuple[Accelerator | None, Evidence]:
             if listed:
                 reason = f"CUDA_VISIBLE_DEVICES={visible!r} hides {len(listed)} GPU(s)"
             return None, Evidence("accelerator", f"no CUDA: {reason}", "NVML")
-        gpus = together(tuple(gpu for _, gpu in chosen))
+        # A slice's siblings are no GPUs of ours that lie idle.
+        is_sliced = any(uuid.startswith("MIG-") for uuid, _ in listed)
+        hidden = 0 if is_sliced else len(listed) - len(chosen)
+        gpus = together(tuple(gpu for _, gpu in chosen), hidden)
         kinds = sorted({gpu.name for _, gpu in chosen})
         finding = f"{gpus.count} of {len(listed)} GPU(s) visible: {', '.join(kinds)}"
         return gpus, Evidence("accelerator", finding, f"NVML, driver {driver}")
@@ -211,7 +226,7 @@ def _cpu(cpuinfo: Path) -> tuple[Accelerator, tuple[Evidence, ...]]:
 # ---- CPU, memory, disk ---------------------------------------------------------------------------
 
 
-def _cpu_and_memory(root: Path) -> tuple[int, int | None]:
+def _cpu_and_memory(root: Path) -> tuple[int, int | None, tuple[Evidence, ...]]:
     """Cores and bytes that this process may use: the machine's, cut by affinity and cgroups."""
     if hasattr(os, "sched_getaffinity"):
         cpu_count = len(os.sched_getaffinity(0))
@@ -224,7 +239,22 @@ def _cpu_and_memory(root: Path) -> tuple[int, int | None]:
     cpu_limits, memory_limits = _cgroup_limits(root)
     cores = min([cpu_count, *(max(1, int(limit + 0.5)) for limit in cpu_limits)])
     known = [*memory_limits, *([] if memory_bytes is None else [memory_bytes])]
-    return cores, min(known, default=None)
+    least = min(known, default=None)
+    is_cut = least is not None and least != memory_bytes
+    why_memory = "a cgroup's limit" if is_cut else "the machine's memory"
+    return (
+        cores,
+        least,
+        (
+            Evidence(
+                "cpu",
+                f"{cpu_count} cores are ours"
+                + (f", a cgroup leaves {cores}" if cores < cpu_count else ""),
+                "affinity and cgroups",
+            ),
+            Evidence("memory", why_memory if known else "no limit is known", "sysconf and cgroups"),
+        ),
+    )
 
 
 def _cgroup_limits(root: Path) -> tuple[list[float], list[int]]:
@@ -278,16 +308,30 @@ def _read_text(path: Path) -> str:
         return ""
 
 
-def _disk_free_bytes(disk_path: str) -> int | None:
+def _disk_free_bytes(disk_path: str) -> tuple[int | None, tuple[Evidence, ...]]:
     """Free space where `disk_path` is or will be: its nearest parent that exists."""
     import shutil
 
     path = Path(disk_path).absolute()
     for folder in (path, *path.parents):
         try:
-            return shutil.disk_usage(folder).free
+            free_bytes = shutil.disk_usage(folder).free
         except FileNotFoundError:
             continue
-        except OSError:
-            return None
-    return None
+        except OSError as error:
+            return None, (Evidence("disk", f"{folder}: {error.strerror}", "statvfs", "low"),)
+        # Quotas of mounted drives and of /kaggle/working are not in it.
+        return free_bytes, (Evidence("disk", f"measured at {folder}", "statvfs", "medium"),)
+    return None, ()
+
+
+# ---- Network -------------------------------------------------------------------------------------
+
+
+def _network() -> tuple[Network, tuple[Evidence, ...]]:
+    if network.is_offline():
+        return "off", (Evidence("network", "HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is set", "you"),)
+    has_answered = network.hub_answers()
+    finding = f"{network.endpoint()} {'answers' if has_answered else 'does not answer'}"
+    answer: Network = "answers" if has_answered else "silent"
+    return answer, (Evidence("network", finding, "one request, 5 s"),)

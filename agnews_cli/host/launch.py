@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from agnews_cli.core.platform import Accelerator
+from agnews_cli.core.accelerator import Accelerator
 
 _CONFIG = """\
 compute_environment: LOCAL_MACHINE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from datetime import datetime
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 _TRUE = frozenset({"1", "on", "yes", "true"})  # as huggingface_hub reads its own variables
@@ -19,26 +21,39 @@ def is_offline() -> bool:
     return chosen.strip().lower() in _TRUE
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """That the hub answered, with any HTTP status."""
+
+    date: datetime | None
+    """The hub's clock, to the second."""
+
+
 def hub_answers(timeout_s: float = 5.0) -> bool:
-    """Whether the hub answers with any HTTP status within `timeout_s`, all steps together.
+    """Whether the hub answers with any HTTP status within `timeout_s`, all steps together."""
+    return ask(timeout_s) is not None
+
+
+def ask(timeout_s: float = 5.0) -> Answer | None:
+    """The hub's answer; None where none came within `timeout_s` or the user forbade asking.
 
     The request runs in a daemon thread that is left behind when time is up: a resolver that hangs
     and a server that drips bytes heed no socket timeout.
     """
     if is_offline() or timeout_s <= 0:
-        return False
+        return None
     import threading
 
-    answered: list[bool] = []
+    answered: list[Answer | None] = []
     thread = threading.Thread(
-        target=lambda: answered.append(_asks(endpoint(), timeout_s)), daemon=True
+        target=lambda: answered.append(_answer(endpoint(), timeout_s)), daemon=True
     )
     thread.start()
     thread.join(timeout_s)
-    return answered == [True]
+    return answered[0] if answered else None
 
 
-def _asks(url: str, timeout_s: float) -> bool:
+def _answer(url: str, timeout_s: float) -> Answer | None:
     import urllib.error
     import urllib.request
 
@@ -47,14 +62,24 @@ def _asks(url: str, timeout_s: float) -> bool:
             return None
 
     if not url.lower().startswith(("http://", "https://")):
-        return False  # urllib would open file: and answer for the disk
+        return None  # urllib would open file: and answer for the disk
     try:
         request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "agnews-cli"})
         # The environment's proxies apply, as they do to the download that comes next.
-        with urllib.request.build_opener(NoRedirect).open(request, timeout=timeout_s):
-            return True
-    except urllib.error.HTTPError as answer:
-        answer.close()
-        return True
+        with urllib.request.build_opener(NoRedirect).open(request, timeout=timeout_s) as answer:
+            return Answer(_date(answer.headers.get("Date")))
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        return Answer(_date(refusal.headers.get("Date")))
     except Exception:  # refused, unknown host, bad certificate, bad address, not HTTP
-        return False
+        return None
+
+
+def _date(header: str | None) -> datetime | None:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        found = parsedate_to_datetime(header or "")
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None

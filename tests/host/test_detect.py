@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agnews_cli.core.platform import MARKER_PATHS
+from agnews_cli.core.markers import MARKER_PATHS
 from agnews_cli.host import detect
 from agnews_cli.host.detect import _cgroup_limits, _cpu, _disk_free_bytes, gather
 
@@ -104,16 +104,17 @@ def test_visible(monkeypatch: pytest.MonkeyPatch, visible: str, count: int) -> N
     found = look(monkeypatch, Nvml(t4("GPU-a"), t4("GPU-b")), visible)
     if count:
         assert (found.accelerator.kind, found.accelerator.count) == ("cuda", count)
+        assert found.accelerator.hidden == 2 - count
     else:
         assert found.accelerator.kind == "cpu"
-        assert "hides 2" in found.accelerator_evidence[0].finding
+        assert "hides 2" in found.measured[0].finding
 
 
 def test_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     slices = [("MIG-1", "NVIDIA A100 MIG 1g.5gb", 5, None, None)] * 2 + [None] * 5
     gpu = look(monkeypatch, Nvml(a100(slices=slices))).accelerator
     assert (gpu.count, gpu.memory_bytes, gpu.capability) == (1, 5 * GIB, (8, 0))
-    assert gpu.has_fast_bf16
+    assert gpu.has_fast_bf16 and gpu.hidden == 0
 
 
 def test_a_lost_gpu_and_unknown_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,11 +126,32 @@ def test_a_lost_gpu_and_unknown_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_cuda(monkeypatch: pytest.MonkeyPatch, nvml: Nvml) -> None:
     found = look(monkeypatch, nvml)
     assert found.accelerator.kind == "cpu"
-    assert found.accelerator_evidence[0].finding.startswith("no CUDA: ")
+    assert found.measured[0].finding.startswith("no CUDA: ")
 
 
 def test_no_pynvml(monkeypatch: pytest.MonkeyPatch) -> None:
     assert look(monkeypatch, None).accelerator.kind == "cpu"  # type: ignore[arg-type]
+
+
+def test_mounts(tmp_path: Path) -> None:
+    table = tmp_path / "mounts"
+    table.write_text(
+        "overlay / overlay rw 0 0\ndrive /content/drive fuse.drive rw,nosuid 0 0\nbroken\n"
+    )
+    assert detect._mounts(table) == {"/content/drive": "fuse.drive"}
+    assert detect._mounts(tmp_path / "none") == {}
+
+
+def test_the_network_is_asked_on_request_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    monkeypatch.setattr(detect.network, "hub_answers", lambda: not asked.append(1.0))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    assert gather(".").network is None and not asked
+    found = gather(".", ask_network=True)
+    assert found.network == "answers" and len(asked) == 1
+    assert any(e.subject == "network" for e in found.measured)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert gather(".", ask_network=True).network == "off" and len(asked) == 1
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -168,7 +190,9 @@ def test_limits_cut_the_machine(tmp_path: Path) -> None:
         "sys/fs/cgroup/memory.max": "4096\n",
         "sys/fs/cgroup/cpu.max": "20000 100000\n",
     })  # fmt: skip
-    assert detect._cpu_and_memory(root) == (1, 4096)
+    cores, memory_bytes, evidence = detect._cpu_and_memory(root)
+    assert (cores, memory_bytes) == (1, 4096)
+    assert "cgroup" in evidence[-1].finding
 
 
 def test_cpu(tmp_path: Path) -> None:
@@ -181,10 +205,11 @@ def test_cpu(tmp_path: Path) -> None:
 
 
 def test_disk(tmp_path: Path) -> None:
-    assert (_disk_free_bytes(str(tmp_path / "not" / "yet")) or 0) > 0
+    free_bytes, (why,) = _disk_free_bytes(str(tmp_path / "not" / "yet"))
+    assert (free_bytes or 0) > 0 and str(tmp_path) in why.finding
     file = tmp_path / "file"
     file.write_text("x")
-    assert (_disk_free_bytes(str(file)) or 0) > 0
+    assert (_disk_free_bytes(str(file))[0] or 0) > 0
 
 
 def test_the_real_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,5 +220,8 @@ def test_the_real_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", closed)
     found = gather(".")
     assert not found.stdin_isatty and not found.stdout_isatty and found.window is None
-    assert "HF_TOKEN" not in found.env and found.paths <= MARKER_PATHS
+    assert "HF_TOKEN" not in found.surroundings.env
+    assert found.surroundings.paths <= MARKER_PATHS
+    assert found.network is None
+    assert {e.subject for e in found.measured} == {"accelerator", "cpu", "memory", "disk"}
     assert found.cpu_count >= 1 and (found.memory_bytes or 0) > 10**8
