@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import CannotWrite
-from agnews_cli.store import ledger as ledger_module
+from agnews_cli.store import database
 from agnews_cli.store.ledger import Ledger
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -33,7 +33,7 @@ def record(ledger: Ledger, run: str = "r-1", now: datetime = NOW) -> str:
     return run
 
 
-def open_session(ledger: Ledger, pid: int | None = None, run: str = "r-1") -> int:
+def open_session(ledger: Ledger, pid: int | None = None, run: str = "r-1") -> str:
     return ledger.open_session(run, platform="kaggle", accelerator="2 × T4", now=NOW, pid=pid)
 
 
@@ -195,11 +195,17 @@ def test_the_file_itself_keeps_the_rules(path: Path) -> None:
             "journal_mode": "delete",
             "synchronous": 2,
             "foreign_keys": 1,
-            "user_version": len(ledger_module._MIGRATIONS),
+            "user_version": len(database.MIGRATIONS),
         }
         assert conn.execute("PRAGMA busy_timeout").fetchone()[0] >= 5000
         strict = conn.execute("PRAGMA table_list").fetchall()
-        assert {row[1] for row in strict if row[5]} == {"runs", "sessions"}
+        assert {row[1] for row in strict if row[5]} == {
+            "runs",
+            "sessions",
+            "used",
+            "readings",
+            "journals",
+        }
 
 
 def test_times_are_aware_and_kept_in_utc(path: Path) -> None:
@@ -256,7 +262,7 @@ def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.M
     with Ledger(path) as ledger:
         record(ledger)
     more = (("ALTER TABLE runs ADD COLUMN extra TEXT", "SELECT * FROM nowhere"),)
-    monkeypatch.setattr(ledger_module, "_MIGRATIONS", ledger_module._MIGRATIONS + more)
+    monkeypatch.setattr(database, "MIGRATIONS", database.MIGRATIONS + more)
     with pytest.raises(CannotWrite, match="nowhere"), Ledger(path):
         pass
     monkeypatch.undo()
@@ -274,7 +280,7 @@ def test_a_home_that_is_a_file(tmp_path: Path) -> None:
 def test_a_locked_file_is_not_taken_for_a_broken_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "_BUSY_S", 0.1)
+    monkeypatch.setattr(database, "BUSY_S", 0.1)
     with Ledger(path) as ledger:
         ledger._conn().execute("BEGIN EXCLUSIVE")
         with pytest.raises(CannotWrite, match="locked"), Ledger(path):
