@@ -3,13 +3,13 @@
 `ship` writes to a folder; `merge` takes in whatever lies there, in any order and any number of
 times. A folder holds, under names that are never used twice:
 
-- `ledger-MACHINE-NUMBER-SHA.db`: the whole ledger (`VACUUM INTO`: copying a live SQLite file loses
-  rows), checked before it gets its name, which carries the beginning of its SHA-256. The newest
-  three of a machine stay;
+- `ledger-NUMBER-MACHINE-SHA.db`: the whole ledger (`VACUUM INTO`: copying a live SQLite file loses
+  rows), checked before anything older goes; its name carries the beginning of its SHA-256;
 - `SESSION.SIZE.jsonl`: the journals of the machine's own sessions, so that a lost or damaged copy
   costs nothing.
 
-All of it is untrusted when it comes back: what does not verify is passed over, with the reason.
+Whoever ships takes in first what is there, so a newer copy holds all that an older one held. All of
+it is untrusted when it comes back: what does not verify is passed over, with the reason.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from agnews_cli.store import database, files, journal, rows
 from agnews_cli.store.ledger import Ledger
 
 _KEPT = 3
+_KEPT_JOURNALS = 50
 _MOST_BYTES = 256 << 20
-_COPY = re.compile(r"ledger-([0-9a-f]{8})-(\d{10})-([0-9a-f]{16})\.db")
+_COPY = re.compile(r"ledger-(\d{10})-([0-9a-f]{8})-([0-9a-f]{16})\.db")
 _JOURNAL = re.compile(r"([0-9A-Za-z.+-]+)\.(\d+)\.jsonl")
 
 
@@ -42,39 +43,36 @@ class Merged:
 
 
 def ship(ledger: Ledger, folder: Path) -> tuple[Path, ...]:
-    """Write what is new to `folder`, check it, and then remove what it replaces.
+    """Take in what is there, write what is new to `folder`, check it, remove what it replaces.
 
     The files written; none where nothing happened since. Raises CannotWrite, NoDiskSpace or
     CheckpointDamaged (a disk that does not give back what was written); the older copies stay then.
     """
-    files_there = files.names(folder)
-    written = _ship_journals(ledger, folder, files_there)
-    copy = _ship_database(ledger, folder, files_there)
-    return written + (() if copy is None else (copy,))
+    there = files.names(folder)
+    merged = merge(ledger, folder)
+    written = _ship_journals(ledger, folder, there)
+    copy = _ship_database(ledger, folder, there)
+    if copy is not None:
+        written += (copy,)
+    _remove_replaced(ledger, folder, there, damaged={name for name, _ in merged.passed_over})
+    return written
 
 
 def merge(ledger: Ledger, folder: Path) -> Merged:
-    """Take in all that verifies in `folder`, of whatever machine.
+    """Take in all that verifies in `folder`, of whatever machine, the newest first.
 
     Raises CannotRead where the folder cannot be listed; one that is not there holds nothing.
     """
     new, passed = 0, []
-    seen: set[str] = set()
-    names = files.names(folder)
-    for name in sorted((n for n in names if _COPY.fullmatch(n)), key=_newest_first):
-        found = _COPY.fullmatch(name)
-        assert found is not None  # it was asked for
-        if found[1] in seen:
-            continue
-        try:
-            new += _take_copy(ledger, folder / name, found[3])
-            seen.add(found[1])
-        except (CheckpointDamaged, CannotWrite) as error:
-            passed.append((name, error.message))
-        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
-            passed.append((name, f"it is no ledger: {error}"))
-    for name in names:
-        if _JOURNAL.fullmatch(name):
+    for name in reversed(files.names(folder)):
+        if (found := _COPY.fullmatch(name)) is not None:
+            try:
+                new += _take_copy(ledger, folder / name, found[3])
+            except (CheckpointDamaged, CannotWrite) as error:
+                passed.append((name, error.message))
+            except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+                passed.append((name, f"it is no ledger: {error}"))
+        elif _JOURNAL.fullmatch(name):
             told = journal.read(folder / name)
             if told.damaged:
                 passed.append((name, f"{told.damaged} damaged line(s) are left out"))
@@ -87,61 +85,70 @@ def merge(ledger: Ledger, folder: Path) -> Merged:
 
 def _ship_journals(ledger: Ledger, folder: Path, there: tuple[str, ...]) -> tuple[Path, ...]:
     written = []
-    for session in ledger.sessions():
+    mine = [s for s in ledger.sessions() if s.machine == ledger.machine]
+    for session in mine[-_KEPT_JOURNALS:]:
         path = ledger.journals / f"{session.id}{journal.SUFFIX}"
-        if session.machine != ledger.machine or not path.exists():
-            continue
-        content = path.read_bytes()
+        content = path.read_bytes() if path.exists() else b""
         name = f"{session.id}.{len(content)}{journal.SUFFIX}"
-        if name not in there:
+        if content and name not in there:
             _, sha256 = files.write_new(folder / name, [content])
             files.check(folder / name, len(content), sha256)
             written.append(folder / name)
-        for old in there:
-            found = _JOURNAL.fullmatch(old)
-            if found is not None and found[1] == session.id and int(found[2]) < len(content):
-                files.remove(folder / old)
     return tuple(written)
 
 
 def _ship_database(ledger: Ledger, folder: Path, there: tuple[str, ...]) -> Path | None:
-    machine = hashlib.sha256(ledger.machine.encode()).hexdigest()[:8]
-    mine = sorted(n for n in there if (m := _COPY.fullmatch(n)) is not None and m[1] == machine)
+    copies = [name for name in there if _COPY.fullmatch(name)]
     with tempfile.TemporaryDirectory(prefix="agnews-ledger-") as scratch:
         draft = Path(scratch) / "ledger.db"
         ledger.copy_to(draft)
         content = draft.read_bytes()
-        sha256 = hashlib.sha256(content).hexdigest()
-        if mine and mine[-1].endswith(f"-{sha256[:16]}.db"):
-            return None
-        number = int(mine[-1].split("-")[2]) + 1 if mine else 1
-        path = folder / f"ledger-{machine}-{number:010}-{sha256[:16]}.db"
-        files.write_new(path, [content])
+    sha256 = hashlib.sha256(content).hexdigest()
+    if copies and copies[-1].endswith(f"-{sha256[:16]}.db"):
+        return None
+    number = int(copies[-1].split("-")[1]) + 1 if copies else 1
+    machine = hashlib.sha256(ledger.machine.encode()).hexdigest()[:8]
+    path = folder / f"ledger-{number:010}-{machine}-{sha256[:16]}.db"
+    files.write_new(path, [content])
     files.check(path, len(content), sha256)
-    _require_whole(path.read_bytes(), path)
-    for old in mine[: -_KEPT + 1]:
-        files.remove(folder / old)
+    _opened(files.read_small(path, _MOST_BYTES), path)
     return path
 
 
+def _remove_replaced(
+    ledger: Ledger, folder: Path, there: tuple[str, ...], damaged: set[str]
+) -> None:
+    """Of what was there and was taken in: older copies, and journals that are not needed."""
+    now_there = [name for name in files.names(folder) if name not in damaged]
+    kept = [name for name in now_there if _COPY.fullmatch(name)][-_KEPT:]
+    for name in there:
+        if _COPY.fullmatch(name) and kept and name < kept[0]:
+            files.remove(folder / name)
+    sizes: dict[str, int] = {}
+    for name in now_there:
+        if found := _JOURNAL.fullmatch(name):
+            sizes[found[1]] = max(sizes.get(found[1], 0), int(found[2]))
+    over = [s.id for s in ledger.sessions() if s.state != "open"][:-_KEPT_JOURNALS]
+    for name in there:
+        if (found := _JOURNAL.fullmatch(name)) is not None and name not in damaged:
+            is_older = int(found[2]) < sizes.get(found[1], 0)
+            if is_older or found[1] in over:
+                files.remove(folder / name)
+
+
 # ---- taking in -----------------------------------------------------------------------------------
-
-
-def _newest_first(name: str) -> tuple[str, int]:
-    _, machine, number, _ = name.split("-")
-    return machine, -int(number)
 
 
 def _take_copy(ledger: Ledger, path: Path, sha256: str) -> int:
     content = files.read_small(path, _MOST_BYTES)
     if hashlib.sha256(content).hexdigest()[:16] != sha256:
         raise CheckpointDamaged(path=path, reason="is changed: its SHA-256 differs")
-    found = _require_whole(content, path)
+    found = _opened(content, path)
     told = [(found.runs[session.run], session) for session in found.sessions]
     return ledger.join(told, found.others)
 
 
-def _require_whole(content: bytes, path: Path) -> rows.Everything:
+def _opened(content: bytes, path: Path) -> rows.Everything:
     """Everything that a copy holds; opened as a file of its own, for it may need migrating."""
     with tempfile.TemporaryDirectory(prefix="agnews-ledger-") as scratch:
         copy = Path(scratch) / "ledger.db"
