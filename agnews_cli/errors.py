@@ -93,9 +93,9 @@ class PlatformUnknown(UsageError):
 
 
 class BadHours(UsageError):
-    """{given!r} is not an amount of time: expected hours such as 11.2h or 1h30m{units}."""
+    """{command} {given!r} is not an amount of time: expected hours such as 11.2h or 1h30m{units}."""
 
-    hint = "Try: agnews quota {command} kaggle gpu 11.2h"
+    hint = "Try 11.2h, as in: agnews quota log kaggle gpu 11.2h"
 
 
 class BadTime(UsageError):

@@ -11,7 +11,17 @@ from typing import Annotated
 
 import typer
 
-from agnews_cli.cli import auto, checkpoints, platform, predict, presets, resume, runs, verify
+from agnews_cli.cli import (
+    auto,
+    checkpoints,
+    platform,
+    predict,
+    presets,
+    quota,
+    resume,
+    runs,
+    verify,
+)
 
 app = typer.Typer(
     name="agnews",
@@ -50,6 +60,7 @@ app.command("runs")(runs.runs)
 app.command("verify-resume")(verify.verify_resume)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.add_typer(presets.app, name="presets")
+app.add_typer(quota.app, name="quota")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -12,9 +12,9 @@ a machine count from the start of its own session, not of ours.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from agnews_cli.core import duration
 from agnews_cli.core.limits import Limit, PlatformLimits, Weekday, Window
@@ -26,6 +26,8 @@ Confidence = Literal["high", "medium", "low", "none"]
 WEEK = timedelta(days=7)
 _FROM_THE_FUTURE = timedelta(hours=1)
 """A reading later than this was made by a clock that was wrong."""
+_FRESH = timedelta(minutes=2)
+"""A reading older than this says how old it is."""
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _END = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -286,13 +288,17 @@ def _from_reading(
     return _Left(
         how=reading.how,
         confidence="high" if reading.how == "official" else "medium",
-        source=reading.source,
+        source=reading.source + _ago(now - reading.at),
         allowed_s=allowed_s,
         used_s=(used_s or 0.0) + since_s,
         reserved_s=reserved_s,
         left_s=left_s,
         returns_at=_returned_at(limit, reading),
     )
+
+
+def _ago(age: timedelta) -> str:
+    return f", {duration.show(age.total_seconds())} ago" if age > _FRESH else ""
 
 
 def _from_ledger(limit: Limit, counted: Sequence[Span], now: datetime) -> _Left:
@@ -345,6 +351,12 @@ class Forecast:
     days: float
     """What the rate was measured over."""
     runs_out_at: datetime | None
+    why_not: str = ""
+    """Where it does not run out, or nobody knows."""
+
+    def as_json(self) -> dict[str, Any]:
+        at = self.runs_out_at
+        return asdict(self) | {"runs_out_at": None if at is None else at.isoformat()}
 
 
 def forecast(found: Budget, counted: Sequence[Span], now: datetime, weeks: int = 4) -> Forecast:
@@ -354,11 +366,14 @@ def forecast(found: Budget, counted: Sequence[Span], now: datetime, weeks: int =
     days = max(7.0, (now - first) / timedelta(days=1))
     per_day_s = seconds_in(period, counted) / days
     out: datetime | None = None
-    if found.left_s is not None and per_day_s > 0:
+    why_not = "nothing was used"
+    if found.left_s is None:
+        why_not = "what is left is not known"
+    elif per_day_s > 0:
         out = now + timedelta(days=min(found.left_s / per_day_s, 3650.0))
         if found.returns_at is not None and out >= found.returns_at:
-            out = None
-    return Forecast(found.platform, found.resource, per_day_s, days, out)
+            out, why_not = None, f"not before it returns, {moment(found.returns_at)}"
+    return Forecast(found.platform, found.resource, per_day_s, days, out, "" if out else why_not)
 
 
 def weeks_of(window: Window | None, now: datetime, count: int) -> tuple[Span, ...]:

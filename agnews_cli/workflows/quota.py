@@ -19,7 +19,7 @@ from typing import Any
 import agnews_cli
 from agnews_cli.core import lifetime, quota, reported
 from agnews_cli.core.limits import PlatformLimits
-from agnews_cli.core.session import RESOURCES, Reading, Resource, Session, Used
+from agnews_cli.core.session import RESOURCES, Reading, Resource
 from agnews_cli.errors import CannotWrite, NoDiskSpace, PlatformUnknown
 from agnews_cli.host import kaggle
 from agnews_cli.host.detect import detect
@@ -86,7 +86,8 @@ def look(
     settings = quota_settings.load()
     with Ledger() as ledger:
         sessions, used, readings = ledger.sessions(), ledger.used(), ledger.readings()
-        known = _limits(platform, is_all, here.name, {s.platform for s in (*sessions, *used)})
+        seen = {s.platform for s in sessions} | {u.platform for u in used}
+        known = _limits(platform, is_all, here.name, seen)
         answers, reasons = _ask(known, settings, now, is_offline)
         readings = _kept(ledger, readings, answers)
         notes = ledger.notes
@@ -128,12 +129,22 @@ def limits_of(platform: str) -> PlatformLimits:
     return found
 
 
-def tell(fact: Used | Reading) -> Used | Reading:
-    """Keep in the ledger what the user says; with an id of its own unless it has one."""
-    fact = replace(fact, id=fact.id or _new_id("told"))
-    with Ledger() as ledger:
-        ledger.record(fact)
-    return fact
+def plan_facts(view: View, needs_s: float | None) -> list[dict[str, Any]]:
+    """For each resource that has a quota: whether a plan of so many seconds fits."""
+    if needs_s is None:
+        return []
+    return [
+        {
+            "platform": row.budget.platform,
+            "resource": row.budget.resource,
+            "needs_s": needs_s,
+            "fits": None if row.budget.left_s is None else needs_s <= row.budget.left_s,
+            "verdict": f"{row.budget.title} {row.budget.resource.upper()}: "
+            + quota.verdict(row.budget, needs_s),
+        }
+        for row in view.rows
+        if row.budget.left_s is not None or row.budget.is_here
+    ]
 
 
 # ---- asking --------------------------------------------------------------------------------------
@@ -173,14 +184,14 @@ def _ask(
             source = settings.sources.get(key)
             if source is not None and not (is_offline and source.kind == "command"):
                 try:
-                    text = _text(source)
+                    text, at = _text(source, now)
                     readings.append(
                         reported.read(
                             text,
                             platform=each.platform,
                             resource=kind,
                             limit=each.limit(kind),
-                            now=now,
+                            now=at,
                             source=source.value,
                         )
                     )
@@ -189,10 +200,12 @@ def _ask(
     return readings, reasons
 
 
-def _text(source: quota_settings.Source) -> str:
-    """Raises OSError, or ValueError in words."""
+def _text(source: quota_settings.Source, now: datetime) -> tuple[str, datetime]:
+    """What it says, and when that was true. Raises OSError, or ValueError in words."""
     if source.kind == "file":
-        return Path(source.value).expanduser().read_text("utf-8")
+        path = Path(source.value).expanduser()
+        written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return path.read_text("utf-8"), min(written, now)
     try:
         done = subprocess.run(
             shlex.split(source.value),
@@ -206,7 +219,7 @@ def _text(source: quota_settings.Source) -> str:
         raise ValueError(f"no answer within {_COMMAND_S:g} s") from None
     if done.returncode != 0:
         raise ValueError(f"exit code {done.returncode}")
-    return done.stdout
+    return done.stdout, now
 
 
 def _kept(
@@ -221,7 +234,7 @@ def _kept(
             if (r.platform, r.resource, r.source)
             == (answer.platform, answer.resource, answer.source)
         ]
-        answer = replace(answer, id=_new_id("asked"))
+        answer = replace(answer, id=_new_id())
         readings.append(answer)
         if not mine or replace(mine[-1], id="", at=answer.at) != replace(answer, id=""):
             try:
@@ -234,8 +247,8 @@ def _kept(
 # ---- forms ---------------------------------------------------------------------------------------
 
 
-def _new_id(word: str) -> str:
-    return f"{word}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(6)}"
+def _new_id() -> str:
+    return f"asked-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(6)}"
 
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:
@@ -243,9 +256,3 @@ def _plain(facts: dict[str, Any]) -> dict[str, Any]:
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in facts.items()
     }
-
-
-def sessions_of(run: str | None = None) -> tuple[Session, ...]:
-    """The ledger's sessions, the oldest first."""
-    with Ledger() as ledger:
-        return ledger.sessions(run)
