@@ -126,6 +126,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         # How much of each journal this file has taken in.
         "CREATE TABLE journals (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT",
+        "INSERT INTO journals SELECT id || '.jsonl', -1 FROM sessions",  # to be written
         "PRAGMA application_id = 1634168439",  # "agnw"
     ),
 )
