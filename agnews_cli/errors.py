@@ -86,6 +86,30 @@ class NothingToPredict(UsageError):
     hint = 'Try `agnews predict latest "a sentence"` or `--file in.csv --out out.csv`.'
 
 
+class NoLimitsKnown(UsageError):
+    """No limits are known of a platform {name!r}{near}."""
+
+    hint = "`agnews quota --all` shows those that are known; docs/quota.md says how to add one."
+
+
+class BadHours(UsageError):
+    """{command} {given!r} is not an amount of time: expected hours such as 11.2h or 1h30m{units}."""
+
+    hint = "Try 11.2h, as in: agnews quota log kaggle gpu 11.2h"
+
+
+class BadTime(UsageError):
+    """--{option} {given!r} is not a time: expected one such as 2026-11-28T00:00Z."""
+
+    hint = "Without a time zone it is UTC: --{option} 2026-11-28T00:00"
+
+
+class NothingToSet(UsageError):
+    """Nothing to set for {platform} {resource}."""
+
+    hint = "Give what is left (agnews quota set {platform} {resource} 11.2h), --reserve, --file or --command."
+
+
 # ---- 65: the data are not what they should be ---------------------------------------------------
 
 
@@ -165,6 +189,12 @@ class UnsupportedFile(DataError):
     """{path}: agnews reads .csv, .tsv, .jsonl and .parquet, not {suffix!r}."""
 
     hint = "Convert it, or give a folder or a hub data set id."
+
+
+class BadUsage(DataError):
+    """{path}, row {row}: {found}; expected {expected}."""
+
+    hint = "`agnews quota export` writes the form that import reads."
 
 
 class BadParquet(DataError):
@@ -345,6 +375,13 @@ class PresetInvalid(AgnewsError):
 
     exit_code = 78
     hint = "`agnews presets show minilm` prints a complete one."
+
+
+class LimitsInvalid(AgnewsError):
+    """{path} does not state a platform's limits:\n{problems}"""
+
+    exit_code = 78
+    hint = "Mend or remove that file; agnews's own limits hold without it."
 
 
 class SettingInvalid(AgnewsError):

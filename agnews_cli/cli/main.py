@@ -18,6 +18,7 @@ from agnews_cli.cli import (
     platform,
     predict,
     presets,
+    quota,
     resume,
     runs,
     verify,
@@ -61,6 +62,7 @@ app.command("runs")(runs.runs)
 app.command("verify-resume")(verify.verify_resume)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.add_typer(presets.app, name="presets")
+app.add_typer(quota.app, name="quota")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-_PRIOR_LIFETIME_S = 4 * 3600.0
 _MOST_SHARE = 0.05
 _LONGEST_S = 2 * 3600.0
 _SHORTEST_S = 10.0
@@ -27,12 +26,3 @@ def save_interval(cost_s: float, lifetime_s: float) -> float:
     """Daly's interval, so long that saving takes at most 5% of the time, at most two hours."""
     wanted = max(daly(cost_s, lifetime_s), cost_s / _MOST_SHARE, _SHORTEST_S)
     return min(wanted, _LONGEST_S)
-
-
-def mean_lifetime(held_s: float, random_ends: int) -> float:
-    """Mean time between random ends of sessions, in seconds, from `held_s` of all sessions.
-
-    Sessions that ended as planned are censored: they count as time and not as an end. One session
-    of four hours is the prior, so that a new ledger gives a sensible answer.
-    """
-    return (held_s + _PRIOR_LIFETIME_S) / (random_ends + 1)

@@ -1,104 +1,51 @@
 """The ledger: which runs there are, and how long each session held which accelerator.
 
-An index in SQLite that the stores' files can rebuild, except for the sessions' hours, which count
-against a quota even when the machine dies: their row is written first, then beaten. A dying
-process never records its own death; the next one that opens the ledger does, from the last beat.
+The truth is the journals beside it, one append-only file a session; the database is an index of
+them that is rebuilt when it is broken or gone. A session's hours count against a quota even when
+the machine dies: its first entry is written before anything else, then it beats. A dying process
+never records its own death; the next one that opens the ledger does, from the last beat.
 
-Time is given (`now`), never read. Every write is one transaction, and on disk before it returns
-(synchronous FULL). The journal is DELETE, not WAL: one file, so that a broken one can be set
-aside whole, and nothing here is written often enough for WAL to matter.
+Time is given (`now`), never read. An entry is on disk before a call returns: appended to the
+journal first, then committed to the database, under one lock; whoever finds a journal longer than
+the database knows reads it again.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import secrets
+import socket
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
-import sqlite_utils
-
-from agnews_cli.errors import CannotWrite
+from agnews_cli.core import session as facts
+from agnews_cli.core.accounting import Split, account
+from agnews_cli.core.session import (
+    Entry,
+    Reading,
+    Resource,
+    Run,
+    RunState,
+    Session,
+    SessionEnd,
+    Told,
+    Used,
+)
+from agnews_cli.errors import CannotWrite, NoDiskSpace
+from agnews_cli.store import database, journal, rows
 from agnews_cli.store.home import home
+from agnews_cli.store.runs import RunFolder
 
-RunState = Literal["pending", "running", "paused", "completed", "failed", "interrupted"]
-SessionState = Literal["open", "finished", "deadline", "interrupted", "error", "user", "died"]
-SessionEnd = Literal["finished", "deadline", "interrupted", "error", "user", "died"]
-
-_BUSY_S = 10.0
 # A process that started this long after the session was opened only inherited its number; less
 # may be a clock that was set.
 _REUSED_PID_S = 60.0
-
-# Applied in order, each in one transaction with its number; never edited once released.
-_MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """
-        CREATE TABLE runs (
-            id TEXT PRIMARY KEY,
-            preset TEXT NOT NULL,
-            dataset TEXT NOT NULL,
-            seed INTEGER NOT NULL,
-            state TEXT NOT NULL CHECK (state IN
-                ('pending', 'running', 'paused', 'completed', 'failed', 'interrupted')),
-            folder TEXT NOT NULL,
-            created_at TEXT NOT NULL,
-            updated_at TEXT NOT NULL
-        ) STRICT
-        """,
-        """
-        CREATE TABLE sessions (
-            id INTEGER PRIMARY KEY,
-            run TEXT NOT NULL REFERENCES runs(id),
-            platform TEXT NOT NULL,
-            accelerator TEXT NOT NULL,
-            pid INTEGER NOT NULL,
-            opened_at TEXT NOT NULL,
-            beat_at TEXT NOT NULL,
-            ended_at TEXT,
-            state TEXT NOT NULL CHECK (state IN
-                ('open', 'finished', 'deadline', 'interrupted', 'error', 'user', 'died')),
-            seconds REAL NOT NULL CHECK (seconds >= 0),
-            CHECK ((state = 'open') = (ended_at IS NULL))
-        ) STRICT
-        """,
-        "CREATE INDEX sessions_by_run ON sessions(run)",
-    ),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    id: str
-    preset: str
-    dataset: str
-    seed: int
-    state: RunState
-    folder: str
-    created_at: datetime
-    updated_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class SessionRow:
-    """`seconds` is the time held so far: to the end, or to the last beat of an open session."""
-
-    id: int
-    run: str
-    platform: str
-    accelerator: str
-    pid: int
-    opened_at: datetime
-    beat_at: datetime
-    ended_at: datetime | None
-    state: SessionState
-    seconds: float
 
 
 class Ledger:
@@ -112,19 +59,22 @@ class Ledger:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or home() / "ledger.db"
+        self.journals = self.path.parent / "journals"
+        self.machine = machine()
         self.notes: tuple[str, ...] = ()
-        self._db: sqlite_utils.Database | None = None
+        self._db: sqlite3.Connection | None = None
 
     def __enter__(self) -> Ledger:
         with self._refusals():
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self._db = self._opened()
+                self._db = database.connect(self.path)
             except sqlite3.DatabaseError as error:
-                if not _is_corrupt(error):
+                if not database.is_corrupt(error):
                     raise
                 self._db = self._begun_anew()
             try:
+                self._catch_up()
                 self._close_dead_sessions()
             except BaseException:
                 self.__exit__(None, None, None)
@@ -138,7 +88,7 @@ class Ledger:
         trace: TracebackType | None,
     ) -> None:
         if self._db is not None:
-            self._db.conn.close()
+            self._db.close()
             self._db = None
 
     # ---- runs -----------------------------------------------------------------------------------
@@ -156,174 +106,333 @@ class Ledger:
     ) -> None:
         """Add the run; of one that is known, only where it lies and its state change."""
         with self._writing() as conn:
-            conn.execute(
-                """
-                INSERT INTO runs (id, preset, dataset, seed, state, folder, created_at, updated_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (id) DO UPDATE SET
-                    state = excluded.state, folder = excluded.folder,
-                    updated_at = excluded.updated_at
-                """,
-                (run, preset, dataset, seed, state, folder, _stamp(now), _stamp(now)),
-            )
+            known = self._run(run)
+            if known is None:
+                known = Run(run, preset, dataset, seed, state, folder, now, now)
+            else:
+                moment = _later(now, known)
+                known = replace(known, state=state, folder=folder, updated_at=moment)
+            rows.put_run(conn, known)
 
     def set_state(self, run: str, state: RunState, now: datetime) -> None:
         """Raises KeyError for a run that was never recorded."""
         with self._writing() as conn:
-            changed = conn.execute(
-                "UPDATE runs SET state = ?, updated_at = ? WHERE id = ?", (state, _stamp(now), run)
-            ).rowcount
-            if not changed:
+            known = self._run(run)
+            if known is None:
                 raise KeyError(run)
+            known = replace(known, state=state, updated_at=_later(now, known))
+            rows.put_run(conn, known)
+            mine = [s for s in self.sessions(run) if s.machine == self.machine]
+            if mine:
+                self._tell(conn, mine[-1], "run", known.updated_at, {"state": state})
 
-    def runs(self) -> tuple[RunRow, ...]:
+    def runs(self) -> tuple[Run, ...]:
         """All runs, the newest first."""
-        return tuple(
-            RunRow(
-                **row
-                | {
-                    "created_at": datetime.fromisoformat(row["created_at"]),
-                    "updated_at": datetime.fromisoformat(row["updated_at"]),
-                }
-            )
-            for row in self._rows("SELECT * FROM runs ORDER BY created_at DESC, id")
-        )
+        found = self._rows("SELECT * FROM runs ORDER BY created_at DESC, id")
+        return tuple(Run(**rows.timed(row)) for row in found)
 
     # ---- sessions -------------------------------------------------------------------------------
 
     def open_session(
-        self, run: str, *, platform: str, accelerator: str, now: datetime, pid: int | None = None
-    ) -> int:
-        """Begin to count. The run must be recorded; `pid` is the process that will beat, or ours.
+        self,
+        run: str,
+        *,
+        platform: str,
+        accelerator: str,
+        now: datetime,
+        resource: Resource = "cpu",
+        entered_s: float = 0.0,
+        pid: int | None = None,
+    ) -> str:
+        """Begin to count; the session's id. `pid` is the process that will beat, or ours.
 
-        Raises KeyError for a run that was never recorded.
+        `entered_s`: how old the machine's own session is. Raises KeyError for a run that was never
+        recorded.
         """
         with self._writing() as conn:
-            if conn.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchone() is None:
+            known = self._run(run)
+            if known is None:
                 raise KeyError(run)
-            cursor = conn.execute(
-                """
-                INSERT INTO sessions
-                    (run, platform, accelerator, pid, opened_at, beat_at, state, seconds)
-                VALUES (?, ?, ?, ?, ?, ?, 'open', 0)
-                """,
-                (run, platform, accelerator, pid or os.getpid(), _stamp(now), _stamp(now)),
+            session = Session(
+                id=f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(6)}",
+                seq=0,
+                run=run,
+                platform=platform,
+                accelerator=accelerator,
+                resource=resource,
+                machine=self.machine,
+                pid=pid or os.getpid(),
+                entered_s=entered_s,
+                opened_at=rows.utc(now),
+                beat_at=rows.utc(now),
+                seconds=0.0,
             )
-            assert cursor.lastrowid is not None  # an INSERT has one
-            return cursor.lastrowid
+            rows.put_session(conn, session)
+            self._tell(conn, session, "opened", now, facts.whole(known, session))
+            return session.id
 
-    def beat(self, session: int, now: datetime) -> None:
-        """Still alive. Nothing happens to a session that has ended; a clock set back is ignored."""
+    def beat(self, session: str, now: datetime, held_s: float | None = None) -> None:
+        """Still alive, `held_s` after the opening by a clock that nobody sets.
+
+        Without it the wall clock is believed. Nothing happens to a session that has ended; a clock
+        set back takes nothing away.
+        """
         with self._writing() as conn:
-            row = self._open_row(session)
-            if row is not None and _stamp(now) > row["beat_at"]:
-                conn.execute(
-                    "UPDATE sessions SET beat_at = ?, seconds = ? WHERE id = ?",
-                    (_stamp(now), _held_s(row["opened_at"], _stamp(now)), session),
-                )
+            known = self._current(conn, session)
+            if known is not None and known.state == "open":
+                after = facts.held(known, _held_s(known, now, held_s), rows.utc(now))
+                if after != known:
+                    rows.put_session(conn, after)
+                    self._tell(conn, after, "beat", now, {"seconds": after.seconds})
 
-    def close_session(self, session: int, state: SessionEnd, now: datetime) -> None:
+    def close_session(
+        self, session: str, state: SessionEnd, now: datetime, held_s: float | None = None
+    ) -> None:
         """Stop counting. Closing twice changes nothing: the first reason stands."""
         with self._writing() as conn:
-            row = self._open_row(session)
-            if row is not None:
-                _close(conn, session, state, row["opened_at"], max(_stamp(now), row["beat_at"]))
+            known = self._current(conn, session)
+            if known is not None and known.state == "open":
+                seconds = max(known.seconds, _held_s(known, now, held_s))
+                self._close(conn, known, state, seconds, max(rows.utc(now), known.beat_at))
 
-    def sessions(self, run: str | None = None) -> tuple[SessionRow, ...]:
+    def sessions(self, run: str | None = None) -> tuple[Session, ...]:
         """Sessions of one run, or all, the oldest first."""
         where, values = ("WHERE run = ?", [run]) if run is not None else ("", [])
-        return tuple(
-            SessionRow(
-                **row
-                | {
-                    "opened_at": datetime.fromisoformat(row["opened_at"]),
-                    "beat_at": datetime.fromisoformat(row["beat_at"]),
-                    "ended_at": row["ended_at"] and datetime.fromisoformat(row["ended_at"]),
-                }
-            )
-            for row in self._rows(f"SELECT * FROM sessions {where} ORDER BY opened_at, id", values)
-        )
+        found = self._rows(f"SELECT * FROM sessions {where} ORDER BY opened_at, id", values)
+        return tuple(map(rows.session, found))
+
+    # ---- what agnews did not see itself ---------------------------------------------------------
+
+    def record(self, fact: Used | Reading) -> None:
+        """Keep hours used elsewhere, or what somebody said of a quota. Known ids change nothing."""
+        with self._writing() as conn:
+            if rows.put_fact(conn, fact):
+                self._append(conn, rows.entry(fact))
+
+    def used(self) -> tuple[Used, ...]:
+        found = self._rows("SELECT * FROM used ORDER BY began_at, id")
+        return tuple(Used(**rows.timed(row)) for row in found)
+
+    def readings(self) -> tuple[Reading, ...]:
+        """The oldest first."""
+        found = self._rows("SELECT * FROM readings ORDER BY at, id")
+        return tuple(Reading(**rows.timed(row)) for row in found)
+
+    # ---- other copies ---------------------------------------------------------------------------
+
+    def join(self, told: Iterable[Told], more: Iterable[Used | Reading] = ()) -> int:
+        """Take in what another copy of a ledger knows; the number of facts that were new.
+
+        In any order and any number of times, the result is the same.
+        """
+        new = 0
+        with self._writing() as conn:
+            for run, session in told:
+                known = self._current(conn, session.id)
+                after = session if known is None else known.join(session)
+                rows.put_run(conn, run, joined=True)
+                if after == known:
+                    continue
+                new += 1
+                rows.put_session(conn, after)
+                self._copy(conn, run, after)
+        for fact in more:
+            before = self._conn().total_changes
+            self.record(fact)
+            new += self._conn().total_changes > before
+        return new
+
+    def copy_to(self, path: Path) -> None:
+        """Write the database, whole and compact, to a file that is not there yet."""
+        with self._refusals():
+            self._conn().execute("VACUUM INTO ?", (str(path),))
 
     # ---- opening --------------------------------------------------------------------------------
 
-    def _opened(self) -> sqlite_utils.Database:
-        db = sqlite_utils.Database(sqlite3.connect(self.path, timeout=_BUSY_S))
-        try:
-            # By hand, not by a plugin or by Python: one BEGIN IMMEDIATE for each write.
-            db.conn.isolation_level = None
-            for pragma in ("journal_mode = DELETE", "synchronous = FULL", "foreign_keys = ON"):
-                db.conn.execute(f"PRAGMA {pragma}").fetchall()
-            found = db.conn.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
-                raise _Corrupt(found)
-            _migrate(db.conn, self.path)
-            _require_sense(db.conn)
-        except BaseException:
-            db.conn.close()
-            raise
-        return db
-
-    def _begun_anew(self) -> sqlite_utils.Database:
+    def _begun_anew(self) -> sqlite3.Connection:
         """Set the broken file aside; under a lock, since another process may be doing the same."""
         with self.path.with_name(self.path.name + ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             try:
-                return self._opened()  # the other one has mended it
+                return database.connect(self.path)  # the other one has mended it
             except sqlite3.DatabaseError as error:
-                if not _is_corrupt(error):
+                if not database.is_corrupt(error):
                     raise
             number = 1
             while (aside := self.path.with_name(f"{self.path.name}.broken-{number}")).exists():
                 number += 1
-            journal = self.path.with_name(self.path.name + "-journal")
+            hot = self.path.with_name(self.path.name + "-journal")
             self.path.rename(aside)
-            if journal.exists():  # it belongs to the broken file and would be played into the new
-                journal.rename(aside.with_name(aside.name + "-journal"))
+            if hot.exists():  # it belongs to the broken file and would be played into the new
+                hot.rename(aside.with_name(aside.name + "-journal"))
             self.notes += (
-                f"The ledger {self.path} was damaged: it is set aside as {aside.name} and a new "
-                f"one begun. Runs are untouched; earlier sessions' hours are not counted.",
+                f"The ledger {self.path} was damaged: it is set aside as {aside.name} and rebuilt "
+                f"from the journals in {self.journals}. Runs are untouched.",
             )
-            return self._opened()
+            return database.connect(self.path)
+
+    def _catch_up(self) -> None:
+        """Take in what the journals say and the database does not; write what they lack."""
+        try:
+            found = {p.name: p.stat().st_size for p in self.journals.iterdir() if _is_journal(p)}
+        except FileNotFoundError:
+            found = {}
+        known = dict(self._conn().execute("SELECT name, size FROM journals").fetchall())
+        if found == known:
+            return
+        with self._writing() as conn:
+            for name in sorted(found):
+                if found[name] != known.get(name):
+                    self._read(conn, name)
+            conn.executemany(
+                "DELETE FROM journals WHERE name = ?", [(n,) for n in known if n not in found]
+            )
+            for session in self.sessions():
+                if not self._journal(session.id).exists():
+                    run = self._run(session.run)
+                    assert run is not None  # the foreign key sees to it
+                    self._copy(conn, run, session)
+            told: tuple[Used | Reading, ...] = (*self.used(), *self.readings())
+            for fact in told:
+                if not self._journal(fact.id).exists():
+                    self._append(conn, rows.entry(fact))
+
+    def _read(self, conn: sqlite3.Connection, name: str) -> None:
+        told = journal.read(self.journals / name)
+        if told.damaged:
+            self.notes += (
+                f"{told.damaged} line(s) of {self.journals / name} are damaged and left out.",
+            )
+        for stream in {entry.stream for entry in told.entries}:
+            entries = [entry for entry in told.entries if entry.stream == stream]
+            try:
+                found = facts.fold(entries)
+                if found is not None:
+                    rows.put_run(conn, found[0], joined=True)
+                    known = self._session(stream)
+                    rows.put_session(conn, found[1] if known is None else known.join(found[1]))
+                for entry in entries:
+                    if entry.kind in ("used", "reading"):
+                        rows.put_fact(conn, rows.fact(entry))
+            except (KeyError, TypeError, ValueError, sqlite3.IntegrityError):
+                self.notes += (f"{self.journals / name} does not tell of a session: left out.",)
+        rows.put_size(conn, name, (self.journals / name).stat().st_size)
 
     def _close_dead_sessions(self) -> None:
-        """Close from their last beat the sessions whose process is gone, and mark their runs."""
+        """Close from their last beat this machine's sessions whose process is gone.
+
+        What another machine's session does is not known here: its silence alone ends it.
+        """
+        here = "SELECT * FROM sessions WHERE state = 'open' AND machine = ?"
+        if not self._rows(here, [self.machine]):
+            return
         with self._writing() as conn:
-            rows = self._rows("SELECT * FROM sessions WHERE state = 'open'")
-            for row in rows:
-                if _is_alive(row["pid"], datetime.fromisoformat(row["opened_at"])):
+            for session in map(rows.session, self._rows(here, [self.machine])):
+                if _is_alive(session.pid, session.opened_at):
                     continue
-                _close(conn, row["id"], "died", row["opened_at"], row["beat_at"])
-                conn.execute(
-                    """
-                    UPDATE runs SET state = 'interrupted', updated_at = max(updated_at, ?)
-                    WHERE id = ? AND state = 'running' AND NOT EXISTS
-                        (SELECT 1 FROM sessions WHERE run = runs.id AND state = 'open')
-                    """,
-                    (row["beat_at"], row["run"]),
-                )
+                self._close(conn, session, "died", session.seconds, session.beat_at)
+                run = self._run(session.run)
+                others = [s for s in self.sessions(session.run) if s.state == "open"]
+                if run is not None and run.state == "running" and not others:
+                    moment = max(session.beat_at, run.updated_at)
+                    rows.put_run(conn, replace(run, state="interrupted", updated_at=moment))
+                    mine = self._session(session.id)
+                    assert mine is not None  # just closed
+                    self._tell(conn, mine, "run", moment, {"state": "interrupted"})
                 self.notes += (
-                    f"A session of run {row['run']} had died; it is closed at its last sign of "
-                    f"life, {row['beat_at']}.",
+                    f"A session of run {session.run} had died; it is closed at its last sign of "
+                    f"life, {session.beat_at.isoformat(timespec='seconds')}.",
                 )
+
+    # ---- writing --------------------------------------------------------------------------------
+
+    def _close(
+        self,
+        conn: sqlite3.Connection,
+        session: Session,
+        state: SessionEnd,
+        seconds: float,
+        at: datetime,
+    ) -> None:
+        split = self._split(session, seconds)
+        data = {
+            "state": state,
+            "seconds": seconds,
+            "split": None if split is None else asdict(split),
+        }
+        entry = Entry(session.id, session.seq + 1, "closed", at, data)
+        after = facts.closed(session, entry)
+        rows.put_session(conn, after)
+        self._tell(conn, after, "closed", at, data)
+
+    def _split(self, session: Session, seconds: float) -> Split | None:
+        """Where the session's time went; None where its run's events are not here."""
+        run = self._run(session.run)
+        assert run is not None  # the foreign key sees to it
+        try:
+            with RunFolder(Path(run.folder)).events.open(
+                encoding="utf-8", errors="replace"
+            ) as lines:
+                return account(lines, session.opened_at, seconds)
+        except OSError:
+            return None
+
+    def _tell(
+        self,
+        conn: sqlite3.Connection,
+        session: Session,
+        kind: str,
+        at: datetime,
+        data: Mapping[str, Any],
+    ) -> None:
+        """Append the session's next entry, and number the row after it."""
+        entry = Entry(session.id, session.seq + 1, kind, rows.utc(at), data)
+        conn.execute("UPDATE sessions SET seq = ? WHERE id = ?", (entry.seq, session.id))
+        self._append(conn, entry)
+
+    def _copy(self, conn: sqlite3.Connection, run: Run, session: Session) -> None:
+        """Write all that is known of a session to its journal here."""
+        data = facts.whole(run, session)
+        self._append(conn, Entry(session.id, session.seq, "whole", session.beat_at, data))
+
+    def _append(self, conn: sqlite3.Connection, entry: Entry) -> None:
+        path = self._journal(entry.stream)
+        rows.put_size(conn, path.name, journal.append(path, entry))
+
+    def _current(self, conn: sqlite3.Connection, session: str) -> Session | None:
+        """The session's row, after its journal was read again where it says more."""
+        path = self._journal(session)
+        row = conn.execute("SELECT size FROM journals WHERE name = ?", (path.name,)).fetchone()
+        if row is not None and path.exists() and path.stat().st_size != row[0]:
+            self._read(conn, path.name)  # a write that failed after its entry was on disk
+        return self._session(session)
+
+    def _journal(self, stream: str) -> Path:
+        return self.journals / f"{stream}{journal.SUFFIX}"
 
     # ---- SQL ------------------------------------------------------------------------------------
 
     def _conn(self) -> sqlite3.Connection:
         if self._db is None:
             raise RuntimeError("the ledger is not open: use `with Ledger() as ledger`")
-        conn: sqlite3.Connection = self._db.conn
-        return conn
+        return self._db
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        self._conn()
-        assert self._db is not None  # _conn has seen to it
         with self._refusals():
-            return list(self._db.query(sql, values))
+            return [dict(row) for row in self._conn().execute(sql, values)]
+
+    def _run(self, run: str) -> Run | None:
+        found = self._rows("SELECT * FROM runs WHERE id = ?", [run])
+        return Run(**rows.timed(found[0])) if found else None
+
+    def _session(self, session: str) -> Session | None:
+        found = self._rows("SELECT * FROM sessions WHERE id = ?", [session])
+        return rows.session(found[0]) if found else None
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         conn = self._conn()
-        with self._refusals(), _transaction(conn):
+        with self._refusals(), database.transaction(conn):
             yield conn
 
     @contextmanager
@@ -332,83 +441,24 @@ class Ledger:
         hint = "Name another folder for it: AGNEWS_HOME=DIR"
         try:
             yield
-        except sqlite3.IntegrityError:
+        except (sqlite3.IntegrityError, CannotWrite, NoDiskSpace):
             raise
         except (sqlite3.DatabaseError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise CannotWrite(path=self.path, reason=reason, hint=hint) from error
 
-    def _open_row(self, session: int) -> dict[str, Any] | None:
-        rows = self._rows("SELECT * FROM sessions WHERE id = ? AND state = 'open'", [session])
-        return rows[0] if rows else None
 
-
-class _Corrupt(sqlite3.DatabaseError):
-    """quick_check found damage."""
-
-
-def _is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    codes = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    # Extended codes carry the primary one in the low byte.
-    return isinstance(error, _Corrupt) or (getattr(error, "sqlite_errorcode", 0) & 0xFF) in codes
-
-
-@contextmanager
-def _transaction(conn: sqlite3.Connection) -> Iterator[None]:
-    conn.execute("BEGIN IMMEDIATE")
+def machine() -> str:
+    """This machine since its last start: a process number means something only within it."""
     try:
-        yield
-        conn.execute("COMMIT")
-    except BaseException:
-        if conn.in_transaction:
-            conn.execute("ROLLBACK")
-        raise
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:8]
+    except OSError:  # not Linux
+        boot = ""
+    return f"{socket.gethostname()}-{boot}"
 
 
-def _migrate(conn: sqlite3.Connection, path: Path) -> None:
-    def version() -> int:
-        return int(conn.execute("PRAGMA user_version").fetchone()[0])
-
-    if version() > len(_MIGRATIONS):
-        raise CannotWrite(
-            path=path,
-            reason=f"a newer agnews wrote it (version {version()}; this one knows "
-            f"{len(_MIGRATIONS)})",
-            hint="Upgrade: pip install --upgrade agnews-cli",
-        )
-    while version() < len(_MIGRATIONS):
-        with _transaction(conn):
-            step = version()  # again, now that nobody else can migrate
-            if step < len(_MIGRATIONS):
-                for statement in _MIGRATIONS[step]:
-                    conn.execute(statement)
-                conn.execute(f"PRAGMA user_version = {step + 1}")
-
-
-def _require_sense(conn: sqlite3.Connection) -> None:
-    """SQLite has no checksums: a flipped bit in a row shows, if at all, as a time that is none."""
-    times = "SELECT created_at, updated_at FROM runs"
-    times += " UNION ALL SELECT opened_at, coalesce(ended_at, beat_at) FROM sessions"
-    times += " UNION ALL SELECT beat_at, beat_at FROM sessions"
-    try:
-        for pair in conn.execute(times):
-            if any(datetime.fromisoformat(text).tzinfo is None for text in pair):
-                raise _Corrupt("a time without a zone")
-        for table in ("runs", "sessions"):
-            conn.execute(f"SELECT * FROM {table}").fetchall()
-    except (ValueError, TypeError) as error:
-        raise _Corrupt(str(error)) from error
-    except sqlite3.OperationalError as error:  # text that is not UTF-8, or a table that is gone
-        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
-            raise _Corrupt(str(error)) from error
-        raise
-
-
-def _close(conn: sqlite3.Connection, session: int, state: SessionEnd, since: str, at: str) -> None:
-    conn.execute(
-        "UPDATE sessions SET state = ?, ended_at = ?, beat_at = ?, seconds = ? WHERE id = ?",
-        (state, at, at, _held_s(since, at), session),
-    )
+def _is_journal(path: Path) -> bool:
+    return path.suffix == journal.SUFFIX and path.is_file()
 
 
 def _is_alive(pid: int, opened_at: datetime) -> bool:
@@ -426,13 +476,12 @@ def _is_alive(pid: int, opened_at: datetime) -> bool:
         return True  # unknown is not dead
 
 
-def _stamp(moment: datetime) -> str:
-    """ISO 8601 in UTC with microseconds always, so that text sorts as time does."""
-    if moment.tzinfo is None:
-        raise ValueError("times are UTC-aware here")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+def _later(now: datetime, known: Run) -> datetime:
+    """`now`, or just after the last change where the clock was set back: the order must hold."""
+    return max(rows.utc(now), known.updated_at + timedelta(microseconds=1))
 
 
-def _held_s(since: str, until: str) -> float:
-    held = datetime.fromisoformat(until) - datetime.fromisoformat(since)
-    return max(0.0, held.total_seconds())
+def _held_s(session: Session, now: datetime, held_s: float | None) -> float:
+    if held_s is not None:
+        return max(0.0, held_s)
+    return max(0.0, (rows.utc(now) - session.opened_at).total_seconds())

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from agnews_cli.core.interval import mean_lifetime
+from agnews_cli.core import lifetime
 from agnews_cli.core.job import Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.platform import Platform
+from agnews_cli.core.session import RESOURCES, RunState, SessionEnd
 from agnews_cli.errors import (
     CannotWrite,
     Interrupted,
@@ -31,11 +32,12 @@ from agnews_cli.errors import (
     WorkerDied,
 )
 from agnews_cli.host import launch
+from agnews_cli.host.session_age import session_age
 from agnews_cli.store import leases
 from agnews_cli.store.runs import RunFolder, write_text_atomically
 
 if TYPE_CHECKING:
-    from agnews_cli.store.ledger import RunState, SessionEnd
+    from agnews_cli.store.ledger import Ledger
 
 _POLL_S = 0.1
 _BEAT_S = 15.0
@@ -91,19 +93,24 @@ def train(
             state="running",
         )
         device = platform.accelerator
-        ended = [s for s in ledger.sessions() if s.platform == platform.name]
+        age = session_age()
+        lives = lifetime.lives(ledger.sessions(), platform.name, _now())
         job = job.model_copy(
             update={
                 "token": lease.token,
                 "writer": lease.writer,
-                "lifetime_s": mean_lifetime(
-                    sum(s.seconds for s in ended), sum(s.state == "died" for s in ended)
-                ),
+                "lifetime_s": lifetime.mean_s(lives, age_s=age.seconds if age else None),
             }
         )
         write_text_atomically(folder.job, job.model_dump_json(indent=2))
+        opened_s = time.monotonic()
         session = ledger.open_session(
-            job.run, platform=platform.name, accelerator=device.name, now=_now()
+            job.run,
+            platform=platform.name,
+            accelerator=device.name,
+            resource=RESOURCES[device.kind],
+            entered_s=age.seconds if age else 0.0,
+            now=_now(),
         )
         how: SessionEnd = "error"
         state: RunState = "failed"
@@ -120,7 +127,7 @@ def train(
             state = "interrupted"  # it can go on
             raise
         finally:
-            ledger.close_session(session, how, _now())
+            ledger.close_session(session, how, _now(), time.monotonic() - opened_s)
             ledger.set_state(job.run, state, _now())
             lease.release(_now())
     if outcome.state == "interrupted":
@@ -243,19 +250,17 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _beater(ledger: object, session: int, lease: leases.Lease) -> Callable[[], None]:
-    from agnews_cli.store.ledger import Ledger
-
-    assert isinstance(ledger, Ledger)
-    last_s = time.monotonic()
+def _beater(ledger: Ledger, session: str, lease: leases.Lease) -> Callable[[], None]:
+    opened_s = last_s = time.monotonic()
 
     def beat() -> None:
         nonlocal last_s
         if time.monotonic() - last_s >= _BEAT_S:
             last_s = time.monotonic()
-            for owner_beats in (partial(ledger.beat, session), lease.beat):
+            held_s = last_s - opened_s
+            for owner_beats in (partial(ledger.beat, session, held_s=held_s), lease.beat):
                 with suppress(CannotWrite, NoDiskSpace):  # a missed beat is no reason to stop
-                    owner_beats(_now())
+                    owner_beats(now=_now())
 
     return beat
 

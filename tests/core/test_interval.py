@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agnews_cli.core import duration
-from agnews_cli.core.interval import daly, mean_lifetime, save_interval
+from agnews_cli.core.interval import daly, save_interval
 
 
 @pytest.mark.parametrize(("lifetime_h", "minutes"), [(24, 116.7), (6, 56.7), (0.25, 9.14)])
@@ -21,12 +21,6 @@ def test_saving_never_takes_more_than_a_twentieth_nor_waits_longer_than_two_hour
             interval_s = save_interval(cost_s, lifetime_s)
             assert cost_s <= interval_s * 0.05 + 1e-9
             assert interval_s <= 7200
-
-
-def test_the_lifetime_is_learned_and_planned_ends_are_no_deaths():
-    assert mean_lifetime(0, 0) == 4 * 3600  # the prior
-    assert mean_lifetime(40 * 3600, 0) == 44 * 3600
-    assert mean_lifetime(36 * 3600, 9) == 4 * 3600
 
 
 def test_a_time_of_day_is_the_next_one():

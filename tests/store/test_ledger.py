@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
+import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -12,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from agnews_cli.core.accounting import Split
+from agnews_cli.core.session import Reading, Used
 from agnews_cli.errors import CannotWrite
-from agnews_cli.store import ledger as ledger_module
+from agnews_cli.store import database
 from agnews_cli.store.ledger import Ledger
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -33,7 +38,7 @@ def record(ledger: Ledger, run: str = "r-1", now: datetime = NOW) -> str:
     return run
 
 
-def open_session(ledger: Ledger, pid: int | None = None, run: str = "r-1") -> int:
+def open_session(ledger: Ledger, pid: int | None = None, run: str = "r-1") -> str:
     return ledger.open_session(run, platform="kaggle", accelerator="2 × T4", now=NOW, pid=pid)
 
 
@@ -195,11 +200,17 @@ def test_the_file_itself_keeps_the_rules(path: Path) -> None:
             "journal_mode": "delete",
             "synchronous": 2,
             "foreign_keys": 1,
-            "user_version": len(ledger_module._MIGRATIONS),
+            "user_version": len(database.MIGRATIONS),
         }
         assert conn.execute("PRAGMA busy_timeout").fetchone()[0] >= 5000
         strict = conn.execute("PRAGMA table_list").fetchall()
-        assert {row[1] for row in strict if row[5]} == {"runs", "sessions"}
+        assert {row[1] for row in strict if row[5]} == {
+            "runs",
+            "sessions",
+            "used",
+            "readings",
+            "journals",
+        }
 
 
 def test_times_are_aware_and_kept_in_utc(path: Path) -> None:
@@ -233,7 +244,7 @@ def test_a_broken_file_is_set_aside_and_said(path: Path, damage: object) -> None
         damage(path)  # type: ignore[operator]
         broken = path.read_bytes()
         with Ledger(path) as ledger:
-            assert ledger.runs() == ()
+            assert ledger.runs() == ()  # it had no session: the store has it
             assert len(ledger.notes) == 1
             assert f"ledger.db.broken-{number}" in ledger.notes[0]
             record(ledger)
@@ -241,6 +252,148 @@ def test_a_broken_file_is_set_aside_and_said(path: Path, damage: object) -> None
         with Ledger(path) as ledger:
             assert ledger.notes == ()
             assert len(ledger.runs()) == 1
+
+
+@pytest.mark.parametrize("damage", [damage_whole, damage_inside, Path.unlink])
+def test_the_journals_rebuild_what_was_broken(path: Path, damage: object) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        first, second = open_session(ledger), open_session(ledger)
+        ledger.beat(first, after(60), held_s=60.0)
+        ledger.set_state("r-1", "paused", after(70))
+        ledger.close_session(second, "deadline", after(90))
+        ledger.record(Used("u-1", "kaggle", "gpu", NOW, 3600.0, "by hand"))
+        ledger.record(Reading("a-1", "kaggle", "gpu", NOW, "official", "Kaggle", used_s=5.0))
+        before = everything(ledger)
+    damage(path)  # type: ignore[operator]
+    with Ledger(path) as ledger:
+        assert everything(ledger) == before
+        ledger.beat(first, after(75))  # and it goes on
+    with Ledger(path) as ledger:
+        assert ledger.notes == ()
+        assert [s.seconds for s in ledger.sessions()] in ([75, 90], [90, 75])
+
+
+def everything(ledger: Ledger) -> object:
+    return ledger.runs(), ledger.sessions(), ledger.used(), ledger.readings()
+
+
+def test_lost_journals_are_written_again(path: Path) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        session = open_session(ledger)
+        ledger.beat(session, after(60))
+        ledger.record(Used("u-1", "kaggle", "gpu", NOW, 3600.0, "by hand"))
+        before = everything(ledger)
+    shutil.rmtree(path.parent / "journals")
+    with Ledger(path):
+        pass
+    path.unlink()
+    with Ledger(path) as ledger:
+        assert everything(ledger) == before
+        ledger.close_session(session, "finished", after(80))
+    path.unlink()
+    with Ledger(path) as ledger:
+        assert (ledger.sessions()[0].state, ledger.sessions()[0].seconds) == ("finished", 80)
+
+
+def test_damaged_lines_are_left_out_and_counted(path: Path) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        session = open_session(ledger)
+        for number in range(1, 5):
+            ledger.beat(session, after(15 * number))
+    journal = path.parent / "journals" / f"{session}.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(
+        b"".join([*lines[:2], lines[2].replace(b"beat", b"beaT"), *lines[3:], b"{"])
+    )
+    path.unlink()
+    with Ledger(path) as ledger:
+        assert ledger.sessions()[0].seconds == 60
+        assert ledger.notes == (f"2 line(s) of {journal} are damaged and left out.",)
+
+
+def test_a_clock_that_jumps_costs_no_hours(path: Path) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        session = open_session(ledger)
+        ledger.beat(session, after(86400 * 2), held_s=15.0)  # set forward by two days
+        ledger.beat(session, after(-500), held_s=30.0)  # and back
+        ledger.beat(session, after(-500), held_s=20.0)
+        assert ledger.sessions()[0].seconds == 30
+        ledger.close_session(session, "finished", after(0), held_s=45.0)
+        assert ledger.sessions()[0].seconds == 45
+        assert ledger.sessions()[0].end_at == after(45)
+
+
+def test_where_the_time_went_is_kept_at_the_close(path: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "r-1"
+    folder.mkdir(parents=True)
+
+    def event(kind: str, at_s: float, **data: object) -> str:
+        facts = {"kind": kind, "at": after(at_s).isoformat(), "elapsed_s": at_s, "data": data}
+        return json.dumps(facts) + "\n"
+
+    events = event("started", 1) + event("phase", 11, name="fine-tuning")
+    (folder / "events.jsonl").write_text(events + event("progress", 50, candidate="m", step=5))
+    with Ledger(path) as ledger:
+        for run in ("r-1", "r-2"):
+            ledger.record_run(
+                run, preset="p", dataset="d", seed=1, folder=str(folder.parent / run), now=NOW
+            )
+        closed, dead = open_session(ledger), open_session(ledger, dead_pid())
+        ledger.beat(dead, after(60))
+        ledger.close_session(closed, "user", after(61))
+        elsewhere = open_session(ledger, run="r-2")
+        ledger.close_session(elsewhere, "user", after(61))
+    path.unlink()
+    with Ledger(path) as ledger:
+        splits = {session.id: session.split for session in ledger.sessions()}
+    assert splits[closed] == Split(useful_s=50.0, starting_s=11.0)
+    assert splits[dead] == Split(useful_s=49.0, starting_s=11.0)
+    assert splits[elsewhere] is None  # its run's events are not here
+
+
+def test_another_machines_session_is_not_ours_to_close(path: Path) -> None:
+    with Ledger(path) as ledger:
+        ledger.machine = "other"
+        record(ledger)
+        open_session(ledger, dead_pid())
+    with Ledger(path) as ledger:
+        (session,) = ledger.sessions()
+        assert session.state == "open"
+        assert not session.is_over(after(500))
+        assert session.is_over(after(700))  # it fell silent
+
+
+def test_an_old_ledger_is_taken_over(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    old = sqlite3.connect(path)
+    for statement in database.MIGRATIONS[0]:
+        old.execute(statement)
+    old.execute("PRAGMA user_version = 1")
+    stamp = "2026-11-20T08:00:00.000000+00:00"
+    old.execute("INSERT INTO runs VALUES ('r-1', 'p', 'd', 1, 'running', 'f', ?, ?)", (stamp,) * 2)
+    for number, (accelerator, state, ended) in enumerate(
+        [("Tesla T4", "finished", stamp), ("Intel Xeon", "open", None)], 1
+    ):
+        old.execute(
+            "INSERT INTO sessions VALUES (?, 'r-1', 'kaggle', ?, 7, ?, ?, ?, ?, 90)",
+            (number, accelerator, stamp, stamp, ended, state),
+        )
+    old.commit()
+    old.close()
+    with Ledger(path) as ledger:
+        found = ledger.sessions()
+        assert [(s.resource, s.state, s.seconds) for s in found] == [
+            ("gpu", "finished", 90),
+            ("cpu", "open", 90),
+        ]
+        assert all(s.is_over(NOW) for s in found)
+    path.unlink()
+    with Ledger(path) as ledger:  # they have journals now
+        assert ledger.sessions() == found
 
 
 def test_a_newer_file_is_left_alone(path: Path) -> None:
@@ -256,7 +409,7 @@ def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.M
     with Ledger(path) as ledger:
         record(ledger)
     more = (("ALTER TABLE runs ADD COLUMN extra TEXT", "SELECT * FROM nowhere"),)
-    monkeypatch.setattr(ledger_module, "_MIGRATIONS", ledger_module._MIGRATIONS + more)
+    monkeypatch.setattr(database, "MIGRATIONS", database.MIGRATIONS + more)
     with pytest.raises(CannotWrite, match="nowhere"), Ledger(path):
         pass
     monkeypatch.undo()
@@ -274,7 +427,7 @@ def test_a_home_that_is_a_file(tmp_path: Path) -> None:
 def test_a_locked_file_is_not_taken_for_a_broken_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_module, "_BUSY_S", 0.1)
+    monkeypatch.setattr(database, "BUSY_S", 0.1)
     with Ledger(path) as ledger:
         ledger._conn().execute("BEGIN EXCLUSIVE")
         with pytest.raises(CannotWrite, match="locked"), Ledger(path):
@@ -325,3 +478,57 @@ def test_killed_while_writing_keeps_what_was_written(path: Path) -> None:
     with Ledger(path) as ledger:
         assert [session.state for session in ledger.sessions()] == ["died"]
         assert ledger.runs()[0].state == "interrupted"
+
+
+KILLED = """
+import os, sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from agnews_cli.store import files
+from agnews_cli.store.ledger import Ledger
+
+path, left = Path(sys.argv[1]), int(sys.argv[2])
+
+def kill(operation, where):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), 9)
+
+now, held = datetime.now(UTC), 0
+with Ledger(path) as ledger:
+    ledger.record_run('r', preset='p', dataset='d', seed=1, folder='f', now=now, state='running')
+    conn = ledger._conn()
+    conn.set_trace_callback(lambda sql: kill('sql', path))
+    with files.observed(kill):
+        session = ledger.open_session('r', platform='p', accelerator='a', now=now)
+        for held in range(1, 4):
+            ledger.beat(session, now, held_s=float(held))
+            print(held, flush=True)
+        ledger.close_session(session, 'finished', now, held_s=4.0)
+        print(4, flush=True)
+"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_any_point_nothing_acknowledged_is_lost(path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    root = Path(__file__).parents[2]
+    for attempt in range(2):
+        home = path.parent / str(attempt) / "ledger.db"
+        point = rng.randint(1, 60)
+        ended = subprocess.run(
+            [sys.executable, "-c", KILLED, str(home), str(point)],
+            cwd=root, check=False, capture_output=True, text=True,
+        )  # fmt: skip
+        said = [int(line) for line in ended.stdout.split()]
+        assert ended.returncode in (0, -9), ended.stderr
+        with Ledger(home) as ledger:
+            found = ledger.sessions()
+        home.unlink()
+        with Ledger(home) as ledger:
+            assert ledger.sessions() == found
+        if said:
+            (session,) = found
+            assert said[-1] <= session.seconds <= said[-1] + 1
+            assert session.state == ("finished" if session.seconds == 4 else "died")

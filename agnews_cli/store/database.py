@@ -1,0 +1,226 @@
+"""The ledger's SQLite file: opened with checks, brought up to date, written in transactions.
+
+Plain `sqlite3`, for every light command opens it: importing sqlite-utils takes longer than all the
+rest of `agnews quota`, and a second where pandas is installed. The file is made for its command
+line: `sqlite-utils rows ledger.db sessions`.
+
+Every write is one transaction, and on disk before it returns (synchronous FULL). The journal mode
+is DELETE, not WAL: one file, so that a broken one can be set aside whole, and nothing here is
+written often enough for WAL to matter.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from agnews_cli.errors import CannotWrite
+
+BUSY_S = 10.0
+
+_RESOURCE = """CASE
+    WHEN accelerator LIKE '%tpu%' THEN 'tpu'
+    WHEN accelerator LIKE '%gpu%' OR accelerator LIKE '%nvidia%' OR accelerator LIKE '%tesla%'
+        OR accelerator LIKE '%T4%' OR accelerator LIKE '%P100%' OR accelerator LIKE '%L4%'
+        OR accelerator LIKE '%A100%' THEN 'gpu'
+    ELSE 'cpu' END"""
+
+# Applied in order, each in one transaction with its number; never edited once released.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE runs (
+            id TEXT PRIMARY KEY,
+            preset TEXT NOT NULL,
+            dataset TEXT NOT NULL,
+            seed INTEGER NOT NULL,
+            state TEXT NOT NULL CHECK (state IN
+                ('pending', 'running', 'paused', 'completed', 'failed', 'interrupted')),
+            folder TEXT NOT NULL,
+            created_at TEXT NOT NULL,
+            updated_at TEXT NOT NULL
+        ) STRICT
+        """,
+        """
+        CREATE TABLE sessions (
+            id INTEGER PRIMARY KEY,
+            run TEXT NOT NULL REFERENCES runs(id),
+            platform TEXT NOT NULL,
+            accelerator TEXT NOT NULL,
+            pid INTEGER NOT NULL,
+            opened_at TEXT NOT NULL,
+            beat_at TEXT NOT NULL,
+            ended_at TEXT,
+            state TEXT NOT NULL CHECK (state IN
+                ('open', 'finished', 'deadline', 'interrupted', 'error', 'user', 'died')),
+            seconds REAL NOT NULL CHECK (seconds >= 0),
+            CHECK ((state = 'open') = (ended_at IS NULL))
+        ) STRICT
+        """,
+        "CREATE INDEX sessions_by_run ON sessions(run)",
+    ),
+    (
+        "DROP INDEX sessions_by_run",
+        "ALTER TABLE sessions RENAME TO sessions_before",
+        """
+        CREATE TABLE sessions (
+            id TEXT PRIMARY KEY,
+            seq INTEGER NOT NULL,
+            run TEXT NOT NULL REFERENCES runs(id),
+            platform TEXT NOT NULL,
+            accelerator TEXT NOT NULL,
+            resource TEXT NOT NULL CHECK (resource IN ('gpu', 'tpu', 'cpu')),
+            machine TEXT NOT NULL,
+            pid INTEGER NOT NULL,
+            entered_s REAL NOT NULL CHECK (entered_s >= 0),
+            opened_at TEXT NOT NULL,
+            beat_at TEXT NOT NULL,
+            seconds REAL NOT NULL CHECK (seconds >= 0),
+            state TEXT NOT NULL CHECK (state IN
+                ('open', 'finished', 'deadline', 'interrupted', 'error', 'user', 'died')),
+            ended_at TEXT,
+            closed_seq INTEGER,
+            useful_s REAL, redone_s REAL, stalled_s REAL, starting_s REAL, idle_s REAL,
+            CHECK ((state = 'open') = (ended_at IS NULL)),
+            CHECK ((state = 'open') = (closed_seq IS NULL))
+        ) STRICT
+        """,
+        # Their machine is not known: unless they are closed, only their silence tells.
+        f"""
+        INSERT INTO sessions
+            (id, seq, run, platform, accelerator, resource, machine, pid, entered_s, opened_at,
+             beat_at, seconds, state, ended_at, closed_seq)
+        SELECT 'v1-' || substr(replace(opened_at, ':', ''), 1, 24) || '-' || pid || '-' || id, 1,
+            run, platform, accelerator, {_RESOURCE}, '', pid, 0, opened_at, beat_at, seconds, state,
+            ended_at, CASE WHEN state = 'open' THEN NULL ELSE 1 END
+        FROM sessions_before
+        """,
+        "DROP TABLE sessions_before",
+        "CREATE INDEX sessions_by_run ON sessions(run)",
+        """
+        CREATE TABLE used (
+            id TEXT PRIMARY KEY,
+            platform TEXT NOT NULL,
+            resource TEXT NOT NULL CHECK (resource IN ('gpu', 'tpu', 'cpu')),
+            began_at TEXT NOT NULL,
+            seconds REAL NOT NULL CHECK (seconds >= 0),
+            source TEXT NOT NULL
+        ) STRICT
+        """,
+        """
+        CREATE TABLE readings (
+            id TEXT PRIMARY KEY,
+            platform TEXT NOT NULL,
+            resource TEXT NOT NULL CHECK (resource IN ('gpu', 'tpu', 'cpu')),
+            at TEXT NOT NULL,
+            how TEXT NOT NULL CHECK (how IN ('official', 'reported')),
+            source TEXT NOT NULL,
+            used_s REAL,
+            reserved_s REAL NOT NULL,
+            allowed_s REAL,
+            left_s REAL,
+            returns_at TEXT
+        ) STRICT
+        """,
+        # How much of each journal this file has taken in.
+        "CREATE TABLE journals (name TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT",
+        "INSERT INTO journals SELECT id || '.jsonl', -1 FROM sessions",  # to be written
+        "PRAGMA application_id = 1634168439",  # "agnw"
+    ),
+)
+
+
+class Corrupt(sqlite3.DatabaseError):
+    """The file's own check found damage."""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """The file, checked and brought up to date.
+
+    Raises sqlite3.DatabaseError (see `is_corrupt`), or CannotWrite for a newer agnews's file.
+    """
+    conn = sqlite3.connect(path, timeout=BUSY_S)
+    try:
+        # By hand, not by Python: one BEGIN IMMEDIATE for each write.
+        conn.isolation_level = None
+        conn.row_factory = sqlite3.Row
+        # A copy from a store may hold views and triggers of anybody's making.
+        for pragma in (
+            "trusted_schema = OFF",
+            "journal_mode = DELETE",
+            "synchronous = FULL",
+            "foreign_keys = ON",
+        ):
+            conn.execute(f"PRAGMA {pragma}").fetchall()
+        found = conn.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise Corrupt(found)
+        _migrate(conn, path)
+        _require_sense(conn)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+def is_corrupt(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is damaged, rather than locked or not to be written."""
+    codes = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    # Extended codes carry the primary one in the low byte.
+    return isinstance(error, Corrupt) or (getattr(error, "sqlite_errorcode", 0) & 0xFF) in codes
+
+
+@contextmanager
+def transaction(conn: sqlite3.Connection) -> Iterator[None]:
+    """All of what is written within, or nothing; one writer at a time."""
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        conn.execute("COMMIT")
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
+
+
+def _require_sense(conn: sqlite3.Connection) -> None:
+    """SQLite has no checksums: a flipped bit in a row shows, if at all, as a time that is none."""
+    times = "SELECT created_at AS at FROM runs UNION ALL SELECT updated_at FROM runs"
+    for column in ("opened_at", "beat_at", "ended_at"):
+        times += f" UNION ALL SELECT {column} FROM sessions"
+    times += " UNION ALL SELECT began_at FROM used UNION ALL SELECT at FROM readings"
+    try:
+        for (text,) in conn.execute(f"SELECT at FROM ({times}) WHERE at IS NOT NULL"):
+            if datetime.fromisoformat(text).tzinfo is None:
+                raise Corrupt("a time without a zone")
+        for table in ("runs", "sessions", "used", "readings", "journals"):
+            conn.execute(f"SELECT * FROM {table}").fetchall()
+    except (ValueError, TypeError) as error:
+        raise Corrupt(str(error)) from error
+    except sqlite3.OperationalError as error:  # text that is not UTF-8, or a table that is gone
+        if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:
+            raise Corrupt(str(error)) from error
+        raise
+
+
+def _migrate(conn: sqlite3.Connection, path: Path) -> None:
+    def version() -> int:
+        return int(conn.execute("PRAGMA user_version").fetchone()[0])
+
+    if version() > len(MIGRATIONS):
+        raise CannotWrite(
+            path=path,
+            reason=f"a newer agnews wrote it (version {version()}; this one knows "
+            f"{len(MIGRATIONS)})",
+            hint="Upgrade: pip install --upgrade agnews-cli",
+        )
+    while version() < len(MIGRATIONS):
+        with transaction(conn):
+            step = version()  # again, now that nobody else can migrate
+            if step < len(MIGRATIONS):
+                for statement in MIGRATIONS[step]:
+                    conn.execute(statement)
+                conn.execute(f"PRAGMA user_version = {step + 1}")
