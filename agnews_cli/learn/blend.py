@@ -21,9 +21,17 @@ def softmax(scores: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
+def row_losses(
+    probabilities: NDArray[np.floating], classes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Negative log-likelihood of each row, in nats, (rows,)."""
+    right = probabilities[np.arange(len(classes)), classes].astype(np.float64)
+    return np.asarray(-np.log(right + 1e-12))
+
+
 def log_loss(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
     """Mean negative log-likelihood, in nats."""
-    return float(-np.log(probabilities[np.arange(len(classes)), classes] + 1e-12).mean())
+    return float(row_losses(probabilities, classes).mean())
 
 
 def temperature(
@@ -38,14 +46,16 @@ def temperature(
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
-def calibrated_loss(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
-    """Log loss once the overconfidence that one temperature takes away is taken away.
+def calibrated(
+    probabilities: NDArray[np.floating], classes: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The probabilities without the overconfidence that one temperature takes away.
 
     Fine-tuned models grow too sure of themselves while they still grow more accurate (Guo et al.
     2017); their plain log loss would choose an early, worse one.
     """
     scores = np.log(probabilities.astype(np.float64) + 1e-12)
-    return log_loss(softmax(scores / temperature(scores, classes, least=1.0)), classes)
+    return softmax(scores / temperature(scores, classes, least=1.0))
 
 
 def weights(

@@ -20,9 +20,10 @@ class Position:
     """The next batch of the epoch."""
     total_steps: int = 0
     validated_step: int = 0
-    best_loss: float = math.inf
-    """The lowest calibrated validation loss so far (`blend.calibrated_loss`)."""
+    lowest_loss: float = math.inf
+    """Mean calibrated loss of the validation where it was lowest (`blend.calibrated`)."""
     best_step: int = 0
+    """The step whose weights are kept as the best."""
     validations_without_gain: int = 0
     stopped_early: bool = False
     interrupted: bool = False
@@ -34,13 +35,13 @@ class Position:
     def as_json(self) -> dict[str, Any]:
         """The state to save; JSON has no infinity."""
         facts = asdict(self) | {"interrupted": False}
-        return facts | ({"best_loss": None} if math.isinf(self.best_loss) else {})
+        return facts | ({"lowest_loss": None} if math.isinf(self.lowest_loss) else {})
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Position:
         """The counterpart of `as_json`. Raises Misfit for missing, unknown or senseless fields."""
         try:
-            at = cls(**facts | ({"best_loss": math.inf} if facts["best_loss"] is None else {}))
+            at = cls(**facts | ({"lowest_loss": math.inf} if facts["lowest_loss"] is None else {}))
         except (TypeError, KeyError) as error:
             raise Misfit(f"position: {error}") from error
         for name, value in asdict(at).items():

@@ -89,6 +89,8 @@ class FineTuning:
         self.saver, self.trace = saver, trace
         self.position = Position()
         self._best: Tensors | None = None
+        self._lowest: NDArray[np.float64] | None = None
+        """Each validation row's loss where their mean was lowest."""
         self._saved_at: tuple[int, int] | None = None
         self._validation_s = 0.0
         self._objective = Objective.of(training, tokens.classes, classes)
@@ -195,6 +197,8 @@ class FineTuning:
         if scaler is not None and (state := saved.manifest.state.get("scaler")):
             scaler.load_state_dict(state)
         self._best = tensors.get("best")
+        if "validation" in tensors:
+            self._lowest = tensors["validation"]["lowest"].numpy()
         self.position, self._saved_at = position, (position.step, position.validated_step)
         mine = {
             name.partition(".")[2]: tensor
@@ -246,6 +250,8 @@ class FineTuning:
         }
         if self._average is not None:
             tensors["average"] = on_host(self._average.tensors)
+        if self._lowest is not None:
+            tensors["validation"] = {"lowest": torch.from_numpy(self._lowest)}
         return tensors | ({"best": self._best} if self._best is not None else {})
 
     def _every_generator(self) -> Tensors:
@@ -369,15 +375,24 @@ class FineTuning:
         return True
 
     def _judge(self, probabilities: NDArray[np.floating]) -> None:
-        """Compare this validation with the best one; the better weights are kept."""
+        """Compare this validation with the lowest loss so far, and keep the weights that are best.
+
+        The best is the last one not worse than the lowest loss by more than a standard error of
+        their difference over the rows: later weights have decayed further, and which of two equals
+        a few hundred rows prefer is chance (the one-standard-error rule, Breiman et al. 1984).
+        """
         at, classes = self.position, self.validation.classes
-        loss = blend.calibrated_loss(probabilities, classes)
-        is_best = loss < at.best_loss
-        if is_best:
-            at.best_loss, at.best_step, at.validations_without_gain = loss, at.step, 0
-            self._best = on_host(weights(self.bare_model))
+        losses = blend.row_losses(blend.calibrated(probabilities, classes), classes)
+        loss = float(losses.mean())
+        if loss < at.lowest_loss:
+            at.lowest_loss, at.validations_without_gain = loss, 0
+            self._lowest = losses
         else:
             at.validations_without_gain += 1
+        is_best = self._lowest is not None and not _is_worse(losses, self._lowest)
+        if is_best:
+            at.best_step = at.step
+            self._best = on_host(weights(self.bare_model))
         at.validated_step = at.step
         at.stopped_early = at.validations_without_gain >= self.training.patience
         self.log(
@@ -405,3 +420,9 @@ class FineTuning:
     def _is_stop_agreed(self, clock: Clock) -> bool:
         is_late = self.stop.left_s < clock.seconds_per_step and self.position.step > 0
         return self._agree_on(self.stop.is_set or is_late)
+
+
+def _is_worse(losses: NDArray[np.float64], than: NDArray[np.float64]) -> bool:
+    """By more than one standard error of the mean difference, over the same rows."""
+    apart = losses - than
+    return bool(apart.mean() > apart.std(ddof=1) / np.sqrt(len(apart)))

@@ -216,7 +216,7 @@ def test_a_line_torn_by_a_kill_does_not_swallow_the_next_session(tmp_path):
 
 
 def good_position() -> dict:
-    return Position(step=3, examples=9, total_steps=10, best_loss=0.5).as_json()
+    return Position(step=3, examples=9, total_steps=10, lowest_loss=0.5).as_json()
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def good_position() -> dict:
     [
         {"step": "3"}, {"step": -1}, {"step": 10**300}, {"step": 3.0}, {"step": True},
         {"step": 11}, {"epoch": None}, {"batch": []}, {"total_steps": "ten"},
-        {"best_loss": "inf"}, {"best_loss": [1]}, {"stopped_early": 1}, {"surprise": 0},
+        {"lowest_loss": "inf"}, {"lowest_loss": [1]}, {"stopped_early": 1}, {"surprise": 0},
         {"validations_without_gain": {}},
     ],
     ids=str,
@@ -237,7 +237,7 @@ def test_a_senseless_position_is_a_misfit(change):
 
 def test_a_position_survives_json():
     for loss in (math.inf, 0.1 + 0.2, 1.0):
-        at = Position(step=3, total_steps=10, best_loss=loss)
+        at = Position(step=3, total_steps=10, lowest_loss=loss)
         assert Position.from_json(json.loads(json.dumps(at.as_json()))) == at
 
 

@@ -16,6 +16,7 @@ from agnews_cli.learn.evaluate import calibration_error, evaluate  # noqa: E402
 from agnews_cli.learn.linear import Linear  # noqa: E402
 from agnews_cli.learn.model import cool_head  # noqa: E402
 from agnews_cli.learn.optimizer import learning_rate  # noqa: E402
+from agnews_cli.learn.train import _is_worse  # noqa: E402
 
 
 def test_evaluation_of_a_known_case():
@@ -48,16 +49,23 @@ def test_blend_takes_the_better_one_alone_and_mixes_two_that_help_each_other():
     assert shares == pytest.approx({"left": 0.5, "right": 0.5}, abs=0.06)
 
 
-def test_calibrated_loss_forgives_overconfidence_but_not_wrong_order():
+def test_calibration_forgives_overconfidence_and_sharpens_nothing():
     classes = np.asarray([0, 1] * 50)
     honest = np.where(classes[:, None] == [0, 1], 0.8, 0.2)
     honest[:20] = honest[:20, ::-1]  # 20 of 100 are wrong: 80% sure is right
     boastful = np.where(honest > 0.5, 0.999, 0.001)
-    best = blend.log_loss(honest, classes)
-    assert blend.log_loss(boastful, classes) > 2 * best
-    assert blend.calibrated_loss(boastful, classes) == pytest.approx(best, abs=1e-3)
-    shy = np.where(honest > 0.5, 0.55, 0.45)  # nothing is sharpened
-    assert blend.calibrated_loss(shy, classes) == pytest.approx(blend.log_loss(shy, classes))
+    assert blend.log_loss(boastful, classes) > 2 * blend.log_loss(honest, classes)
+    assert blend.calibrated(boastful, classes) == pytest.approx(honest, abs=0.01)
+    shy = np.where(honest > 0.5, 0.55, 0.45)
+    assert blend.calibrated(shy, classes) == pytest.approx(shy, abs=1e-6)
+
+
+def test_an_equal_later_validation_is_kept_and_a_worse_one_is_not():
+    rng = np.random.default_rng(0)
+    lowest = rng.exponential(0.3, 500)
+    assert not _is_worse(lowest + rng.normal(0.001, 0.2, 500), lowest)
+    assert _is_worse(lowest + rng.normal(0.03, 0.2, 500), lowest)
+    assert not _is_worse(lowest, lowest)
 
 
 @pytest.mark.parametrize("kind", ["full", "lora"])
