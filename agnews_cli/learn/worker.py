@@ -27,6 +27,7 @@ from agnews_cli.core.job import Failure, Job, Outcome
 from agnews_cli.core.redaction import redact, secrets_in
 from agnews_cli.errors import AgnewsError, InternalError, NoDiskSpace, OutOfMemory
 from agnews_cli.learn.events import EventLog, StopFlag, StopRequested, WithoutSecrets
+from agnews_cli.store import files
 from agnews_cli.store.runs import write_text_atomically
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "numpy", "agnews-cli")
@@ -146,6 +147,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     if accelerator.is_main_process:
         text = result.model_dump_json(indent=2)
         write_text_atomically(Path(job.folder) / "evaluation.json", text)
+        files.sync_all(Path(job.folder))  # the outcome says that all this is there
     if torch.distributed.is_initialized():
         accelerator.wait_for_everyone()
     return Outcome(state="completed", candidates=tuple(c.facts for c in done))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +67,18 @@ def test_leases_that_cannot_be_listed_are_not_taken_for_none(tmp_path):
         with pytest.raises((CannotRead, CannotWrite)):
             leases.claim(tmp_path, NOW, takeover=True)
     assert leases.newest_token(tmp_path) == lease.token
+
+
+def test_what_libraries_wrote_is_synced_before_a_run_says_that_it_is_there(tmp_path):
+    (tmp_path / "model").mkdir()
+    for name in ("model/model.safetensors", "predictions.csv"):
+        (tmp_path / name).write_bytes(b"x")
+    seen: list[tuple[str, Path]] = []
+    with files.observed(lambda op, path: seen.append((op, path.relative_to(tmp_path)))):
+        files.sync_all(tmp_path)
+    synced = {str(path) for op, path in seen if op in ("fsync-done", "fsync-folder-done")}
+    assert synced == {".", "model", "model/model.safetensors", "predictions.csv"}
+    for k in range(1, len(seen) + 1):
+        disk = FailingAt(k, errno.EIO, lasting=False, with_reads=True)
+        with files.observed(disk), pytest.raises(CannotWrite):
+            files.sync_all(tmp_path)

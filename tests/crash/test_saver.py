@@ -256,8 +256,8 @@ def test_generators_that_are_none_are_a_misfit(name, kind):
         saved[name] = torch.full_like(saved[name].to(torch.int64), -1)
     else:
         saved[name] = saved[name].to(torch.float64) + 0.5
-    if (name, kind) in (("numpy", "negative"), ("numpy", "floats"), ("python", "floats")):
-        pytest.skip("numbers that numpy and Python take as words")
+    if (name, kind) == ("numpy", "negative"):
+        saved[name][-1] = 700  # a position beyond the words
     with pytest.raises(Misfit):
         snapshot.restore_generators(saved)
     snapshot.restore_generators(before)

@@ -33,7 +33,7 @@ from agnews_cli.learn.snapshot import (  # noqa: E402
 from agnews_cli.learn.train import FineTuning, StepTrace  # noqa: E402
 from agnews_cli.store.checkpoints import Checkpoints  # noqa: E402
 
-SEED = int(os.environ.get("AGNEWS_TEST_SEED", "0"))
+SEED = int(os.environ.get("AGNEWS_TEST_SEED", "0").partition(":")[0])
 BASE = {"lr": 1e-3, "epochs": 3, "batch_tokens": 128, "evaluations_per_epoch": 2, "patience": 99}
 
 
