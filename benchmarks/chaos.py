@@ -6,8 +6,8 @@
 
 The package's own injector, job for the Trainer and rules for verdicts (ckpt_chaos.inject, .targets,
 .invariants); its runner is replaced by forks of one process that has imported torch, which makes a
-trial cost a second instead of half a minute. Modes: `before` (the file never appears) and `torn` (cut
-in half; the injector can do that to writers in C and to `open`, and our store uses `os.open`).
+trial cost a second instead of half a minute. Modes: `before` (the file never appears) and `torn`
+(half of it; the injector can do that to writers in C and to `open`; our store uses `os.open`).
 """
 
 from __future__ import annotations

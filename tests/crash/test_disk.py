@@ -23,6 +23,7 @@ def test_a_disk_that_fails_at_any_operation(tmp_path, name, lasting):
         subject.prepare(tmp_path / f"count {number}")
         act = lambda at=tmp_path / f"count {number}": subject.act(at)  # noqa: E731
         total = operations(act, with_reads=with_reads)
+        print("F5" if number != errno.EIO else "F6", name, total, "points")
         for k in range(1, total + 1):
             folder = tmp_path / f"{number} {k}"
             subject.prepare(folder)
