@@ -302,6 +302,8 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
                 if step.step == at:
                     used = int(Path("/proc/self/statm").read_text().split()[0]) * 4096
                     resource.setrlimit(resource.RLIMIT_AS, (used + spare, used + spare))
+                if step.step == at + 2:  # a step that needs what there is no more
+                    torch.empty(1 << 28) if spare % 2 else bytearray(1 << 30)
 
             it.resume()
             if kind == "in a copy":

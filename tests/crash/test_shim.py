@@ -141,3 +141,26 @@ def test_the_store_below_python(shimmed, tmp_path, name):
             assert status in (0, 74, -9)
             assert action in (FAIL, SHORT) or status == -9
             subject.check(folder)
+
+
+@pytest.mark.train
+def test_an_outcome_never_stands_beside_half_a_model(shimmed, tmp_path):
+    """The model is written by safetensors, in Rust; the outcome says that it is there."""
+    np = pytest.importorskip("numpy")
+    load_file = pytest.importorskip("safetensors.numpy").load_file
+    (tmp_path / "count").mkdir()
+    total = shimmed.calls("delivery", tmp_path / "count")
+    print("F1, F5, F6 delivery", total, "calls x 10")
+    assert total >= 8
+    for n in range(1, total + 1):
+        for number in (errno.ENOSPC, errno.EIO):
+            for action in (KILL_BEFORE, KILL_TORN, KILL_AFTER, FAIL, SHORT):
+                folder = tmp_path / f"{n} {action} {number}"
+                folder.mkdir()
+                status, acks = shimmed.do("delivery", folder, n, action, number)
+                assert status in (0, 74, -9), acks
+                if (folder / "outcome.json").exists():
+                    found = load_file(folder / "model.safetensors")
+                    assert np.array_equal(found["w"], np.arange(5000.0)), (n, action)
+                elif status == 0:
+                    raise AssertionError((n, action, acks))
