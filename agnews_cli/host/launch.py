@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO
 
 from agnews_cli.core.accelerator import Accelerator
+from agnews_cli.store import files
+from agnews_cli.store.space import refusal
 
 _CONFIG = """\
 compute_environment: LOCAL_MACHINE
@@ -64,7 +66,7 @@ class WorkerProcess:
 def start(
     job: Path, log: Path, accelerator: Accelerator, *, processes: int, cpu_count: int
 ) -> WorkerProcess:
-    """Launch the worker on `job`, with `processes` processes."""
+    """Launch the worker on `job`, with `processes` processes. Raises CannotWrite or NoDiskSpace."""
     on_cpu = accelerator.kind == "cpu"
     threads = max(1, cpu_count // processes) if on_cpu else max(1, cpu_count // (2 * processes))
     env = os.environ | {
@@ -85,12 +87,15 @@ def start(
     else:
         config = job.with_name("accelerate.yaml")
         kind = "'NO'" if processes == 1 else "MULTI_GPU"
-        config.write_text(
-            _CONFIG.format(kind=kind, cpu=str(on_cpu).lower(), processes=processes), "utf-8"
+        files.write_text_atomically(
+            config, _CONFIG.format(kind=kind, cpu=str(on_cpu).lower(), processes=processes)
         )
         command = ["-m", "accelerate.commands.launch", "--config_file", str(config)]
         command += [f"--num_cpu_threads_per_process={threads}", "-m", _WORKER, str(job)]
-    sink = log.open("ab")
+    try:
+        sink = log.open("ab")
+    except OSError as error:
+        raise refusal(log, error, 0) from error
     process = subprocess.Popen(
         [sys.executable, *command],
         stdin=subprocess.DEVNULL,

@@ -1,8 +1,8 @@
 """Rows become tokens once: flat arrays on disk that every later epoch and session maps.
 
 `ids` holds all token ids end to end, row `i` is `ids[offsets[i]:offsets[i + 1]]`. The cache's name
-covers everything that the tokens depend on; its `meta.json` is written last, so a killed
-tokenisation leaves nothing that looks complete.
+covers everything that the tokens depend on. Its `meta.json` has the SHA-256 of each file, checked
+before they are used: what a kill, a power cut or a bad disk left is made again, never trained on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from agnews_cli.learn.batches import Indices
 from agnews_cli.store import datasets
 
 _CHUNK_ROWS = 2000
-_LAYOUT = 1  # raise when the meaning of the files changes
+_LAYOUT = 2  # raise when the meaning of the files changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ def cached_tokens(
     depends_on += [dataset.label_values, vocabulary, datasets.CLEANING]
     key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:24]
     folder = cache / "tokens" / key
-    if not (folder / "meta.json").exists():
+    if not _is_whole(folder):
+        shutil.rmtree(folder, ignore_errors=True)
         tokens = tokenise(datasets.read(dataset, split), tokenizer, max_length, check=check)
         _store(tokens, folder)
     return Tokens(*(np.load(folder / f"{n}.npy", mmap_mode="r") for n in Tokens.__slots__))
@@ -108,13 +109,34 @@ def cached_tokens(
 def _store(tokens: Tokens, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(dir=folder.parent))
-    for name in Tokens.__slots__:
-        np.save(work / f"{name}.npy", getattr(tokens, name))
-    (work / "meta.json").write_text(json.dumps({"layout": _LAYOUT, "rows": len(tokens.classes)}))
     try:
-        work.rename(folder)
-    except OSError:  # another process was first; its files are the same
-        shutil.rmtree(work)
+        for name in Tokens.__slots__:
+            np.save(work / f"{name}.npy", getattr(tokens, name))
+        meta = {"layout": _LAYOUT, "rows": len(tokens.classes), "sha256": _digests(work)}
+        (work / "meta.json").write_text(json.dumps(meta))
+        try:
+            work.rename(folder)
+        except OSError:
+            if not _is_whole(folder):  # else another process was first; its files are the same
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    found = {}
+    for name in Tokens.__slots__:
+        with (folder / f"{name}.npy").open("rb") as file:
+            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        meta = json.loads((folder / "meta.json").read_text("utf-8"))
+        return bool(meta["sha256"] == _digests(folder))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def split_off(

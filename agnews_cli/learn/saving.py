@@ -169,7 +169,7 @@ class Saver:
     def newest(self, *, most_bytes: int | None = None) -> tuple[Saved, dict[str, Tensors]] | None:
         """The newest checkpoint that verifies, read; those passed over are told of.
 
-        Raises Misfit where verified content is no safetensors.
+        Raises Misfit where it is another run's, or where verified content is no safetensors.
         """
         found, skipped = self._checkpoints.read_newest(most_bytes=most_bytes)
         for bad in skipped:
@@ -177,6 +177,9 @@ class Saver:
         if found is None:
             return None
         saved, blobs = found
+        of = f"{saved.manifest.run}, {saved.manifest.candidate}"
+        if of != f"{self._run}, {self._candidate}":
+            raise Misfit(f"{saved.id} is a checkpoint of {of}")
         try:
             tensors = {name: load(blobs.pop(name)) for name in tuple(blobs)}
         except SafetensorError as error:

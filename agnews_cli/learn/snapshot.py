@@ -115,9 +115,17 @@ def restore_generators(saved: Tensors) -> None:
 
     Raises Misfit where there are no such states.
     """
+    for name, current in generator_tensors().items():
+        found = saved.get(name)
+        if name != "cuda" and (found is None or found.shape != current.shape):
+            raise Misfit(f"generators: {name} is {'missing' if found is None else found.shape}")
+        if found is not None and found.dtype != current.dtype:
+            raise Misfit(f"generators: {name} is {found.dtype}, not {current.dtype}")
     try:
         words = tuple(int(word) for word in saved["python"])
         key, position = saved["numpy"][:-1].numpy().astype(np.uint32), int(saved["numpy"][-1])
+        if not 0 <= position <= len(key):  # NumPy itself would read beyond its memory
+            raise ValueError(f"position {position}")
         torch.set_rng_state(saved["torch"])
         if "cuda" in saved and torch.cuda.is_available():
             torch.cuda.set_rng_state(saved["cuda"])

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from agnews_cli.core.preset import Training
-from agnews_cli.errors import NonFiniteLoss
+from agnews_cli.errors import CannotSave, NonFiniteLoss
 from agnews_cli.learn import blend
 from agnews_cli.learn.augment import Masking
 from agnews_cli.learn.average import Average
@@ -149,12 +149,11 @@ class FineTuning:
                 self._report(losses, clock, rate, end_monotonic_s)
             if end_monotonic_s is not None and at.step >= _MEASURED_STEPS:
                 self._fit_to_time(planned, end_monotonic_s, clock)
-        while self.saver is not None:
-            self.saver.finish()  # whoever hears that the run is paused may end this process
-            is_unsaved = self._saved_at != (at.step, at.validated_step) or self.saver.has_failed
-            if not self._agree(float(is_unsaved)):
-                break
-            self._save(losses, clock, end_monotonic_s, "final")
+        try:
+            self._save_last(losses, clock, end_monotonic_s)
+        except CannotSave:
+            if at.interrupted:
+                raise  # else training is over, and the model matters more than this checkpoint
         if self._best is not None:
             restore_weights(self.bare_model, self._best, "best")
         elif self._average is not None:
@@ -211,6 +210,16 @@ class FineTuning:
             other = self.seed * 1_000_003 + position.step * 64 + self.accelerator.process_index
             set_seed(other % 2**32)
         return saved
+
+    def _save_last(self, losses: Running, clock: Clock, end_s: float | None) -> None:
+        """Until it is whole: whoever hears that the run is paused may end this process."""
+        at = self.position
+        while self.saver is not None:
+            self.saver.finish()
+            is_unsaved = self._saved_at != (at.step, at.validated_step) or self.saver.has_failed
+            if not self._agree(float(is_unsaved)):
+                break
+            self._save(losses, clock, end_s, "final")
 
     def _save(self, losses: Running, clock: Clock, end_s: float | None, why: Why) -> None:
         """Take a snapshot and hand it to the saver; all processes call this at the same step."""

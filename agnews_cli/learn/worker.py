@@ -25,10 +25,17 @@ from agnews_cli.core.dataset import Rows
 from agnews_cli.core.evaluation import Evaluation
 from agnews_cli.core.job import Failure, Job, Outcome
 from agnews_cli.core.redaction import redact, secrets_in
-from agnews_cli.errors import AgnewsError, InternalError, NoDiskSpace, OutOfMemory
+from agnews_cli.errors import AgnewsError, CannotWrite, InternalError, NoDiskSpace, OutOfMemory
 from agnews_cli.learn.events import EventLog, StopFlag, StopRequested, WithoutSecrets
+from agnews_cli.store import files
 from agnews_cli.store.runs import write_text_atomically
 
+# What a disk that fails is called, also by libraries that wrap the error in one of their own.
+_BROKEN_DISK = (
+    "Input/output error",
+    "Read-only file system",
+    "Transport endpoint is not connected",
+)
 _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "numpy", "agnews-cli")
 
 
@@ -79,6 +86,9 @@ def _in_words(error: Exception, job: Job) -> AgnewsError:
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if full or "No space left" in text or "unexpected pos" in text:
         return NoDiskSpace(path=job.folder, free="nothing", needed="more")
+    broken = next((words for words in _BROKEN_DISK if words in text), None)
+    if broken is not None:
+        return CannotWrite(path=job.folder, reason=broken)
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "alloc" in text.lower():
         tokens = job.preset.training.micro_batch_tokens or job.preset.training.batch_tokens
         return OutOfMemory(reason=text, suggestion=max(128, tokens // 2))
@@ -146,6 +156,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     if accelerator.is_main_process:
         text = result.model_dump_json(indent=2)
         write_text_atomically(Path(job.folder) / "evaluation.json", text)
+        files.sync_all(Path(job.folder))  # the outcome says that all this is there
     if torch.distributed.is_initialized():
         accelerator.wait_for_everyone()
     return Outcome(state="completed", candidates=tuple(c.facts for c in done))

@@ -147,6 +147,8 @@ def _read(path: Path) -> Preset:
     problems = document.problems + [(document.line(loc), loc, why) for loc, why in errors]
     if preset is None or problems:
         lines = [_problem(path, *problem) for problem in sorted(problems, key=_place)]
+        if len(lines) > _MOST_PROBLEMS:
+            lines[_MOST_PROBLEMS:] = [f"  … and {len(lines) - _MOST_PROBLEMS} more"]
         raise PresetInvalid(path=path, problems="\n".join(lines))
     return preset
 

@@ -201,7 +201,7 @@ def _separated(
                 path=path,
                 line=at,
                 found=_count(len(row), "field"),
-                expected=f"{len(columns)} ({', '.join(columns)})",
+                expected=f"{len(columns)} ({', '.join(columns[:12])}{', …' * (len(columns) > 12)})",
             )
 
     def wanted_rows(wanted: Sequence[int]) -> Iterator[Row]:

@@ -11,10 +11,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from agnews_cli.errors import AgnewsError
+from agnews_cli.errors import AgnewsError, CannotWrite
+from agnews_cli.store import files
 from agnews_cli.store.ledger import Ledger
 from tests.crash.subjects import NOW, SUBJECTS
 
@@ -40,9 +42,26 @@ def ledger(folder: Path, ack: Ack) -> None:
             ack(f"completed {run}")
 
 
+def delivery(folder: Path, ack: Ack) -> None:
+    """As a worker ends: a library writes the model, all is synced, and the outcome says so."""
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        save_file({"w": np.arange(5000.0)}, folder / "model.safetensors")
+    except SafetensorError as error:  # it wraps what the system said
+        raise CannotWrite(path=folder, reason=error) from error
+    files.sync_all(folder)
+    files.write_text_atomically(folder / "outcome.json", "completed")
+    ack("done")
+
+
 def act(name: str, folder: Path, ack: Ack) -> None:
     if name == "ledger":
         ledger(folder, ack)
+    elif name == "delivery":
+        delivery(folder, ack)
     else:
         SUBJECTS[name].act(folder)
         ack("done")
@@ -81,6 +100,9 @@ def answer(shim: ctypes.CDLL, order: dict) -> dict:
 
 def main() -> None:
     import psutil  # noqa: F401  # before the forks
+
+    with suppress(ImportError):
+        import safetensors.numpy  # noqa: F401
 
     shim = ctypes.CDLL(sys.argv[1])
     for line in sys.stdin:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,7 @@ def test_a_disk_that_fails_at_any_operation(tmp_path, name, lasting):
         subject.prepare(tmp_path / f"count {number}")
         act = lambda at=tmp_path / f"count {number}": subject.act(at)  # noqa: E731
         total = operations(act, with_reads=with_reads)
+        print("F5" if number != errno.EIO else "F6", name, total, "points")
         for k in range(1, total + 1):
             folder = tmp_path / f"{number} {k}"
             subject.prepare(folder)
@@ -66,3 +68,18 @@ def test_leases_that_cannot_be_listed_are_not_taken_for_none(tmp_path):
         with pytest.raises((CannotRead, CannotWrite)):
             leases.claim(tmp_path, NOW, takeover=True)
     assert leases.newest_token(tmp_path) == lease.token
+
+
+def test_what_libraries_wrote_is_synced_before_a_run_says_that_it_is_there(tmp_path):
+    (tmp_path / "model").mkdir()
+    for name in ("model/model.safetensors", "predictions.csv"):
+        (tmp_path / name).write_bytes(b"x")
+    seen: list[tuple[str, Path]] = []
+    with files.observed(lambda op, path: seen.append((op, path.relative_to(tmp_path)))):
+        files.sync_all(tmp_path)
+    synced = {str(path) for op, path in seen if op in ("fsync-done", "fsync-folder-done")}
+    assert synced == {".", "model", "model/model.safetensors", "predictions.csv"}
+    for k in range(1, len(seen) + 1):
+        disk = FailingAt(k, errno.EIO, lasting=False, with_reads=True)
+        with files.observed(disk), pytest.raises(CannotWrite):
+            files.sync_all(tmp_path)

@@ -13,6 +13,7 @@ def test_killed_at_every_operation(tmp_path, name):
     subject = SUBJECTS[name]
     subject.prepare(tmp_path / "count")
     total = operations(lambda: subject.act(tmp_path / "count"))
+    print("F1", name, total, "points")
     assert total >= 8
     seen = set()
     for k in range(1, total + 1):

@@ -198,12 +198,15 @@ def session(folder: Path, recording: Recording) -> None:
 
 
 def test_a_session_survives_every_power_cut(tmp_path):
-    assert assert_survives(lambda r: session(r.root, r), tmp_path) > 250
+    states = assert_survives(lambda r: session(r.root, r), tmp_path)
+    print("F4", states, "different disks")
+    assert states > 250
 
 
 @tiers(10, 300)
 def test_short_workloads_survive_every_power_cut(tmp_path, tries):
     """Three acts in a random order: most known bugs need no more (Mohan et al. 2018)."""
+    states = 0
     for number in range(tries):
         rng = random.Random(f"{SEED} {number}")
 
@@ -228,4 +231,5 @@ def test_short_workloads_survive_every_power_cut(tmp_path, tries):
                     create_run(folder)
                     recording.promise("run", 1)
 
-        assert_survives(act, tmp_path / str(number))
+        states += assert_survives(act, tmp_path / str(number))
+    print("F4", states, "different disks of", tries, "short workloads")

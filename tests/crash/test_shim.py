@@ -104,6 +104,7 @@ def check_ledger(path: Path, acks: list[str]) -> None:
 @pytest.mark.parametrize("action", [KILL_BEFORE, KILL_TORN, KILL_AFTER])
 def test_killed_at_every_call_of_the_ledger(shimmed, tmp_path, action):
     total = shimmed.calls("ledger", tmp_path / "count")
+    print("F1 ledger", total, "calls")
     assert total > 50
     for n in range(1, total + 1):
         folder = tmp_path / str(n)
@@ -117,6 +118,7 @@ def test_killed_at_every_call_of_the_ledger(shimmed, tmp_path, action):
 def test_a_disk_that_fails_at_any_call_of_the_ledger(shimmed, tmp_path, number, lasting):
     reads = number == errno.EIO
     total = shimmed.calls("ledger", tmp_path / "count", reads=reads)
+    print("F5" if not reads else "F6", "ledger", total, "calls")
     for n in range(1, total + 1):
         folder = tmp_path / str(n)
         action = SHORT if n % 2 and number == errno.ENOSPC else FAIL
@@ -130,6 +132,7 @@ def test_the_store_below_python(shimmed, tmp_path, name):
     subject = SUBJECTS[name]
     subject.prepare(tmp_path / "count")
     total = shimmed.calls(name, tmp_path / "count")
+    print("F1, F5", name, total, "calls x 5")
     for n in range(1, total + 1):
         for action in (KILL_BEFORE, KILL_TORN, KILL_AFTER, FAIL, SHORT):
             folder = tmp_path / f"{n} {action}"
@@ -138,3 +141,26 @@ def test_the_store_below_python(shimmed, tmp_path, name):
             assert status in (0, 74, -9)
             assert action in (FAIL, SHORT) or status == -9
             subject.check(folder)
+
+
+@pytest.mark.train
+def test_an_outcome_never_stands_beside_half_a_model(shimmed, tmp_path):
+    """The model is written by safetensors, in Rust; the outcome says that it is there."""
+    np = pytest.importorskip("numpy")
+    load_file = pytest.importorskip("safetensors.numpy").load_file
+    (tmp_path / "count").mkdir()
+    total = shimmed.calls("delivery", tmp_path / "count")
+    print("F1, F5, F6 delivery", total, "calls x 10")
+    assert total >= 8
+    for n in range(1, total + 1):
+        for number in (errno.ENOSPC, errno.EIO):
+            for action in (KILL_BEFORE, KILL_TORN, KILL_AFTER, FAIL, SHORT):
+                folder = tmp_path / f"{n} {action} {number}"
+                folder.mkdir()
+                status, acks = shimmed.do("delivery", folder, n, action, number)
+                assert status in (0, 74, -9), acks
+                if (folder / "outcome.json").exists():
+                    found = load_file(folder / "model.safetensors")
+                    assert np.array_equal(found["w"], np.arange(5000.0)), (n, action)
+                elif status == 0:
+                    raise AssertionError((n, action, acks))

@@ -34,7 +34,7 @@ from agnews_cli.learn.snapshot import (  # noqa: E402
 from agnews_cli.learn.train import FineTuning  # noqa: E402
 from agnews_cli.store.checkpoints import Checkpoints  # noqa: E402
 
-SEED = int(os.environ.get("AGNEWS_TEST_SEED", "0"))
+SEED = int(os.environ.get("AGNEWS_TEST_SEED", "0").partition(":")[0])
 BASE = {"lr": 1e-3, "epochs": 3, "batch_tokens": 128, "evaluations_per_epoch": 2, "patience": 99}
 
 
@@ -232,6 +232,36 @@ def test_three_failed_saves_in_a_row_stop_the_run_and_one_does_not(tmp_path):
     run.saver._every_s = 1e-9
     with files.observed(fail), pytest.raises(CannotSave, match="3 checkpoints in a row"):
         run.finish()
+
+
+def test_a_last_save_that_fails_is_tried_again_and_costs_no_finished_model(tmp_path):
+    """Paused: until it is whole, or has failed three times. Over: what is trained is delivered."""
+    from agnews_cli.errors import CannotSave
+    from agnews_cli.store import files
+
+    failures = 0
+
+    def fail(operation: str, path: Path) -> None:
+        nonlocal failures
+        if operation == "fsync" and failures < most:
+            failures += 1
+            raise OSError(5, "Input/output error")
+
+    for stop_at, most in ((10, 2), (10, 99), (None, 2), (None, 99)):
+        failures = 0
+        run = Run(VARIANTS["plain"], tmp_path / f"{stop_at} {most}", stop_at=stop_at)
+        is_lost = stop_at is not None and most == 99
+        with files.observed(fail):
+            if is_lost:
+                with pytest.raises(CannotSave, match="3 checkpoints in a row"):
+                    run.finish()
+            else:
+                run.finish()
+        position = run.tuning.position
+        assert position.interrupted == (stop_at is not None)
+        found = run.saver.newest()
+        assert (found is None) == (most == 99)
+        assert found is None or found[0].manifest.step == position.step
 
 
 def test_a_loss_that_is_not_finite_is_never_saved_and_the_best_model_is_kept(tmp_path):

@@ -1,63 +1,21 @@
-"""Checkpoints that survive: kills at every operation, failing disks, damage, hostile files."""
+"""Checkpoints: what is written, read, kept and removed. Faults are in tests/crash."""
 
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import random
-import signal
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agnews_cli.core.checkpoint import Blob, Key
-from agnews_cli.errors import CannotRead, CannotWrite, CheckpointDamaged, NoDiskSpace
+from agnews_cli.errors import CannotRead, CannotWrite, CheckpointDamaged
 from agnews_cli.store import files
-from agnews_cli.store.checkpoints import Checkpoints, Draft
-
-
-def draft(step: int, token: int = 1, parent: str | None = None) -> Draft:
-    return Draft(
-        run="minilm-0123456789",
-        candidate="minilm",
-        step=step,
-        parent=parent,
-        token=token,
-        writer="abcd",
-        why="interval",
-        state={"step": step},
-        fingerprint={"torch": "2"},
-    )
-
-
-def contents(step: int) -> dict[str, bytes]:
-    rng = random.Random(step)
-    return {
-        "weights": rng.randbytes(3000),
-        "optimizer": rng.randbytes(5000),
-        "best": b"the same at every step" * 20,
-    }
-
-
-def saved_until(folder: Path, last: int) -> Checkpoints:
-    checkpoints = Checkpoints(folder)
-    for step in range(1, last + 1):
-        checkpoints.save(draft(step), contents(step))
-    return checkpoints
-
-
-def assert_whole(checkpoints: Checkpoints, least_step: int) -> int:
-    """The newest good one has its own content, and is no older than what was acknowledged."""
-    newest, _ = checkpoints.newest()
-    assert newest is not None
-    step = newest.manifest.step
-    assert step >= least_step
-    assert {n: checkpoints.read(newest, n) for n in contents(step)} == contents(step)
-    assert newest.manifest.state == {"step": step}
-    return step
+from agnews_cli.store.checkpoints import Checkpoints
+from tests.crash.faults import all_files, assert_whole, contents, draft, saved_until
 
 
 def test_what_was_saved_is_read_and_an_unchanged_blob_is_not_written_again(tmp_path):
@@ -69,124 +27,6 @@ def test_what_was_saved_is_read_and_an_unchanged_blob_is_not_written_again(tmp_p
     assert_whole(checkpoints, 2)
     assert [s.manifest.step for s in checkpoints.all()] == [2, 1]
     assert len(list((tmp_path / "blobs").iterdir())) == 5
-
-
-READS = ("read", "list")
-
-
-def operations(act) -> list[str]:
-    seen: list[str] = []
-    with files.observed(lambda op, path: seen.append(op)):
-        act()
-    return seen
-
-
-def save_and_prune(folder: Path) -> None:
-    checkpoints = Checkpoints(folder)
-    checkpoints.save(draft(3), contents(3))
-    checkpoints.prune(keep=1)
-
-
-def killed_at(k: int, act) -> None:
-    pid = os.fork()
-    if pid == 0:
-        count = 0
-
-        def kill(op: str, path: Path) -> None:
-            nonlocal count
-            count += 1
-            if count == k:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        try:
-            with files.observed(kill):
-                act()
-        finally:
-            os._exit(0)  # never back into pytest
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status), f"operation {k} was never reached"
-
-
-def test_killed_at_every_operation_of_a_save_and_a_prune(tmp_path):
-    saved_until(tmp_path / "count", 2)
-    total = len(operations(lambda: save_and_prune(tmp_path / "count")))
-    assert total > 40
-    reached = set()
-    for k in range(1, total + 1):
-        folder = tmp_path / str(k)
-        checkpoints = saved_until(folder, 2)
-        killed_at(k, lambda folder=folder: save_and_prune(folder))
-        reached.add(assert_whole(checkpoints, 2))
-        checkpoints.save(draft(4, token=2), contents(4))
-        checkpoints.prune(keep=1)
-        assert assert_whole(checkpoints, 4) == 4
-        assert [s.manifest.step for s in checkpoints.all()] == [4]
-    assert reached == {2, 3}
-
-
-@pytest.mark.parametrize(
-    ("number", "error"),
-    [(errno.ENOSPC, NoDiskSpace), (errno.EDQUOT, NoDiskSpace), (errno.EIO, CannotWrite)],
-)
-def test_a_disk_that_fails_at_any_operation_leaves_the_last_one_good(tmp_path, number, error):
-    saved_until(tmp_path / "count", 2)
-    seen = operations(lambda: Checkpoints(tmp_path / "count").save(draft(3), contents(3)))
-    total = sum(op not in READS for op in seen)
-    for k in range(1, total + 1):
-        folder, count = tmp_path / str(k), 0
-        checkpoints = saved_until(folder, 2)
-
-        def fail(op: str, path: Path, k: int = k) -> None:
-            nonlocal count
-            count += op not in READS
-            if count == k and op not in READS:
-                raise OSError(number, os.strerror(number))
-
-        with files.observed(fail), pytest.raises(error):
-            checkpoints.save(draft(3), contents(3))
-        assert_whole(checkpoints, 2)
-        assert not [p for p in folder.rglob("*") if p.name.endswith(files.DRAFT)]
-        checkpoints.save(draft(4), contents(4))
-        assert assert_whole(checkpoints, 4) == 4
-
-
-def test_every_damage_is_seen_and_walked_past(tmp_path):
-    rng = random.Random(0)
-    pristine = saved_until(tmp_path / "pristine", 2)
-    good = {p.relative_to(tmp_path / "pristine"): p.read_bytes() for p in all_files(pristine)}
-    newest = pristine.newest()[0]
-    assert newest is not None
-    best = newest.manifest.blobs["best"].sha256
-    for trial in range(400):
-        folder = tmp_path / "work"
-        for name, data in good.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(data)
-        of_newest = {b.sha256 for b in newest.manifest.blobs.values()} | {f"{newest.id}.json"}
-        name = rng.choice([n for n in sorted(good) if n.name in of_newest and n.name != best])
-        data = bytearray(good[name])
-        kind = trial % 4
-        if kind == 0:
-            at = rng.randrange(len(data))
-            data[at] ^= 1 << rng.randrange(8)
-        elif kind == 1:
-            del data[rng.randrange(len(data)) :]
-        elif kind == 2:
-            data[-rng.randrange(1, 500) :] = bytes(400)
-        else:
-            data += b"\0"
-        (folder / name).write_bytes(data)
-        checkpoints = Checkpoints(folder)
-        found, skipped = checkpoints.newest()
-        assert found is not None
-        assert found.manifest.step == 1, (kind, name)
-        assert [s.id for s in skipped] == [newest.id]
-        assert str(folder) in skipped[0].reason
-    assert pristine.verify() == tuple((s.id, None) for s in pristine.all())
-
-
-def all_files(checkpoints: Checkpoints) -> list[Path]:
-    return [p for p in checkpoints.folder.rglob("*") if p.is_file()]
 
 
 def test_a_blob_that_is_gone_swapped_or_a_link_is_not_used(tmp_path):
@@ -210,36 +50,6 @@ def test_a_blob_that_is_gone_swapped_or_a_link_is_not_used(tmp_path):
         assert assert_whole(checkpoints, 1) == 1
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"blobs": {"../../etc/passwd": {"sha256": "0" * 64, "size_bytes": 1}}},
-        {"blobs": {"weights": {"sha256": "../../../etc/passwd", "size_bytes": 1}}},
-        {"blobs": {"weights": {"sha256": "0" * 64, "size_bytes": -1}}},
-        {"schema": "agnews.checkpoint/9"},
-        {"surprise": 1},
-        {"step": 7},
-        {"step": "2"},
-        {"token": True},
-        {"writer": "a/b"},
-        {"state": "none"},
-    ],
-)
-def test_a_hostile_manifest_is_refused(tmp_path, change):
-    import hashlib
-
-    checkpoints = saved_until(tmp_path, 1)
-    newest = checkpoints.newest()[0]
-    assert newest is not None
-    facts = json.loads((tmp_path / f"{newest.id}.json").read_text()) | {"step": 2} | change
-    data = json.dumps(facts).encode()
-    key = Key(1, 2, hashlib.sha256(data).hexdigest()[:16], "abcd")
-    (tmp_path / f"{key.id}.json").write_bytes(data)
-    found, skipped = checkpoints.newest()
-    assert found == newest
-    assert [s.id for s in skipped] == [key.id]
-
-
 def test_a_huge_manifest_is_not_read(tmp_path):
     checkpoints = saved_until(tmp_path, 1)
     path = tmp_path / f"{Key(9, 9, '0' * 16, 'abcd').id}.json"
@@ -254,7 +64,7 @@ def test_the_higher_fencing_number_is_newer_than_the_further_step(tmp_path):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.save(draft(9, token=1), contents(9))
     checkpoints.save(draft(3, token=2), contents(3))
-    for path in all_files(checkpoints):
+    for path in all_files(checkpoints.folder):
         os.utime(path, (0, 0) if "000003" in path.name else None)
     assert assert_whole(checkpoints, 3) == 3
 
@@ -270,7 +80,7 @@ def test_pruning_never_takes_what_a_kept_manifest_needs(tmp_path, seed):
         elif rng.random() < 0.5:
             checkpoints.prune(keep=rng.randrange(1, 4))
         else:
-            victim = rng.choice(all_files(checkpoints))
+            victim = rng.choice(all_files(checkpoints.folder))
             whole = [id_ for id_, wrong in checkpoints.verify() if wrong is None]
             data = victim.read_bytes()
             victim.write_bytes(data[:-1])
@@ -349,10 +159,10 @@ def test_content_whose_source_fails_leaves_nothing(tmp_path):
         raise RuntimeError("no more")
 
     checkpoints = saved_until(tmp_path, 1)
-    before = sorted(all_files(checkpoints))
+    before = sorted(all_files(checkpoints.folder))
     with pytest.raises(RuntimeError, match="no more"):
         checkpoints.save(draft(2), {"weights": parts()})
-    assert sorted(all_files(checkpoints)) == before
+    assert sorted(all_files(checkpoints.folder)) == before
 
 
 def test_short_writes_are_gone_on_with(tmp_path, monkeypatch):
