@@ -135,9 +135,7 @@ def test_a_newer_agnewss_copy_is_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["abc", "cba", "bca"])
-def test_three_machines_in_any_order_come_to_one_truth(
-    tmp_path: Path, order: str
-) -> None:
+def test_three_machines_in_any_order_come_to_one_truth(tmp_path: Path, order: str) -> None:
     store = tmp_path / "store"
     for number, machine in enumerate("abc"):
         with ledger_of(tmp_path, machine) as ledger:
