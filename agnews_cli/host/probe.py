@@ -26,6 +26,7 @@ from agnews_cli.core.probe import Report, judge, settle
 from agnews_cli.store.home import cache
 
 TIMEOUT_S = 60.0
+_CLOSING_S = 5.0
 _REMEMBERED = timedelta(days=1)
 _CHILD = "agnews_cli.learn.probe_device"
 # They make torch_xla wait for hosts that are not there (transformers#28204, lightning#19313).
@@ -115,12 +116,9 @@ def run(
     try:
         out, err = child.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        _kill(child)
-        out, _ = child.communicate()
-        return _last(out).model_copy(update={"state": "timed out"})
+        return _last(_ended(child)).model_copy(update={"state": "timed out"})
     except BaseException:
-        _kill(child)
-        child.communicate()
+        _ended(child)
         raise
     report = _last(out)
     if report.state == "done":
@@ -128,11 +126,17 @@ def run(
     return report.model_copy(update={"state": "died", "error": _how(child.returncode, err)})
 
 
-def _kill(child: subprocess.Popen[str]) -> None:
+def _ended(child: subprocess.Popen[str]) -> str:
+    """End the child and all that it started; what it had written."""
     import signal
 
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
+    try:
+        return child.communicate(timeout=_CLOSING_S)[0]
+    except subprocess.TimeoutExpired as late:  # what left the group still holds the pipe
+        said = late.output or b""
+        return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
 
 
 def _last(out: str) -> Report:

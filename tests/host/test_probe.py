@@ -82,6 +82,24 @@ def test_a_child_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None
     assert beat.stat().st_mtime_ns == last
 
 
+def test_what_leaves_the_childs_group_cannot_hold_us_up(tmp_path: Path) -> None:
+    """A daemon that keeps the pipe open: it is left behind, with what was said before."""
+    pid = tmp_path / "pid"
+    daemon = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(60)"
+    code = (
+        "import subprocess, sys, time\n"
+        """print('{"torch": "2.13.0", "stage": "starting XLA"}', flush=True)\n"""
+        f"subprocess.Popen([sys.executable, '-c', {daemon!r}], start_new_session=True)\n"
+        "time.sleep(600)"
+    )
+    begun_s = time.monotonic()
+    found = probe.run(T4, 3.0, child(code))
+    assert time.monotonic() - begun_s < 30
+    assert (found.state, found.stage) == ("timed out", "starting XLA")
+    if pid.exists():
+        os.kill(int(pid.read_text()), 9)
+
+
 def test_how_a_child_died_is_said() -> None:
     died = probe.run(T4, 60.0, child("import os; os.kill(os.getpid(), 4)"))
     assert died.state == "died" and "SIGILL" in str(died.error)
