@@ -25,6 +25,7 @@ from agnews_cli.store.home import home
 from agnews_cli.store.strict_yaml import Document, Loc, Refused, shown
 
 SIZE_CAP_BYTES = 64 * 1024
+_MOST_PROBLEMS = 50
 _SUFFIXES = (".yaml", ".yml")
 
 
