@@ -37,11 +37,13 @@ class Choice:
     `urgency`: a factor on each job's level. `banned`: (job, resource) pairs that are not used.
     `places`: sessions at once, of each resource. `waits`: a job waits for a busy device where it
     would end earlier than on a free one. `saves`: a session is opened only for a job that would be
-    late in those that are open (needs `target_s`).
+    late in those that are open (needs `target_s`). `patient`: resources where a session that the
+    quota would cut short is opened as late as lets it run on when the quota returns.
     """
 
     urgency: tuple[float, ...]
     places: tuple[int, ...]
+    patient: frozenset[int] = frozenset()
     banned: frozenset[tuple[int, int]] = frozenset()
     waits: bool = True
     saves: bool = False
@@ -128,6 +130,8 @@ class Dispatch:
         for r, pool in enumerate(self.pools):
             if pool is not None and (is_waiting or self.taken[r]):
                 events.append(pool.ends_s)
+                if r in self.choice.patient:
+                    events.append(pool.late_s(len(self.taken[r]) + 1))
         if is_waiting or self._coming():
             events += [s for places in self.place_free_s for s in places]
         if is_waiting and self.choice.target_s < _INF:
@@ -306,11 +310,20 @@ class Dispatch:
                         end_s = self._end_if(i, r, begins_s, session.end_s)
                         if (end_s, 0) < best:
                             best, where = (end_s, 0), (r, session, card, begins_s)
+                fresh_s = self._fresh_s(session)
+                if fresh_s is not None:
+                    limit_s = self._limit_s(r, now_s)
+                    end_s = self._end_if(i, r, fresh_s, limit_s)
+                    if (end_s, 1) < best:
+                        best, where = (end_s, 1), (r, session, -3, fresh_s)
             place = self._free_place(r)
             if place is not None and not (self.choice.saves and self._can_wait(i, r)):
                 begins_s = now_s + self.graph.resources[r].startup_s
-                end_s = self._end_if(i, r, begins_s, self._limit_s(r, now_s, more=1))
-                if (end_s, 1) < best and self._may_open(r):
+                limit_s = self._limit_s(r, now_s, more=1)
+                end_s = self._end_if(i, r, begins_s, limit_s)
+                if (end_s, 1) < best and end_s > limit_s + _EPS and self._is_early(r):
+                    best, where = (end_s, 1), (r, None, -2, begins_s)
+                elif (end_s, 1) < best and self._may_open(r):
                     best, where = (end_s, 1), (r, None, place, begins_s)
             if self.choice.waits and busy[r]:
                 free_s, limit_s = busy[r][0]
@@ -320,7 +333,13 @@ class Dispatch:
         if where is None:
             return False
         r, at, number, begins_s = where
-        if number < 0:
+        if number == -2:
+            return False
+        if number == -3 and at is not None:
+            place = at.place
+            self._close(at)
+            at, number = self._open(r, place), 0
+        elif number == -1:
             heapreplace(busy[r], (best[0], busy[r][0][1]))
             return False
         if at is None:
@@ -345,6 +364,19 @@ class Dispatch:
             if place not in self.taken[r] and free_s <= self.now_s + _EPS:
                 return place
         return None
+
+    def _fresh_s(self, session: _Open) -> float | None:
+        """When work could begin if an idle session were closed and another opened in its place."""
+        resource = self.graph.resources[session.resource]
+        if resource.rest_s or not session.parts or any(session.cards):
+            return None
+        return self.now_s + resource.startup_s
+
+    def _is_early(self, r: int) -> bool:
+        pool = self.pools[r]
+        if pool is None or r not in self.choice.patient:
+            return False
+        return self.now_s + _EPS < pool.late_s(len(self.taken[r]) + 1)
 
     def _may_open(self, r: int) -> bool:
         """Whether one more session, drawing on the same quota, leaves the running parts a step, and
@@ -512,37 +544,39 @@ class Dispatch:
         ]
 
     def _expect(self) -> set[int]:
-        """Keep or open sessions for jobs that will be ready within one start-up."""
+        """Keep or open sessions for jobs that will be ready within one start-up.
+
+        Where such a job would end earliest: on an idle card that is kept for it, or in a session
+        that is opened so early that it has started by then.
+        """
         kept: set[int] = set()
         for i, ready_s in sorted(self._coming(), key=lambda pair: pair[1]):
-            homes = self.home[i]
-            idle = [
-                s
-                for s in self.open
-                if s.resource in homes
-                and id(s) not in kept
-                and any(run is None for run in s.cards)
-                and ready_s - self.now_s
-                <= max(0.0, *(self._restart_s(r) for r in homes)) + _EPS
-            ]
-            if idle:
-                kept.add(id(idle[0]))
-                continue
-            if self.ready:
-                continue
-            for r in homes[:1]:
-                startup_s = self.graph.resources[r].startup_s
+            best: tuple[float, int] = (_INF, -1)
+            where: tuple[_Open | None, int, int] | None = None
+            for r in self.home[i]:
+                resource = self.graph.resources[r]
+                if ready_s - self.now_s > resource.startup_s + resource.rest_s + _EPS:
+                    continue
+                for session in self.open:
+                    if session.resource != r or id(session) in kept or None not in session.cards:
+                        continue
+                    end_s = self._end_if(i, r, max(ready_s, *session.free_s), session.end_s)
+                    if (end_s, 0) < best:
+                        best, where = (end_s, 0), (session, r, 0)
                 place = self._free_place(r)
-                if (
-                    place is not None
-                    and startup_s > 0
-                    and not self.choice.saves
-                    and ready_s - startup_s <= self.now_s + _EPS < ready_s
-                    and self._may_open(r)
-                ):
-                    session = self._open(r, place)
-                    kept.add(id(session))
+                if place is None or self.choice.saves or not self._may_open(r):
+                    continue
+                begins_s = max(ready_s, self.now_s + resource.startup_s)
+                limit_s = self._limit_s(r, begins_s - resource.startup_s, more=1)
+                end_s = self._end_if(i, r, begins_s, limit_s)
+                if (end_s, 1) < best and not (end_s > limit_s and self._is_early(r)):
+                    best, where = (end_s, 1), (None, r, place)
+            if where is None:
+                continue
+            at, r, place = where
+            if at is None:
+                if ready_s - self.graph.resources[r].startup_s > self.now_s + _EPS:
+                    continue
+                at = self._open(r, place)
+            kept.add(id(at))
         return kept
-
-    def _restart_s(self, r: int) -> float:
-        return self.graph.resources[r].startup_s + self.graph.resources[r].rest_s

@@ -121,6 +121,10 @@ class _Search:
         base = Choice(urgency=(1.0,) * len(graph.jobs), places=most)
         yield base
         yield replace(base, waits=False)
+        scarce = frozenset(r for r, it in enumerate(graph.resources) if it.quota is not None)
+        if scarce:
+            yield replace(base, patient=scarce)
+            yield replace(base, patient=scarce, waits=False)
         for r, count in enumerate(most):
             if count > 1:
                 yield replace(base, places=(*most[:r], count - 1, *most[r + 1 :]))
@@ -146,7 +150,7 @@ class _Search:
         choice, schedule = self._best
         jobs, resources = len(self._graph.jobs), len(self._graph.resources)
         for _ in range(1 + self._below(2)):
-            what = self._below(5)
+            what = self._below(6)
             if what == 0:
                 choice = replace(choice, waits=not choice.waits)
             elif what == 1:
@@ -156,6 +160,8 @@ class _Search:
             elif what == 2 and resources > 1:
                 pair = (self._below(jobs), self._below(resources))
                 choice = replace(choice, banned=choice.banned ^ {pair})
+            elif what == 3:
+                choice = replace(choice, patient=choice.patient ^ {self._below(resources)})
             else:
                 urgency = list(choice.urgency)
                 for _ in range(1 + jobs // 20):

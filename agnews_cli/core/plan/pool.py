@@ -30,6 +30,10 @@ class Pool:
     def give_back(self, ended_s: float, now_s: float) -> None:
         self.left_s += max(0.0, now_s - max(ended_s, self.begins_s))
 
+    def late_s(self, sessions: int) -> float:
+        """From when on `sessions` can be open without a break until quota returns."""
+        return self.ends_s - max(0.0, self.left_s) / sessions
+
     def empty_s(self, now_s: float, sessions: int, until_s: float) -> float:
         """When `sessions` open from now on have used it up; later than `until_s`: infinity."""
         begins_s, ends_s, left_s = now_s, self.ends_s, max(0.0, self.left_s)
