@@ -211,7 +211,7 @@ def optimum_s(
                     model.add(sum(done) >= steps * sum(now))
     model.minimize(end)
     solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = limit_s
+    solver.parameters.max_deterministic_time = limit_s  # the same answer on a busy machine
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 1
     status = solver.solve(model)
