@@ -53,8 +53,11 @@ def large(seed: int, jobs: int = 200) -> Instance:
         step_s = {"cpu": rng.uniform(0.05, 0.5)} if is_cpu else {"T4": rng.uniform(3.0, 9.0)}
         near = range(max(0, i - 30), i)
         after = {f"j{rng.choice(near)}" for _ in range(rng.randrange(3)) if near}
-        made.append(Job(f"j{i}", rng.randrange(400, 3000), step_s, tuple(sorted(after)), True, 0,
-                        90.0, 45.0))
+        made.append(
+            Job(
+                f"j{i}", rng.randrange(400, 3000), step_s, tuple(sorted(after)), True, 0, 90.0, 45.0
+            )
+        )
     return Instance(tuple(made), _real_resources(rng))
 
 
@@ -110,7 +113,8 @@ def _small_resources(rng: random.Random) -> tuple[Resource, ...]:
                 kind=kind,
                 cards=rng.choice([1, 1, 2]),
                 memory_bytes=rng.choice([None, 8, 16]),
-                session_s=math.inf if kind == "cpu" and rng.random() < 0.5
+                session_s=math.inf
+                if kind == "cpu" and rng.random() < 0.5
                 else UNIT_S * rng.randint(5, 16),
                 startup_s=UNIT_S * rng.choice([0, 1]),
                 sessions_at_once=rng.choice([1, 1, 2]),
@@ -124,15 +128,39 @@ def _small_resources(rng: random.Random) -> tuple[Resource, ...]:
 
 def _real_resources(rng: random.Random) -> tuple[Resource, ...]:
     hour = 3600.0
-    kaggle = Resource("kaggle", "kaggle", "T4", 2, 16, 12 * hour, 300, 2,
-                      quota=Quota(rng.uniform(0, 30) * hour, rng.uniform(1, 167) * hour,
-                                  30 * hour, reserve_s=rng.choice([0, 2]) * hour))
-    colab = Resource("colab", "colab", "T4", 1, 15, 12 * hour, 240, rest_s=rng.choice([0, 6]) * hour)
-    lightning = Resource("lightning", "lightning", "L4", 1, 24, 4 * hour, 200,
-                         quota=Quota(20 * hour, 500 * hour, 20 * hour, 720 * hour))
+    kaggle = Resource(
+        "kaggle",
+        "kaggle",
+        "T4",
+        2,
+        16,
+        12 * hour,
+        300,
+        2,
+        quota=Quota(
+            rng.uniform(0, 30) * hour,
+            rng.uniform(1, 167) * hour,
+            30 * hour,
+            reserve_s=rng.choice([0, 2]) * hour,
+        ),
+    )
+    colab = Resource(
+        "colab", "colab", "T4", 1, 15, 12 * hour, 240, rest_s=rng.choice([0, 6]) * hour
+    )
+    lightning = Resource(
+        "lightning",
+        "lightning",
+        "L4",
+        1,
+        24,
+        4 * hour,
+        200,
+        quota=Quota(20 * hour, 500 * hour, 20 * hour, 720 * hour),
+    )
     here = Resource("here", "local", "cpu")
-    return rng.choice([(kaggle, here), (colab, here), (kaggle, colab, here),
-                       (kaggle, colab, lightning, here)])
+    return rng.choice(
+        [(kaggle, here), (colab, here), (kaggle, colab, here), (kaggle, colab, lightning, here)]
+    )
 
 
 # ---- the exact optimum --------------------------------------------------------------------------
@@ -297,11 +325,16 @@ def main() -> int:
         gaps.append(gap)
         if gap > GAP_BAR:
             misses += 1
-            print(f"small {seed}: {gap:.1%} over the optimum of {found.finish_s / (1 + gap) / UNIT_S:g}")
+            print(
+                f"small {seed}: {gap:.1%} over the optimum of "
+                f"{found.finish_s / (1 + gap) / UNIT_S:g} units"
+            )
     if gaps:
-        print(f"{len(gaps)} small: median {statistics.median(gaps):.2%}, worst {max(gaps):.2%} over"
-              f" the optimum; {sum(g < 1e-6 for g in gaps)} exact; {unknown} not solved in time;"
-              f" {statistics.median(used) * 1000:.0f} ms of one core (median), most {max(used):.1f} s")
+        print(
+            f"{len(gaps)} small: median {statistics.median(gaps):.2%}, worst {max(gaps):.2%} over"
+            f" the optimum; {sum(g < 1e-6 for g in gaps)} exact; {unknown} not solved in time;"
+            f" {statistics.median(used) * 1000:.0f} ms of one core (median), most {max(used):.1f} s"
+        )
     over = []
     for seed in range(given.first, given.first + given.large):
         instance = medium(seed)
@@ -312,8 +345,10 @@ def main() -> int:
             print(f"medium {seed}: BROKEN {broken[:3]}")
         over.append(found.gap)
     if over:
-        print(f"{len(over)} larger: median {statistics.median(over):.2%} over the lower bound, "
-              f"90% within {_share(over, 0.9):.2%}, worst {max(over):.2%}")
+        print(
+            f"{len(over)} larger: median {statistics.median(over):.2%} over the lower bound, "
+            f"90% within {_share(over, 0.9):.2%}, worst {max(over):.2%}"
+        )
     for seed in range(3):
         instance = large(seed)
         began_s, began_wall_s = time.process_time(), time.perf_counter()
@@ -321,9 +356,11 @@ def main() -> int:
         took_s, wall_s = time.process_time() - began_s, time.perf_counter() - began_wall_s
         broken = check(found.schedule, instance)
         misses += bool(broken) + (took_s > TIME_BAR_S)
-        print(f"200 jobs, {len(found.schedule.sessions)} sessions: {took_s:.2f} s of one core"
-              f" ({wall_s:.2f} s wall), {found.gap:.2%} over the bound, {found.tries} tries"
-              f"{' BROKEN ' + str(broken[:3]) if broken else ''}")
+        print(
+            f"200 jobs, {len(found.schedule.sessions)} sessions: {took_s:.2f} s of one core"
+            f" ({wall_s:.2f} s wall), {found.gap:.2%} over the bound, {found.tries} tries"
+            f"{' BROKEN ' + str(broken[:3]) if broken else ''}"
+        )
     return 1 if misses else 0
 
 

@@ -11,7 +11,17 @@ from typing import Annotated
 
 import typer
 
-from agnews_cli.cli import auto, checkpoints, platform, predict, presets, resume, runs, verify
+from agnews_cli.cli import (
+    auto,
+    checkpoints,
+    plan,
+    platform,
+    predict,
+    presets,
+    resume,
+    runs,
+    verify,
+)
 
 app = typer.Typer(
     name="agnews",
@@ -45,6 +55,7 @@ def agnews(
 app.command("auto")(auto.auto)
 app.command("resume")(resume.resume)
 app.command("predict")(predict.predict)
+app.command("plan")(plan.plan)
 app.command("platform")(platform.platform)
 app.command("runs")(runs.runs)
 app.command("verify-resume")(verify.verify_resume)

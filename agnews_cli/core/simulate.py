@@ -171,7 +171,9 @@ def shipped(seen: Seen, world: World, deadline_s: float) -> Sequence[float]:
 # ---- one life -----------------------------------------------------------------------------------
 
 
-def live(world: World, policy: Policy, rngs: Callable[[int], Rng], seen: Seen | None = None) -> Life:
+def live(
+    world: World, policy: Policy, rngs: Callable[[int], Rng], seen: Seen | None = None
+) -> Life:
     """One campaign. `rngs(n)` is the randomness of session n. `seen` grows."""
     seen = Seen() if seen is None else seen
     left_s, held_s, now_s, kept_s = world.work_s, 0.0, 0.0, 0.0
@@ -182,8 +184,9 @@ def live(world: World, policy: Policy, rngs: Callable[[int], Rng], seen: Seen | 
         now_s, most_s = quota.wait(now_s, world.startup_s + 60)
         deadline_s = min(world.deadline_s, most_s)
         death_s = world.lifetimes.draw(rng)
-        saved_s, end_s, is_dead = _session(world, policy(seen, world, deadline_s), deadline_s,
-                                           death_s, left_s, rng)
+        saved_s, end_s, is_dead = _session(
+            world, policy(seen, world, deadline_s), deadline_s, death_s, left_s, rng
+        )
         seen.lived.append((end_s, is_dead))
         deaths += is_dead
         left_s -= saved_s

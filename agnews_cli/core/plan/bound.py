@@ -160,9 +160,7 @@ def _when(
 ) -> float:
     def given(by_s: float) -> float:
         return sum(
-            p * _card_seconds(r, by_s, one_card)
-            for p, r in zip(price, resources, strict=True)
-            if p
+            p * _card_seconds(r, by_s, one_card) for p, r in zip(price, resources, strict=True) if p
         )
 
     low, high = from_s, max(1.0, 2 * from_s)

@@ -123,6 +123,6 @@ def _jobs(
         if not job.is_divisible and len(parts) > 1:
             broken.append(f"{job.name} must not be cut")
         for other in job.after:
-            if other not in ends or parts and parts[0][0].begins_s < ends[other] - _SLACK_S:
+            if other not in ends or (parts and parts[0][0].begins_s < ends[other] - _SLACK_S):
                 broken.append(f"{job.name} begins before {other} has ended")
     return tuple(broken)

@@ -38,7 +38,8 @@ class Choice:
     `places`: sessions at once, of each resource. `waits`: a job waits for a busy device where it
     would end earlier than on a free one. `saves`: a session is opened only for a job that would be
     late in those that are open (needs `target_s`). `patient`: resources where a session that the
-    quota would cut short is opened as late as lets it run on when the quota returns.
+    quota would cut short is opened as late as lets it run on when the quota returns. `renews`: an
+    idle session may be closed for a new one, so that the next job need not be cut.
     """
 
     urgency: tuple[float, ...]
@@ -47,6 +48,7 @@ class Choice:
     banned: frozenset[tuple[int, int]] = frozenset()
     waits: bool = True
     saves: bool = False
+    renews: bool = False
     target_s: float = _INF
 
 
@@ -85,9 +87,7 @@ class Dispatch:
         self.waits_for = [sum(1 for j in before if j not in gone) for before in graph.before]
         self.unfinished = sum(1 for i in range(len(graph.jobs)) if i not in gone)
         self.unplaced = tuple(graph.jobs[i].name for i in sorted(gone))
-        self.ready = [
-            i for i in range(len(graph.jobs)) if i not in gone and not self.waits_for[i]
-        ]
+        self.ready = [i for i in range(len(graph.jobs)) if i not in gone and not self.waits_for[i]]
         self.since_s = [0.0] * len(graph.jobs)
         self.cuts = [0] * len(graph.jobs)
         self.runs_on: dict[int, tuple[_Open, _Run]] = {}
@@ -240,7 +240,7 @@ class Dispatch:
             ]
         for queue in busy:
             heapify(queue)
-        kept = []
+        kept: list[int] = []
         for at, i in enumerate(waiting):
             if self._is_full():
                 return kept + waiting[at:]
@@ -368,7 +368,7 @@ class Dispatch:
     def _fresh_s(self, session: _Open) -> float | None:
         """When work could begin if an idle session were closed and another opened in its place."""
         resource = self.graph.resources[session.resource]
-        if resource.rest_s or not session.parts or any(session.cards):
+        if not self.choice.renews or resource.rest_s or not session.parts or any(session.cards):
             return None
         return self.now_s + resource.startup_s
 
@@ -506,7 +506,7 @@ class Dispatch:
     def _faster_card(
         self, i: int, faster: Sequence[int], ends_s: float
     ) -> tuple[int, int, _Open | None, int, float] | None:
-        found = None
+        found: tuple[int, int, _Open | None, int, float] | None = None
         for r in faster:
             for other in self.open:
                 if other.resource != r:
@@ -538,9 +538,7 @@ class Dispatch:
                     count, ready_s = counts.get(j, (0, 0.0))
                     counts[j] = (count + 1, max(ready_s, run.ends_s))
         return [
-            (j, ready_s)
-            for j, (count, ready_s) in counts.items()
-            if count == self.waits_for[j]
+            (j, ready_s) for j, (count, ready_s) in counts.items() if count == self.waits_for[j]
         ]
 
     def _expect(self) -> set[int]:

@@ -30,7 +30,7 @@ class Graph:
             tuple(
                 sorted(
                     (r for r in range(len(self.resources)) if self._fits(job, i, r)),
-                    key=lambda r: self.step_s[i][r],
+                    key=lambda r: (self.step_s[i][r], self.resources[r].startup_s),
                 )
             )
             for i, job in enumerate(self.jobs)

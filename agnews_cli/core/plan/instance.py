@@ -115,10 +115,15 @@ def problems(instance: Instance) -> tuple[str, ...]:
     """What is wrong with it, in words; empty when it can be planned."""
     found: list[str] = []
     names = [job.name for job in instance.jobs]
-    found += [f"two jobs are named {name!r}" for name in sorted(set(names)) if names.count(name) > 1]
+    found += [
+        f"two jobs are named {name!r}" for name in sorted(set(names)) if names.count(name) > 1
+    ]
     for job in instance.jobs:
-        found += [f"{job.name} waits for {other!r}, which is no job" for other in job.after
-                  if other not in names]
+        found += [
+            f"{job.name} waits for {other!r}, which is no job"
+            for other in job.after
+            if other not in names
+        ]
         figures = (*job.step_s.values(), job.load_s, job.save_s, float(job.steps))
         if job.steps < 1 or not all(math.isfinite(x) and x >= 0 for x in figures):
             found.append(f"{job.name}: steps and seconds must be positive numbers")

@@ -23,8 +23,7 @@ from agnews_cli.core.plan.schedule import Schedule
 EFFORT = 20_000
 """Jobs looked at, over all tries: under a second for 200 jobs."""
 _EQUAL_S = 60.0
-_PROVEN = 0.002
-"""So near the bound the search ends."""
+_NEAR = 0.002
 
 
 class Rng(Protocol):
@@ -52,23 +51,37 @@ class Plan:
 
 
 def plan(
-    instance: Instance, rng: Rng, *, effort: int = EFFORT, equal_s: float = _EQUAL_S
+    instance: Instance,
+    rng: Rng,
+    *,
+    effort: int = EFFORT,
+    equal_s: float = _EQUAL_S,
+    near: float = _NEAR,
 ) -> Plan:
-    """The best schedule found; the same for the same `rng`. Raises BadInstance."""
+    """The best schedule found; the same for the same `rng`. Raises BadInstance.
+
+    `near`: the search ends within this share of the lower bound.
+    """
     wrong = problems(instance)
     if wrong:
         raise BadInstance(wrong)
     graph = Graph(instance)
-    search = _Search(graph, lower_bound_s(graph), rng, effort, equal_s)
+    search = _Search(graph, lower_bound_s(graph), rng, effort, equal_s, near)
     return search.best()
 
 
 class _Search:
     def __init__(
-        self, graph: Graph, bound_s: float, rng: Rng, effort: int, equal_s: float
+        self,
+        graph: Graph,
+        bound_s: float,
+        rng: Rng,
+        effort: int,
+        equal_s: float,
+        near: float,
     ) -> None:
         self._graph, self._bound_s, self._rng = graph, bound_s, rng
-        self._left, self._equal_s = effort, equal_s
+        self._left, self._equal_s, self._near = effort, equal_s, near
         self._tries = 0
         self._best: tuple[Choice, Schedule] | None = None
 
@@ -108,10 +121,7 @@ class _Search:
         return len(schedule.sessions), round(used_s, 3), parts, round(schedule.finish_s, 3)
 
     def _is_proven(self) -> bool:
-        return (
-            self._best is not None
-            and self._best[1].finish_s <= self._bound_s * (1 + _PROVEN)
-        )
+        return self._best is not None and self._best[1].finish_s <= self._bound_s * (1 + self._near)
 
     # ---- what to try
 
@@ -125,6 +135,7 @@ class _Search:
         if scarce:
             yield replace(base, patient=scarce)
             yield replace(base, patient=scarce, waits=False)
+        yield replace(base, renews=True)
         for r, count in enumerate(most):
             if count > 1:
                 yield replace(base, places=(*most[:r], count - 1, *most[r + 1 :]))
@@ -150,9 +161,11 @@ class _Search:
         choice, schedule = self._best
         jobs, resources = len(self._graph.jobs), len(self._graph.resources)
         for _ in range(1 + self._below(2)):
-            what = self._below(6)
+            what = self._below(7)
             if what == 0:
                 choice = replace(choice, waits=not choice.waits)
+            elif what == 4:
+                choice = replace(choice, renews=not choice.renews)
             elif what == 1:
                 span_s = schedule.finish_s - self._bound_s
                 at_s = self._bound_s + self._rng.random() * 1.05 * span_s
