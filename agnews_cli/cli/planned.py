@@ -10,11 +10,14 @@ from agnews_cli.cli.output import Output
 from agnews_cli.core import duration
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from agnews_cli.core.plan.schedule import Session
     from agnews_cli.workflows.plan import Planned
     from agnews_cli.workflows.rehearse import Rehearsal
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 _PICTURE_WIDTH = 64
 _MOST_ROWS = 40
 
@@ -68,8 +71,8 @@ def _summary(plan: Planned) -> str:
     )
 
 
-def _picture(plan: Planned) -> Iterator[str]:
-    """A line for each card of each resource; a letter for each job, dots where it starts or idles."""
+def _picture(plan: Planned) -> Iterator[str | Text]:
+    """A line for each card; a letter for each job, dots where the session starts or idles."""
     letters = {job.name: _LETTERS[k % len(_LETTERS)] for k, job in enumerate(plan.instance.jobs)}
     scale = _PICTURE_WIDTH / max(plan.plan.finish_s, 1.0)
     lines: dict[tuple[str, int, int], list[str]] = {}
@@ -82,12 +85,22 @@ def _picture(plan: Planned) -> Iterator[str]:
     places = {(r, p) for r, p, _ in lines if p}
     width = max(len(_label(key, many, places)) for key in lines)
     for key in sorted(lines):
-        yield f"  {_label(key, many, places):<{width}}  {''.join(lines[key]).rstrip()}"
+        yield _coloured(f"  {_label(key, many, places):<{width}}  ", lines[key])
     ends = duration.show(plan.plan.finish_s)
     yield f"  {'':<{width}}  now{ends:>{_PICTURE_WIDTH - 3}}"
     named = [f"{letters[job.name]} {job.name}" for job in plan.instance.jobs[:12]]
     more = len(plan.instance.jobs) - 12
     yield f"  {'':<{width}}  {', '.join(named)}{f', and {more} more' if more > 0 else ''}"
+
+
+def _coloured(label: str, line: list[str]) -> Text:
+    from rich.text import Text
+
+    text = Text(label, no_wrap=True, overflow="crop")
+    for letter in "".join(line).rstrip():
+        k = _LETTERS.find(letter)
+        text.append(letter, style=_COLOURS[k % len(_COLOURS)] if k >= 0 else "dim")
+    return text
 
 
 def _label(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -206,35 +206,45 @@ class _Measured:
 
 
 def _progress(folder: runs.RunFolder) -> tuple[str, float, float]:
-    """(kind of device, examples a second, share done) from the last events of a run."""
-    kind, speed, share = "cpu", 0.0, 0.0
+    """(kind of device, examples a second, share that is saved) of a run; 0 where it is not known."""
+    environment, outcome = _object(folder.environment), _object(folder.outcome)
+    device = str(environment.get("accelerator") or "cpu")
+    kind = device.split()[-1]  # "Tesla T4" is the kind T4
+    speed, saved, total = 0.0, 0, 0
+    for event, data in _last_events(folder.events):
+        try:
+            if event == "progress":
+                speed, total = float(data["examples_per_s"]), int(data["total_steps"])
+            elif event == "saved":
+                saved = max(saved, int(data["step"]))
+        except (KeyError, TypeError, ValueError):
+            continue
+    share = 1.0 if outcome.get("state") == "completed" else saved / total if total else 0.0
+    return kind, speed, min(1.0, share)
+
+
+def _object(path: Path) -> dict[str, Any]:
     try:
-        with folder.events.open("rb") as stream:
-            head = stream.read(_TAIL_BYTES)
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _last_events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Kind and data of the last events; a torn line is passed over."""
+    try:
+        with path.open("rb") as stream:
             stream.seek(max(0, stream.seek(0, 2) - _TAIL_BYTES))
-            tail = stream.read()
+            lines = stream.read().splitlines()
     except OSError:
-        return kind, speed, share
-    for line in (*head.splitlines()[:20], *tail.splitlines()):
+        return
+    for line in lines:
         try:
             event = json.loads(line)
-            data = event["data"]
-            if event["kind"] == "started":
-                kind = "T4" if "T4" in str(data.get("device", "")) else "cpu"
-                kind = kind if "cuda" not in str(data.get("device", "")).lower() else "T4"
-            elif event["kind"] == "progress":
-                speed = float(data["examples_per_s"])
-            elif event["kind"] == "saved":
-                share = max(share, data["step"] / max(1, data.get("total_steps") or 1))
+            yield event["kind"], event["data"]
         except (ValueError, KeyError, TypeError):
             continue
-    if folder.outcome.exists():
-        try:
-            is_done = json.loads(folder.outcome.read_text("utf-8"))["state"] == "completed"
-        except (OSError, ValueError, KeyError, TypeError):
-            is_done = False
-        share = 1.0 if is_done else share
-    return kind, speed, share
 
 
 def _jobs(

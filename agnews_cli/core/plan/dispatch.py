@@ -39,7 +39,8 @@ class Choice:
     would end earlier than on a free one. `saves`: a session is opened only for a job that would be
     late in those that are open (needs `target_s`). `patient`: resources where a session that the
     quota would cut short is opened as late as lets it run on when the quota returns. `renews`: an
-    idle session may be closed for a new one, so that the next job need not be cut.
+    idle session may be closed for a new one, so that the next job need not be cut. `first_come`: a
+    new session gets the quota that the open ones will leave, instead of an equal share.
     """
 
     urgency: tuple[float, ...]
@@ -49,6 +50,7 @@ class Choice:
     waits: bool = True
     saves: bool = False
     renews: bool = False
+    first_come: bool = False
     target_s: float = _INF
 
 
@@ -76,6 +78,11 @@ class _Open:
     end_s: float = _INF
 
 
+def _ends_s(session: _Open, now_s: float) -> float:
+    """When a session ends, if nothing more is given to it."""
+    return max((run.ends_s for run in session.cards if run is not None), default=now_s)
+
+
 class Dispatch:
     def __init__(self, graph: Graph, choice: Choice, give_up_s: float = _INF) -> None:
         self.graph, self.choice, self.give_up_s = graph, choice, give_up_s
@@ -84,10 +91,13 @@ class Dispatch:
         """Jobs looked at: what a dispatch costs."""
         gone = graph.unplaceable()
         self.left = [0 if i in gone else job.steps for i, job in enumerate(graph.jobs)]
-        self.waits_for = [sum(1 for j in before if j not in gone) for before in graph.before]
+        self.waits_for = [
+            -1 if i in gone else sum(1 for j in before if j not in gone)
+            for i, before in enumerate(graph.before)
+        ]
         self.unfinished = sum(1 for i in range(len(graph.jobs)) if i not in gone)
         self.unplaced = tuple(graph.jobs[i].name for i in sorted(gone))
-        self.ready = [i for i in range(len(graph.jobs)) if i not in gone and not self.waits_for[i]]
+        self.ready = [i for i in range(len(graph.jobs)) if not self.waits_for[i]]
         self.since_s = [0.0] * len(graph.jobs)
         self.cuts = [0] * len(graph.jobs)
         self.runs_on: dict[int, tuple[_Open, _Run]] = {}
@@ -173,19 +183,24 @@ class Dispatch:
 
     # ---- how long a session may last
 
-    def _limit_s(self, r: int, begins_s: float, more: int = 0) -> float:
+    def _limit_s(self, r: int, begins_s: float, *, of: _Open | None = None) -> float:
+        """When a session of `r` must end: one that is open, or a new one where `of` is None."""
         cap_s = begins_s + self.graph.resources[r].session_s
         pool = self.pools[r]
         if pool is None:
             return cap_s
-        return min(cap_s, pool.empty_s(self.now_s, len(self.taken[r]) + more, cap_s))
+        if self.choice.first_come:
+            others = [_ends_s(s, self.now_s) for s in self.open if s.resource == r and s is not of]
+        else:
+            others = [_INF] * (len(self.taken[r]) - (of is not None))
+        return min(cap_s, pool.empty_s(self.now_s, others, cap_s))
 
     def _refit(self, r: int) -> None:
         """The open sessions of a resource draw on its quota together: fit their parts to it."""
         for session in self.open:
             if session.resource != r:
                 continue
-            session.end_s = self._limit_s(r, session.begins_s)
+            session.end_s = self._limit_s(r, session.begins_s, of=session)
             for card, run in enumerate(session.cards):
                 if run is None:
                     continue
@@ -312,14 +327,14 @@ class Dispatch:
                             best, where = (end_s, 0), (r, session, card, begins_s)
                 fresh_s = self._fresh_s(session)
                 if fresh_s is not None:
-                    limit_s = self._limit_s(r, now_s)
+                    limit_s = self._limit_s(r, now_s, of=session)
                     end_s = self._end_if(i, r, fresh_s, limit_s)
                     if (end_s, 1) < best:
                         best, where = (end_s, 1), (r, session, -3, fresh_s)
             place = self._free_place(r)
             if place is not None and not (self.choice.saves and self._can_wait(i, r)):
                 begins_s = now_s + self.graph.resources[r].startup_s
-                limit_s = self._limit_s(r, now_s, more=1)
+                limit_s = self._limit_s(r, now_s)
                 end_s = self._end_if(i, r, begins_s, limit_s)
                 if (end_s, 1) < best and end_s > limit_s + _EPS and self._is_early(r):
                     best, where = (end_s, 1), (r, None, -2, begins_s)
@@ -354,6 +369,8 @@ class Dispatch:
             return False
         session.cards[card] = run
         self.runs_on[i] = (session, run)
+        if self.choice.first_come and self.pools[session.resource] is not None:
+            self._refit(session.resource)
         return True
 
     def _free_place(self, r: int) -> int | None:
@@ -381,12 +398,15 @@ class Dispatch:
     def _may_open(self, r: int) -> bool:
         """Whether one more session, drawing on the same quota, leaves the running parts a step, and
         those that must not be cut their time."""
-        if self.pools[r] is None:
+        pool = self.pools[r]
+        if pool is None or self.choice.first_come:
             return True
         for session in self.open:
             if session.resource != r:
                 continue
-            limit_s = self._limit_s(r, session.begins_s, more=1)
+            cap_s = session.begins_s + self.graph.resources[r].session_s
+            others = [_INF] * len(self.taken[r])
+            limit_s = min(cap_s, pool.empty_s(self.now_s, others, cap_s))
             for run in session.cards:
                 if run is None or run.ends_s <= limit_s + _EPS:
                     continue
@@ -520,7 +540,7 @@ class Dispatch:
             place = self._free_place(r)
             if place is not None and self._may_open(r):
                 begins_s = self.now_s + self.graph.resources[r].startup_s
-                end_s = self._end_if(i, r, begins_s, self._limit_s(r, self.now_s, more=1))
+                end_s = self._end_if(i, r, begins_s, self._limit_s(r, self.now_s))
                 if end_s < ends_s - _EPS:
                     ends_s, found = end_s, (r, place, None, 0, begins_s)
         return found
@@ -565,7 +585,7 @@ class Dispatch:
                 if place is None or self.choice.saves or not self._may_open(r):
                     continue
                 begins_s = max(ready_s, self.now_s + resource.startup_s)
-                limit_s = self._limit_s(r, begins_s - resource.startup_s, more=1)
+                limit_s = self._limit_s(r, begins_s - resource.startup_s)
                 end_s = self._end_if(i, r, begins_s, limit_s)
                 if (end_s, 1) < best and not (end_s > limit_s and self._is_early(r)):
                     best, where = (end_s, 1), (None, r, place)

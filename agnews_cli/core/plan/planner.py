@@ -133,6 +133,7 @@ class _Search:
         yield replace(base, waits=False)
         scarce = frozenset(r for r, it in enumerate(graph.resources) if it.quota is not None)
         if scarce:
+            yield replace(base, first_come=True)
             yield replace(base, patient=scarce)
             yield replace(base, patient=scarce, waits=False)
         yield replace(base, renews=True)
@@ -161,11 +162,13 @@ class _Search:
         choice, schedule = self._best
         jobs, resources = len(self._graph.jobs), len(self._graph.resources)
         for _ in range(1 + self._below(2)):
-            what = self._below(7)
+            what = self._below(8)
             if what == 0:
                 choice = replace(choice, waits=not choice.waits)
             elif what == 4:
                 choice = replace(choice, renews=not choice.renews)
+            elif what == 5:
+                choice = replace(choice, first_come=not choice.first_come)
             elif what == 1:
                 span_s = schedule.finish_s - self._bound_s
                 at_s = self._bound_s + self._rng.random() * 1.05 * span_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from agnews_cli.core.plan.instance import Quota
 
@@ -34,13 +35,22 @@ class Pool:
         """From when on `sessions` can be open without a break until quota returns."""
         return self.ends_s - max(0.0, self.left_s) / sessions
 
-    def empty_s(self, now_s: float, sessions: int, until_s: float) -> float:
-        """When `sessions` open from now on have used it up; later than `until_s`: infinity."""
-        begins_s, ends_s, left_s = now_s, self.ends_s, max(0.0, self.left_s)
+    def empty_s(self, now_s: float, others: Sequence[float], until_s: float) -> float:
+        """When a session open from now on finds the quota used up; later than `until_s`: infinity.
+
+        `others`: when each other session that draws on it ends.
+        """
+        at_s, ends_s, left_s = now_s, self.ends_s, max(0.0, self.left_s)
         quota = self._quota
         most_s = max(0.0, quota.period_quota_s - quota.reserve_s)
-        while begins_s < until_s:
-            if begins_s + left_s / sessions < ends_s - _EPS:
-                return begins_s + left_s / sessions
-            begins_s, ends_s, left_s = ends_s, ends_s + quota.period_s, most_s
+        while at_s < until_s:
+            still = [other for other in others if other > at_s + _EPS]
+            sessions = 1 + len(still)
+            next_s = min([ends_s, *still])
+            if at_s + left_s / sessions < next_s - _EPS:
+                return at_s + left_s / sessions
+            left_s -= sessions * (next_s - at_s)
+            at_s = next_s
+            if at_s >= ends_s - _EPS:
+                ends_s, left_s = ends_s + quota.period_s, most_s
         return _INF
