@@ -45,6 +45,7 @@ if __name__ == "__main__":
 BARS = (
     (("--help",), ("--help",), 1.3),
     (("platform",), ("hello",), 2.0),
+    (("plan",), ("hello",), 2.0),
 )
 
 

@@ -100,7 +100,7 @@ class Learned:
         survival = self._learned(seen)
         key = (round(deadline_s), *(round(math.log(rate), 1) for rate in survival.rates))
         if len(survival.rates) > 1:
-            key = (round(deadline_s), sum(died for _, died in seen.lived) // 25, 0.0)
+            key = (round(deadline_s), sum(died for _, died in seen.lived) // 25, float(id(seen)))
         if key not in self._made:
             self._made[key] = _saves(survival, world, deadline_s)
         return self._made[key]
@@ -327,10 +327,13 @@ def compare(
     policies: dict[str, Callable[[], Policy]],
     seeds: Sequence[int],
     rng_of: Callable[[int, int], Rng],
+    *,
+    before: int = 0,
 ) -> tuple[Row, ...]:
     """Every policy over the same lives; the two yardsticks come last.
 
-    `rng_of(seed, session)` gives a new generator each time it is called.
+    `rng_of(seed, session)` gives a new generator each time it is called. `before`: so many
+    sessions are in the ledger when a life begins.
     """
     known = KnownHazard()
     lives: dict[str, list[Life]] = {name: [] for name in policies}
@@ -342,12 +345,18 @@ def compare(
         def rngs(number: int, seed: int = seed) -> Rng:
             return rng_of(seed, number)
 
+        ledger = [_before(world, rngs(1_000_000 + k)) for k in range(before)]
         best.append(live(world, known, rngs))
         told.append(foresight(world, rngs))
         for name, policy in shared.items():
-            lives[name].append(live(world, policy, rngs))
+            lives[name].append(live(world, policy, rngs, Seen(list(ledger))))
     rows = {**lives, "best rule that knows the hazard": best, "knows every death": told}
     return tuple(_row(name, held, best) for name, held in rows.items())
+
+
+def _before(world: World, rng: Rng) -> tuple[float, bool]:
+    death_s = world.lifetimes.draw(rng)
+    return min(death_s, world.deadline_s), death_s < world.deadline_s
 
 
 def _row(name: str, lives: Sequence[Life], best: Sequence[Life]) -> Row:

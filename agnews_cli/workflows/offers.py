@@ -118,7 +118,10 @@ def load(path: Path | None) -> Offers:
         raw = found.read_bytes()
         if len(raw) > _CAP_BYTES:
             raise OffersInvalid(path=found, problems="  larger than 64 KB")
-        data: Any = yaml.load(raw.decode("utf-8"), Loader=_Loader)
+        text = raw.decode("utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Loader)):
+            raise yaml.YAMLError("aliases are not allowed")
+        data: Any = yaml.load(text, Loader=_Loader)
         offers = Offers.model_validate(data)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise OffersInvalid(path=found, problems="  " + " ".join(str(error).split())) from error

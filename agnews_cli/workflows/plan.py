@@ -206,7 +206,7 @@ class _Measured:
 
 
 def _progress(folder: runs.RunFolder) -> tuple[str, float, float]:
-    """(kind of device, examples a second, share that is saved) of a run; 0 where it is not known."""
+    """(kind of device, examples a second, share saved) of a run; 0 where it is not known."""
     environment, outcome = _object(folder.environment), _object(folder.outcome)
     device = str(environment.get("accelerator") or "cpu")
     kind = device.split()[-1]  # "Tesla T4" is the kind T4
