@@ -1,9 +1,10 @@
 """Goodput of rules for saving, on four distributions of how long sessions live.
 
 A job of 100 training hours in sessions that die, from an empty ledger: our policy learns as it
-goes. Then the same with 200 sessions in the ledger, where it learns a rate for each age. A save stops training for 20 s; its upload takes 30 s (median), stalls now and then, and
-counts when it is done. 500 steps are 250 s, an epoch 75 minutes. Goodput: training time kept, over
-accelerator time. Every policy meets the same deaths.
+goes. Then the same with 200 sessions in the ledger, where it learns a rate for each age. A save
+stops training for 20 s; its upload takes 30 s (median), stalls now and then, and counts when it is
+done. 500 steps are 250 s, an epoch 75 minutes. Quota is 30 h a week, halved in one week of ten.
+Goodput: training time kept, over accelerator time. Every policy meets the same deaths.
 
 Two yardsticks. *The best rule that knows the hazard* has the true distribution and the dynamic
 programme of `core/hazard`, but not the moment of a death: no rule for saving can do better on
