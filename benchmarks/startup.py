@@ -46,6 +46,7 @@ BARS = (
     (("--help",), ("--help",), 1.3),
     (("platform",), ("hello",), 2.0),
     (("quota",), ("hello",), 2.0),
+    (("plan",), ("hello",), 2.0),
 )
 
 

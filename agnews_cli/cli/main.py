@@ -15,6 +15,7 @@ from agnews_cli.cli import (
     auto,
     checkpoints,
     doctor,
+    plan,
     platform,
     predict,
     presets,
@@ -56,6 +57,7 @@ def agnews(
 app.command("auto")(auto.auto)
 app.command("resume")(resume.resume)
 app.command("predict")(predict.predict)
+app.command("plan")(plan.plan)
 app.command("platform")(platform.platform)
 app.command("doctor")(doctor.doctor)
 app.command("runs")(runs.runs)

@@ -1,0 +1,170 @@
+"""`agnews plan` as a user meets it: the table, the picture, JSON, wrong input, planning again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LARGE = ("plan", "--preset", "llama-3.2-1b-lora", "--set", "training.epochs=3", "--ensemble", "5")
+HEAVY = {"torch", "numpy", "pandas", "transformers", "sklearn", "ortools", "scipy"}
+
+OFFERS = """\
+offers:
+  lab:
+    - name: lab
+      kind: T4
+      session_hours: 4
+      startup_minutes: 3
+      quota: {hours: 10, period_days: 7, left_hours: 2}
+      source: our lab's rules
+      as_of: 2026-11-01
+"""
+
+
+def test_five_models_on_colab_free_in_three_sessions(agnews):
+    done = agnews(*LARGE)
+    assert done.code == 0, done.err
+    assert "4 sessions (3 on colab-free, 1 on here)" in done.out
+    assert "member 0" in done.out and "combine" in done.out
+    for reason in ("not measured yet but modelled", "sessions of 12 h at most", "proven"):
+        assert reason in done.out
+    assert "colab-free+kaggle: finished" in done.out, "what would make it faster"
+    assert "\x1b" not in done.out + done.err
+    picture = [line for line in done.out.splitlines() if line.startswith("  colab-free")]
+    assert len(picture) == 1 and {"A", "B", "C", "D", "E"} <= set(picture[0])
+
+
+def test_the_object_says_the_same(agnews):
+    done = agnews(*LARGE, "--on", "kaggle", "--left", "kaggle=6h", "--reserve", "1h", "--json")
+    found = done.json
+    assert found["schema"] == "agnews.plan/1"
+    assert found["cost"] == "modelled"
+    assert found["lower_bound_s"] <= found["finish_s"]
+    steps = {job["name"]: job["steps"] for job in found["jobs"]}
+    planned: dict[str, int] = {}
+    for session in found["sessions"]:
+        assert session["ends_s"] - session["begins_s"] <= 12 * 3600 + 1
+        for part in session["parts"]:
+            planned[part["job"]] = planned.get(part["job"], 0) + part["steps"]
+    assert planned == steps
+    assert found["used_s"]["kaggle"] > 0
+    assert any("6.0 h of quota left (as given)" in reason for reason in found["reasons"])
+    assert any("1 h of it kept in reserve" in reason for reason in found["reasons"])
+
+
+def test_what_if_names_each_alternative(agnews):
+    done = agnews(*LARGE, "--what-if", "kaggle+colab-free", "--what-if", "lightning")
+    assert "kaggle+colab-free: finished" in done.out
+    assert "lightning: finished" in done.out
+    assert "earlier" in done.out
+
+
+def test_other_graphs(agnews):
+    stacked = agnews("plan", "--folds", "4", "--on", "kaggle").out
+    assert "fold 3" in stacked and "stack" in stacked and "card 1" in stacked
+    distilled = agnews("plan", "--preset", "qwen3-0.6b-lora", "--student", "minilm").out
+    assert distilled.index("teacher") < distilled.index("student")
+
+
+def test_own_offers(agnews, tmp_path):
+    (tmp_path / "lab.yaml").write_text(OFFERS)
+    done = agnews(*LARGE, "--resources", "lab.yaml", "--on", "lab")
+    assert done.code == 78, "a combining job needs a CPU, and this file has none"
+    assert "'combine'" in done.err and "cpu" in done.err
+    alone = agnews(*LARGE[:5], "--resources", "lab.yaml", "--on", "lab", "--json")
+    assert alone.code == 0, alone.err
+    assert len(alone.json["sessions"]) >= 2
+    assert "our lab's rules" in " ".join(alone.json["reasons"])
+
+
+BAD = {
+    "unknown offer": (["--on", "kagle"], 78, "did you mean 'kaggle'"),
+    "unknown what-if": (["--what-if", "kaggle+colabb"], 78, "colabb"),
+    "no duration": (["--left", "kaggle=soon"], 2, "'kaggle=soon' is not a duration"),
+    "no reserve": (["--reserve", "much"], 2, "'much' is not a duration"),
+    "one member": (["--ensemble", "1"], 2, "ensemble"),
+    "unknown preset": (["--preset", "minilmm"], 78, "did you mean 'minilm'"),
+    "missing file": (["--resources", "none.yaml"], 66, "none.yaml"),
+    "unknown key": (["--resources", "key.yaml"], 78, "offers.lab.0.colour"),
+    "negative": (["--resources", "negative.yaml"], 78, "session_hours"),
+    "not yaml": (["--resources", "broken.yaml"], 78, "broken.yaml"),
+    "twice": (["--resources", "twice.yaml"], 78, "'kind' is there twice"),
+    "alias": (["--resources", "alias.yaml"], 78, "aliases"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_clear_error(name, agnews, tmp_path):
+    (tmp_path / "key.yaml").write_text(OFFERS + "      colour: red\n")
+    (tmp_path / "negative.yaml").write_text(OFFERS.replace("hours: 4", "hours: -4"))
+    (tmp_path / "broken.yaml").write_text("offers: [")
+    (tmp_path / "twice.yaml").write_text(OFFERS + "      kind: cpu\n")
+    (tmp_path / "alias.yaml").write_text("offers: &a {}\ndevices: *a\n")
+    arguments, code, fragment = BAD[name]
+    done = agnews("plan", *arguments)
+    assert done.code == code, done.err
+    assert fragment in " ".join(done.err.split()), done.err
+    assert "Traceback" not in done.err + done.out
+
+
+def write_run(store: Path, seed: int, events: list[dict], state: str | None = None) -> None:
+    folder = store / f"llama-3.2-1b-lora-{seed:08d}"
+    folder.mkdir(parents=True)
+    stamp = f"2026-11-2{seed}T10:00:00+00:00"
+    created = {"created_at": stamp, "order": {"seed": seed}}
+    (folder / "created.json").write_text(json.dumps(created))
+    lines = [json.dumps({"at": stamp, "elapsed_s": 1.0, **event}) for event in events]
+    (folder / "events.jsonl").write_text("\n".join([*lines, '{"torn']))
+    (folder / "environment.json").write_text(
+        json.dumps({"device": "cuda", "accelerator": "Tesla T4"})
+    )
+    if state:
+        (folder / "outcome.json").write_text(json.dumps({"state": state}))
+
+
+def test_planned_again_with_what_runs_have_measured_and_done(agnews, tmp_path):
+    first = agnews(*LARGE, "--json").json
+    started = {"kind": "started", "data": {"pid": 1, "world": 1}}
+    progress = {"kind": "progress", "data": {"examples_per_s": 40.0, "step": 9, "total_steps": 100}}
+    saved = {"kind": "saved", "data": {"step": 50}}
+    store = tmp_path / "agnews-runs"
+    write_run(store, 0, [started, progress], state="completed")
+    write_run(store, 1, [started, progress, saved])
+    again = agnews(*LARGE, "--json").json
+    assert again["cost"] == "measured"
+    assert any("40 examples a second on T4" in reason for reason in again["reasons"])
+    before = {job["name"]: job["steps"] for job in first["jobs"]}
+    after = {job["name"]: job["steps"] for job in again["jobs"]}
+    assert "member 0" not in after, "it is finished"
+    assert after["member 1"] == pytest.approx(before["member 1"] / 2, abs=1)
+    assert after["member 2"] == before["member 2"]
+    assert again["jobs"][0]["step_s"]["T4"] == pytest.approx(32 / 40)
+
+
+def test_simulated_lives(agnews):
+    done = agnews(*LARGE, "--simulate", "3", "--lifetime", "3h")
+    assert done.code == 0, done.err
+    for word in ("agnews: learned hazard", "every 2 h", "knows every death", "goodput"):
+        assert word in done.out
+    rows = agnews(*LARGE, "--simulate", "2", "--json").json["simulation"]["policies"]
+    assert all(0 < row["goodput"] < 1 for row in rows)
+
+
+def test_it_loads_nothing_heavy(tmp_path):
+    code = (
+        "import sys\n"
+        "from agnews_cli.cli.main import main\n"
+        f"try: main({list(LARGE)!r})\n"
+        "except SystemExit as e: assert not e.code, e.code\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    loaded = set(eval(done.stdout.splitlines()[-1]))
+    assert "agnews_cli" in loaded
+    assert not loaded & HEAVY
