@@ -27,7 +27,6 @@ from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TextIO, cast
 from agnews_cli.cli import screens
 from agnews_cli.cli.screens import clean, one_line, percent
 from agnews_cli.core import duration
-from agnews_cli.core.job import Event
 from agnews_cli.errors import AgnewsError, CannotWrite
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
+
+    from agnews_cli.core.job import Event
 
 Sink = Literal["terminal", "notebook", "plain"]
 Size = tuple[int, int]
