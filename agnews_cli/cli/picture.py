@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agnews_cli.cli.screens import one_line, percent
 from agnews_cli.core import duration
-from agnews_cli.core.job import Event
+
+if TYPE_CHECKING:
+    from agnews_cli.core.job import Event
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from agnews_cli.cli.picture import Picture, finished_line, stamped
 from agnews_cli.cli.sink import Stream, fit
-from agnews_cli.core.job import Event, ReaderLeft
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
+
+    from agnews_cli.core.job import Event
 
 _NOTEBOOK_EVERY_S = 1.0
 _PLAIN_EVERY_S = 30.0
@@ -184,6 +185,8 @@ class Watched:
         self._renderer.event(event)
         fault = self._stream.fault
         if isinstance(fault, OSError) and fault.errno in (errno.EPIPE, errno.EIO):
+            from agnews_cli.core.job import ReaderLeft
+
             raise ReaderLeft
 
     def say(self, text: str) -> None:

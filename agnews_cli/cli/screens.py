@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from agnews_cli.core import duration
-from agnews_cli.core.evaluation import Evaluation, Interval, SplitEvaluation
-from agnews_cli.core.job import Candidate
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
     from rich.text import Text
+
+    from agnews_cli.core.evaluation import Evaluation, Interval, SplitEvaluation
+    from agnews_cli.core.job import Candidate
 
 Section = Literal["figures", "classes", "confusion", "mistakes"]
 

@@ -17,9 +17,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from agnews_cli.core.deaths import Lifetimes, Rng, true_survival
 from agnews_cli.core.hazard import ENOUGH_ENDS, Survival, learn, saves
 from agnews_cli.core.interval import daly, save_interval
-from agnews_cli.core.deaths import Lifetimes, Rng, true_survival
 
 _GUARD = 1.1
 _MOST_SESSIONS = 5_000

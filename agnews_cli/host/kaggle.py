@@ -12,7 +12,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +43,8 @@ def ask(now: datetime, timeout_s: float = TIMEOUT_S) -> Answer:
     if importlib.util.find_spec("kaggle") is None:
         hint = f"pip install 'kaggle>={_SINCE}' in an environment of its own or here"
         return Answer(reason=f"Kaggle was not asked: its client is not installed ({hint})")
+    import subprocess
+
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "agnews_cli.host.kaggle"],

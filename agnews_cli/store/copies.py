@@ -27,6 +27,8 @@ from agnews_cli.errors import CannotWrite, CheckpointDamaged
 from agnews_cli.store import database, files, journal, rows
 from agnews_cli.store.ledger import Ledger
 
+FOLDER = "ledger"
+"""Where copies lie in a store."""
 _KEPT = 3
 _KEPT_JOURNALS = 50
 _MOST_BYTES = 256 << 20

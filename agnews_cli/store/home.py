@@ -11,6 +11,8 @@ from pathlib import Path
 
 import platformdirs
 
+import agnews_cli
+
 
 def home() -> Path:
     """The ledger's and the user's presets' folder: `AGNEWS_HOME`, or the platform's data folder."""
@@ -20,6 +22,15 @@ def home() -> Path:
 def cache() -> Path:
     """What can be made again at any time: `AGNEWS_CACHE`, or the platform's cache folder."""
     return _named("AGNEWS_CACHE") or platformdirs.user_cache_path("agnews", appauthor=False)
+
+
+def preset_folders() -> tuple[Path, ...]:
+    """Where presets and platforms' limits lie, the user's last; some may not be there."""
+    package = Path(agnews_cli.__file__).parent
+    project = package.parent
+    # Installed, `project` is site-packages, where a folder `presets` is somebody else's.
+    beside = (project / "presets",) if (project / "pyproject.toml").is_file() else ()
+    return (package / "presets", *beside, home() / "presets")
 
 
 def _named(variable: str) -> Path | None:

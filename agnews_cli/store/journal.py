@@ -19,8 +19,6 @@ from pathlib import Path
 
 from agnews_cli.core.session import Entry
 from agnews_cli.errors import CheckpointDamaged
-from agnews_cli.store import files
-from agnews_cli.store.runs import refusal
 
 SUFFIX = ".jsonl"
 _MOST_BYTES = 64 << 20
@@ -42,6 +40,9 @@ def append(path: Path, entry: Entry) -> int:
     Whoever calls it holds the ledger's lock: one writer at a time. Raises CannotWrite or
     NoDiskSpace.
     """
+    from agnews_cli.store import files  # not before: most openings of the ledger only look
+    from agnews_cli.store.runs import refusal
+
     line = _line(entry)
     try:
         is_new = not path.exists()
@@ -68,6 +69,8 @@ def append(path: Path, entry: Entry) -> int:
 
 def read(path: Path) -> Journal:
     """Every entry of the file that is whole. A file that cannot be read at all tells nothing."""
+    from agnews_cli.store import files
+
     try:
         content = files.read_small(path, _MOST_BYTES)
     except CheckpointDamaged:

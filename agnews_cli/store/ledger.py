@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
-import socket
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -41,7 +39,6 @@ from agnews_cli.core.session import (
 from agnews_cli.errors import CannotWrite, NoDiskSpace
 from agnews_cli.store import database, journal, rows
 from agnews_cli.store.home import home
-from agnews_cli.store.runs import RunFolder
 
 # A process that started this long after the session was opened only inherited its number; less
 # may be a clock that was set.
@@ -154,7 +151,7 @@ class Ledger:
             if known is None:
                 raise KeyError(run)
             session = Session(
-                id=f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(6)}",
+                id=f"{now.astimezone(UTC):%Y%m%dT%H%M%S}-{os.urandom(6).hex()}",
                 seq=0,
                 run=run,
                 platform=platform,
@@ -367,6 +364,8 @@ class Ledger:
 
     def _split(self, session: Session, seconds: float) -> Split | None:
         """Where the session's time went; None where its run's events are not here."""
+        from agnews_cli.store.runs import RunFolder
+
         run = self._run(session.run)
         assert run is not None  # the foreign key sees to it
         try:
@@ -454,7 +453,7 @@ def machine() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:8]
     except OSError:  # not Linux
         boot = ""
-    return f"{socket.gethostname()}-{boot}"
+    return f"{os.uname().nodename}-{boot}"
 
 
 def _is_journal(path: Path) -> bool:

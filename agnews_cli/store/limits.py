@@ -16,15 +16,16 @@ from pydantic import ValidationError
 
 from agnews_cli.core.limits import PlatformLimits
 from agnews_cli.errors import LimitsInvalid
-from agnews_cli.store import presets
+from agnews_cli.store.home import preset_folders
 from agnews_cli.store.strict_yaml import Document, Refused, shown
 
 _FOLDER = "platforms"
+_MOST_BYTES = 64 * 1024
 
 
 def names() -> tuple[str, ...]:
     """Platforms that have a file, in alphabetical order."""
-    found = {p.stem for f in presets.folders() if (f / _FOLDER).is_dir() for p in _files(f)}
+    found = {p.stem for f in preset_folders() if (f / _FOLDER).is_dir() for p in _files(f)}
     return tuple(sorted(found))
 
 
@@ -33,7 +34,7 @@ def load(name: str) -> PlatformLimits | None:
 
     Raises LimitsInvalid, which lists every problem with its file and line.
     """
-    layers = [f / _FOLDER / f"{name}.yaml" for f in presets.folders()]
+    layers = [f / _FOLDER / f"{name}.yaml" for f in preset_folders()]
     documents = [(path, _document(path)) for path in layers if path.is_file()]
     if not documents:
         return None
@@ -58,7 +59,7 @@ def _files(folder: Path) -> list[Path]:
 def _document(path: Path) -> Document:
     try:
         with path.open("rb") as stream:
-            content = stream.read(presets.SIZE_CAP_BYTES).decode("utf-8-sig")
+            content = stream.read(_MOST_BYTES).decode("utf-8-sig")
         document = Document.parse(content)
     except Refused as error:
         problem = f"  {path}:{error.line}: {error.reason}"

@@ -18,10 +18,9 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-import agnews_cli
 from agnews_cli.core.preset import Preset, Tier
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
-from agnews_cli.store.home import home
+from agnews_cli.store.home import preset_folders
 from agnews_cli.store.strict_yaml import Document, Loc, Refused, shown
 
 SIZE_CAP_BYTES = 64 * 1024
@@ -74,18 +73,9 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
 
 
-def folders() -> tuple[Path, ...]:
-    """Where presets lie, the user's last."""
-    package = Path(agnews_cli.__file__).parent
-    project = package.parent
-    # Installed, `project` is site-packages, where a folder `presets` is somebody else's.
-    beside = (project / "presets",) if (project / "pyproject.toml").is_file() else ()
-    return (package / "presets", *beside, home() / "presets")
-
-
 def _files() -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for folder in folders():
+    for folder in preset_folders():
         if folder.is_dir():
             found |= {
                 path.stem: path for path in sorted(folder.iterdir()) if path.suffix == ".yaml"

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agnews_cli.core.session import Resource
 from agnews_cli.errors import LimitsInvalid
 from agnews_cli.store.home import home
-from agnews_cli.store.runs import write_text_atomically
 
 
 class Source(BaseModel):
@@ -52,6 +51,8 @@ def load() -> QuotaSettings:
 
 def save(settings: QuotaSettings) -> None:
     """Raises CannotWrite or NoDiskSpace."""
+    from agnews_cli.store.runs import write_text_atomically
+
     _path().parent.mkdir(parents=True, exist_ok=True)
     write_text_atomically(_path(), settings.model_dump_json(indent=2) + "\n")
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,10 +22,24 @@ Loc = tuple[str | int, ...]
 _DEPTH_CAP = 16
 
 
-class _Loader(yaml.SafeLoader):
-    """Scanner, parser and composer of PyYAML, with YAML 1.2's idea of what a plain scalar is."""
+class _Composer(yaml.composer.Composer, yaml.resolver.BaseResolver):
+    """PyYAML's composer over events that were looked at, with YAML 1.2's idea of a plain scalar."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def __init__(self, events: Iterable[yaml.Event]) -> None:
+        yaml.composer.Composer.__init__(self)
+        yaml.resolver.BaseResolver.__init__(self)
+        self._events = deque(events)
+
+    def check_event(self, *kinds: type[yaml.Event]) -> bool:
+        return isinstance(self._events[0], kinds)
+
+    def peek_event(self) -> yaml.Event:
+        return self._events[0]
+
+    def get_event(self) -> yaml.Event:
+        return self._events.popleft()
 
 
 _INT, _FLOAT, _BOOL, _NULL, _STR = (
@@ -41,7 +57,7 @@ _IMPLICIT = (
     ),
 )
 for _tag, _pattern, _first in _IMPLICIT:
-    _Loader.add_implicit_resolver(
+    _Composer.add_implicit_resolver(
         _tag, re.compile(rf"^(?:{_pattern})$"), ["" if c == "\0" else c for c in _first]
     )
 
@@ -68,8 +84,7 @@ class Document:
         """Raises Refused for what makes the rest unreadable; `problems` has what does not."""
         document = cls()
         try:
-            _check_events(content)
-            node = yaml.compose(content, _Loader)
+            node = _Composer(_checked_events(content)).get_single_node()
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             reason = ", ".join(filter(None, (error.context, error.problem)))
@@ -118,10 +133,10 @@ class Document:
         return plain
 
 
-def _check_events(content: str) -> None:
+def _checked_events(content: str) -> Iterator[yaml.Event]:
     """Refuse before anything is built: what is deep, shared, tagged, or several documents."""
     depth = documents = 0
-    for event in yaml.parse(content, _Loader):
+    for event in yaml.parse(content, yaml.SafeLoader):
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.AliasEvent):
             raise Refused(line, f"aliases are refused: write the value out (found *{event.anchor})")
@@ -145,6 +160,7 @@ def _check_events(content: str) -> None:
                 raise Refused(line, f"nested deeper than {_DEPTH_CAP} levels")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        yield event
 
 
 def _scalar(node: yaml.Node) -> Any:

@@ -7,9 +7,7 @@ so that it still counts when they do not answer, and on another machine.
 
 from __future__ import annotations
 
-import secrets
-import shlex
-import subprocess
+import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import agnews_cli
-from agnews_cli.core import lifetime, quota, reported
+from agnews_cli.core import lifetime, quota
 from agnews_cli.core.limits import PlatformLimits
 from agnews_cli.core.session import RESOURCES, Reading, Resource
 from agnews_cli.errors import CannotWrite, NoDiskSpace, NoLimitsKnown
@@ -26,7 +24,6 @@ from agnews_cli.host.detect import detect
 from agnews_cli.host.session_age import session_age
 from agnews_cli.store import limits, quota_settings
 from agnews_cli.store.ledger import Ledger
-from agnews_cli.store.presets import nearest
 
 SCHEMA = "agnews.quota/1"
 _COMMAND_S = 5.0
@@ -82,7 +79,8 @@ def look(
 ) -> View:
     """Every budget that matters here, or `platform`'s. Raises NoLimitsKnown or LimitsInvalid."""
     now, here = datetime.now(UTC), detect()
-    age = session_age(session_started)
+    is_lent = here.name in limits.names()
+    age = session_age(session_started) if is_lent else None
     settings = quota_settings.load()
     with Ledger() as ledger:
         sessions, used, readings = ledger.sessions(), ledger.used(), ledger.readings()
@@ -125,6 +123,8 @@ def limits_of(platform: str) -> PlatformLimits:
     """Raises NoLimitsKnown, naming what is near."""
     found = limits.load(platform)
     if found is None:
+        from agnews_cli.store.presets import nearest
+
         raise NoLimitsKnown(name=platform, near=nearest(platform, limits.names()))
     return found
 
@@ -172,6 +172,8 @@ def _ask(
     is_offline: bool,
 ) -> tuple[list[Reading], list[tuple[str, str]]]:
     """What others say now; and of whom (`platform` or `platform/resource`) why not."""
+    from agnews_cli.core import reported
+
     readings: list[Reading] = []
     reasons: list[tuple[str, str]] = []
     for each in known:
@@ -206,6 +208,9 @@ def _text(source: quota_settings.Source, now: datetime) -> tuple[str, datetime]:
         path = Path(source.value).expanduser()
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         return path.read_text("utf-8"), min(written, now)
+    import shlex
+    import subprocess
+
     try:
         done = subprocess.run(
             shlex.split(source.value),
@@ -248,7 +253,7 @@ def _kept(
 
 
 def _new_id() -> str:
-    return f"asked-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(6)}"
+    return f"asked-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.urandom(6).hex()}"
 
 
 def _plain(facts: dict[str, Any]) -> dict[str, Any]:

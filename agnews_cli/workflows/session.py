@@ -24,7 +24,9 @@ from agnews_cli.core.job import Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.platform import Platform
 from agnews_cli.core.session import RESOURCES, RunState, SessionEnd
 from agnews_cli.errors import (
+    CannotRead,
     CannotWrite,
+    CheckpointDamaged,
     Interrupted,
     NoDiskSpace,
     ReportedError,
@@ -112,6 +114,7 @@ def train(
             entered_s=age.seconds if age else 0.0,
             now=_now(),
         )
+        _agree(ledger, folder)
         how: SessionEnd = "error"
         state: RunState = "failed"
         try:
@@ -130,6 +133,7 @@ def train(
             ledger.close_session(session, how, _now(), time.monotonic() - opened_s)
             ledger.set_state(job.run, state, _now())
             lease.release(_now())
+            _agree(ledger, folder)
     if outcome.state == "interrupted":
         raise _interrupted(folder)
     if outcome.state == "paused":
@@ -140,6 +144,15 @@ def train(
         failure = outcome.failure
         raise ReportedError(failure.message, failure.hint, failure.exit_code, failure.kind)
     return outcome
+
+
+def _agree(ledger: Ledger, folder: RunFolder) -> None:
+    """The ledger travels with the store, so that every machine that uses it counts all hours."""
+    from agnews_cli.store import copies
+
+    # A copy that was not made is made next time; no reason to stop.
+    with suppress(CannotRead, CannotWrite, NoDiskSpace, CheckpointDamaged):
+        copies.ship(ledger, folder.path.parent / copies.FOLDER)
 
 
 def resume_command(folder: RunFolder) -> str:

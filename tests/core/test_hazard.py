@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from agnews_cli.core.deaths import Bathtub, true_survival
 from agnews_cli.core.hazard import (
     expected_life_s,
     expected_work_s,
@@ -14,7 +15,6 @@ from agnews_cli.core.hazard import (
     saves,
 )
 from agnews_cli.core.interval import daly
-from agnews_cli.core.deaths import Bathtub, true_survival
 
 HOUR = 3600.0
 
