@@ -220,12 +220,11 @@ def test_what_ends_a_worker_is_put_into_words(error, kind):
 
 
 def test_a_log_that_cannot_be_opened_is_refused_in_words(tmp_path):
-    from agnews_cli.core.platform import Accelerator
     from agnews_cli.errors import CannotWrite
     from agnews_cli.host import launch
 
     (tmp_path / "worker.log").mkdir()
-    cpu = Accelerator(kind="cpu", name="cpu", count=1)
+    cpu = launch.Accelerator(kind="cpu", name="cpu", count=1)
     with pytest.raises(CannotWrite, match=r"worker\.log"):
         launch.start(tmp_path / "job.json", tmp_path / "worker.log", cpu, processes=1, cpu_count=1)
 
