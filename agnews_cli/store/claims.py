@@ -81,17 +81,22 @@ class Claim:
 
     def make(self, now: datetime) -> None:
         """Claim the run. Raises Fenced where another session was faster, or StoreTrouble."""
-        if self._remote.promises.is_exclusive and not self._remote.promises.is_read_only:
+        if not self._remote.promises.beats:  # what tells of a session here are its checkpoints
+            self.is_made = True
+            return
+        if self._remote.promises.is_exclusive:
             name = f"{self._run}/leases/{self.token:06d}.json"
             data = leases.text(self.writer, now, True).encode()
             if not self._remote.create(name, data) and not self._is_mine(name):
                 raise Fenced(newest=self.token, token=self.token)
-        self.is_made = True
+            self.is_made = True
+            return
         self.beat(now)
+        self.is_made = True
 
     def beat(self, now: datetime, *, is_open: bool = True) -> None:
         """A sign of life; the ones before it go. Raises StoreTrouble."""
-        if is_open and not self._remote.promises.beats and self._number:
+        if not self._remote.promises.beats:
             return
         self._number += 1
         name = f"{self._run}/leases/{self.token:06d}-{self.writer}-{self._number:06d}.json"
@@ -102,8 +107,7 @@ class Claim:
         while self._signs:
             self._remote.delete(self._signs.pop())
         self._signs.append(name)
-        if self._remote.promises.beats or not is_open:
-            self._remote.flush()
+        self._remote.flush()
 
     def release(self, now: datetime) -> None:
         """Done: the next session need not wait."""

@@ -78,8 +78,10 @@ class Sync:
             for name in _PLAIN:
                 if f"{self.run.id}/{name}" not in present:
                     self.remote.put(f"{self.run.id}/{name}", self.run.path / name)
+        self._put_record(present)  # first: with an atomic store it appears with the checkpoint
         sent = sum(self._send(parcel, present) for parcel in self._to_send())
-        self._send_record(present)
+        if not sent and self.remote.promises.beats:
+            self.remote.flush()
         branches = self._tidy()
         self.book.done(branches)
         self.beat()
@@ -158,7 +160,7 @@ class Sync:
                 finally:
                     copy.unlink(missing_ok=True)
 
-    def _send_record(self, present: Mapping[str, Entry]) -> None:
+    def _put_record(self, present: Mapping[str, Entry]) -> None:
         known = [key.step for name in present if (key := parcels.record_key(name)) is not None]
         self._number = max([self._number, *known]) + 1
         name, data = parcels.record(
@@ -166,11 +168,9 @@ class Sync:
         )
         if data == self._record:
             return
-        path = self._work / "record"
-        path.unlink(missing_ok=True)
+        path = self._work / f"record-{self._number}"  # stays until a flush
         files.write_new(path, [data])
         self.remote.put(f"{self.run.id}/{name}", path)
-        self.remote.flush()
         self._record = data
         records = sorted(
             ((key, n) for n in present if (key := parcels.record_key(n)) is not None), reverse=True

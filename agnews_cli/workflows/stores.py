@@ -50,7 +50,13 @@ def connect(remotes: Iterable[str]) -> tuple[Remote, ...]:
 
 def visible(named: Sequence[str]) -> tuple[Remote, ...]:
     """Stores that nobody named and that can be seen all the same."""
-    return ()
+    from agnews_cli.store.remotes import drive, kaggle
+
+    found: list[Remote] = list(kaggle.inputs())
+    default = str(address.parse(address.DRIVE))
+    if drive.is_mounted() and not any(name.startswith(f"{address.DRIVE}:") for name in named):
+        found.append(address.connect(address.parse(default)))
+    return tuple(found)
 
 
 def found_in(

@@ -55,7 +55,7 @@ def parse(given: str) -> Address:
     body = text[match.end() :].rstrip("/")
     _require_no_secret(text, shown)
     if scheme == "hf":
-        plain = re.sub(r"^(buckets|models|datasets)/", "", body)
+        plain = re.sub(r"^(buckets|models)/", "", body)
         if not _OWNED.fullmatch(plain):
             raise BadStore(given=shown, reason="expected hf://owner/name")
         return Address("hub", body)
@@ -96,6 +96,18 @@ def connect(address: Address) -> Remote:
         from agnews_cli.store.remotes.folder import Folder
 
         return Folder(Path(address.name).expanduser().absolute())
+    if address.kind == "drive":
+        from agnews_cli.store.remotes.drive import Drive
+
+        return Drive(address.name)
+    if address.kind == "hub":
+        from agnews_cli.store.remotes import hub
+
+        return hub.connect(address.name)
+    if address.kind == "kaggle":
+        from agnews_cli.store.remotes.kaggle import Dataset
+
+        return Dataset(address.name)
     from agnews_cli.store.remotes.urls import Url
 
     return Url(address.name)

@@ -26,7 +26,7 @@ _BUSY_STATUS = {408, 409, 412, 423, 425, 429, 500, 502, 503, 504, 509, 520, 522,
 _BUSY_WORDS = re.compile(
     r"timed? ?out|timeout|connection|reset by peer|broken pipe|temporar|unavailable|slow ?down|"
     r"too many requests|rate.?limit|throttl|incomplete|session closed|socket|no route|"
-    r"name resolution|server disconnected|EOF|banner|internal ?error|"
+    r"name resolution|server disconnected|EOF|banner|internal ?error|still.{0,20}process|"
     r"channel closed|SSHException|no valid connections",
     re.I,
 )
