@@ -68,6 +68,12 @@ class BudgetTooShort(UsageError):
     hint = "Try --budget {least}"
 
 
+class BadStore(UsageError):
+    """--store {given!r} is no store: {reason}."""
+
+    hint = "A folder, drive, hf://owner/name, kaggle://owner/slug, or a URL such as s3://bucket/folder."
+
+
 class RunUnknown(UsageError):
     """No run {name!r} in {store}{near}."""
 
@@ -236,6 +242,48 @@ class ExtraMissing(AgnewsError):
     hint = "pip install 'agnews-cli[{extra}]'"
 
 
+class ClientMissing(AgnewsError):
+    """The store {store} needs the package {package}, which is not installed."""
+
+    exit_code = 69
+    hint = "{install}"
+
+
+class DriveNotMounted(AgnewsError):
+    """Google Drive is not mounted at {path}."""
+
+    exit_code = 69
+    hint = (
+        "Paste this into a cell and run it, then the same command again:\n"
+        "from google.colab import drive\n"
+        "drive.mount('/content/drive')"
+    )
+
+
+class StoreTrouble(AgnewsError):
+    """The store {store} could not {action}: {reason}."""
+
+    exit_code = 69
+    hint = "Check its address and your login, then push again: agnews checkpoints push"
+
+
+class StoreBusy(StoreTrouble):
+    """The store {store} could not {action} now: {reason}."""
+
+    # Worth another try: a timeout, a lost connection, too many requests.
+    hint = "Try again later: agnews checkpoints push"
+
+
+class NotInStore(StoreTrouble):
+    """The store {store} has no {name}."""
+
+
+class StoreUntrusted(StoreTrouble):
+    """The list of {store} lacks {missing}, which was sent there; nothing is removed from it now."""
+
+    hint = "Its list may be late: try again in some minutes. agnews status shows what is where."
+
+
 class HubUnreachable(AgnewsError):
     """{what} is on the hub, and {endpoint} does not answer within {timeout_s:g} s."""
 
@@ -315,6 +363,13 @@ class CannotWrite(AgnewsError):
     hint = "Use a folder you can write to: --store DIR"
 
 
+class NothingToPull(AgnewsError):
+    """No store has a whole checkpoint or model of {run}: {reasons}."""
+
+    exit_code = 74
+    hint = "agnews status {run} shows what is where; --store names another store."
+
+
 class CheckpointDamaged(AgnewsError):
     """Checkpoint file {path} {reason}."""
 
@@ -337,6 +392,20 @@ class RunBusy(AgnewsError):
 
     exit_code = 75
     hint = "Wait for it, stop it, or take the run over: --takeover"
+
+
+class NotRunning(AgnewsError):
+    """Run {run} is not being trained now, so that nobody can save it."""
+
+    exit_code = 75
+    hint = "agnews status {run} shows how it stands; agnews resume {run} goes on with it."
+
+
+class NotAnswered(AgnewsError):
+    """Run {run} has not saved a checkpoint within {seconds:.0f} s."""
+
+    exit_code = 75
+    hint = "It saves between two steps, and not while it validates: see agnews status {run}"
 
 
 class Fenced(AgnewsError):

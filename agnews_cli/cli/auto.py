@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 from typer import Option
+
+STORE_HELP = (
+    "Folder for runs; give it again for further stores: a folder, drive, hf://owner/name, "
+    "kaggle://owner/slug, or a URL such as s3://bucket/folder. [./agnews-runs, AGNEWS_STORE]"
+)
 
 
 class Goal(StrEnum):
@@ -35,7 +39,7 @@ def auto(
     budget: Annotated[
         str | None, Option(help="Wall clock for everything, such as 90s, 45m, 2h.")
     ] = None,
-    store: Annotated[Path | None, Option(help="Folder for runs. [./agnews-runs]")] = None,
+    store: Annotated[list[str] | None, Option(help=STORE_HELP)] = None,
     seed: Annotated[int, Option(help="Seed of split, order and initial weights.", min=0)] = 0,
     limit_train: Annotated[
         int | None, Option(help="Use at most so many training rows.", min=8)
@@ -77,8 +81,10 @@ def auto(
     from agnews_cli.cli import show
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.auto import Request, carry_out, prepare
+    from agnews_cli.workflows.stores import choose
 
     out = Output(json=json, quiet=quiet)
+    chosen = choose(store or ())
     request = Request(
         data=data,
         text_columns=tuple(text_column or ()),
@@ -86,7 +92,8 @@ def auto(
         preset=preset,
         goal=goal.value,
         budget_s=seconds("budget", budget),
-        store=store,
+        store=chosen.folder,
+        remotes=chosen.remotes,
         seed=seed,
         limit_train=limit_train,
         settings=tuple(set_ or ()),

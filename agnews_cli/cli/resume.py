@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
-from agnews_cli.cli.auto import process_start_s, seconds, session_seconds
+from agnews_cli.cli.auto import STORE_HELP, process_start_s, seconds, session_seconds
 
 
 def resume(
     run: Annotated[
         str | None, Argument(help="Run id, or its beginning. [the newest unfinished run]")
     ] = None,
-    store: Annotated[Path | None, Option(help="Folder for runs. [./agnews-runs]")] = None,
+    store: Annotated[list[str] | None, Option(help=STORE_HELP)] = None,
     data: Annotated[str | None, Option(help="Where the data lie now, if they were moved.")] = None,
     processes: Annotated[
         int | None, Option(help="Training processes. [one for each GPU]", min=1)
@@ -45,10 +44,13 @@ def resume(
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.auto import Request, carry_out
     from agnews_cli.workflows.resume import prepare_again
+    from agnews_cli.workflows.stores import choose
 
     out = Output(json=json, quiet=quiet)
+    chosen = choose(store or ())
     request = Request(
-        store=store,
+        store=chosen.folder,
+        remotes=chosen.remotes,
         processes=processes,
         session_s=session_seconds(until, session_hours),
         save_every_s=seconds("save-every", save_every),
@@ -59,7 +61,7 @@ def resume(
     )
     plan, others = prepare_again(run, request, data=data)
     if others:
-        out.say(f"Unfinished too: {', '.join(other.id for other in others)}")
+        out.say("Unfinished too: " + "; ".join(f"{o.run} ({o.where})" for o in others))
     show.plan(out, plan, is_result=False)
     with out.progress() as progress:
         result = carry_out(plan, show=progress.event)

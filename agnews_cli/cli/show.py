@@ -23,6 +23,7 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
         ("preset", f"{plan.preset.name} ({plan.preset.tier}, {plan.preset.method.kind})"),
         ("budget", budget),
         ("folder", plan.store / plan.run),
+        *(("sent to", remote.address) for remote in plan.remotes),
     ]
     out.screen(
         screens.key_values(rows), *(f"  - {reason}" for reason in plan.reasons), is_result=is_result

@@ -258,16 +258,21 @@ class Checkpoints:
     def _open(self, key: Key) -> Saved:
         path = self.folder / f"{key.id}.json"
         data = files.read_small(path, _MOST_MANIFEST_BYTES)
-        if hashlib.sha256(data).hexdigest()[:16] != key.digest:
-            raise CheckpointDamaged(path=path, reason="is changed: its SHA-256 differs")
-        try:
-            manifest = Manifest.model_validate(json.loads(data))
-        except (ValidationError, ValueError, RecursionError) as error:
-            reason = f"is no manifest: {str(error).splitlines()[0]}"
-            raise CheckpointDamaged(path=path, reason=reason) from error
-        if (manifest.token, manifest.step, manifest.writer) != (key.token, key.step, key.writer):
-            raise CheckpointDamaged(path=path, reason="has a name that its content contradicts")
-        return Saved(key, manifest)
+        return Saved(key, manifest_of(key, data, path))
+
+
+def manifest_of(key: Key, data: bytes, path: Path) -> Manifest:
+    """The manifest that the name `key` promises. Raises CheckpointDamaged."""
+    if hashlib.sha256(data).hexdigest()[:16] != key.digest:
+        raise CheckpointDamaged(path=path, reason="is changed: its SHA-256 differs")
+    try:
+        manifest = Manifest.model_validate(json.loads(data))
+    except (ValidationError, ValueError, RecursionError) as error:
+        reason = f"is no manifest: {str(error).splitlines()[0]}"
+        raise CheckpointDamaged(path=path, reason=reason) from error
+    if (manifest.token, manifest.step, manifest.writer) != (key.token, key.step, key.writer):
+        raise CheckpointDamaged(path=path, reason="has a name that its content contradicts")
+    return manifest
 
 
 def _age_s(path: Path) -> float:

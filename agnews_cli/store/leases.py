@@ -44,12 +44,11 @@ class Lease:
         self._write(now, is_open=False)
 
     def _write(self, now: datetime, *, is_open: bool) -> None:
-        text = _text(self.writer, now, is_open)
-        files.write_text_atomically(_path(self.folder, self.token), text)
+        files.write_text_atomically(_path(self.folder, self.token), text(self.writer, now, is_open))
 
 
-def claim(folder: Path, now: datetime, *, takeover: bool = False) -> Lease:
-    """The lease of the run in `folder`.
+def claim(folder: Path, now: datetime, *, takeover: bool = False, above: int = 0) -> Lease:
+    """The lease of the run in `folder`, its number higher than `above`.
 
     Raises RunBusy while another session holds it, CannotWrite, NoDiskSpace or CannotRead.
     """
@@ -61,15 +60,16 @@ def claim(folder: Path, now: datetime, *, takeover: bool = False) -> Lease:
         if held is not None and held["open"]:
             age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
             is_here = held["host"] == _host()
-            is_gone = is_here and not _is_alive(held)
-            if not (is_gone or takeover or (age_s > STALE_S and not is_here)):
+            if not (is_gone(held) or takeover or (age_s > STALE_S and not is_here)):
                 where = f"process {held['pid']} of this machine" if is_here else held["host"]
                 raise RunBusy(run=folder.name, where=where, beat=held["beat_at"])
-            why = "its process is gone" if is_gone else "asked to" if takeover else "long silent"
+            why = "asked to" if takeover else "long silent"
+            why = "its process is gone" if is_gone(held) else why
             note = f"taken over from session {last} on {held['host']}: {why}"
-        if not files.write_exclusively(_path(folder, last + 1), _text(writer, now, True)):
+        token = max(last, above) + 1
+        if not files.write_exclusively(_path(folder, token), text(writer, now, True)):
             continue  # another session was faster: look at its lease
-        return Lease(folder, last + 1, writer, note)
+        return Lease(folder, token, writer, note)
 
 
 def newest_token(folder: Path) -> int:
@@ -86,7 +86,8 @@ def _path(folder: Path, token: int) -> Path:
     return _leases(folder) / f"{token:06d}.json"
 
 
-def _text(writer: str, now: datetime, is_open: bool) -> str:
+def text(writer: str, now: datetime, is_open: bool) -> str:
+    """A lease's content, as JSON."""
     facts = {"writer": writer, "host": _host(), "pid": os.getpid(), "born": _born(os.getpid())}
     beat = now.astimezone(UTC).isoformat(timespec="seconds")
     return json.dumps(facts | {"beat_at": beat, "open": is_open})
@@ -102,6 +103,11 @@ def _read(path: Path) -> dict[str, Any] | None:
         return facts if has_zone and is_sound else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def is_gone(held: dict[str, Any]) -> bool:
+    """Whether its process was of this machine and is no more; other machines' are unknown."""
+    return bool(held["host"] == _host()) and not _is_alive(held)
 
 
 def _host() -> str:

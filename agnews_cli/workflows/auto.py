@@ -29,7 +29,8 @@ from agnews_cli.host import network
 from agnews_cli.host.detect import detect
 from agnews_cli.store import datasets, models, presets, runs
 from agnews_cli.store.home import cache
-from agnews_cli.workflows import session
+from agnews_cli.store.remotes.remote import Remote
+from agnews_cli.workflows import session, stores
 
 RESULT_SCHEMA = "agnews.result/1"
 _HOME_DATASET = "fancyzhx/ag_news"
@@ -59,6 +60,8 @@ class Request:
     goal: Goal = "accuracy"
     budget_s: float | None = None
     store: Path | None = None
+    remotes: tuple[str, ...] = ()
+    """Addresses of further stores, to which everything saved is sent."""
     seed: int = 0
     limit_train: int | None = None
     settings: tuple[str, ...] = ()
@@ -84,6 +87,7 @@ class Plan:
     model: models.Resolved
     run: str
     store: Path
+    remotes: tuple[Remote, ...]
     candidates: tuple[CandidateKind, ...]
     processes: int
     reasons: tuple[str, ...]
@@ -113,6 +117,7 @@ class Plan:
                 "test_rows": self.dataset.test.rows if self.dataset.test else None,
             },
             "store": str(self.store),
+            "stores": [remote.address for remote in self.remotes],
             "folder": str(self.store / self.run),
             "reasons": list(self.reasons),
         }
@@ -161,6 +166,7 @@ def prepare(request: Request) -> Plan:
             reason="starting and evaluating alone take longer",
             least=f"{_LEAST_BUDGET_S:.0f}s",
         )
+    remotes = stores.connect(request.remotes)
     hub = _Once(lambda: network.hub_answers(_HUB_TIMEOUT_S))
     given = presets.load(request.preset) if request.preset else None
     if given is not None:
@@ -223,6 +229,7 @@ def prepare(request: Request) -> Plan:
         model=model,
         run=runs.fingerprint(preset, dataset, request.seed, extra),
         store=store,
+        remotes=remotes,
         candidates=candidates,
         processes=processes,
         reasons=(describe(platform), *reasons),
@@ -288,6 +295,11 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         order=order_of(plan),
         now=datetime.now(UTC),
     )
+    if plan.remotes and not request.is_fresh:
+        _bring(plan, folder, show)
+        there = _finished(plan)
+        if there is not None:
+            return there
     deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
     job = Job(
         run=plan.run,
@@ -317,8 +329,20 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         show=show,
         takeover=request.takeover,
         is_fresh=request.is_fresh,
+        remotes=plan.remotes,
     )
     return _result(plan, folder, outcome, was_there=False)
+
+
+def _bring(plan: Plan, folder: runs.RunFolder, show: Callable[[Event], None]) -> None:
+    """Pull what further stores have of this run, where it is newer, and say so."""
+    pulled = stores.bring(plan.remotes, folder)
+    lines = [("note", f"{what} comes from {address}") for what, address in pulled.parcels]
+    lines += [("warning", f"{what} is passed over: {why}") for what, why in pulled.skipped]
+    for kind, text in lines:
+        facts = {"kind": kind, "at": datetime.now(UTC).isoformat(), "data": {"text": text}}
+        elapsed_s = time.monotonic() - plan.request.started_monotonic_s
+        show(Event.model_validate(facts | {"elapsed_s": elapsed_s}))
 
 
 def order_of(plan: Plan) -> dict[str, object]:

@@ -1,21 +1,23 @@
 """One session of a run: ledger row first, worker launched, events shown, row closed whatever comes.
 
 SIGINT, SIGTERM, SIGHUP and a reader that left (a broken pipe, a closed notebook) ask the worker to
-stop in good order; a second signal ends it at once.
+stop in good order; a second signal ends it at once. What is saved goes to further stores meanwhile
+(`couriers`); the worker ends early enough for the last upload.
 """
 
 from __future__ import annotations
 
+import math
 import shlex
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
@@ -36,7 +38,9 @@ from agnews_cli.errors import (
 from agnews_cli.host import launch
 from agnews_cli.host.session_age import session_age
 from agnews_cli.store import leases
+from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.runs import RunFolder, write_text_atomically
+from agnews_cli.workflows.couriers import Fleet, Note, fencing_floor
 
 if TYPE_CHECKING:
     from agnews_cli.store.ledger import Ledger
@@ -46,6 +50,8 @@ _BEAT_S = 15.0
 _LATE_S = 20.0  # past its deadline by so much, the worker is ended
 _CLOSING_S = 1.0  # past its session's end by so much, the worker is ended: the platform would
 _GRACE_S = 60.0  # to save what there is after a stop was asked for
+_MOST_RESERVED = 0.25  # of a session, for its last upload
+_LAST_PUSH_S = 60.0  # after an interrupt: platforms that end a session do not wait long
 
 Show = Callable[[Event], None]
 _ENDS: Mapping[str, tuple[SessionEnd, RunState]] = {
@@ -64,20 +70,33 @@ def train(
     show: Show,
     takeover: bool = False,
     is_fresh: bool = False,
+    remotes: Sequence[Remote] = (),
 ) -> Outcome:
     """Run the worker on `job` to its outcome, or to a pause; only one session does so at a time.
 
     `is_fresh`: from the beginning, whatever is saved; `takeover`: from a session that seems alive.
+    What is saved is sent to `remotes` too; one that fails is warned of.
 
-    Raises RunBusy, Interrupted, SessionOver, WorkerDied, and what the worker itself put into words.
+    Raises RunBusy, Interrupted, SessionOver, WorkerDied, Fenced, and what the worker itself put
+    into words.
     """
     from agnews_cli.store.ledger import Ledger
 
-    lease = leases.claim(folder.path, _now(), takeover=takeover)
-    if lease.note:
+    def tell(note: Note) -> None:
         elapsed_s = time.monotonic() - job.started_monotonic_s
-        text = f"this run is {lease.note}"
-        show(Event(kind="note", at=_now().isoformat(), elapsed_s=elapsed_s, data={"text": text}))
+        kind: Literal["warning", "note"] = "warning" if note.is_warning else "note"
+        at = _now().isoformat()
+        with suppress(ReaderLeft):  # told again with the next event
+            show(Event(kind=kind, at=at, elapsed_s=elapsed_s, data={"text": note.text}))
+
+    floor, notes = fencing_floor(remotes, folder, _now(), takeover=takeover)
+    for note in notes:
+        tell(note)
+    lease = leases.claim(folder.path, _now(), takeover=takeover, above=floor)
+    if lease.note:
+        tell(Note(f"this run is {lease.note}"))
+    fleet = Fleet(remotes, folder, token=lease.token, writer=lease.writer)
+    end_s = job.session_end_monotonic_s
     if is_fresh:
         shutil.rmtree(folder.checkpoints, ignore_errors=True)
         for old in (folder.events, folder.path / "trace.jsonl"):
@@ -101,6 +120,7 @@ def train(
             update={
                 "token": lease.token,
                 "writer": lease.writer,
+                "session_end_monotonic_s": _worker_end_s(end_s, fleet),
                 "lifetime_s": lifetime.mean_s(lives, age_s=age.seconds if age else None),
             }
         )
@@ -117,10 +137,13 @@ def train(
         _agree(ledger, folder)
         how: SessionEnd = "error"
         state: RunState = "failed"
+        finish_s: float | None = 0.0  # send nothing more
+        fleet.start()
         try:
             beat = _beater(ledger, session, lease)
-            outcome = _watch(job, folder, platform, processes, show, beat)
+            outcome = _watch(job, folder, platform, processes, show, beat, fleet, end_s, tell)
             how, state = _ENDS.get(outcome.state, (how, state))
+            finish_s = _push_until_s(outcome, end_s)
             if outcome.state == "completed":  # the delivered model is the result
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
         except Interrupted:
@@ -128,18 +151,24 @@ def train(
             raise
         except WorkerDied:
             state = "interrupted"  # it can go on
+            finish_s = time.monotonic() + _LAST_PUSH_S
             raise
         finally:
+            with _signals() as received:
+                for note in fleet.finish(finish_s, is_stopped=lambda: bool(received)):
+                    tell(note)
             ledger.close_session(session, how, _now(), time.monotonic() - opened_s)
             ledger.set_state(job.run, state, _now())
             lease.release(_now())
             _agree(ledger, folder)
+    if fleet.fenced is not None:
+        raise fleet.fenced
     if outcome.state == "interrupted":
         raise _interrupted(folder)
     if outcome.state == "paused":
         at = f"at step {outcome.step} of {outcome.total_steps}"
         where = at if outcome.total_steps else "before the end of a step"
-        raise SessionOver(where=where, next=resume_command(folder))
+        raise SessionOver(where=where, next=resume_command(folder, remotes))
     if outcome.failure is not None:
         failure = outcome.failure
         raise ReportedError(failure.message, failure.hint, failure.exit_code, failure.kind)
@@ -155,9 +184,25 @@ def _agree(ledger: Ledger, folder: RunFolder) -> None:
         copies.ship(ledger, folder.path.parent / copies.FOLDER)
 
 
-def resume_command(folder: RunFolder) -> str:
-    """What to type to go on, from anywhere on this machine."""
-    return f"agnews resume {folder.id} --store {shlex.quote(str(folder.path.parent))}"
+def resume_command(folder: RunFolder, remotes: Sequence[Remote] = ()) -> str:
+    """What to type to go on, from anywhere on this machine; with a further store, on any."""
+    stores = [str(folder.path.parent), *(remote.address for remote in remotes)]
+    return f"agnews resume {folder.id} " + " ".join(f"--store {shlex.quote(s)}" for s in stores)
+
+
+def _worker_end_s(end_s: float | None, fleet: Fleet) -> float | None:
+    """When the worker must have saved, so that the last upload is done by `end_s`."""
+    if end_s is None:
+        return None
+    left_s = max(0.0, end_s - time.monotonic())
+    return end_s - min(fleet.reserve_s, _MOST_RESERVED * left_s)
+
+
+def _push_until_s(outcome: Outcome, end_s: float | None) -> float | None:
+    """How long the last upload may take: the session, and not long after an interrupt."""
+    if outcome.state == "interrupted":
+        return min(end_s or math.inf, time.monotonic() + _LAST_PUSH_S)
+    return end_s
 
 
 def _watch(
@@ -167,6 +212,9 @@ def _watch(
     processes: int,
     show: Show,
     beat: Callable[[], None],
+    fleet: Fleet,
+    end_s: float | None,
+    tell: Callable[[Note], None],
 ) -> Outcome:
     written = folder.events.stat().st_size if folder.events.exists() else 0
     worker = launch.start(
@@ -179,6 +227,8 @@ def _watch(
     tail = Tail(folder.events, at=written)
     pid: int | None = None
     asked_s: float | None = None
+    is_time_up, save_s = False, 0.0
+    began_s = time.monotonic()
     with _signals() as received:
         answered = 0
         try:
@@ -187,13 +237,18 @@ def _watch(
                 for event in tail.read():
                     if event.kind == "started":
                         pid = int(event.data["pid"])
+                    if event.kind == "saved":
+                        save_s = float(event.data.get("seconds", 0.0))
+                        fleet.wake()
                     try:
                         show(event)
                     except ReaderLeft:  # a closed notebook, a broken pipe: stop in good order
                         received.append(signal.SIGPIPE)
                         show = _unseen
+                for note in fleet.notes():
+                    tell(note)
                 if folder.outcome.exists():
-                    return Outcome.model_validate_json(folder.outcome.read_text("utf-8"))
+                    return _ended(folder, is_time_up)
                 if code is not None:
                     if asked_s is not None:
                         raise _interrupted(folder)
@@ -205,7 +260,15 @@ def _watch(
                         raise _interrupted(folder)
                     asked_s = now_s
                     worker.ask_to_stop(pid)
-                end_s = job.session_end_monotonic_s
+                if fleet.fenced is not None and asked_s is None:
+                    asked_s = now_s
+                    worker.ask_to_stop(pid)
+                if end_s is not None and asked_s is None:
+                    # Uploads that take longer than was known at the start end training earlier.
+                    left_s = min(fleet.reserve_s, _MOST_RESERVED * (end_s - began_s))
+                    if left_s and now_s > end_s - left_s - 2.0 * save_s - 1.0:
+                        is_time_up, asked_s = True, now_s
+                        worker.ask_to_stop(pid)
                 if end_s is not None and now_s > end_s + _CLOSING_S:
                     return Outcome(state="paused")  # what is committed is safe; the rest is late
                 late_s = job.deadline_monotonic_s and now_s - job.deadline_monotonic_s
@@ -221,6 +284,14 @@ def _watch(
 
 
 def _unseen(event: Event) -> None: ...
+
+
+def _ended(folder: RunFolder, is_time_up: bool) -> Outcome:
+    outcome = Outcome.model_validate_json(folder.outcome.read_text("utf-8"))
+    if is_time_up and outcome.state == "interrupted":  # not by the user: by the last upload's time
+        outcome = outcome.model_copy(update={"state": "paused"})
+        write_text_atomically(folder.outcome, outcome.model_dump_json(indent=2))
+    return outcome
 
 
 def _interrupted(folder: RunFolder) -> Interrupted:

@@ -1,0 +1,102 @@
+"""What this machine knows of each store: what was sent there, and what of it was proven.
+
+One small file per store in the run's folder, `stores/<digest of the address>.json`. It may be
+lost: then everything counts as not sent, and what the store has is not sent twice all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from agnews_cli.errors import CannotWrite, NoDiskSpace
+from agnews_cli.store.parcels import State
+from agnews_cli.store.runs import RunFolder, write_text_atomically
+
+_KEPT_DURATIONS = 50
+
+
+class _Page(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    address: str
+    parcels: dict[str, State] = {}
+    """By the manifest's name within the run; only what is still there."""
+    durations_s: list[float] = []
+    """What sending took, newest last."""
+    pushed_at: str | None = None
+    problem: str | None = None
+    """Why the last round failed; None where it did not."""
+    branches: list[str] = []
+    """Checkpoints of sessions that lost a fork; kept, and not gone on with."""
+
+
+@dataclass(slots=True)
+class Book:
+    """The page of one store, written at each change."""
+
+    path: Path
+    page: _Page = field(default_factory=lambda: _Page(address=""))
+
+    @classmethod
+    def of(cls, run: RunFolder, address: str) -> Book:
+        name = hashlib.sha256(address.encode()).hexdigest()[:12]
+        path = run.path / "stores" / f"{name}.json"
+        page = _Page(address=address)
+        with suppress(OSError, ValidationError, ValueError):
+            page = _Page.model_validate(json.loads(path.read_text("utf-8")))
+        return cls(path, page)
+
+    def note(self, name: str, state: State) -> None:
+        self.page.parcels[name] = state
+        self._write()
+
+    def forget(self, name: str) -> None:
+        self.page.parcels.pop(name, None)
+        self._write()
+
+    def took(self, seconds: float) -> None:
+        self.page.durations_s = [*self.page.durations_s, round(seconds, 2)][-_KEPT_DURATIONS:]
+        self._write()
+
+    def done(self, branches: tuple[str, ...]) -> None:
+        self.page.pushed_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self.page.problem, self.page.branches = None, list(branches)
+        self._write()
+
+    def failed(self, problem: str) -> None:
+        self.page.problem = problem
+        self._write()
+
+    def _write(self) -> None:
+        with suppress(CannotWrite, NoDiskSpace, OSError):  # it only remembers; training matters
+            self.path.parent.mkdir(exist_ok=True)
+            write_text_atomically(self.path, self.page.model_dump_json(indent=1))
+
+
+def books(run: RunFolder) -> tuple[Book, ...]:
+    """Of every store that this run was ever sent to."""
+    found = []
+    for path in sorted((run.path / "stores").glob("*.json")):
+        with suppress(OSError, ValidationError, ValueError):
+            found.append(Book(path, _Page.model_validate(json.loads(path.read_text("utf-8")))))
+    return tuple(found)
+
+
+def reserve_s(durations_s: list[float], *, guess_s: float = 20.0, guard_s: float = 5.0) -> float:
+    """Seconds to leave for one more upload: the 95th percentile of what they took, and a guard.
+
+    Of few uploads the longest counts one and a half times.
+    """
+    if not durations_s:
+        return guess_s + guard_s
+    ordered = sorted(durations_s)
+    if len(ordered) < 20:
+        return 1.5 * ordered[-1] + guard_s
+    return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))] + guard_s
