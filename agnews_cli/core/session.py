@@ -8,6 +8,7 @@ order or repetition, and two machines that exchange their journals come to one t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -23,6 +24,9 @@ Resource = Literal["gpu", "tpu", "cpu"]
 
 RESOURCES: Mapping[str, Resource] = {"cuda": "gpu", "mps": "gpu", "tpu": "tpu", "cpu": "cpu"}
 """What hours on an accelerator of a kind count as."""
+
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,99}")
+_MOST_S = 100 * 365 * 86400.0  # a machine's uptime may be years
 
 STALE_S = 600.0
 """Another machine's session that gave no sign of life for so long is over; its hours stand."""
@@ -72,6 +76,10 @@ class Session:
     split: Split | None = None
     """None while it is open, and where the run's events are gone."""
 
+    def __post_init__(self) -> None:
+        _require_name(self.id)
+        _require_hours(self.seconds, self.entered_s)
+
     @property
     def end_at(self) -> datetime:
         """The end of the time held, by the clock of the opening and the seconds counted since."""
@@ -98,6 +106,19 @@ class Session:
         )
 
 
+def _require_name(id_: str) -> None:
+    """An id becomes a file's name, and may come from anywhere."""
+    if _NAME.fullmatch(id_) is None:
+        raise ValueError(f"{id_!r} is no id of ours")
+
+
+def _require_hours(*seconds: float) -> None:
+    """A ledger may come from anywhere: what no machine can have held is refused."""
+    for each in seconds:
+        if not 0 <= each < _MOST_S:
+            raise ValueError(f"{each!r} is no time that a session can take")
+
+
 def _closing(session: Session) -> tuple[Any, ...]:
     return session.closed_seq, session.ended_at, session.state, repr(session.split)
 
@@ -112,6 +133,10 @@ class Used:
     began_at: datetime
     seconds: float
     source: str
+
+    def __post_init__(self) -> None:
+        _require_name(self.id)
+        _require_hours(self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +157,10 @@ class Reading:
     allowed_s: float | None = None
     left_s: float | None = None
     returns_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.id:  # one that is not kept has none
+            _require_name(self.id)
 
 
 # ---- journals ------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ FOLDER = "ledger"
 _KEPT = 3
 _KEPT_JOURNALS = 50
 _MOST_BYTES = 256 << 20
+_NOT_OURS = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
+"""What comes of reading something else as ours."""
 _COPY = re.compile(r"ledger-(\d{10})-([0-9a-f]{8})-([0-9a-f]{16})\.db")
 _JOURNAL = re.compile(r"([0-9A-Za-z.+-]+)\.(\d+)\.jsonl")
 
@@ -50,14 +52,15 @@ def ship(ledger: Ledger, folder: Path) -> tuple[Path, ...]:
     The files written; none where nothing happened since. Raises CannotWrite, NoDiskSpace or
     CheckpointDamaged (a disk that does not give back what was written); the older copies stay then.
     """
-    there = files.names(folder)
-    merged = merge(ledger, folder)
-    written = _ship_journals(ledger, folder, there)
-    copy = _ship_database(ledger, folder, there)
-    if copy is not None:
-        written += (copy,)
-    _remove_replaced(ledger, folder, there, damaged={name for name, _ in merged.passed_over})
-    return written
+    try:
+        there = files.names(folder)
+        merged = merge(ledger, folder)
+        written = _ship_journals(ledger, folder, there)
+        copy = _ship_database(ledger, folder, there)
+        _remove_replaced(ledger, folder, there, damaged={name for name, _ in merged.passed_over})
+    except (OSError, sqlite3.Error) as error:  # a full folder for temporary files, for example
+        raise CannotWrite(path=folder, reason=error) from error
+    return written if copy is None else (*written, copy)
 
 
 def merge(ledger: Ledger, folder: Path) -> Merged:
@@ -72,13 +75,16 @@ def merge(ledger: Ledger, folder: Path) -> Merged:
                 new += _take_copy(ledger, folder / name, found[3])
             except (CheckpointDamaged, CannotWrite) as error:
                 passed.append((name, error.message))
-            except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            except _NOT_OURS as error:
                 passed.append((name, f"it is no ledger: {error}"))
         elif _JOURNAL.fullmatch(name):
             told = journal.read(folder / name)
             if told.damaged:
                 passed.append((name, f"{told.damaged} damaged line(s) are left out"))
-            new += ledger.join(_told(told.entries))
+            try:
+                new += ledger.join(_told(told.entries))
+            except _NOT_OURS as error:
+                passed.append((name, f"it is no journal: {error}"))
     return Merged(new, tuple(passed))
 
 
@@ -166,12 +172,6 @@ def _opened(content: bytes, path: Path) -> rows.Everything:
 
 
 def _told(entries: tuple[Entry, ...]) -> list[Told]:
-    told = []
-    for stream in sorted({entry.stream for entry in entries}):
-        try:
-            found = facts.fold(entry for entry in entries if entry.stream == stream)
-        except (KeyError, TypeError, ValueError):
-            continue
-        if found is not None and found[1].id == stream:
-            told.append(found)
-    return told
+    streams = sorted({entry.stream for entry in entries})
+    told = [facts.fold(e for e in entries if e.stream == stream) for stream in streams]
+    return [found for found in told if found is not None and found[1].id in streams]

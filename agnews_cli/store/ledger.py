@@ -311,7 +311,7 @@ class Ledger:
                 for entry in entries:
                     if entry.kind in ("used", "reading"):
                         rows.put_fact(conn, rows.fact(entry))
-            except (KeyError, TypeError, ValueError, sqlite3.IntegrityError):
+            except (KeyError, TypeError, ValueError, AttributeError, sqlite3.IntegrityError):
                 self.notes += (f"{self.journals / name} does not tell of a session: left out.",)
         rows.put_size(conn, name, (self.journals / name).stat().st_size)
 

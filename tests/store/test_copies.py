@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from agnews_cli.core import quota
 from agnews_cli.core.limits import PlatformLimits
-from agnews_cli.core.session import Used
-from agnews_cli.store import copies, files
+from agnews_cli.core.session import Entry, Used, whole
+from agnews_cli.store import copies, files, journal
 from agnews_cli.store.ledger import Ledger
 from agnews_cli.store.limits import load
 
@@ -132,6 +132,38 @@ def test_a_newer_agnewss_copy_is_passed_over(tmp_path: Path) -> None:
             copies.ship(a, store)
         assert "newer agnews" in copies.merge(b, store).passed_over[0][1]
         assert len(b.sessions()) == 1  # from the journal
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seconds": 1e300},
+        {"seconds": -1.0},
+        {"seconds": float("nan")},
+        {"seconds": "many"},
+        {"resource": "fpga"},
+        {"opened_at": "yesterday"},
+        {"opened_at": "2026-11-25T08:00:00"},
+        {"id": "another"},
+        {"id": "../../escaped"},
+        {"more": 1},
+    ],
+)
+def test_what_a_store_makes_up_is_not_taken_in(tmp_path: Path, change: dict[str, object]) -> None:
+    store = tmp_path / "store"
+    with ledger_of(tmp_path, "a") as a, ledger_of(tmp_path, "b") as b:
+        session = work(a, 2)
+        (known,) = a.sessions()
+        data = whole(a.runs()[0], known)
+        data["session"] |= change
+        store.mkdir()
+        stream = str(change.get("id", session)) if "escaped" in str(change) else session
+        entry = Entry(stream, 1, "whole", NOW, data)
+        (store / f"{session}.99.jsonl").write_bytes(journal.text([entry]))
+        copies.merge(b, store)
+        assert b.sessions() == ()
+        assert not list(tmp_path.rglob("*escaped*"))
+        copies.ship(b, store)  # and goes on
 
 
 @pytest.mark.parametrize("order", ["abc", "cba", "bca"])

@@ -573,10 +573,11 @@ class Dispatch:
             where: tuple[_Open | None, int, int] | None = None
             for r in self.home[i]:
                 resource = self.graph.resources[r]
-                if ready_s - self.now_s > resource.startup_s + resource.rest_s + _EPS:
-                    continue
+                is_soon = ready_s - self.now_s <= resource.startup_s + resource.rest_s + _EPS
                 for session in self.open:
-                    if session.resource != r or id(session) in kept or None not in session.cards:
+                    if not is_soon or session.resource != r or id(session) in kept:
+                        continue
+                    if None not in session.cards:
                         continue
                     end_s = self._end_if(i, r, max(ready_s, *session.free_s), session.end_s)
                     if (end_s, 0) < best:
