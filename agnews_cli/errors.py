@@ -285,6 +285,13 @@ class CannotWrite(AgnewsError):
     hint = "Use a folder you can write to: --store DIR"
 
 
+class FileThere(AgnewsError):
+    """{path} is there already."""
+
+    exit_code = 73
+    hint = "Write it over with --force, or name another file: -o FILE"
+
+
 class CheckpointDamaged(AgnewsError):
     """Checkpoint file {path} {reason}."""
 
@@ -321,6 +328,18 @@ class NothingToResume(AgnewsError):
 
     exit_code = 66
     hint = "Begin one: agnews auto; or name another store: agnews resume --store DIR"
+
+
+# ---- 77: what is not allowed --------------------------------------------------------------------
+
+
+class ForbiddenByTerms(AgnewsError):
+    """{platform}{tier} does not allow to {action}: its terms forbid {rule} ({source})."""
+
+    exit_code = 77
+    hint = (
+        "Do it elsewhere: copy the run's folder, which `agnews runs` names, to a machine of yours."
+    )
 
 
 # ---- 78: configuration --------------------------------------------------------------------------

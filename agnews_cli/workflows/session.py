@@ -1,7 +1,8 @@
 """One session of a run: ledger row first, worker launched, events shown, row closed whatever comes.
 
 SIGINT, SIGTERM, SIGHUP and a reader that left (a broken pipe, a closed notebook) ask the worker to
-stop in good order; a second signal ends it at once.
+stop in good order, and so does a notebook's kernel that is gone. A second SIGINT ends it at once.
+Other signals do not, nor a SIGINT that follows quickly: notebooks send several for one press.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from agnews_cli.errors import (
     WorkerDied,
 )
 from agnews_cli.host import launch
+from agnews_cli.host.notebook import Lifeline
 from agnews_cli.store import leases
 from agnews_cli.store.runs import RunFolder, write_text_atomically
 
@@ -38,6 +40,7 @@ _POLL_S = 0.1
 _BEAT_S = 15.0
 _LATE_S = 20.0  # past its deadline by so much, the worker is ended
 _CLOSING_S = 1.0  # past its session's end by so much, the worker is ended: the platform would
+_BURST_S = 2.0  # a SIGINT so soon after the first belongs to the same press of a stop button
 _GRACE_S = 60.0  # to save what there is after a stop was asked for
 
 Show = Callable[[Event], None]
@@ -156,6 +159,7 @@ def _watch(
     tail = Tail(folder.events, at=written)
     pid: int | None = None
     asked_s: float | None = None
+    lifeline = Lifeline()
     with _signals() as received:
         answered = 0
         try:
@@ -176,12 +180,15 @@ def _watch(
                         raise _interrupted(folder)
                     raise WorkerDied(how=_how(code), log=folder.log, next=resume_command(folder))
                 now_s = time.monotonic()
+                if asked_s is None and lifeline.is_cut():
+                    received.append(signal.SIGHUP)
                 if len(received) > answered:
-                    answered = len(received)
-                    if asked_s is not None:
+                    news, answered = received[answered:], len(received)
+                    if asked_s is None:
+                        asked_s = now_s
+                        worker.ask_to_stop(pid)
+                    elif signal.SIGINT in news and now_s - asked_s > _BURST_S:
                         raise _interrupted(folder)
-                    asked_s = now_s
-                    worker.ask_to_stop(pid)
                 end_s = job.session_end_monotonic_s
                 if end_s is not None and now_s > end_s + _CLOSING_S:
                     return Outcome(state="paused")  # what is committed is safe; the rest is late
