@@ -38,17 +38,16 @@ class Lifeline:
     def __init__(self) -> None:
         self._above = _up_to_kernel()
         self._looked_s = time.monotonic()
+        self._is_cut = False
 
     def is_cut(self) -> bool:
         """Looks once a second at most; a lifeline that was cut stays cut."""
-        if not self._above:
-            return False
-        if self._above[0].pid != os.getppid():
-            return True
-        if time.monotonic() - self._looked_s < _LOOK_EVERY_S:
-            return False
-        self._looked_s = time.monotonic()
-        return not all(_is_alive(process) for process in self._above)
+        now_s = time.monotonic()
+        if self._above and not self._is_cut and now_s - self._looked_s >= _LOOK_EVERY_S:
+            self._looked_s = now_s
+            is_orphan = os.getppid() != self._above[0].pid
+            self._is_cut = is_orphan or not all(map(_is_alive, self._above))
+        return self._is_cut
 
 
 def _up_to_kernel() -> list[psutil.Process]:
