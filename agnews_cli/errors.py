@@ -370,6 +370,13 @@ class NothingToPull(AgnewsError):
     hint = "agnews status {run} shows what is where; --store names another store."
 
 
+class FileThere(AgnewsError):
+    """{path} is there already."""
+
+    exit_code = 73
+    hint = "Write it over with --force, or name another file: -o FILE"
+
+
 class CheckpointDamaged(AgnewsError):
     """Checkpoint file {path} {reason}."""
 
@@ -420,6 +427,18 @@ class NothingToResume(AgnewsError):
 
     exit_code = 66
     hint = "Begin one: agnews auto; or name another store: agnews resume --store DIR"
+
+
+# ---- 77: what is not allowed --------------------------------------------------------------------
+
+
+class ForbiddenByTerms(AgnewsError):
+    """{platform}{tier} does not allow to {action}: its terms forbid {rule} ({source})."""
+
+    exit_code = 77
+    hint = (
+        "Do it elsewhere: copy the run's folder, which `agnews runs` names, to a machine of yours."
+    )
 
 
 # ---- 78: configuration --------------------------------------------------------------------------

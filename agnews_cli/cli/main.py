@@ -15,6 +15,7 @@ from agnews_cli.cli import (
     auto,
     checkpoints,
     doctor,
+    notebook,
     plan,
     platform,
     predict,
@@ -61,6 +62,7 @@ app.command("plan")(plan.plan)
 app.command("platform")(platform.platform)
 app.command("doctor")(doctor.doctor)
 app.command("runs")(runs.runs)
+app.command("notebook")(notebook.notebook)
 app.command("verify-resume")(verify.verify_resume)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.add_typer(presets.app, name="presets")

@@ -4,8 +4,9 @@ Where the lines go is found out once, from the stream people read (standard outp
 error under `--json`):
 
 - *terminal*: a live bar with finished lines above it;
-- *notebook*: one line renewed with a carriage return, once a second at most. Output areas do not
-  honour cursor movements, and a live bar writes 15 MB an hour into the notebook;
+- *notebook*: one line renewed with a carriage return, once a second at most, later less often.
+  Output areas do not honour cursor movements, and a live bar writes 15 MB an hour into the
+  notebook;
 - *plain*: a line every half minute and no escape code ever, whatever FORCE_COLOR says (ipykernel 7
   sets it for children).
 

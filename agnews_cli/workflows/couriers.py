@@ -13,9 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from agnews_cli.core.checkpoint import Key
+from agnews_cli.core.job import Event
 from agnews_cli.errors import AgnewsError, Fenced
 from agnews_cli.store import claims, parcels
 from agnews_cli.store.books import Book, reserve_s
@@ -36,6 +37,15 @@ class Note:
 
     text: str
     is_warning: bool = False
+
+    def event(self, started_monotonic_s: float) -> Event:
+        """As an event of the run whose command began then."""
+        return Event(
+            kind="warning" if self.is_warning else "note",
+            at=datetime.now(UTC).isoformat(),
+            elapsed_s=round(time.monotonic() - started_monotonic_s, 3),
+            data={"text": self.text},
+        )
 
 
 def fencing_floor(

@@ -1,28 +1,22 @@
-"""One session of a run: ledger row first, worker launched, events shown, row closed whatever comes.
+"""One session of a run: ledger row first, worker launched and watched, row closed whatever comes.
 
-SIGINT, SIGTERM, SIGHUP and a reader that left (a broken pipe, a closed notebook) ask the worker to
-stop in good order; a second signal ends it at once. What is saved goes to further stores meanwhile
-(`couriers`); the worker ends early enough for the last upload.
+What is saved goes to further stores meanwhile (`couriers`); the worker ends early enough for the
+last upload.
 """
 
 from __future__ import annotations
 
 import math
-import shlex
 import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from agnews_cli.core import lifetime
-from agnews_cli.core.job import Event, Job, Outcome, ReaderLeft
+from agnews_cli.core.job import Job, Outcome, ReaderLeft
 from agnews_cli.core.platform import Platform
 from agnews_cli.core.session import RESOURCES, RunState, SessionEnd
 from agnews_cli.errors import (
@@ -35,25 +29,26 @@ from agnews_cli.errors import (
     SessionOver,
     WorkerDied,
 )
-from agnews_cli.host import launch
 from agnews_cli.host.session_age import session_age
 from agnews_cli.store import leases
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.runs import RunFolder, write_text_atomically
 from agnews_cli.workflows.couriers import Fleet, Note, fencing_floor
+from agnews_cli.workflows.watch import (
+    MOST_RESERVED,
+    Show,
+    interrupted,
+    resume_command,
+    signals,
+    watch,
+)
 
 if TYPE_CHECKING:
     from agnews_cli.store.ledger import Ledger
 
-_POLL_S = 0.1
 _BEAT_S = 15.0
-_LATE_S = 20.0  # past its deadline by so much, the worker is ended
-_CLOSING_S = 1.0  # past its session's end by so much, the worker is ended: the platform would
-_GRACE_S = 60.0  # to save what there is after a stop was asked for
-_MOST_RESERVED = 0.25  # of a session, for its last upload
 _LAST_PUSH_S = 60.0  # after an interrupt: platforms that end a session do not wait long
 
-Show = Callable[[Event], None]
 _ENDS: Mapping[str, tuple[SessionEnd, RunState]] = {
     "completed": ("finished", "completed"),
     "interrupted": ("interrupted", "interrupted"),
@@ -83,11 +78,8 @@ def train(
     from agnews_cli.store.ledger import Ledger
 
     def tell(note: Note) -> None:
-        elapsed_s = time.monotonic() - job.started_monotonic_s
-        kind: Literal["warning", "note"] = "warning" if note.is_warning else "note"
-        at = _now().isoformat()
-        with suppress(ReaderLeft):  # told again with the next event
-            show(Event(kind=kind, at=at, elapsed_s=elapsed_s, data={"text": note.text}))
+        with suppress(ReaderLeft):  # the watch will hear of it
+            show(note.event(job.started_monotonic_s))
 
     floor, notes = fencing_floor(remotes, folder, _now(), takeover=takeover)
     for note in notes:
@@ -141,7 +133,9 @@ def train(
         fleet.start()
         try:
             beat = _beater(ledger, session, lease)
-            outcome = _watch(job, folder, platform, processes, show, beat, fleet, end_s, tell)
+            outcome = watch(
+                job, folder, platform, processes, show=show, beat=beat, fleet=fleet, end_s=end_s
+            )
             how, state = _ENDS.get(outcome.state, (how, state))
             finish_s = _push_until_s(outcome, end_s)
             if outcome.state == "completed":  # the delivered model is the result
@@ -154,7 +148,7 @@ def train(
             finish_s = time.monotonic() + _LAST_PUSH_S
             raise
         finally:
-            with _signals() as received:
+            with signals() as received:
                 for note in fleet.finish(finish_s, is_stopped=lambda: bool(received)):
                     tell(note)
             ledger.close_session(session, how, _now(), time.monotonic() - opened_s)
@@ -164,7 +158,7 @@ def train(
     if fleet.fenced is not None:
         raise fleet.fenced
     if outcome.state == "interrupted":
-        raise _interrupted(folder)
+        raise interrupted(folder)
     if outcome.state == "paused":
         at = f"at step {outcome.step} of {outcome.total_steps}"
         where = at if outcome.total_steps else "before the end of a step"
@@ -184,18 +178,12 @@ def _agree(ledger: Ledger, folder: RunFolder) -> None:
         copies.ship(ledger, folder.path.parent / copies.FOLDER)
 
 
-def resume_command(folder: RunFolder, remotes: Sequence[Remote] = ()) -> str:
-    """What to type to go on, from anywhere on this machine; with a further store, on any."""
-    stores = [str(folder.path.parent), *(remote.address for remote in remotes)]
-    return f"agnews resume {folder.id} " + " ".join(f"--store {shlex.quote(s)}" for s in stores)
-
-
 def _worker_end_s(end_s: float | None, fleet: Fleet) -> float | None:
     """When the worker must have saved, so that the last upload is done by `end_s`."""
     if end_s is None:
         return None
     left_s = max(0.0, end_s - time.monotonic())
-    return end_s - min(fleet.reserve_s, _MOST_RESERVED * left_s)
+    return end_s - min(fleet.reserve_s, MOST_RESERVED * left_s)
 
 
 def _push_until_s(outcome: Outcome, end_s: float | None) -> float | None:
@@ -203,135 +191,6 @@ def _push_until_s(outcome: Outcome, end_s: float | None) -> float | None:
     if outcome.state == "interrupted":
         return min(end_s or math.inf, time.monotonic() + _LAST_PUSH_S)
     return end_s
-
-
-def _watch(
-    job: Job,
-    folder: RunFolder,
-    platform: Platform,
-    processes: int,
-    show: Show,
-    beat: Callable[[], None],
-    fleet: Fleet,
-    end_s: float | None,
-    tell: Callable[[Note], None],
-) -> Outcome:
-    written = folder.events.stat().st_size if folder.events.exists() else 0
-    worker = launch.start(
-        folder.job,
-        folder.log,
-        platform.accelerator,
-        processes=processes,
-        cpu_count=platform.cpu_count,
-    )
-    tail = Tail(folder.events, at=written)
-    pid: int | None = None
-    asked_s: float | None = None
-    is_time_up, save_s = False, 0.0
-    began_s = time.monotonic()
-    with _signals() as received:
-        answered = 0
-        try:
-            while True:
-                code = worker.poll()
-                for event in tail.read():
-                    if event.kind == "started":
-                        pid = int(event.data["pid"])
-                    if event.kind == "saved":
-                        save_s = float(event.data.get("seconds", 0.0))
-                        fleet.wake()
-                    try:
-                        show(event)
-                    except ReaderLeft:  # a closed notebook, a broken pipe: stop in good order
-                        received.append(signal.SIGPIPE)
-                        show = _unseen
-                for note in fleet.notes():
-                    tell(note)
-                if folder.outcome.exists():
-                    return _ended(folder, is_time_up)
-                if code is not None:
-                    if asked_s is not None:
-                        raise _interrupted(folder)
-                    raise WorkerDied(how=_how(code), log=folder.log, next=resume_command(folder))
-                now_s = time.monotonic()
-                if len(received) > answered:
-                    answered = len(received)
-                    if asked_s is not None:
-                        raise _interrupted(folder)
-                    asked_s = now_s
-                    worker.ask_to_stop(pid)
-                if fleet.fenced is not None and asked_s is None:
-                    asked_s = now_s
-                    worker.ask_to_stop(pid)
-                if end_s is not None and asked_s is None:
-                    # Uploads that take longer than was known at the start end training earlier.
-                    left_s = min(fleet.reserve_s, _MOST_RESERVED * (end_s - began_s))
-                    if left_s and now_s > end_s - left_s - 2.0 * save_s - 1.0:
-                        is_time_up, asked_s = True, now_s
-                        worker.ask_to_stop(pid)
-                if end_s is not None and now_s > end_s + _CLOSING_S:
-                    return Outcome(state="paused")  # what is committed is safe; the rest is late
-                late_s = job.deadline_monotonic_s and now_s - job.deadline_monotonic_s
-                if late_s is not None and late_s > _LATE_S and asked_s is None:
-                    asked_s = now_s
-                    worker.ask_to_stop(pid)
-                if asked_s is not None and now_s - asked_s > _GRACE_S:
-                    raise _interrupted(folder)
-                beat()
-                time.sleep(_POLL_S)
-        finally:
-            worker.close()
-
-
-def _unseen(event: Event) -> None: ...
-
-
-def _ended(folder: RunFolder, is_time_up: bool) -> Outcome:
-    outcome = Outcome.model_validate_json(folder.outcome.read_text("utf-8"))
-    if is_time_up and outcome.state == "interrupted":  # not by the user: by the last upload's time
-        outcome = outcome.model_copy(update={"state": "paused"})
-        write_text_atomically(folder.outcome, outcome.model_dump_json(indent=2))
-    return outcome
-
-
-def _interrupted(folder: RunFolder) -> Interrupted:
-    if any(folder.checkpoints.glob("*/m-*.json")):
-        has_model = any((folder.model / f"{n}config.json").exists() for n in ("", "adapter_"))
-        so_far = f", and the model so far is in {folder.model}" if has_model else ""
-        return Interrupted(
-            kept=f"everything up to now is saved{so_far}",
-            next=f"Go on with: {resume_command(folder)}",
-        )
-    return Interrupted(
-        kept="no model was trained yet", next="The same command trains this run again."
-    )
-
-
-def _how(code: int) -> str:
-    if code < 0 or code > 128:
-        number = -code if code < 0 else code - 128
-        with suppress(ValueError):
-            name = signal.Signals(number).name
-            more = ", often the system ending a process that used too much memory"
-            return f"{name}{more if name == 'SIGKILL' else ''}"
-    return f"exit code {code}"
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collects stop signals instead of dying from them; handlers are put back after."""
-    received: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    try:
-        before = {n: signal.signal(n, lambda number, _: received.append(number)) for n in numbers}
-    except ValueError:  # not the main thread: somebody else owns the signals
-        yield received
-        return
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _beater(ledger: Ledger, session: str, lease: leases.Lease) -> Callable[[], None]:
@@ -347,29 +206,6 @@ def _beater(ledger: Ledger, session: str, lease: leases.Lease) -> Callable[[], N
                     owner_beats(now=_now())
 
     return beat
-
-
-class Tail:
-    """Whole lines appended to a file since the last `read`."""
-
-    def __init__(self, path: Path, at: int = 0) -> None:
-        self._path, self._at = path, at
-
-    def read(self) -> Iterator[Event]:
-        """New events; a line still being written waits for the next call.
-
-        What is no event is left out: the rest of a line that a full disk or a kill tore.
-        """
-        if not self._path.exists():
-            return
-        with self._path.open("rb") as file:
-            file.seek(self._at)
-            data = file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        self._at += len(whole)
-        for line in whole.split(b"\n"):
-            with suppress(ValidationError):
-                yield Event.model_validate_json(line)
 
 
 def _now() -> datetime:

@@ -270,7 +270,7 @@ def test_an_hour_in_a_notebook_is_less_than_a_megabyte(colab: Pty) -> None:
     with out.progress() as progress:
         simulate_hour(progress, clock)
     written = colab.close()
-    assert 100_000 < len(written) < 1_000_000
+    assert 50_000 < len(written) < 200_000  # renewed less and less often
     assert written.endswith("\n")
     assert written.splitlines()[-1].rstrip() == "1:00:00  training completed"
 

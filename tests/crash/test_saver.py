@@ -22,7 +22,7 @@ from agnews_cli.learn.saving import Saver  # noqa: E402
 from agnews_cli.learn.snapshot import Misfit, Snapshot  # noqa: E402
 from agnews_cli.store import files  # noqa: E402
 from agnews_cli.store.checkpoints import Checkpoints  # noqa: E402
-from agnews_cli.workflows.session import Tail  # noqa: E402
+from agnews_cli.workflows.watch import Tail  # noqa: E402
 
 
 class Log:
