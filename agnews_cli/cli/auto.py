@@ -104,6 +104,7 @@ def auto(
         takeover=takeover,
         session_s=session_seconds(until, session_hours),
         save_every_s=seconds("save-every", save_every),
+        is_rehearsal=dry_run,
         started_monotonic_s=process_start_s(),
     )
     plan = prepare(request)

@@ -11,7 +11,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,13 @@ from agnews_cli.core.job import CandidateKind, Event, Job, Outcome
 from agnews_cli.core.platform import Platform, describe
 from agnews_cli.core.preset import Preset
 from agnews_cli.errors import BudgetTooShort, ExtraMissing, HubUnreachable, NothingFits
-from agnews_cli.host import network
+from agnews_cli.host import network, probe
 from agnews_cli.host.detect import detect
 from agnews_cli.store import datasets, models, presets, runs
 from agnews_cli.store.home import cache
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.workflows import session, stores
+from agnews_cli.workflows.deadline import session_left_s
 
 RESULT_SCHEMA = "agnews.result/1"
 _HOME_DATASET = "fancyzhx/ag_news"
@@ -73,6 +74,8 @@ class Request:
     trace: bool = False
     session_s: float | None = None
     """How long this session may last; the run is paused then."""
+    is_rehearsal: bool = False
+    """Nothing is to be written, not even what a probe found."""
     started_monotonic_s: float = field(default_factory=time.monotonic)
 
 
@@ -173,6 +176,14 @@ def prepare(request: Request) -> Plan:
         given = presets.with_settings(given, request.settings)
     dataset, reasons = _data(request, hub)
     platform = detect()
+    accelerator, notes = probe.usable(
+        platform, processes=request.processes, remember=not request.is_rehearsal
+    )
+    platform = replace(platform, accelerator=accelerator)
+    reasons += [f"accelerator: {note}" for note in notes]
+    session_s, why = session_left_s(platform, request.session_s)
+    request = replace(request, session_s=session_s)
+    reasons += [why] if why else []
     on_cpu = platform.accelerator.kind == "cpu"
     located: dict[str, models.Resolved] = {}
 

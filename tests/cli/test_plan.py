@@ -115,7 +115,8 @@ def write_run(store: Path, seed: int, events: list[dict], state: str | None = No
     folder = store / f"llama-3.2-1b-lora-{seed:08d}"
     folder.mkdir(parents=True)
     stamp = f"2026-11-2{seed}T10:00:00+00:00"
-    created = {"created_at": stamp, "order": {"seed": seed}}
+    order = {"data": None, "text_columns": [], "label_column": None, "limit_train": None}
+    created = {"created_at": stamp, "order": order | {"budget_s": None, "seed": seed}}
     (folder / "created.json").write_text(json.dumps(created))
     lines = [json.dumps({"at": stamp, "elapsed_s": 1.0, **event}) for event in events]
     (folder / "events.jsonl").write_text("\n".join([*lines, '{"torn']))

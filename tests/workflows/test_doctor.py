@@ -343,7 +343,7 @@ def test_a_ledger_is_looked_at_and_not_changed(own_home: Path) -> None:
     found = list(checks.ledger(patient()))
     assert levels(found) == ["good"] and "1 sessions" in words(found)
     assert path.read_bytes() == before
-    assert {p.name for p in path.parent.iterdir()} == {"ledger.db"}
+    assert {p.name for p in path.parent.iterdir()} == {"ledger.db", "journals"}
 
 
 def test_a_damaged_ledger_must_be_mended(own_home: Path) -> None:
