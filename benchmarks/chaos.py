@@ -2,7 +2,7 @@
 
     pip install ckpt-chaos
     python benchmarks/chaos.py ours FOLDER
-    python benchmarks/chaos.py trainer FOLDER
+    python benchmarks/chaos.py trainer FOLDER [EVERY]     # each EVERY-th event only
 
 The package's own injector, job for the Trainer and rules for verdicts (ckpt_chaos.inject, .targets,
 .invariants); its runner is replaced by forks of one process that has imported torch, which makes a
@@ -136,7 +136,7 @@ class Trainer:
         return facts["raised"], facts["resumed_from_step"] or 0
 
 
-def main(what: str, folder: Path) -> None:
+def main(what: str, folder: Path, every: int = 1) -> None:
     job = {"ours": Ours, "trainer": Trainer}[what]()
     if what == "ours":
         import chaos_job  # noqa: F401  # before the forks
@@ -154,6 +154,8 @@ def main(what: str, folder: Path) -> None:
     verdicts: Counter[str] = Counter()
     for mode in job.modes:
         for number, event in enumerate(events, 1):
+            if number % every:
+                continue
             if mode == "torn" and not event.endswith("\t1"):  # it tears only writers in C
                 continue
             out = folder / f"{mode}-{number}" / "out"
@@ -172,4 +174,4 @@ def main(what: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:4]))

@@ -15,8 +15,8 @@ _SHAPES = tuple(
     re.compile(pattern)
     for pattern in (
         r"(?<=://)[^/\s@'\"]+(?=@)",  # user and password of a URL
-        r"(?i)(?<=bearer )[\w.~+/=-]{8,}",
-        r"(?i)(?<=basic )[\w+/=-]{8,}",
+        r"(?i)(?<=bearer )(?=\S*[\d._=-])[\w.~+/=-]{8,}",  # "the bearer certificate" stays
+        r"(?i)(?<=basic )(?=\S*[\d+/=])[\w+/=-]{8,}",
         r"\bhf_[A-Za-z0-9]{8,}",
         r"\bgh[pousr]_[A-Za-z0-9]{16,}",
         r"\bgithub_pat_\w{20,}",

@@ -136,8 +136,18 @@ def child(folder: Path, variant: str, act: Act, attack: Callable[[int, Any], Non
 def nobody(pid: int, pipe: int) -> None: ...
 
 
-def killing(after_s: float) -> Callable[[int, int], None]:
+def hears(pipe: int, line: bytes) -> None:
+    heard = b""
+    while not heard.endswith(line):
+        heard += os.read(pipe, 1)
+
+
+def killing(after_s: float, line: bytes = b"") -> Callable[[int, int], None]:
+    """A SIGKILL so many seconds after the fork, or after the child has told `line`."""
+
     def attack(pid: int, pipe: int) -> None:
+        if line:
+            hears(pipe, line)
         time.sleep(after_s)
         os.kill(pid, signal.SIGKILL)
 
@@ -234,9 +244,7 @@ def signals(report: Report, bench: Bench, tries: int, seed: str) -> None:
             after_s: float = after_s, between_s: float = between_s,
             times: dict[str, float] = times,
         ) -> None:  # fmt: skip
-            line = b""
-            while not line.endswith(b"listens 1\n"):
-                line += os.read(pipe, 1)
+            hears(pipe, b"listens 1\n")
             time.sleep(after_s)
             os.kill(pid, sent)
             if is_twice:
@@ -351,7 +359,10 @@ def resumes(report: Report, bench: Bench, tries: int, seed: str) -> None:
     """F19: death in resuming itself, ten resumes in a row, one step left, runs that are over."""
 
     def only_resumes(it: Child) -> None:
+        it.tell("begins", 1)
+        began_s = time.monotonic()
         it.resume()
+        it.tell("took", time.monotonic() - began_s)
 
     def stops_at(step: int) -> Act:
         def act(it: Child) -> None:
@@ -364,7 +375,7 @@ def resumes(report: Report, bench: Bench, tries: int, seed: str) -> None:
     for number in range(tries):
         rng = random.Random(f"F19 {seed} {number}")
         variant, folder = rng.choice(_VARIANTS), bench.folder / f"f19-{number}"
-        straight, took_s = bench.straight(variant)
+        straight, _ = bench.straight(variant)
         last = straight.step("stopped")
         kind = ("death in resume", "ten in a row", "one step left", "over")[number % 4]
         what = f"F19 {seed} {number} ({variant}, {kind})"
@@ -373,8 +384,10 @@ def resumes(report: Report, bench: Bench, tries: int, seed: str) -> None:
         promised = ended.step("saved")
         before = _digest(folder)
         if kind == "death in resume":
+            took_s = float(child(folder, variant, only_resumes, nobody).last("took") or 0)
             for _ in range(5):
-                ended = child(folder, variant, only_resumes, killing(rng.random() * took_s * 0.5))
+                attack = killing(rng.random() * took_s, b"begins 1\n")
+                ended = child(folder, variant, only_resumes, attack)
                 report.kills += ended.status == -9
                 promised = checked_resume(report, ended, promised, what)
         elif kind == "ten in a row":

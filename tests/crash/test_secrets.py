@@ -61,6 +61,7 @@ def test_what_has_the_shape_of_a_secret_is_hidden(text):
     [
         "no space left at /home/me/agnews-runs: 3 MB free",
         "https://huggingface.co does not answer within 5 s",
+        "basic training and bearer certificates",
         "lr=0.0001 tokens=4096 batch_tokens=1024",
         "m-000001-000000002-abcd-0123456789abcdef.json",
         "sentence-transformers/all-MiniLM-L6-v2",
