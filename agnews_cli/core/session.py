@@ -106,9 +106,13 @@ class Session:
         )
 
 
+def is_id(text: str) -> bool:
+    """Whether `text` can be an id: it becomes a file's name, and may come from anywhere."""
+    return _NAME.fullmatch(text) is not None
+
+
 def _require_name(id_: str) -> None:
-    """An id becomes a file's name, and may come from anywhere."""
-    if _NAME.fullmatch(id_) is None:
+    if not is_id(id_):
         raise ValueError(f"{id_!r} is no id of ours")
 
 

@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 from agnews_cli.core import duration, quota, reported
 from agnews_cli.core.picture import Week, svg
-from agnews_cli.core.session import Resource, Used
+from agnews_cli.core.session import Resource, Used, is_id
 from agnews_cli.errors import BadUsage, CannotRead, FileMissing, UsageError
 from agnews_cli.store.ledger import Ledger
 from agnews_cli.store.runs import write_text_atomically
@@ -213,7 +213,7 @@ def _used(path: Path, number: int, row: Mapping[str, Any]) -> Used:
 def _safe(given: object) -> str:
     """An id that can be a file's name; anything else is none."""
     text = str(given or "")
-    return text if text.isascii() and text.replace("-", "").isalnum() and len(text) < 80 else ""
+    return text if is_id(text) else ""
 
 
 def _seconds(given: object) -> float | None:
