@@ -34,10 +34,13 @@ def platform(out: Output, found: Platform, *, is_explained: bool) -> None:
     """One line, or all that is known with its evidence."""
     out.screen(describe(found))
     if is_explained:
+        out.screen("")
         out.table(("about", "answer", "sure"), answers(found))
+        out.screen("")
         rows = [(e.subject, e.finding, e.source, e.confidence) for e in found.evidence]
         out.table(("about", "found", "known from", "sure"), rows)
-        out.screen(*found.notes, *([found.storage_hint] if found.storage_hint else []))
+        said = [*found.notes, *([found.storage_hint] if found.storage_hint else [])]
+        out.screen("", *said)
 
 
 def probed(out: Output, found: Platform) -> Verdict:
@@ -52,8 +55,9 @@ def verdict(out: Output, found: Verdict) -> None:
     """What each device did, and what follows."""
     report = found.report
     if report.devices:
+        out.screen("")
         out.table(("device", "memory", "capability", "fp32", "fp16", "bf16"), _rows(report))
-        out.screen("TFLOP/s of a matrix product, rough: less while others use the machine.")
+        out.screen("TFLOP/s of a matrix product, rough: less while others use the machine.", "")
     findings(out, found.findings)
 
 
@@ -79,4 +83,5 @@ def findings(out: Output, found: Sequence[Finding]) -> None:
     out.table(("", "check", "found"), [(_LEVELS[f.level], f.check, f.text) for f in ranked])
     todo = [f for f in ranked if f.mend]
     if todo:
+        out.screen("")
         out.table(("check", "what to do"), [(f.check, f.mend) for f in todo])

@@ -383,14 +383,14 @@ def own_presets(patient: Patient) -> Iterator[Finding]:
 
 def ledger(patient: Patient) -> Iterator[Finding]:
     """Opens a copy as every command opens it, so that this one stays as it is."""
-    import sqlite3
-
-    from agnews_cli.store.ledger import Ledger
-
     path = home.home() / "ledger.db"
     if not path.exists():
         yield Finding("ledger", "good", "no ledger yet: the first run begins one")
         return
+    import sqlite3
+
+    from agnews_cli.store.ledger import Ledger
+
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "ledger.db"
         try:

@@ -1,8 +1,8 @@
 """`agnews doctor`: all checks at once, each on its own.
 
 A check is a small function in `workflows.checks`. Each runs in a thread of its own with a limit on
-its time; one that fails or hangs becomes a finding and disturbs no other. Nothing is changed here:
-what must be mended is said, with the command that mends it.
+its time; one that fails or hangs becomes a finding and disturbs no other. Nothing is changed here
+but the cache, where the probe is remembered: what must be mended is said, with the command for it.
 """
 
 from __future__ import annotations
