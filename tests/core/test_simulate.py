@@ -86,6 +86,8 @@ def test_quota_that_is_cut_delays_the_finish():
 def test_a_save_whose_upload_stalls_does_not_count():
     stalls = replace(WORLD, stall_share=1.0, stall_factor=200.0)
     assert live(stalls, every(1200), rngs).goodput < live(WORLD, every(1200), rngs).goodput
+    never_there = replace(WORLD, stall_share=1.0, stall_factor=1e6, work_s=100 * HOUR)
+    assert live(never_there, every(1200), rngs).kept_s == 0
 
 
 def test_knowing_more_is_never_worse():

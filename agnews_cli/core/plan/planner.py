@@ -87,7 +87,8 @@ class _Search:
 
     def best(self) -> Plan:
         for choice in self._plain():
-            self._try(choice)
+            if self._left > 0 or self._best is None:
+                self._try(choice)
         for choice in self._targets():
             self._try(choice)
         while self._left > 0 and not self._is_proven():
