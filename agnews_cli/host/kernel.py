@@ -18,6 +18,7 @@ import termios
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -34,11 +35,12 @@ _PATIENCE_S = 5.0  # after the second press of the stop button
 
 
 def needs_drive(arguments: Sequence[str], env: Mapping[str, str]) -> bool:
-    """Whether a command names Google Drive: `drive`, `drive:folder`, or a path in its mount."""
-    named = [*arguments, *(argument.partition("=")[2] for argument in arguments)]
-    named += env.get("AGNEWS_STORE", "").split(",")
-    words = (word.strip() for word in named)
-    return any(word == "drive" or word.startswith(("drive:", DRIVE)) for word in words)
+    """Whether a command names Google Drive: as the store `drive` or `drive:folder`, or by path."""
+    stores = [value for option, value in pairwise(arguments) if option == "--store"]
+    stores += [a.partition("=")[2] for a in arguments if a.startswith("--store=")]
+    stores += [store.strip() for store in env.get("AGNEWS_STORE", "").split(",")]
+    is_store = any(store == "drive" or store.startswith("drive:") for store in stores)
+    return is_store or any(DRIVE in word for word in [*arguments, *stores])
 
 
 def mount_drive() -> None:
@@ -139,9 +141,10 @@ def _quiet_terminal() -> tuple[int, int]:
 
 def _pass_on(reader: int, lines: _Lines, process: subprocess.Popen[bytes]) -> bool:
     """Whether there may be more. What outlives the command is not waited for."""
-    ready, _, _ = select.select([reader], [], [], _WAIT_S)
+    has_ended = process.poll() is not None  # asked first: all that it wrote can be read then
+    ready, _, _ = select.select([reader], [], [], 0 if has_ended else _WAIT_S)
     if not ready:
-        return process.poll() is None
+        return not has_ended
     try:
         block = os.read(reader, 65536)
     except OSError:  # EIO: nobody has the other side open

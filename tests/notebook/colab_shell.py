@@ -1,7 +1,7 @@
 """What `!` does on Colab, as an IPython extension: `%load_ext colab_shell`.
 
 As measured on Colab's pinned versions (docs/notebooks.md): a terminal of 0 × 0 that controls
-nothing, in a session of its own; the stop button reaches the shell alone, first as SIGINT, and as
+nothing; the stop button reaches the shell alone, first as SIGINT, and as
 SIGTERM when the shell is still there some seconds later; a kernel that dies sends nothing.
 """
 
@@ -32,7 +32,7 @@ def _system(shell, command):
         stdin=writer,
         stdout=writer,
         stderr=writer,
-        start_new_session=True,
+        process_group=0,  # and no session: its leader would be controlled by the terminal
     )
     os.close(writer)
     decoder = codecs.getincrementaldecoder("utf-8")("replace")

@@ -7,6 +7,7 @@ was saved is what shows that the one before left it resumable.
 from __future__ import annotations
 
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,9 @@ def play(round_: Round, notebooks, python: Path) -> int:
     if round_ == FAST[0]:
         assert "everything up to now is saved" in cell.stream
         assert "ended with exit code 130" in cell.error
+        [progress] = cell.displays.values()  # one, updated in its place
+        assert any("examples/s" in text for text in progress)
+        assert re.fullmatch(r"agnews auto: \d+ (s|min.*)", progress[-1])
     kernel.close()
     return step
 

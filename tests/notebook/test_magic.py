@@ -109,6 +109,7 @@ def test_what_is_in_the_environment_is_not_asked_for():
         (["auto", "--data", "/content/drive/MyDrive/a.csv"], {}, True),
         (["auto"], {"AGNEWS_STORE": "hf://me/runs, drive"}, True),
         (["auto", "--data", "drivers.csv"], {"AGNEWS_STORE": ""}, False),
+        (["predict", "latest", "drive"], {}, False),
         (["platform"], {}, False),
     ],
 )
