@@ -4,11 +4,7 @@ Three places, the later wins where two files have one name: the package's own fo
 carries it inside, an editable install beside the package), then `<home>/presets`. A NAME that
 looks like a file (`my.yaml`) is read as that file.
 
-The YAML is YAML 1.2's core schema, which has none of 1.1's surprises: `1e-4` is a number (1.1
-makes it a string), `no` and `12:30` are strings, `2026-01-01` is not a date. Integers may be
-grouped (`22_700_000`). Anchors, aliases, merges, tags and repeated keys are refused: each has made
-somebody's configuration mean something else than it said. Types are pydantic's strict ones; only
-an integer where a number is expected is taken.
+Types are pydantic's strict ones; only an integer where a number is expected is taken.
 """
 
 from __future__ import annotations
@@ -16,25 +12,20 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 import agnews_cli
 from agnews_cli.core.preset import Preset, Tier
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
 from agnews_cli.store.home import home
+from agnews_cli.store.strict_yaml import Document, Loc, Refused, shown
 
 SIZE_CAP_BYTES = 64 * 1024
-_DEPTH_CAP = 16
 _SUFFIXES = (".yaml", ".yml")
-
-_Loc = tuple[str | int, ...]
 
 
 # ---- finding ------------------------------------------------------------------------------------
@@ -54,8 +45,8 @@ def load(name_or_path: str) -> Preset:
     path = _locate(name_or_path)
     preset = _read(path)
     if not _is_path(name_or_path) and preset.name != path.stem:
-        line = _Document.parse(_text(path)).line(("name",))
-        reason = f"should be the file's name, {path.stem!r} (found {_shown(preset.name)})"
+        line = Document.parse(_text(path)).line(("name",))
+        reason = f"should be the file's name, {path.stem!r} (found {shown(preset.name)})"
         raise PresetInvalid(path=path, problems=_problem(path, line, ("name",), reason))
     return preset
 
@@ -82,7 +73,8 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
 
 
-def _folders() -> tuple[Path, ...]:
+def folders() -> tuple[Path, ...]:
+    """Where presets lie, the user's last."""
     package = Path(agnews_cli.__file__).parent
     project = package.parent
     # Installed, `project` is site-packages, where a folder `presets` is somebody else's.
@@ -92,7 +84,7 @@ def _folders() -> tuple[Path, ...]:
 
 def _files() -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for folder in _folders():
+    for folder in folders():
         if folder.is_dir():
             found |= {
                 path.stem: path for path in sorted(folder.iterdir()) if path.suffix == ".yaml"
@@ -137,163 +129,18 @@ def _text(path: Path) -> str:
         raise PresetInvalid(path=path, problems=problem) from error
 
 
-# ---- reading ------------------------------------------------------------------------------------
-
-
-class _Loader(yaml.SafeLoader):
-    """Scanner, parser and composer of PyYAML, with YAML 1.2's idea of what a plain scalar is."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
-
-
-_INT, _FLOAT, _BOOL, _NULL, _STR = (
-    f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null", "str")
-)
-# At most 18 digits: they fit 64 bits, and a longer one is a string that no number field takes.
-_IMPLICIT = (
-    (_NULL, r"~|null|Null|NULL|", "~nN\0"),
-    (_BOOL, r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    (_INT, r"[-+]?[0-9](?:_?[0-9]){0,17}", "-+0123456789"),
-    (
-        _FLOAT,
-        r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?",
-        "-+.0123456789",
-    ),
-)
-for _tag, _pattern, _first in _IMPLICIT:
-    _Loader.add_implicit_resolver(
-        _tag, re.compile(rf"^(?:{_pattern})$"), ["" if c == "\0" else c for c in _first]
-    )
-
-
-class _Refused(Exception):
-    """YAML that is well-formed or not, but no preset; with its line."""
-
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(reason)
-        self.line = line
-        self.reason = reason
-
-
-@dataclass(slots=True)
-class _Document:
-    """Plain data, and the line of every value by its path."""
-
-    data: Any = None
-    lines: dict[_Loc, int] = field(default_factory=dict)
-    problems: list[tuple[int, _Loc, str]] = field(default_factory=list)
-
-    @classmethod
-    def parse(cls, content: str) -> _Document:
-        """Raises _Refused for what makes the rest unreadable; `problems` has what does not."""
-        document = cls()
-        try:
-            _check_events(content)
-            node = yaml.compose(content, _Loader)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            reason = ", ".join(filter(None, (error.context, error.problem)))
-            raise _Refused(mark.line + 1 if mark else 1, f"not YAML: {reason}") from error
-        except yaml.reader.ReaderError as error:
-            line = content.count("\n", 0, error.position) + 1
-            raise _Refused(line, f"not YAML: {error.reason}") from error
-        document.lines[()] = 1
-        if node is None:
-            return document
-        document.lines[()] = node.start_mark.line + 1
-        document.data = document._plain(node, ())
-        return document
-
-    def line(self, loc: _Loc) -> int:
-        """Of the value, or of the nearest thing around it where it is missing."""
-        while loc not in self.lines:
-            loc = loc[:-1]
-        return self.lines[loc]
-
-    def _plain(self, node: yaml.Node, loc: _Loc) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, loc)
-        if isinstance(node, yaml.SequenceNode):
-            items = []
-            for i, child in enumerate(node.value):
-                self.lines[(*loc, i)] = child.start_mark.line + 1
-                items.append(self._plain(child, (*loc, i)))
-            return items
-        return _scalar(node)
-
-    def _mapping(self, node: yaml.MappingNode, loc: _Loc) -> dict[str, Any]:
-        plain: dict[str, Any] = {}
-        for key_node, child in node.value:
-            line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode):
-                self.problems.append((line, loc, "a key should be a word"))
-                continue
-            key = str(key_node.value)
-            if key in plain:
-                first = self.lines[(*loc, key)]
-                self.problems.append((line, (*loc, key), f"given twice, first in line {first}"))
-                continue
-            self.lines[(*loc, key)] = line
-            plain[key] = self._plain(child, (*loc, key))
-        return plain
-
-
-def _check_events(content: str) -> None:
-    """Refuse before anything is built: what is deep, shared, tagged, or several documents."""
-    depth = documents = 0
-    for event in yaml.parse(content, _Loader):
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        if isinstance(event, yaml.AliasEvent):
-            raise _Refused(
-                line, f"aliases are refused: write the value out (found *{event.anchor})"
-            )
-        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-            raise _Refused(
-                line, f"anchors are refused: write the value out (found &{event.anchor})"
-            )
-        tag = getattr(event, "tag", None)
-        if tag is not None:
-            raise _Refused(line, f"tags are refused (found {_shown(tag)})")
-        if isinstance(event, yaml.ScalarEvent) and not event.value.isascii():
-            try:
-                event.value.encode()
-            except UnicodeEncodeError:
-                raise _Refused(line, "half of a surrogate pair is no character") from None
-        if isinstance(event, yaml.DocumentStartEvent):
-            documents += 1
-            if documents > 1:
-                raise _Refused(line, "a second document: a preset is one")
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _DEPTH_CAP:
-                raise _Refused(line, f"nested deeper than {_DEPTH_CAP} levels")
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-
-
-def _scalar(node: yaml.Node) -> Any:
-    value = str(node.value)
-    if node.tag == _NULL:
-        return None
-    if node.tag == _BOOL:
-        return value.lower() == "true"
-    if node.tag == _INT:
-        return int(value)
-    return float(value) if node.tag == _FLOAT else value
-
-
 # ---- checking -----------------------------------------------------------------------------------
 
 
 def _read(path: Path) -> Preset:
     content = _text(path)
     try:
-        document = _Document.parse(content)
-    except _Refused as error:
+        document = Document.parse(content)
+    except Refused as error:
         line = f"  {path}:{error.line}: {error.reason}"
         raise PresetInvalid(path=path, problems=line) from error
     if not isinstance(document.data, dict):
-        found = "nothing" if document.data is None else _shown(document.data)
+        found = "nothing" if document.data is None else shown(document.data)
         line = f"  {path}:{document.lines[()]}: should be fields and values (found {found})"
         raise PresetInvalid(path=path, problems=line)
     preset, errors = _validate(document.data)
@@ -304,7 +151,7 @@ def _read(path: Path) -> Preset:
     return preset
 
 
-def _validate(data: Mapping[str, Any]) -> tuple[Preset | None, list[tuple[_Loc, str]]]:
+def _validate(data: Mapping[str, Any]) -> tuple[Preset | None, list[tuple[Loc, str]]]:
     """Through JSON, where pydantic's strict mode takes a list for a tuple and `3` for 3.0."""
     try:
         return Preset.model_validate_json(json.dumps(data), strict=True), []
@@ -316,7 +163,7 @@ def _validate(data: Mapping[str, Any]) -> tuple[Preset | None, list[tuple[_Loc, 
         ]
 
 
-def _reason(kind: str, message: str, loc: _Loc, data: Mapping[str, Any]) -> str:
+def _reason(kind: str, message: str, loc: Loc, data: Mapping[str, Any]) -> str:
     if kind == "missing":
         return "required (found nothing)"
     value: Any = data
@@ -327,23 +174,15 @@ def _reason(kind: str, message: str, loc: _Loc, data: Mapping[str, Any]) -> str:
         known = [name.rpartition(".")[2] for name in _fields() if _parent(name) == parent]
         known += sorted({_parent(name) for name in _fields()} - {""}) if not parent else []
         message = f"there is no such field{nearest(last, known)}"
-    return f"{message.removeprefix('Input ')} (found {_shown(value)})"
+    return f"{message.removeprefix('Input ')} (found {shown(value)})"
 
 
-def _shown(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    shown = value if isinstance(value, str) else json.dumps(value)
-    quoted = repr(shown) if isinstance(value, str) else shown
-    return quoted if len(quoted) <= 60 else quoted[:57] + "..."
-
-
-def _problem(path: Path, line: int, loc: _Loc, reason: str) -> str:
+def _problem(path: Path, line: int, loc: Loc, reason: str) -> str:
     where = ".".join(map(str, loc))
     return f"  {path}:{line}: {where + ': ' if where else ''}{reason}"
 
 
-def _place(problem: tuple[int, _Loc, str]) -> tuple[int, str]:
+def _place(problem: tuple[int, Loc, str]) -> tuple[int, str]:
     return problem[0], ".".join(map(str, problem[1]))
 
 
@@ -391,8 +230,8 @@ def _with_setting(preset: Preset, given: str) -> Preset:
             raise refuse(f"{name!r} is a group; set one of {', '.join(inside)}")
         raise refuse(f"there is no field {name!r}{_nearest_field(name, known)}")
     try:
-        document = _Document.parse(raw)
-    except _Refused as error:
+        document = Document.parse(raw)
+    except Refused as error:
         raise refuse(error.reason) from error
     if document.problems:
         raise refuse(document.problems[0][2])

@@ -1,0 +1,166 @@
+"""YAML as people mean it, with the line of every value, and nothing that surprises.
+
+It is YAML 1.2's core schema, which has none of 1.1's surprises: `1e-4` is a number (1.1 makes it a
+string), `no` and `12:30` are strings, `2026-01-01` is not a date. Integers may be grouped
+(`22_700_000`). Anchors, aliases, merges, tags and repeated keys are refused: each has made
+somebody's configuration mean something else than it said.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+Loc = tuple[str | int, ...]
+
+_DEPTH_CAP = 16
+
+
+class _Loader(yaml.SafeLoader):
+    """Scanner, parser and composer of PyYAML, with YAML 1.2's idea of what a plain scalar is."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+_INT, _FLOAT, _BOOL, _NULL, _STR = (
+    f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null", "str")
+)
+# At most 18 digits: they fit 64 bits, and a longer one is a string that no number field takes.
+_IMPLICIT = (
+    (_NULL, r"~|null|Null|NULL|", "~nN\0"),
+    (_BOOL, r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    (_INT, r"[-+]?[0-9](?:_?[0-9]){0,17}", "-+0123456789"),
+    (
+        _FLOAT,
+        r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?",
+        "-+.0123456789",
+    ),
+)
+for _tag, _pattern, _first in _IMPLICIT:
+    _Loader.add_implicit_resolver(
+        _tag, re.compile(rf"^(?:{_pattern})$"), ["" if c == "\0" else c for c in _first]
+    )
+
+
+class Refused(Exception):
+    """YAML that is well-formed or not, but not taken; with its line."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class Document:
+    """Plain data, and the line of every value by its path."""
+
+    data: Any = None
+    lines: dict[Loc, int] = field(default_factory=dict)
+    problems: list[tuple[int, Loc, str]] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, content: str) -> Document:
+        """Raises Refused for what makes the rest unreadable; `problems` has what does not."""
+        document = cls()
+        try:
+            _check_events(content)
+            node = yaml.compose(content, _Loader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            reason = ", ".join(filter(None, (error.context, error.problem)))
+            raise Refused(mark.line + 1 if mark else 1, f"not YAML: {reason}") from error
+        except yaml.reader.ReaderError as error:
+            line = content.count("\n", 0, error.position) + 1
+            raise Refused(line, f"not YAML: {error.reason}") from error
+        document.lines[()] = 1
+        if node is None:
+            return document
+        document.lines[()] = node.start_mark.line + 1
+        document.data = document._plain(node, ())
+        return document
+
+    def line(self, loc: Loc) -> int:
+        """Of the value, or of the nearest thing around it where it is missing."""
+        while loc not in self.lines:
+            loc = loc[:-1]
+        return self.lines[loc]
+
+    def _plain(self, node: yaml.Node, loc: Loc) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, loc)
+        if isinstance(node, yaml.SequenceNode):
+            items = []
+            for i, child in enumerate(node.value):
+                self.lines[(*loc, i)] = child.start_mark.line + 1
+                items.append(self._plain(child, (*loc, i)))
+            return items
+        return _scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, loc: Loc) -> dict[str, Any]:
+        plain: dict[str, Any] = {}
+        for key_node, child in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                self.problems.append((line, loc, "a key should be a word"))
+                continue
+            key = str(key_node.value)
+            if key in plain:
+                first = self.lines[(*loc, key)]
+                self.problems.append((line, (*loc, key), f"given twice, first in line {first}"))
+                continue
+            self.lines[(*loc, key)] = line
+            plain[key] = self._plain(child, (*loc, key))
+        return plain
+
+
+def _check_events(content: str) -> None:
+    """Refuse before anything is built: what is deep, shared, tagged, or several documents."""
+    depth = documents = 0
+    for event in yaml.parse(content, _Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            raise Refused(line, f"aliases are refused: write the value out (found *{event.anchor})")
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            raise Refused(line, f"anchors are refused: write the value out (found &{event.anchor})")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise Refused(line, f"tags are refused (found {shown(tag)})")
+        if isinstance(event, yaml.ScalarEvent) and not event.value.isascii():
+            try:
+                event.value.encode()
+            except UnicodeEncodeError:
+                raise Refused(line, "half of a surrogate pair is no character") from None
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                raise Refused(line, "a second document: the file is one")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEPTH_CAP:
+                raise Refused(line, f"nested deeper than {_DEPTH_CAP} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _scalar(node: yaml.Node) -> Any:
+    value = str(node.value)
+    if node.tag == _NULL:
+        return None
+    if node.tag == _BOOL:
+        return value.lower() == "true"
+    if node.tag == _INT:
+        return int(value)
+    return float(value) if node.tag == _FLOAT else value
+
+
+def shown(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    shown = value if isinstance(value, str) else json.dumps(value)
+    quoted = repr(shown) if isinstance(value, str) else shown
+    return quoted if len(quoted) <= 60 else quoted[:57] + "..."
