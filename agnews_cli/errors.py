@@ -68,6 +68,12 @@ class BudgetTooShort(UsageError):
     hint = "Try --budget {least}"
 
 
+class NoTerminal(UsageError):
+    """agnews wizard asks questions, and here nobody can answer: {why}."""
+
+    hint = "The same without questions, as far as this machine tells: {command}\nWhat it would ask: {flags}"
+
+
 class RunUnknown(UsageError):
     """No run {name!r} in {store}{near}."""
 
@@ -338,6 +344,13 @@ class PresetInvalid(AgnewsError):
 
     exit_code = 78
     hint = "`agnews presets show minilm` prints a complete one."
+
+
+class RequestInvalid(AgnewsError):
+    """{path} is not a valid request:\n{problems}"""
+
+    exit_code = 78
+    hint = "docs/request-file.md shows every key; `agnews wizard` asks, and writes such a file."
 
 
 class SettingInvalid(AgnewsError):

@@ -9,6 +9,8 @@ from typing import Annotated
 
 from typer import Option
 
+from agnews_cli.cli.config import Config
+
 
 class Goal(StrEnum):
     """What to aim for where several presets fit."""
@@ -19,6 +21,7 @@ class Goal(StrEnum):
 
 
 def auto(
+    config: Config = None,
     data: Annotated[
         str | None,
         Option(help="Folder, file (.csv .tsv .jsonl .parquet) or hub data set id. [AG News]"),

@@ -11,7 +11,17 @@ from typing import Annotated
 
 import typer
 
-from agnews_cli.cli import auto, checkpoints, platform, predict, presets, resume, runs, verify
+from agnews_cli.cli import (
+    auto,
+    checkpoints,
+    platform,
+    predict,
+    presets,
+    resume,
+    runs,
+    verify,
+    wizard,
+)
 
 app = typer.Typer(
     name="agnews",
@@ -43,6 +53,7 @@ def agnews(
 
 
 app.command("auto")(auto.auto)
+app.command("wizard")(wizard.wizard)
 app.command("resume")(resume.resume)
 app.command("predict")(predict.predict)
 app.command("platform")(platform.platform)
