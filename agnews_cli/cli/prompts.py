@@ -61,7 +61,7 @@ def _select(question: Question, above: str, *, is_first: bool) -> Prompt:
     import questionary
 
     width = _width() - 4
-    titles = min(width, max(len(choice.title) for choice in question.choices))
+    titles = min(max(width // 2, 16), max(len(choice.title) for choice in question.choices))
     choices = [
         # Not a disabled choice: questionary draws those two columns to the right.
         questionary.Separator(_line(choice, titles, width))
@@ -106,14 +106,15 @@ def _type(question: Question, above: str, *, is_first: bool) -> Prompt:
 
 
 def _keys(question: Question, *keys: str, is_first: bool) -> str:
-    """What the keys do, and below it the question's hint."""
-    usable = [key for key in keys if not (is_first and key.endswith("back"))]
+    """What the keys do, beside the question or below it, and then the question's hint."""
+    usable = "; ".join(key for key in keys if not (is_first and key.endswith("back")))
+    fits = len(question.text) + len(usable) + 6 < _width()
     hint = f"\n  {screens.clean(question.hint)}" if question.hint else ""
-    return f"({'; '.join(usable)}){hint}"
+    return f"({usable}){hint}" if fits else f"\n  {usable}{hint}"
 
 
 def _line(choice: Choice, titles: int, width: int) -> str:
-    title = screens.one_line(choice.title, width)
+    title = screens.one_line(choice.title, titles)
     beside = f"no: {choice.obstacle}" if choice.obstacle else choice.note
     beside = screens.one_line(beside, max(0, width - titles - 3))
     return f"{title:<{titles}}   {beside}".rstrip()

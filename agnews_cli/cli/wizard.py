@@ -77,11 +77,13 @@ def _show(out: Output, walk: Walk) -> None:
     """What was asked for, the same as a command line, and where it is saved."""
     from agnews_cli.cli import screens
 
-    file = walk.seen.file
     out.screen(
-        screens.key_values((key, title) for key, title in walk.said() if key != "end"),
-        f"The same without questions: {walk.command()}",
-        f"Saved in {file}; replay it: {shlex.join(('agnews', 'auto', '--config', file))}",
+        screens.key_values(walk.said()),
+        "",
+        "The same without questions:",
+        f"  {walk.command()}",
+        f"Saved in {walk.seen.file}; replay it:",
+        f"  {shlex.join(('agnews', 'auto', '--config', walk.seen.file))}",
     )
 
 

@@ -22,6 +22,7 @@ from agnews_cli.errors import AgnewsError, HubUnreachable, NoLabelColumn, NoText
 from agnews_cli.host import network
 from agnews_cli.host.detect import detect
 from agnews_cli.store import datasets, models, presets, runs, tables
+from agnews_cli.workflows.auto import SAMPLE
 
 HERE = "here"
 _HUB_TIMEOUT_S = 5.0
@@ -211,14 +212,14 @@ def _columns(error: AgnewsError) -> Mapping[str, str]:
 
 
 def _built_in(has_hub: bool) -> tuple[Source, ...]:
-    sample = inspect(str(Path(agnews_cli.__file__).parent / "sample"), (), None)
+    folder = str(Path(agnews_cli.__file__).parent / "sample")
+    sample = Source(SAMPLE, "Built-in sample of news", inspect(folder, (), None))
+    title = "AG News, from the hub"
     if has_hub and importlib.util.find_spec("datasets"):
         # Its published sizes; the run counts again.
-        return (
-            Source(None, "AG News, from the hub", Look(rows=120_000, classes=4)),
-            Source("sample:", "The built-in sample of news", sample),
-        )
-    return (Source(None, "The built-in sample of news", sample),)
+        return Source(None, title, Look(rows=120_000, classes=4)), sample
+    why = "`datasets` is not installed" if has_hub else "no hub answers"
+    return sample, Source(None, title, Look(note=f"not here, where {why}: the sample instead"))
 
 
 def _nearby(folder: Path) -> tuple[Source, ...]:

@@ -26,6 +26,7 @@ BEGIN, SAVE = "begin", "save"
 _NONE = ""
 _OTHER, _SESSIONS = "…", "… sessions"  # no file is called so
 _BUDGETS = ("5m", "15m", "45m", "2h")
+_ABOUT = {"data_path": "data", "budget": "time", "store_path": "store"}
 _PATIENCE_S = 45 * 60.0
 """Where training may take longer, a limit is proposed."""
 
@@ -100,14 +101,15 @@ class Walk:
         return replace(self, answers=dict(kept), dropped={**self.dropped, key: answer})
 
     def said(self) -> tuple[tuple[str, str], ...]:
-        """Each question's key and its answer, as it was shown."""
+        """What each answer is about, and the answer as it was shown."""
         earlier: dict[str, str] = {}
         lines: list[tuple[str, str]] = []
         for key, answer in self.answers.items():
             question = QUESTIONS[key](self.seen, earlier)
             titles = {c.value: c.title for c in question.choices} if question else {}
-            if answer not in (_OTHER, _SESSIONS):  # what was typed comes next
-                lines.append((key, titles.get(answer, answer)))
+            if key != "end" and answer not in (_OTHER, _SESSIONS):  # what was typed comes next
+                about = _ABOUT.get(key, key.replace("_", " "))
+                lines.append((about, titles.get(answer, answer)))
             earlier[key] = answer
         return tuple(lines)
 
@@ -329,8 +331,8 @@ def _ask_time(seen: Surroundings, answers: Answers) -> Question:
             return "may be enough for all of it"
         return "not enough for all of it: the best by then"
 
-    known = "was not measured for this model here" if estimate is None else estimate.words()
-    choices = [Choice(_NONE, "No limit", f"training: {known}")]
+    known = "its time was not measured" if estimate is None else estimate.words()
+    choices = [Choice(_NONE, "No limit", f"all of the training; {known}")]
     for text in _BUDGETS:
         budget_s = duration.parse(text) or 0.0
         choices.append(Choice(text, duration.show(budget_s), note(budget_s)))
