@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agnews_cli.cli import screens
 from agnews_cli.cli.sink import Sink, is_tty
+from agnews_cli.errors import Interrupted
 from agnews_cli.workflows.wizard import Choice, Question
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Move(Enum):
 
 
 _WHY: dict[Sink, str] = {
-    "plain": "standard output is no terminal",
+    "plain": "standard output is no terminal that can be drawn on",
     "notebook": "this is a notebook, or a terminal without a size",
 }
 
@@ -41,7 +42,7 @@ def why_not(sink: Sink) -> str | None:
 
 
 def ask(question: Question, *, so_far: str, is_first: bool) -> str | Move:
-    """The answer, one that the question takes. Raises KeyboardInterrupt.
+    """The answer, one that the question takes. Raises Interrupted.
 
     `so_far`: the answers before this one, on a line of its own.
     """
@@ -52,8 +53,8 @@ def ask(question: Question, *, so_far: str, is_first: bool) -> str | Move:
     made.application.ttimeoutlen = 0.05  # Esc is a key of its own here
     try:
         answer: str | Move = made.unsafe_ask()
-    except EOFError:  # the terminal is gone
-        raise KeyboardInterrupt from None
+    except (KeyboardInterrupt, EOFError):  # EOFError: the terminal is gone
+        raise Interrupted(kept="nothing was begun and nothing was saved", next="") from None
     return answer
 
 
@@ -79,6 +80,7 @@ def _select(question: Question, above: str, *, is_first: bool) -> Prompt:
         default=question.default if question.default in open_ else open_[0],
         qmark=f"{above}?",
         pointer=">",
+        style=questionary.Style([("selected", "noreverse")]),  # one mark is enough
         instruction=_keys(question, "arrows and Enter", "b back", "q quit", is_first=is_first),
     )
     back = () if is_first else ("b", "left", "backspace")

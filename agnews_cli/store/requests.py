@@ -85,11 +85,19 @@ class _Dumper(yaml.SafeDumper):
 
     yaml_implicit_resolvers = strict_yaml.RESOLVERS
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        # PyYAML folds what Unicode calls a line end; escaped, it stays what it is.
+        style = None if data.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
 
 def text(asked: Mapping[str, Any], name: str) -> str:
     """The file's text for these keys and values; `name` is what the file will be called."""
     content = {"schema": SCHEMA, **asked}
-    body = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
+    body = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
     return _HEAD.format(name=name) + str(body)
 
 
@@ -97,6 +105,7 @@ def save(path: Path, asked: Mapping[str, Any]) -> None:
     """Writes a new file. Raises CannotWrite, also where there is one already, or NoDiskSpace."""
     require_new(path)
     try:
+        json.dumps(asked, ensure_ascii=False).encode()
         write_text_atomically(path, text(asked, str(path)))
     except UnicodeEncodeError as error:
         raise CannotWrite(path=path, reason="a name in it is not Unicode") from error
