@@ -74,6 +74,12 @@ class BadStore(UsageError):
     hint = "A folder, drive, hf://owner/name, kaggle://owner/slug, or a URL such as s3://bucket/folder."
 
 
+class NoTerminal(UsageError):
+    """agnews wizard asks questions, and here nobody can answer: {why}."""
+
+    hint = "The same without questions, as far as this machine tells: {command}\nWhat it would ask: {flags}"
+
+
 class RunUnknown(UsageError):
     """No run {name!r} in {store}{near}."""
 
@@ -470,6 +476,13 @@ class LimitsInvalid(AgnewsError):
 
     exit_code = 78
     hint = "Mend or remove that file; agnews's own limits hold without it."
+
+
+class RequestInvalid(AgnewsError):
+    """{path} is not a valid request:\n{problems}"""
+
+    exit_code = 78
+    hint = "docs/request-file.md shows every key; `agnews wizard` asks, and writes such a file."
 
 
 class SettingInvalid(AgnewsError):

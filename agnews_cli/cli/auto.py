@@ -8,6 +8,8 @@ from typing import Annotated
 
 from typer import Option
 
+from agnews_cli.cli.config import Config
+
 STORE_HELP = (
     "Folder for runs; give it again for further stores: a folder, drive, hf://owner/name, "
     "kaggle://owner/slug, or a URL such as s3://bucket/folder. [./agnews-runs, AGNEWS_STORE]"
@@ -23,6 +25,7 @@ class Goal(StrEnum):
 
 
 def auto(
+    config: Config = None,
     data: Annotated[
         str | None,
         Option(help="Folder, file (.csv .tsv .jsonl .parquet) or hub data set id. [AG News]"),

@@ -24,6 +24,7 @@ from agnews_cli.cli import (
     resume,
     runs,
     verify,
+    wizard,
 )
 
 app = typer.Typer(
@@ -56,6 +57,7 @@ def agnews(
 
 
 app.command("auto")(auto.auto)
+app.command("wizard")(wizard.wizard)
 app.command("resume")(resume.resume)
 app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)

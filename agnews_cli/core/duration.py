@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 _PARTS = re.compile(
     r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?"
@@ -18,6 +19,16 @@ def parse(text: str) -> float | None:
     hours, minutes, seconds = (float(match[unit] or 0) for unit in "hms")
     total_s = hours * 3600 + minutes * 60 + seconds
     return total_s or None
+
+
+def write(seconds: float) -> str:
+    """The shortest text that `parse` reads as exactly `seconds`: `1h30m`, `45m`, `0.5s`."""
+    if seconds != int(seconds):
+        return f"{Decimal(repr(seconds)):f}s"
+    minutes, rest_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (rest_s, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count)
 
 
 def until(text: str, now: datetime) -> float | None:

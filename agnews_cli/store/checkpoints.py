@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -123,7 +124,21 @@ class Checkpoints:
     def keys(self) -> tuple[Key, ...]:
         """Every manifest there is, good or bad, the newest first."""
         found = (Key.parse(name) for name in files.names(self.folder))
-        return tuple(sorted((key for key in found if key is not None), reverse=True))
+        keys = sorted((key for key in found if key is not None), reverse=True)
+        for at, (first, second) in enumerate(pairwise(keys)):
+            # Before and after a validation a run is at one step: the one that goes on is newer.
+            is_tie = (first.token, first.step, first.writer) == (
+                second.token, second.step, second.writer
+            )  # fmt: skip
+            if is_tie and self._parent(second) == first.id:
+                keys[at], keys[at + 1] = second, first
+        return tuple(keys)
+
+    def _parent(self, key: Key) -> str | None:
+        try:
+            return self._open(key).manifest.parent
+        except CheckpointDamaged:
+            return None
 
     def all(self) -> tuple[Saved, ...]:
         """Every checkpoint whose manifest can be read, the newest first."""

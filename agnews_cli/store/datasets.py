@@ -256,10 +256,19 @@ def _splits(source: str, given: Sequence[str]) -> _Found:
         return path.stem, None, {"train": tables.read(str(path), is_header=is_header)}, []
     if is_there:
         raise CannotRead(path=source, reason="it is neither a file nor a folder")
-    is_hub_id = _HUB_ID.fullmatch(source) and not _FILE_LIKE.search(source)
-    if not is_hub_id or Path(source).parent.exists():
+    if not is_hub_id(source):
         raise FileMissing(path=source)
     return source, None, _hub_splits(source), []
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether `source` is `owner/name` and nothing that lies, or could lie, on this disk."""
+    if _HUB_ID.fullmatch(source) is None or _FILE_LIKE.search(source) is not None:
+        return False
+    try:
+        return not Path(source).exists() and not Path(source).parent.exists()
+    except OSError:  # too long for a path
+        return False
 
 
 def _folder(folder: Path) -> tuple[dict[Split, Path], list[str]]:

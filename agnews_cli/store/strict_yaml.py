@@ -61,6 +61,9 @@ for _tag, _pattern, _first in _IMPLICIT:
         _tag, re.compile(rf"^(?:{_pattern})$"), ["" if c == "\0" else c for c in _first]
     )
 
+RESOLVERS = _Composer.yaml_implicit_resolvers
+"""For a writer: what a plain scalar is read as, by its first character."""
+
 
 class Refused(Exception):
     """YAML that is well-formed or not, but not taken; with its line."""

@@ -130,7 +130,7 @@ def _meant(
         reverse=True,
     )
     folder = runs.RunFolder(store.absolute() / chosen)
-    if folder.created_at() is None or not folder.preset.exists():
+    if having and (folder.created_at() is None or not folder.preset.exists()):
         folder = sync.unpack_record(having[0], store)
     return folder, tuple(dict.fromkeys(one.remote.address for one in having))
 

@@ -37,6 +37,7 @@ def loaded_modules(*arguments: str) -> set[str]:
         ("presets", "show", "minilm"),
         ("runs",),
         ("auto", "--help"),
+        ("wizard", "--help"),
     ],
     ids=" ".join,
 )

@@ -329,11 +329,15 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
             it.tell_result()
 
         ended = child(folder, variant, starves, nobody)
-        how = "went on" if ended.status == 0 else f"ended: {(ended.last('error') or '').split()[0]}"
+        how = (
+            "went on"
+            if ended.status == 0
+            else f"ended: {(ended.last('error') or 'killed').split()[0]}"
+        )
         report.seen[f"{kind}{f' x{times}' if kind != 'limit' else ''}: {how}"] += 1
         if kind != "limit" and times < 3:
             bench.same(report, variant, ended, f"{what} {kind} at {at}, {times} times")
-        if ended.status != 0:
+        if ended.status != 0 and ended.last("error") is not None:  # libc may abort without a word
             is_told = "CannotSave" in str(ended.last("error")) or "micro_batch" in str(
                 ended.last("advice")
             )

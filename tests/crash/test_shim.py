@@ -83,7 +83,7 @@ def shimmed(tmp_path_factory) -> Iterator[Shimmed]:
 def check_ledger(path: Path, acks: list[str]) -> None:
     """N3: what was acknowledged is there, once; the rest is there or not, and the file is whole."""
     with Ledger(path) as book:
-        assert not [note for note in book.notes if "damaged" in note], book.notes
+        assert not [note for note in book.notes if "set aside" in note], book.notes
         runs = {run.id: run for run in book.runs()}
         sessions = {str(row.id): row for row in book.sessions()}
     conn = sqlite3.connect(path)

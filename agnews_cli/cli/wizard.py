@@ -1,0 +1,99 @@
+"""`agnews wizard`."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Option
+
+from agnews_cli.errors import NoTerminal
+
+if TYPE_CHECKING:
+    from agnews_cli.cli.output import Output
+    from agnews_cli.workflows.auto import Request
+    from agnews_cli.workflows.wizard import Walk
+
+DEFAULT_FILE = Path("agnews-request.yaml")
+FLAGS = (
+    "--goal, --data (--text-column, --label-column), --preset, --budget or --session-hours, "
+    "--store; agnews auto --help has them all"
+)
+
+
+def wizard(
+    save: Annotated[
+        Path | None, Option(help="A new file for the answers. [agnews-request.yaml]")
+    ] = None,
+) -> None:
+    """Ask what `agnews auto` would be told, then begin, or save it for later. Quitting exits 0."""
+    from agnews_cli.cli import prompts
+    from agnews_cli.cli.output import Output
+    from agnews_cli.store import requests
+    from agnews_cli.workflows.surroundings import look_around
+    from agnews_cli.workflows.wizard import Walk
+
+    out = Output()
+    why_not = prompts.why_not(out.sink)
+    file = requests.unused(DEFAULT_FILE) if save is None else save
+    requests.require_new(file)
+    if why_not is not None:
+        raise _without_questions(why_not, Walk(look_around(str(file), may_ask_hub=False)))
+    out.say("Looking at this machine, at this folder and for the hub …")
+    walk = _ask_all(Walk(look_around(str(file), may_ask_hub=True)))
+    if walk is None:
+        out.say("Nothing was begun and nothing was saved.")
+        return
+    requests.save(file, walk.keys())
+    _show(out, walk)
+    if walk.begins:
+        _begin(out, walk.request())
+
+
+def _without_questions(why: str, walk: Walk) -> NoTerminal:
+    """The error that names the command with every proposed answer, and the flags."""
+    while (question := walk.question()) is not None and question.takes(question.default):
+        walk = walk.answered(question.default)
+    return NoTerminal(why=why, command=walk.command(), flags=FLAGS)
+
+
+def _ask_all(walk: Walk) -> Walk | None:
+    """Until everything is answered; None where the user quits."""
+    from agnews_cli.cli import prompts
+
+    while (question := walk.question()) is not None:
+        so_far = " · ".join(title for _, title in walk.said())
+        answer = prompts.ask(question, so_far=so_far, is_first=not walk.answers)
+        if answer is prompts.Move.QUIT:
+            return None
+        walk = walk.back() if answer is prompts.Move.BACK else walk.answered(str(answer))
+    return walk
+
+
+def _show(out: Output, walk: Walk) -> None:
+    """What was asked for, the same as a command line, and where it is saved."""
+    from agnews_cli.cli import screens
+
+    out.screen(
+        screens.key_values(walk.said()),
+        "",
+        "The same without questions:",
+        f"  {walk.command()}",
+        f"Saved in {walk.seen.file}; replay it:",
+        f"  {shlex.join(('agnews', 'auto', '--config', walk.seen.file))}",
+    )
+
+
+def _begin(out: Output, request: Request) -> None:
+    """As `agnews auto` does; its time counts from now, not from the first question."""
+    from agnews_cli.cli import show
+    from agnews_cli.workflows.auto import carry_out, prepare
+
+    plan = prepare(replace(request, started_monotonic_s=time.monotonic()))
+    show.plan(out, plan, is_result=False)
+    with out.progress() as progress:
+        result = carry_out(plan, show=progress.event)
+    show.result(out, result)

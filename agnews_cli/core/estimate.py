@@ -1,0 +1,87 @@
+"""How long training will take, from speeds that were measured; None where nobody measured.
+
+A speed is that of one model on one kind of device. Nothing is carried over to another model, to a
+GPU or to more cores, and texts are taken to be as long as those measured (news items, about 52
+tokens): the answer is a range, and says what it rests on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agnews_cli.core.accelerator import Accelerator, Kind
+from agnews_cli.core.preset import Preset
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Rows a second, trained once each: the slowest and the fastest that was measured."""
+
+    model: str
+    kind: Kind
+    has_fast_bf16: bool
+    slow: float
+    fast: float
+    machine: str
+    source: str
+    as_of: str
+
+
+_MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+SPEEDS: tuple[Speed, ...] = (
+    # Threads that sleep, and threads that spin.
+    Speed(
+        *(_MINILM, "cpu", True, 58, 91, "2 cores with AMX"),
+        source="benchmarks/RESULTS.md",
+        as_of="2026-11-23",
+    ),
+    # Slow: 3 epochs of 9,500 rows with R-Drop in 37 min, beside other work. Fast: as dropout's.
+    Speed(
+        *(_MINILM, "cpu", False, 25, 61, "2 cores"),
+        source="benchmarks/RESULTS.md",
+        as_of="2026-11-24",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Training from first to last step, without evaluation."""
+
+    least_s: float
+    most_s: float
+    machine: str
+    """What was measured on."""
+    source: str
+    as_of: str
+
+    def words(self) -> str:
+        """`11 to 33 min, as measured on 2 cores`."""
+        return f"{_span(self.least_s, self.most_s)}, as measured on {self.machine}"
+
+
+def training_time(preset: Preset, rows: int, accelerator: Accelerator) -> Estimate | None:
+    """For `rows` of a training split, which validation rows are taken from."""
+    speed = next((s for s in SPEEDS if _is_of(s, preset, accelerator)), None)
+    if speed is None:
+        return None
+    held_out = min(rows * preset.data.validation_share, preset.data.validation_rows_at_most)
+    passes = (rows - held_out) * preset.training.epochs * (2 if preset.training.r_drop else 1)
+    least_s, most_s = passes / speed.fast, passes / speed.slow
+    return Estimate(least_s, most_s, speed.machine, speed.source, speed.as_of)
+
+
+def _is_of(speed: Speed, preset: Preset, accelerator: Accelerator) -> bool:
+    return (
+        (speed.model, speed.kind) == (preset.model.id, accelerator.kind)
+        and preset.method.kind == "full"
+        and speed.has_fast_bf16 == bool(accelerator.has_fast_bf16)
+    )
+
+
+def _span(least_s: float, most_s: float) -> str:
+    for unit, unit_s in (("h", 3600), ("min", 60)):
+        if most_s >= 2 * unit_s:
+            least, most = (str(max(1, round(value / unit_s))) for value in (least_s, most_s))
+            return f"{most} {unit}" if least == most else f"{least} to {most} {unit}"
+    return f"at most {max(1, round(most_s)):.0f} s"

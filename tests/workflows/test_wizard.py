@@ -1,0 +1,332 @@
+"""The wizard's questions and answers, without a terminal."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agnews_cli.core.platform import Accelerator
+from agnews_cli.errors import BudgetTooShort
+from agnews_cli.store import presets, requests
+from agnews_cli.workflows import auto, wizard
+from agnews_cli.workflows.auto import SAMPLE, Request
+from agnews_cli.workflows.surroundings import HERE, Look, Machine, Place, Source, Surroundings
+from agnews_cli.workflows.wizard import QUESTIONS, Question, Walk
+
+CPU = Accelerator("cpu", "CPU", has_fast_bf16=False)
+GPU = Accelerator("cuda", "NVIDIA L4", 1, 24 * 10**9, (8, 9), has_fast_bf16=True)
+PLAIN = Place(None, "./agnews-runs", "9 GB free")
+COLUMNS = {"id": "7", "what": "a long line of words", "kind": "a"}
+
+GOOD = Look(rows=10_000, classes=4)
+ODD = Look(columns=COLUMNS, missing="text", problem="odd.csv: no text column found")
+LOOKS: Mapping[str, Look] = {
+    "news.csv": GOOD,
+    "odd.csv": ODD,
+    "owner/name": Look(note="on the hub, read when the run begins"),
+}
+
+
+def look(data: str, text_columns: tuple[str, ...], label_column: str | None) -> Look:
+    if data != "odd.csv":
+        return LOOKS.get(data, Look(problem=f"{data}: no such file or folder."))
+    if not text_columns:
+        return ODD
+    if label_column is None:
+        return Look(columns=COLUMNS, missing="label", problem="odd.csv: no label column found")
+    if label_column == "id":
+        return Look(problem="odd.csv: 300 different labels in 300 rows")
+    return Look(rows=300, classes=2)
+
+
+def around(accelerator: Accelerator = CPU, **changes: object) -> Surroundings:
+    kaggle = Machine("kaggle", "Kaggle", "2 × T4", replace(GPU, count=2), (PLAIN,))
+    drive = Place("/content/drive/MyDrive/agnews-runs", "Drive", "survives")
+    seen = Surroundings(
+        machines=(
+            Machine(HERE, "This machine", "", accelerator, (PLAIN,)),
+            kaggle,
+            Machine("colab", "Colab", "1 × T4", GPU, (drive, PLAIN)),
+        ),
+        sources=(
+            Source("news.csv", "news.csv", GOOD),
+            Source("odd.csv", "odd.csv", ODD),
+            Source("bad.csv", "bad.csv", Look(problem="bad.csv, line 3: 1 field")),
+            Source(SAMPLE, "Sample", Look(rows=480, classes=4)),
+            Source(None, "AG News", Look(rows=120_000, classes=4)),
+        ),
+        presets=presets.load_all(),
+        unavailable={},
+        look=look,
+        store_problem=lambda folder: "it is a file" if folder == "there.txt" else "",
+        file="agnews-request.yaml",
+    )
+    return replace(seen, **changes)  # type: ignore[arg-type]
+
+
+TYPED = {
+    "data_path": ("news.csv", "odd.csv", "owner/name"),
+    "budget": ("90s", "1h30m", "0.75h", "100"),
+    "session_hours": ("8", "0.1", "11.7"),
+    "store_path": ("runs", "~/runs of mine", "-odd"),
+}
+
+
+def possible(question: Question) -> list[str]:
+    if question.choices:
+        return [choice.value for choice in question.choices if not choice.obstacle]
+    return list(TYPED[question.key])
+
+
+def through(walk: Walk, **chosen: str) -> Walk:
+    """To the end: the answer named for a question, else the proposed one."""
+    while (question := walk.question()) is not None:
+        walk = walk.answered(chosen.pop(question.key, question.default))
+    assert not chosen, f"never asked: {chosen}"
+    return walk
+
+
+def asked(walk: Walk) -> Question:
+    question = walk.question()
+    assert question is not None
+    return question
+
+
+def at(key: str, walk: Walk, **chosen: str) -> Question:
+    """The question of that key, on the way with the answers named."""
+    while asked(walk).key != key:
+        walk = walk.answered(chosen.get(asked(walk).key, asked(walk).default))
+    return asked(walk)
+
+
+def timeless(request: Request) -> Request:
+    return replace(request, started_monotonic_s=0.0)
+
+
+# ---- what is asked ------------------------------------------------------------------------------
+
+WALKS: dict[str, tuple[Accelerator, dict[str, str], list[str], Request]] = {
+    "all as proposed": (
+        CPU,
+        {},
+        ["goal", "data", "machine", "preset", "time", "store", "end"],
+        Request(data="news.csv"),
+    ),
+    "a typed file whose columns have odd names": (
+        CPU,
+        {"data": wizard._OTHER, "data_path": "odd.csv", "label_column": "kind"},
+        [
+            *("goal", "data", "data_path", "text_column", "label_column"),
+            *("machine", "preset", "time", "store", "end"),
+        ],
+        Request(data="odd.csv", text_columns=("what",), label_column="kind"),
+    ),
+    "45 minutes": (CPU, {"time": "45m"}, [], Request(data="news.csv", budget_s=2700)),
+    "a limit of one's own": (
+        CPU,
+        {"time": wizard._OTHER, "budget": "1h30m"},
+        ["goal", "data", "machine", "preset", "time", "budget", "store", "end"],
+        Request(data="news.csv", budget_s=5400),
+    ),
+    "sessions": (
+        GPU,
+        {"time": wizard._SESSIONS, "session_hours": "8"},
+        ["goal", "data", "machine", "preset", "time", "session_hours", "store", "end"],
+        Request(data="news.csv", session_s=8 * 3600),
+    ),
+    "a language model on a GPU": (
+        GPU,
+        {"preset": "qwen3-0.6b-lora", "time": "2h", "goal": "speed"},
+        [],
+        Request(data="news.csv", preset="qwen3-0.6b-lora", budget_s=7200, goal="speed"),
+    ),
+    "a store of one's own": (
+        CPU,
+        {"store": wizard._OTHER, "store_path": "runs"},
+        ["goal", "data", "machine", "preset", "time", "store", "store_path", "end"],
+        Request(data="news.csv", store=Path("runs")),
+    ),
+    "for Colab, with the store proposed there": (
+        CPU,
+        {"machine": "colab", "data": ""},
+        [],
+        Request(store=Path("/content/drive/MyDrive/agnews-runs")),
+    ),
+    "no data named": (GPU, {"data": ""}, [], Request()),
+}
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_answers_lead_to_the_next_question_and_to_a_request(name: str) -> None:
+    accelerator, chosen, keys, request = WALKS[name]
+    walk = through(Walk(around(accelerator)), **chosen)
+    assert timeless(walk.request()) == timeless(request)
+    if keys:
+        assert list(walk.answers) == keys
+
+
+def test_without_a_limit_hours_on_a_cpu_are_not_proposed() -> None:
+    assert at("time", Walk(around()), data="").default == "45m"
+    assert at("time", Walk(around()), data=SAMPLE).default == ""
+
+
+def test_what_was_not_measured_is_not_claimed() -> None:
+    on_cpu = at("preset", Walk(around()))
+    notes = {choice.value: choice.note for choice in on_cpu.choices if not choice.obstacle}
+    assert "measured on 2 cores" in notes["minilm"]
+    assert "measured" not in notes["minilm-lora"]
+    on_gpu = at("preset", Walk(around(GPU)))
+    assert not any(" min" in choice.note or " h" in choice.note[:12] for choice in on_gpu.choices)
+    assert "not measured" in at("time", Walk(around(GPU))).choices[0].note
+
+
+def test_each_choice_shows_what_is_known_of_it() -> None:
+    data = {c.title: c for c in at("data", Walk(around())).choices}
+    assert data["news.csv"].note == "10,000 rows, 4 classes"
+    assert data["odd.csv"].note == "its text column must be named"
+    assert data["bad.csv"].obstacle == "line 3: 1 field"
+    models = {c.value: c for c in at("preset", Walk(around())).choices}
+    assert "too slow to train on a CPU" in models["roberta-base"].obstacle
+    assert models["minilm"].obstacle == ""
+    odd = {"data": wizard._OTHER, "data_path": "odd.csv"}
+    text = at("text_column", Walk(around()), **odd)
+    assert (text.default, text.choices[1].note) == ("what", "a long line of words")
+    label = at("label_column", Walk(around()), **odd)
+    assert label.default == "kind"
+    assert {c.value: c.obstacle for c in label.choices}["id"].startswith("300 different labels")
+
+
+def test_weights_out_of_reach_are_said_here_and_not_held_against_another_machine() -> None:
+    reason = "its weights are on the hub, which does not answer"
+    seen = around(GPU, unavailable={p.name: reason for p in presets.load_all()})
+    here = at("preset", Walk(seen))
+    assert all(choice.obstacle for choice in here.choices)
+    assert {choice.obstacle for choice in here.choices[1:]} >= {reason}
+    there = at("preset", Walk(seen), machine="kaggle")
+    assert not there.choices[0].obstacle
+
+
+@pytest.mark.parametrize(
+    ("key", "choice", "wrong"),
+    [
+        ("data_path", "data", ["", "no.csv"]),
+        ("budget", "time", ["", "soon", "29s", "-5m"]),
+        ("session_hours", "time", ["", "many", "0", "-1", "nan", "inf"]),
+        ("store_path", "store", ["", " ", "there.txt"]),
+    ],
+)
+def test_what_cannot_be_is_refused_where_it_is_typed(
+    key: str, choice: str, wrong: list[str]
+) -> None:
+    more = wizard._SESSIONS if key == "session_hours" else wizard._OTHER
+    question = at(key, Walk(around()), **{choice: more})
+    assert [question.takes(text) for text in wrong] == [False] * len(wrong)
+    assert all(question.problem(text) for text in wrong)
+    assert all(question.takes(text) for text in TYPED[key])
+
+
+def test_the_least_limit_is_the_one_of_auto() -> None:
+    with pytest.raises(BudgetTooShort):
+        auto.prepare(Request(budget_s=wizard.LEAST_BUDGET_S - 0.1, data="no.csv"))
+    with pytest.raises(Exception, match="no such file"):
+        auto.prepare(Request(budget_s=wizard.LEAST_BUDGET_S, data="no.csv"))
+
+
+def test_training_elsewhere_is_saved_and_not_begun() -> None:
+    end = at("end", Walk(around()), machine="kaggle")
+    assert [choice.value for choice in end.choices] == [wizard.SAVE]
+    assert "news.csv" in end.choices[0].note
+    assert "Kaggle" in end.choices[0].note
+
+
+def test_the_last_question_shows_the_equal_command() -> None:
+    end = at("end", Walk(around()), time="45m")
+    assert end.hint == "agnews auto --data news.csv --budget 45m"
+
+
+def test_an_answer_that_is_none_of_the_choices_is_refused() -> None:
+    walk = Walk(around())
+    with pytest.raises(ValueError, match="fame"):
+        walk.answered("fame")
+    with pytest.raises(ValueError, match=r"bad\.csv"):
+        walk.answered("accuracy").answered("bad.csv")  # offered with an obstacle
+    with pytest.raises(ValueError, match="answers nothing"):
+        through(walk).answered("begin")
+
+
+# ---- any way through ----------------------------------------------------------------------------
+
+walks = st.lists(st.one_of(st.none(), st.integers(0, 99)), max_size=60)
+machines = st.sampled_from([CPU, GPU])
+
+
+def wander(seen: Surroundings, moves: list[int | None]) -> Walk:
+    """Each move is an answer by number, or back."""
+    walk = Walk(seen)
+    for move in moves:
+        question = walk.question()
+        if move is None:
+            walk = walk.back()
+        elif question is not None:
+            answers = possible(question)
+            walk = walk.answered(answers[move % len(answers)])
+    return walk
+
+
+@settings(max_examples=60, deadline=None)
+@given(machines, walks)
+def test_any_way_through_can_be_gone_back_and_ends_in_what_was_answered(
+    accelerator: Accelerator, moves: list[int | None]
+) -> None:
+    seen = around(accelerator)
+    walk = wander(seen, moves)
+    order = list(QUESTIONS)
+    places = [order.index(key) for key in walk.answers]
+    assert places == sorted(places)
+
+    # Straight to the same answers: how they were reached does not matter.
+    straight = Walk(seen)
+    for key, answer in walk.answers.items():
+        assert asked(straight).key == key
+        straight = straight.answered(answer)
+    assert timeless(straight.request()) == timeless(walk.request())
+
+    # Back drops the last answer and proposes it again.
+    back = walk
+    while back.answers:
+        key, answer = list(back.answers.items())[-1]
+        before = back.back()
+        assert list(before.answers.items()) == list(back.answers.items())[:-1]
+        question = asked(before)
+        assert (question.key, question.default) == (key, answer)
+        assert before.answered(answer).answers == back.answers
+        back = before
+    assert back.back() == back
+    assert asked(back).key == order[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(machines, walks)
+def test_a_finished_way_says_the_same_as_command_line_and_as_file(
+    tmp_path_factory: pytest.TempPathFactory,
+    parsed: Callable[..., Request],
+    accelerator: Accelerator,
+    moves: list[int | None],
+) -> None:
+    walk = wander(around(accelerator), moves)
+    while (question := walk.question()) is not None:
+        takes = question.takes(question.default)
+        walk = walk.answered(question.default if takes else possible(question)[0])
+    request = timeless(walk.request())
+    agnews, command, *arguments = shlex.split(walk.command())
+    assert (agnews, command) == ("agnews", "auto")
+    assert parsed(*arguments) == request
+    file = tmp_path_factory.mktemp("asked") / "agnews-request.yaml"
+    requests.save(file, walk.keys())
+    assert parsed("--config", str(file)) == request
