@@ -41,7 +41,7 @@ def test_hours_are_never_negative_and_only_grow(tmp_path, tries):
     for number in range(tries):
         rng = random.Random(f"hours {SEED} {number}")
         now, held = NOW, 0.0
-        with Ledger(tmp_path / f"{number}.db") as book:
+        with Ledger(tmp_path / str(number) / "ledger.db") as book:
             book.record_run("r", preset="p", dataset="d", seed=1, folder="f", now=now)
             session = book.open_session("r", platform="local", accelerator="cpu", now=now)
             for _ in range(10):
