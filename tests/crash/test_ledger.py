@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import AgnewsError, CannotWrite
+from agnews_cli.store import ledger as ledger_module
 from agnews_cli.store.ledger import Ledger
 from tests.crash.faults import SEED, tiers
 from tests.crash.subjects import NOW
@@ -129,11 +130,10 @@ def test_a_newer_ledger_is_left_as_it_is(tmp_path):
 
 
 def test_a_locked_ledger_is_waited_for_then_refused_in_words(tmp_path, monkeypatch):
-    connect = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect", lambda path, **more: connect(path, timeout=0.2))
+    monkeypatch.setattr(ledger_module, "_BUSY_S", 0.2)
     path = tmp_path / "ledger.db"
     filled(path)
-    holder = connect(path, isolation_level=None)
+    holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(CannotWrite, match="locked"), Ledger(path):
         pass
