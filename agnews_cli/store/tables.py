@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -179,7 +180,8 @@ def _separated(
     header = len(first) == 1 or not _SMALL_INTEGER.fullmatch(first[0]) or is_header(first)
     if header:
         columns = tuple(name.strip() for name in first)
-        twice = next((n for i, n in enumerate(columns) if n and n in columns[:i]), None)
+        counts = Counter(columns)
+        twice = next((name for name in columns if name and counts[name] > 1), None)
         if twice is not None:
             raise BadRow(
                 path=path,
