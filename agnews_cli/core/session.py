@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from agnews_cli.core.accounting import Split
-
 RunState = Literal["pending", "running", "paused", "completed", "failed", "interrupted"]
 SessionState = Literal["open", "finished", "deadline", "interrupted", "error", "user", "died"]
 SessionEnd = Literal["finished", "deadline", "interrupted", "error", "user", "died"]
@@ -49,6 +47,21 @@ class Run:
         """Where both were changed at one moment, the greater text: any rule, but one rule."""
         newest = max(self, other, key=lambda run: (run.updated_at, run.state, repr(run)))
         return replace(newest, created_at=min(self.created_at, other.created_at))
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Where a session's time went; the parts add up to the whole (see `core.accounting`)."""
+
+    useful_s: float = 0.0
+    redone_s: float = 0.0
+    stalled_s: float = 0.0
+    starting_s: float = 0.0
+    idle_s: float = 0.0
+
+    @property
+    def whole_s(self) -> float:
+        return self.useful_s + self.redone_s + self.stalled_s + self.starting_s + self.idle_s
 
 
 @dataclass(frozen=True, slots=True)

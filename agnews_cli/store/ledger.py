@@ -24,7 +24,6 @@ from types import TracebackType
 from typing import Any
 
 from agnews_cli.core import session as facts
-from agnews_cli.core.accounting import Split, account
 from agnews_cli.core.session import (
     Entry,
     Reading,
@@ -33,6 +32,7 @@ from agnews_cli.core.session import (
     RunState,
     Session,
     SessionEnd,
+    Split,
     Told,
     Used,
 )
@@ -364,6 +364,7 @@ class Ledger:
 
     def _split(self, session: Session, seconds: float) -> Split | None:
         """Where the session's time went; None where its run's events are not here."""
+        from agnews_cli.core.accounting import account
         from agnews_cli.store.runs import RunFolder
 
         run = self._run(session.run)

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.accounting import Split
-from agnews_cli.core.session import Reading, Used
+from agnews_cli.core.session import Reading, Split, Used
 from agnews_cli.errors import CannotWrite
 from agnews_cli.store import database
 from agnews_cli.store.ledger import Ledger
