@@ -88,6 +88,8 @@ class Session:
     closed_seq: int | None = None
     split: Split | None = None
     """None while it is open, and where the run's events are gone."""
+    process: str = ""
+    """When process `pid` began, by the machine's own clock; empty where it cannot be told."""
 
     def __post_init__(self) -> None:
         _require_name(self.id)

@@ -81,6 +81,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
                 ('open', 'finished', 'deadline', 'interrupted', 'error', 'user', 'died')),
             ended_at TEXT,
             closed_seq INTEGER,
+            process TEXT NOT NULL DEFAULT '',
             useful_s REAL, redone_s REAL, stalled_s REAL, starting_s REAL, idle_s REAL,
             CHECK ((state = 'open') = (ended_at IS NULL)),
             CHECK ((state = 'open') = (closed_seq IS NULL))
