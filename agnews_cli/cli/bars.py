@@ -87,9 +87,14 @@ def _grid(view: View) -> RenderableType:
     for row in view.rows:
         found = row.budget
         name = Text(f"{found.title} {found.resource.upper()}", style="bold")
-        bar: RenderableType = Text("?" * _WIDTH, style="dim")
+        bar: RenderableType = Text("?" * _WIDTH if found.left_s is None else "", style="dim")
         if found.left_s is not None and found.allowed_s:
-            bar = ProgressBar(total=found.allowed_s, completed=found.left_s, width=_WIDTH)
+            bar = ProgressBar(
+                total=found.allowed_s,
+                completed=found.left_s,
+                width=_WIDTH,
+                finished_style="bar.complete",
+            )
         first, *rest = _facts(row)
         grid.add_row(name, bar, Text(screens.clean(first)))
         grid.add_row("", "", Text(screens.clean("; ".join(rest)), style="dim"))

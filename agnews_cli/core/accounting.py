@@ -18,24 +18,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agnews_cli.core.session import Split
+
 _STARTING = ("tokenising", "loading")
 """Phases that only prepare, by the beginning of their name."""
 _KINDS = frozenset(
     {"started", "phase", "progress", "validated", "candidate", "saved", "resumed", "ended"}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    useful_s: float = 0.0
-    redone_s: float = 0.0
-    stalled_s: float = 0.0
-    starting_s: float = 0.0
-    idle_s: float = 0.0
-
-    @property
-    def whole_s(self) -> float:
-        return self.useful_s + self.redone_s + self.stalled_s + self.starting_s + self.idle_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,6 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from agnews_cli.core.accounting import Split
-
 RunState = Literal["pending", "running", "paused", "completed", "failed", "interrupted"]
 SessionState = Literal["open", "finished", "deadline", "interrupted", "error", "user", "died"]
 SessionEnd = Literal["finished", "deadline", "interrupted", "error", "user", "died"]
@@ -52,6 +50,21 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """Where a session's time went; the parts add up to the whole (see `core.accounting`)."""
+
+    useful_s: float = 0.0
+    redone_s: float = 0.0
+    stalled_s: float = 0.0
+    starting_s: float = 0.0
+    idle_s: float = 0.0
+
+    @property
+    def whole_s(self) -> float:
+        return self.useful_s + self.redone_s + self.stalled_s + self.starting_s + self.idle_s
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """`seconds` is the time held so far: to the end, or to the last beat of an open session."""
 
@@ -75,6 +88,8 @@ class Session:
     closed_seq: int | None = None
     split: Split | None = None
     """None while it is open, and where the run's events are gone."""
+    process: str = ""
+    """When process `pid` began, by the machine's own clock; empty where it cannot be told."""
 
     def __post_init__(self) -> None:
         _require_name(self.id)

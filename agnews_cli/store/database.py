@@ -1,8 +1,7 @@
 """The ledger's SQLite file: opened with checks, brought up to date, written in transactions.
 
-Plain `sqlite3`, for every light command opens it: importing sqlite-utils takes longer than all the
-rest of `agnews quota`, and a second where pandas is installed. The file is made for its command
-line: `sqlite-utils rows ledger.db sessions`.
+Plain `sqlite3`, for every light command opens it: importing sqlite-utils takes 0.1 s, and 0.4 s
+where pandas is installed. Its command line reads the file: `sqlite-utils rows ledger.db sessions`.
 
 Every write is one transaction, and on disk before it returns (synchronous FULL). The journal mode
 is DELETE, not WAL: one file, so that a broken one can be set aside whole, and nothing here is
@@ -83,6 +82,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
                 ('open', 'finished', 'deadline', 'interrupted', 'error', 'user', 'died')),
             ended_at TEXT,
             closed_seq INTEGER,
+            process TEXT NOT NULL DEFAULT '',
             useful_s REAL, redone_s REAL, stalled_s REAL, starting_s REAL, idle_s REAL,
             CHECK ((state = 'open') = (ended_at IS NULL)),
             CHECK ((state = 'open') = (closed_seq IS NULL))

@@ -24,7 +24,6 @@ from types import TracebackType
 from typing import Any
 
 from agnews_cli.core import session as facts
-from agnews_cli.core.accounting import Split, account
 from agnews_cli.core.session import (
     Entry,
     Reading,
@@ -33,6 +32,7 @@ from agnews_cli.core.session import (
     RunState,
     Session,
     SessionEnd,
+    Split,
     Told,
     Used,
 )
@@ -159,6 +159,7 @@ class Ledger:
                 resource=resource,
                 machine=self.machine,
                 pid=pid or os.getpid(),
+                process=_start_of(pid or os.getpid()) or "",
                 entered_s=entered_s,
                 opened_at=rows.utc(now),
                 beat_at=rows.utc(now),
@@ -325,7 +326,7 @@ class Ledger:
             return
         with self._writing() as conn:
             for session in map(rows.session, self._rows(here, [self.machine])):
-                if _is_alive(session.pid, session.opened_at):
+                if _is_alive(session):
                     continue
                 self._close(conn, session, "died", session.seconds, session.beat_at)
                 run = self._run(session.run)
@@ -364,6 +365,7 @@ class Ledger:
 
     def _split(self, session: Session, seconds: float) -> Split | None:
         """Where the session's time went; None where its run's events are not here."""
+        from agnews_cli.core.accounting import account
         from agnews_cli.store.runs import RunFolder
 
         run = self._run(session.run)
@@ -460,19 +462,34 @@ def _is_journal(path: Path) -> bool:
     return path.suffix == journal.SUFFIX and path.is_file()
 
 
-def _is_alive(pid: int, opened_at: datetime) -> bool:
-    """Whether the process that opened a session lives; its number alone may be another's now."""
+def _is_alive(session: Session) -> bool:
+    """Whether the process that opened it lives; its number alone may be another's now."""
+    if session.process:
+        return _start_of(session.pid) == session.process
     import psutil
 
     try:
-        process = psutil.Process(pid)
+        process = psutil.Process(session.pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
-        return bool(process.create_time() <= opened_at.timestamp() + _REUSED_PID_S)
+        return bool(process.create_time() <= session.opened_at.timestamp() + _REUSED_PID_S)
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:
         return True  # unknown is not dead
+
+
+def _start_of(pid: int) -> str | None:
+    """Ticks from the machine's start to the process's: no clock that is set moves them.
+
+    None for a process that is gone or dead, and where the system does not tell.
+    """
+    try:
+        facts = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return None
+    fields = facts.rpartition(")")[2].split()  # the name before may hold anything
+    return None if fields[0] in "ZX" else fields[19]
 
 
 def _later(now: datetime, known: Run) -> datetime:

@@ -8,6 +8,7 @@ file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,24 @@ from agnews_cli.store.strict_yaml import Document, Refused, shown
 
 _FOLDER = "platforms"
 _MOST_BYTES = 64 * 1024
+_COMMON = re.compile(rb"^is_common: true\s*$", re.MULTILINE)
 
 
 def names() -> tuple[str, ...]:
     """Platforms that have a file, in alphabetical order."""
     found = {p.stem for f in preset_folders() if (f / _FOLDER).is_dir() for p in _files(f)}
+    return tuple(sorted(found))
+
+
+def common() -> tuple[str, ...]:
+    """Those that say `is_common: true`, found by that line: reading every file would take long."""
+    found = {
+        path.stem
+        for folder in preset_folders()
+        if (folder / _FOLDER).is_dir()
+        for path in _files(folder)
+        if _COMMON.search(path.read_bytes())
+    }
     return tuple(sorted(found))
 
 

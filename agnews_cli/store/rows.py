@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from agnews_cli.core.accounting import Split
-from agnews_cli.core.session import Entry, Reading, Run, Session, Used
+from agnews_cli.core.session import Entry, Reading, Run, Session, Split, Used
 
 _SPLIT = tuple(field.name for field in fields(Split))
 _COLUMNS = tuple(field.name for field in fields(Session) if field.name != "split") + _SPLIT

@@ -155,9 +155,10 @@ def _limits(
 ) -> tuple[PlatformLimits, ...]:
     if platform is not None:
         return (limits_of(platform),)
-    found = [each for name in limits.names() if (each := limits.load(name)) is not None]
-    chosen = [e for e in found if is_all or e.is_common or e.platform in used | {here}]
-    return tuple(sorted(chosen, key=lambda e: (e.platform != here, not e.is_common, e.platform)))
+    known = limits.names()
+    chosen = known if is_all else {*limits.common(), *(used | {here}).intersection(known)}
+    found = [each for name in chosen if (each := limits.load(name)) is not None]
+    return tuple(sorted(found, key=lambda e: (e.platform != here, not e.is_common, e.platform)))
 
 
 def _matters(found: quota.Budget, counted: tuple[quota.Span, ...], is_asked: bool) -> bool:

@@ -230,11 +230,12 @@ def test_on_kaggle_this_session_has_an_age_and_a_deadline(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AGNEWS_PLATFORM", "kaggle")
-    started = (NOW - timedelta(hours=2)).isoformat()
+    now = datetime.now(UTC)
+    started = (now - timedelta(hours=2)).isoformat()
     _, out, _ = run("quota", "--json", "--session-started", started)
     (here,) = [row for row in rows(out).values() if row["age_s"] is not None]
     assert here["age_s"] == pytest.approx(7200, abs=60)
-    left_s = (datetime.fromisoformat(here["deadline_at"]) - NOW).total_seconds()
+    left_s = (datetime.fromisoformat(here["deadline_at"]) - now).total_seconds()
     assert left_s == pytest.approx(here["cap_s"] - 7200, abs=60)
     _, out, _ = run("quota", "--session-started", started)
     assert "this session is 2 h old, ends by" in out

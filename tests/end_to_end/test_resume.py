@@ -98,6 +98,19 @@ def test_one_run_through_a_killed_command_a_session_end_and_a_damaged_checkpoint
     assert [c["step"] for c in agnews("checkpoints", "ls", "--store", "runs", "--json").json]
     assert {r["state"] for r in agnews("runs", "--store", "runs", "--json").json} == {"paused"}
 
+    # every session's time adds up, the killed one's too, and what was lost was done again
+    from agnews_cli.store.ledger import Ledger
+
+    with Ledger() as ledger:
+        sessions = ledger.sessions()
+    assert [s.state for s in sessions] == ["died", "deadline", "deadline"]
+    for session in sessions:
+        assert session.split is not None
+        assert session.split.whole_s == pytest.approx(session.seconds, rel=0.01, abs=0.01)
+    assert sessions[1].split.useful_s > 0
+    assert sessions[2].split.redone_s > 0  # its newest checkpoint was damaged
+    assert list((tmp_path / "runs" / "ledger").glob("ledger-*.db"))
+
 
 def test_a_reader_that_leaves_stops_the_run_in_good_order(tmp_path, agnews):
     command = [sys.executable, "-m", "agnews_cli", "auto", *LONG, "--store", "runs"]

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.accounting import Split
-from agnews_cli.core.session import Reading, Used
+from agnews_cli.core.session import Reading, Split, Used
 from agnews_cli.errors import CannotWrite
 from agnews_cli.store import database
+from agnews_cli.store import ledger as ledger_module
 from agnews_cli.store.ledger import Ledger
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -142,13 +142,27 @@ def test_a_run_whose_only_session_died(path: Path, state: str, expected: str) ->
         assert ledger.runs()[0].state == expected
 
 
-def test_another_process_with_the_same_number_is_not_the_session(path: Path) -> None:
-    long_ago = NOW - timedelta(days=400)
+def test_another_process_with_the_same_number_is_not_the_session(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Ledger(path) as ledger:
-        record(ledger, now=long_ago)
-        ledger.open_session("r-1", platform="p", accelerator="a", now=long_ago, pid=os.getpid())
+        record(ledger)
+        open_session(ledger)
+    monkeypatch.setattr(ledger_module, "_start_of", lambda pid: "1")
     with Ledger(path) as ledger:
         assert ledger.sessions()[0].state == "died"
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_clock_that_was_set_kills_no_session(path: Path, days: int) -> None:
+    wrong = NOW + timedelta(days=days)
+    with Ledger(path) as ledger:
+        record(ledger, now=wrong)
+        session = ledger.open_session("r-1", platform="p", accelerator="a", now=wrong)
+    with Ledger(path) as ledger:
+        assert ledger.sessions()[0].state == "open"
+        ledger.close_session(session, "finished", NOW, held_s=9.0)
+        assert ledger.sessions()[0].seconds == 9
 
 
 def test_a_zombie_is_dead(path: Path) -> None:
