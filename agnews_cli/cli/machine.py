@@ -57,7 +57,11 @@ def verdict(out: Output, found: Verdict) -> None:
     if report.devices:
         out.screen("")
         out.table(("device", "memory", "capability", "fp32", "fp16", "bf16"), _rows(report))
-        out.screen("TFLOP/s of a matrix product, rough: less while others use the machine.", "")
+        out.screen(
+            "TFLOP/s of a matrix product, rough: less while others use the machine. "
+            f"Probed {found.probed_at:%Y-%m-%d %H:%M} UTC, remembered for a day.",
+            "",
+        )
     findings(out, found.findings)
 
 
