@@ -24,9 +24,11 @@ _MOST_ROWS = 40
 
 def show(out: Output, plan: Planned) -> None:
     """Everything there is to say of it; with `--json` one object."""
-    from agnews_cli.workflows.rehearse import rehearse
+    lives = None
+    if plan.request.simulate:
+        from agnews_cli.workflows.rehearse import rehearse
 
-    lives = rehearse(plan)
+        lives = rehearse(plan)
     out.result(plan.as_json() | ({"simulation": lives.as_json()} if lives else {}))
     if plan.sessions:
         out.table(("session", "where", "begins", "lasts", "does"), list(_rows(plan)))

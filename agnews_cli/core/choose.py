@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from agnews_cli.core.accelerator import Accelerator
 from agnews_cli.core.preset import Preset
+
+if TYPE_CHECKING:
+    from agnews_cli.core.platform import Accelerator
 
 Goal = Literal["accuracy", "balanced", "speed"]
 

@@ -141,8 +141,9 @@ def make(request: Request, now: datetime | None = None) -> Planned:
     known = offers_file.load(request.resources)
     names = tuple(known.offers) if request.resources and not request.on else request.on
     resources, reasons = _resources(known, names, request, now)
-    measured = _Measured.read(request)
-    jobs, why = _jobs(request, known, measured)
+    preset = presets.with_settings(presets.load(request.preset), request.settings)
+    measured = _Measured.read(request.store or Path("agnews-runs"), preset.name)
+    jobs, why = _jobs(request, preset, known, measured)
     found = _plan(jobs, resources)
     return Planned(
         request,
@@ -186,15 +187,14 @@ class _Measured:
     source: str
 
     @classmethod
-    def read(cls, request: Request) -> _Measured:
-        store = request.store or Path("agnews-runs")
+    def read(cls, store: Path, preset: str) -> _Measured:
         if not store.is_dir():
             return cls({}, {}, "")
         speeds: dict[str, float] = {}
         done: dict[int, float] = {}
         sources = []
         for folder in runs.list_runs(store):
-            if not folder.id.startswith(request.preset + "-"):
+            if folder.id.rpartition("-")[0] != preset:
                 continue
             kind, speed, share = _progress(folder)
             if speed and kind not in speeds:  # the newest run counts
@@ -248,9 +248,8 @@ def _last_events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _jobs(
-    request: Request, known: offers_file.Offers, measured: _Measured
+    request: Request, preset: Preset, known: offers_file.Offers, measured: _Measured
 ) -> tuple[tuple[Job, ...], list[str]]:
-    preset = presets.with_settings(presets.load(request.preset), request.settings)
     training = _training(preset, request.rows, known, measured.examples_per_s)
     done: dict[str, int] = {}
     if request.student is not None:

@@ -502,6 +502,8 @@ class Dispatch:
         if self.ready or len(self.graph.resources) < 2:
             return
         for i in list(self.runs_on):
+            if i not in self.runs_on:  # a session opened for another job has ended its part
+                continue
             session, run = self.runs_on[i]
             here_s = self.graph.step_s[i][session.resource]
             faster = [r for r in self.home[i] if self.graph.step_s[i][r] < here_s]
