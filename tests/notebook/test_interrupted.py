@@ -142,5 +142,6 @@ def test_stopped_restarted_and_killed_twenty_times(notebooks, stock_python, cola
     assert len(every) == 20
     for number, (round_, python) in enumerate(every, 1):
         step = play(round_, notebooks, python)
-        print(f"{number} of {len(every)}: {round_}, left at step {step}")
+        with capsys.disabled():
+            print(f"{number} of {len(every)}: {round_}, left at step {step}")
     go_through([FAST[1]], notebooks, stock_python, capsys)
