@@ -79,9 +79,9 @@ def play(round_: Round, notebooks, python: Path) -> int:
     before = len(manifests(work)) and newest(work)[0]
     first = [round_.shell] if round_.shell else []
     kernel = notebooks.start(python, *first)
-    typed, _, quiet = round_.typed.partition(" --quiet")
+    typed, quiet, _ = round_.typed.partition(" --quiet")
     what = "resume" if before else f"auto {ORDER}"
-    cell = kernel.begin(f"{typed} {what} --save-every 1s{' --quiet' if quiet else ''}")
+    cell = kernel.begin(f"{typed} {what} --save-every 1s{quiet}")
     kernel.watch(
         cell, lambda seen: seen.is_over or (bool(manifests(work)) and newest(work)[0] > before)
     )
