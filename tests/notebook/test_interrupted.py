@@ -115,7 +115,7 @@ def play(round_: Round, notebooks, python: Path) -> int:
         assert "ended with exit code 130" in cell.error
         [progress] = cell.displays.values()  # one, updated in its place
         assert any("examples/s" in text for text in progress)
-        assert re.fullmatch(r"agnews auto: \d+ (s|min.*)", progress[-1])
+        assert re.fullmatch(r"agnews (auto|resume): \d+ (s|min.*)", progress[-1])
     kernel.close()
     return step
 
