@@ -202,6 +202,7 @@ def notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Noteb
         "PYTHONPATH": os.pathsep.join([str(CHECKOUT), str(HERE)]),
         "IPYTHONDIR": str(tmp_path / "ipython"),
         "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else old ipykernels warn at the start
         "AGNEWS_INSTALL": "no",
         "AGNEWS_STORE": str(work / "agnews-runs"),
     }

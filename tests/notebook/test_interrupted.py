@@ -79,9 +79,9 @@ def play(round_: Round, notebooks, python: Path) -> int:
     before = len(manifests(work)) and newest(work)[0]
     first = [round_.shell] if round_.shell else []
     kernel = notebooks.start(python, *first)
-    typed, _, quiet = round_.typed.partition(" --quiet")
+    typed, quiet, _ = round_.typed.partition(" --quiet")
     what = "resume" if before else f"auto {ORDER}"
-    cell = kernel.begin(f"{typed} {what} --save-every 1s{' --quiet' if quiet else ''}")
+    cell = kernel.begin(f"{typed} {what} --save-every 1s{quiet}")
     kernel.watch(
         cell, lambda seen: seen.is_over or (bool(manifests(work)) and newest(work)[0] > before)
     )
@@ -115,7 +115,7 @@ def play(round_: Round, notebooks, python: Path) -> int:
         assert "ended with exit code 130" in cell.error
         [progress] = cell.displays.values()  # one, updated in its place
         assert any("examples/s" in text for text in progress)
-        assert re.fullmatch(r"agnews auto: \d+ (s|min.*)", progress[-1])
+        assert re.fullmatch(r"agnews (auto|resume): \d+ (s|min.*)", progress[-1])
     kernel.close()
     return step
 
@@ -142,5 +142,6 @@ def test_stopped_restarted_and_killed_twenty_times(notebooks, stock_python, cola
     assert len(every) == 20
     for number, (round_, python) in enumerate(every, 1):
         step = play(round_, notebooks, python)
-        print(f"{number} of {len(every)}: {round_}, left at step {step}")
+        with capsys.disabled():
+            print(f"{number} of {len(every)}: {round_}, left at step {step}")
     go_through([FAST[1]], notebooks, stock_python, capsys)
