@@ -60,9 +60,11 @@ def ask(question: Question, *, so_far: str, is_first: bool) -> str | Move:
 
 def _select(question: Question, above: str, *, is_first: bool) -> Prompt:
     import questionary
+    from rich.cells import cell_len
 
     width = _width() - 4
-    titles = min(max(width // 2, 16), max(len(choice.title) for choice in question.choices))
+    longest = max(cell_len(screens.one_line(choice.title)) for choice in question.choices)
+    titles = min(max(width // 2, 16), longest)
     choices = [
         # Not a disabled choice: questionary draws those two columns to the right.
         questionary.Separator(_line(choice, titles, width))
@@ -116,10 +118,12 @@ def _keys(question: Question, *keys: str, is_first: bool) -> str:
 
 
 def _line(choice: Choice, titles: int, width: int) -> str:
-    title = screens.one_line(choice.title, titles)
+    from rich.cells import set_cell_size
+
+    title = set_cell_size(screens.one_line(choice.title, titles), titles)
     beside = f"no: {choice.obstacle}" if choice.obstacle else choice.note
     beside = screens.one_line(beside, max(0, width - titles - 3))
-    return f"{title:<{titles}}   {beside}".rstrip()
+    return f"{title}   {beside}".rstrip()
 
 
 def _width() -> int:

@@ -71,8 +71,7 @@ def arguments(request: Request) -> tuple[str, ...]:
             words.append(option)
             continue
         for each in value if isinstance(value, list) else [value]:
-            word = str(each)
-            words += [f"{option}={word}"] if word.startswith("-") else [option, word]
+            words += [option, str(each)]
     return tuple(words)
 
 

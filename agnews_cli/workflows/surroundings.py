@@ -136,7 +136,8 @@ def _here(platform: Platform) -> Machine:
     if platform.name == "colab" and Path(_DRIVE).is_dir():
         stores.insert(0, _ON_DRIVE)
     device = platform.accelerator
-    memory = "" if device.memory_bytes is None else f", {device.memory_bytes / 1e9:.0f} GB each"
+    each = "" if device.count == 1 else " each"
+    memory = "" if device.memory_bytes is None else f", {device.memory_bytes / 1e9:.0f} GB{each}"
     return Machine(
         name=HERE,
         title="This machine",

@@ -219,9 +219,9 @@ def _ask_goal(seen: Surroundings, answers: Answers) -> Question:
         return Choice(goal, title, f"{meaning}; {here}")
 
     choices = (
-        choice("accuracy", "Accuracy", "our first choice of what fits"),
-        choice("balanced", "Balance", "our first choice of what is not large"),
-        choice("speed", "Speed", "the smallest that fits"),
+        choice("accuracy", "Accuracy", "our first choice"),
+        choice("balanced", "Balance", "not a large model"),
+        choice("speed", "Speed", "the smallest model"),
     )
     return Question("goal", "What matters most?", choices, "accuracy")
 
@@ -235,11 +235,10 @@ def _ask_data(seen: Surroundings, answers: Answers) -> Question:
         return Choice(value, source.title, look.words())
 
     choices = tuple(choice(source) for source in seen.sources)
-    usable = [s.value or _NONE for s in seen.sources if s.look.is_usable]
+    usable = sorted((s for s in seen.sources if s.look.is_usable), key=lambda s: not s.look.rows)
+    proposed = next((source.value or _NONE for source in usable), _OTHER)
     other = Choice(_OTHER, "Other data", "a file, a folder, or a hub data set's owner/name")
-    return Question(
-        "data", "Which labelled text?", (*choices, other), default=next(iter(usable), _OTHER)
-    )
+    return Question("data", "Which labelled text?", (*choices, other), proposed)
 
 
 def _ask_data_path(seen: Surroundings, answers: Answers) -> Question | None:
