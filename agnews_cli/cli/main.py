@@ -11,7 +11,17 @@ from typing import Annotated
 
 import typer
 
-from agnews_cli.cli import auto, checkpoints, platform, predict, presets, resume, runs, verify
+from agnews_cli.cli import (
+    auto,
+    checkpoints,
+    platform,
+    predict,
+    presets,
+    resume,
+    runs,
+    status,
+    verify,
+)
 
 app = typer.Typer(
     name="agnews",
@@ -47,6 +57,7 @@ app.command("resume")(resume.resume)
 app.command("predict")(predict.predict)
 app.command("platform")(platform.platform)
 app.command("runs")(runs.runs)
+app.command("status")(status.status)
 app.command("verify-resume")(verify.verify_resume)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.add_typer(presets.app, name="presets")

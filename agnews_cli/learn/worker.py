@@ -27,12 +27,14 @@ from agnews_cli.core.job import Failure, Job, Outcome
 from agnews_cli.errors import AgnewsError, InternalError, NoDiskSpace, OutOfMemory
 from agnews_cli.learn.events import EventLog, StopFlag, StopRequested
 from agnews_cli.store.runs import write_text_atomically
+from agnews_cli.store.secrets import guard_output
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "numpy", "agnews-cli")
 
 
 def main(argv: list[str]) -> None:
     """Do the job in the file named on the command line."""
+    guard_output()  # standard output is the run's log
     job = Job.model_validate_json(Path(argv[1]).read_text("utf-8"))
     stop = StopFlag(end_monotonic_s=job.session_end_monotonic_s)
     if job.parent_pid is not None:

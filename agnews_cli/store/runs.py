@@ -29,6 +29,8 @@ from agnews_cli.errors import CannotWrite, NoDiskSpace, RunUnknown
 from agnews_cli.store.presets import nearest
 
 LATEST = "latest"
+SAVE_NOW = "save-now"
+"""A file of this name in a run's folder asks the training job for a checkpoint."""
 _CREATED = "created.json"
 # Fields that presets got after runs had ids, with what held before: there they change no id.
 _ADDED_TRAINING = {"r_drop": 0.0}

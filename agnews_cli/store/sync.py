@@ -55,6 +55,8 @@ class Sync:
         self._record = b""
         self._number = 0
         self._lacking: dict[str, int] = {}
+        self._proven: set[str] = set()
+        self._suspect: set[str] = set()
         self._beat_s = time.monotonic()
         shutil.rmtree(self._work, ignore_errors=True)
         parcels.note_line(run)
@@ -108,22 +110,26 @@ class Sync:
         return parcels.newest_local(self.run)
 
     def _send(self, parcel: Parcel, present: Mapping[str, Entry]) -> bool:
-        if f"{self.run.id}/{parcel.name}" in present and parcel.name in self.book.page.parcels:
+        if parcel.name in self.book.page.parcels:  # though a list may lack it for a while
             return False
         began_s = time.monotonic()
         try:
             held = self._held(parcel)
         except FileNotFoundError:  # pruned under us: a newer one is there, or comes
             return False
+        # What came back changed is sent once more; never removed, since others may need it.
+        present = {name: entry for name, entry in present.items() if name not in self._suspect}
         try:
-            state = parcels.send(self.remote, self.run.id, held, present, self._work)
+            state = parcels.send(self.remote, self.run.id, held, present, self._proven, self._work)
         except CheckpointDamaged as error:
-            self._discard(parcel, present)
+            base = f"{self.run.id}/{parcel.folder}/blobs"
+            self._suspect |= {f"{base}/{b.sha256}" for b in parcel.blobs} - self._proven
             raise StoreTrouble(
                 store=self.remote.address, action=f"keep {parcel.key.id}", reason=error.message
             ) from error
         finally:
             shutil.rmtree(self._work / "outbox", ignore_errors=True)
+        self._suspect.clear()
         self._manifests[f"{self.run.id}/{parcel.name}"] = parcel.manifest
         self.book.note(parcel.name, state)
         self.book.took(time.monotonic() - began_s)
@@ -145,20 +151,6 @@ class Sync:
                 shutil.copyfile(path, link)
             sources[digest] = link
         return replace(parcel, sources=sources)
-
-    def _discard(self, parcel: Parcel, present: Mapping[str, Entry]) -> None:
-        """Remove blobs that came back changed, so that the next round sends them again."""
-        for blob in () if self.remote.promises.is_bundled else parcel.blobs:
-            name = f"{self.run.id}/{parcel.folder}/blobs/{blob.sha256}"
-            with suppress(AgnewsError):
-                copy = self._work / "check"
-                self.remote.get(name, copy)
-                try:
-                    files.check(copy, blob.size_bytes, blob.sha256)
-                except CheckpointDamaged:
-                    self.remote.delete(name)
-                finally:
-                    copy.unlink(missing_ok=True)
 
     def _put_record(self, present: Mapping[str, Entry]) -> None:
         known = [key.step for name in present if (key := parcels.record_key(name)) is not None]
@@ -189,6 +181,7 @@ class Sync:
         self._lacking = {name: self._lacking.get(name, 0) + 1 for name in lacking}
         for name in [n for n, rounds in self._lacking.items() if rounds > _MOST_LACKING]:
             self.book.forget(name.removeprefix(f"{self.run.id}/"))  # not late: somebody removed it
+            self._proven.clear()
         if lacking:
             raise StoreUntrusted(store=self.remote.address, missing=lacking[0])
         by_folder: dict[str, list[str]] = {}
@@ -262,6 +255,7 @@ class Sync:
             else:
                 is_useless = False
             if is_useless:
+                self._proven.discard(entry.name)
                 self.remote.delete(entry.name)
         for name in gone:
             self._manifests.pop(name, None)

@@ -26,6 +26,7 @@ from agnews_cli.store.secrets import hidden
 from agnews_cli.store.sync import Sync
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 15.0, 600.0
+_TRIES = 5  # in one round
 _LAST_ROUNDS = 2  # failed rounds at the end, each with several tries, before giving up
 _POLL_S = 0.1
 
@@ -65,7 +66,7 @@ class Courier(threading.Thread):
     def __init__(self, remote: Remote, run: RunFolder, *, token: int, writer: str) -> None:
         super().__init__(name=f"courier {remote.address}", daemon=True)
         self._over = threading.Event()
-        patient = Patient(remote, sleep=self._pause, is_over=self._over.is_set)
+        patient = Patient(remote, tries=_TRIES, sleep=self._pause, is_over=self._over.is_set)
         self._sync = Sync(patient, run, token=token, writer=writer)
         self._wake = threading.Event()
         self._is_ending = False

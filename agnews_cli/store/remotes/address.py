@@ -49,7 +49,7 @@ def parse(given: str) -> Address:
         return Address("folder", text)
     scheme = match[1].lower()
     if scheme == "file":
-        return Address("folder", text[match.end() - 1 :])
+        return Address("folder", "/" + text[match.end() :].lstrip("/"))
     if not text[match.end(1) :].startswith("://"):
         raise BadStore(given=shown, reason=f"expected {scheme}:// with two slashes")
     body = text[match.end() :].rstrip("/")
