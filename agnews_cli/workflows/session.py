@@ -163,7 +163,8 @@ def train(
 
 def resume_command(folder: RunFolder, remotes: Sequence[Remote] = ()) -> str:
     """What to type to go on, from anywhere on this machine; with a further store, on any."""
-    stores = [str(folder.path.parent), *(remote.address for remote in remotes)]
+    further = [remote.address for remote in remotes if not remote.promises.is_read_only]
+    stores = [str(folder.path.parent), *further]
     return f"agnews resume {folder.id} " + " ".join(f"--store {shlex.quote(s)}" for s in stores)
 
 
