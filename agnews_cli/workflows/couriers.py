@@ -105,8 +105,8 @@ class Courier(threading.Thread):
         self._wake.set()  # claim the run now
         while not self._over.is_set():
             self._wake.wait(timeout=pause_s)
+            self._wake.clear()  # before the look: who asks meanwhile wakes the next round
             is_last = self._is_ending
-            self._wake.clear()
             if self._over.is_set():
                 return
             try:

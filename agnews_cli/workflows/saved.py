@@ -20,8 +20,9 @@ from agnews_cli.errors import (
 )
 from agnews_cli.store import leases, runs
 from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.store.pulls import Pulled, unpack_record
 from agnews_cli.store.remotes.patience import Patient
-from agnews_cli.store.sync import Pulled, Sync, unpack_record
+from agnews_cli.store.sync import Sync
 from agnews_cli.workflows import stores
 from agnews_cli.workflows.couriers import fencing_floor
 from agnews_cli.workflows.history import where

@@ -135,6 +135,8 @@ def train(
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
         except Interrupted:
             how, state = "interrupted", "interrupted"
+            if fleet.fenced is not None:  # before the worker could say a word
+                raise fleet.fenced from None
             raise
         except WorkerDied:
             state = "interrupted"  # it can go on
@@ -224,6 +226,8 @@ def _watch(
                 if folder.outcome.exists():
                     return _ended(folder, is_time_up)
                 if code is not None:
+                    if is_time_up:
+                        return Outcome(state="paused")
                     if asked_s is not None:
                         raise _interrupted(folder)
                     raise WorkerDied(how=_how(code), log=folder.log, next=resume_command(folder))

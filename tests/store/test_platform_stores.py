@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import DriveNotMounted
-from agnews_cli.store import sync
+from agnews_cli.store import pulls
 from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.remotes import address, drive, kaggle
 from agnews_cli.store.runs import RunFolder
@@ -58,10 +58,10 @@ def pushed(run: RunFolder, steps: int) -> list[str]:
     return ids
 
 
-def step_on_empty_machine(folder: Path) -> tuple[int, sync.Pulled]:
+def step_on_empty_machine(folder: Path) -> tuple[int, pulls.Pulled]:
     again = RunFolder(folder / RUN)
     again.path.mkdir(parents=True)
-    came = sync.pull([drive.Drive("runs")], again)
+    came = pulls.pull([drive.Drive("runs")], again)
     newest, _ = Checkpoints(again.checkpoints / "m").newest()
     assert newest is not None
     return newest.manifest.step, came
@@ -135,14 +135,14 @@ def test_a_finished_notebooks_output_is_found_wherever_it_is_mounted(place, tmp_
         path.chmod(0o555 if path.is_dir() else 0o444)
     (remote,) = stores.visible(())
     assert remote.promises.is_read_only
-    (one,) = sync.seen(remote, tmp_path / "look")
+    (one,) = pulls.seen(remote, tmp_path / "look")
     assert (one.run, one.state) == (RUN, "unfinished")
     assert one.newest is not None
     assert one.newest.step == 4
-    again = sync.unpack_record(one, tmp_path / "working")
+    again = pulls.unpack_record(one, tmp_path / "working")
     named = stores.connect(stores.choose((remote.address,), {}).remotes)  # as `resume` passes it on
     assert named[0].promises.is_read_only
-    sync.pull(named, again)
+    pulls.pull(named, again)
     assert Checkpoints(again.checkpoints / "m").newest()[0] is not None
     assert again.order() == {"seed": 0}
 
@@ -169,6 +169,6 @@ def test_a_dataset_of_ours_as_an_input_is_read_too(tmp_path, monkeypatch):
     (folder / "agnews-index.txt").write_text("")
     assert all("/" not in p.relative_to(folder).as_posix() for p in folder.rglob("*"))
     (remote,) = stores.visible(())
-    (one,) = sync.seen(remote, tmp_path / "look")
-    again = sync.unpack_record(one, tmp_path / "working")
-    assert sync.pull([address.connect(address.parse(remote.address))], again).parcels
+    (one,) = pulls.seen(remote, tmp_path / "look")
+    again = pulls.unpack_record(one, tmp_path / "working")
+    assert pulls.pull([address.connect(address.parse(remote.address))], again).parcels

@@ -21,7 +21,7 @@ import pytest
 
 from agnews_cli.core.checkpoint import Key
 from agnews_cli.errors import AgnewsError, Fenced, NotInStore, RunBusy, StoreTrouble
-from agnews_cli.store import claims, sync
+from agnews_cli.store import claims, pulls
 from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.remotes import address
 from agnews_cli.store.remotes.folder import Folder
@@ -254,12 +254,12 @@ def syncing(place: Place, run: RunFolder, token: int = 1, writer: str = "aaaa") 
     return Sync(place.connect(), run, token=token, writer=writer)
 
 
-def pulled(place: Place, folder: Path) -> tuple[RunFolder, sync.Pulled]:
+def pulled(place: Place, folder: Path) -> tuple[RunFolder, pulls.Pulled]:
     """On a machine that has nothing."""
     remote = place.connect()
-    (one,) = sync.seen(remote, folder / "look", RUN)
-    run = sync.unpack_record(one, folder)
-    return run, sync.pull([remote], run)
+    (one,) = pulls.seen(remote, folder / "look", RUN)
+    run = pulls.unpack_record(one, folder)
+    return run, pulls.pull([remote], run)
 
 
 def assert_step(run: RunFolder, step: int) -> None:

@@ -16,7 +16,7 @@ from agnews_cli.errors import (
     StoreBusy,
     StoreTrouble,
 )
-from agnews_cli.store import parcels, sync
+from agnews_cli.store import parcels, pulls
 from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.remotes.patience import Patient
 from agnews_cli.store.remotes.remote import Entry, Promises
@@ -175,7 +175,7 @@ def play(seed: int, folder: Path) -> int:
     liar.rate, liar.shown = 0.0, dict(liar.truth)
     again = RunFolder(folder / "there" / RUN)
     again.path.mkdir(parents=True)
-    pulled = sync.pull([liar], again)
+    pulled = pulls.pull([liar], again)
     newest_proven = max((key for key in proven if key is not None), default=None)
     if newest_proven is not None:
         assert pulled.parcels, pulled.skipped

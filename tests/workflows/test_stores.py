@@ -29,7 +29,7 @@ from agnews_cli.errors import (
 )
 from agnews_cli.host import launch
 from agnews_cli.host.detect import detect
-from agnews_cli.store import claims, datasets, leases, presets, runs, sync
+from agnews_cli.store import claims, datasets, leases, presets, pulls, runs
 from agnews_cli.store.checkpoints import Checkpoints
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.runs import RunFolder
@@ -124,7 +124,7 @@ def test_a_finished_run_is_in_every_store_and_the_screen_says_what_was_proven(
         assert remote.most_at_once == 1
     again = RunFolder(tmp_path / "elsewhere" / run.id)
     again.path.mkdir(parents=True)
-    sync.pull([Folder(tmp_path / "two")], again)
+    pulls.pull([Folder(tmp_path / "two")], again)
     model = "model/model.safetensors"
     assert (again.path / model).read_bytes() == (run.path / model).read_bytes()
     lines = status.status("latest", tmp_path / "runs").stores
@@ -178,10 +178,10 @@ def test_the_session_ends_in_time_for_the_last_upload_and_goes_on_elsewhere(
     assert newest is not None
     assert f"step {newest.manifest.step} is there, read back and verified" in texts(seen)
     shutil.rmtree(tmp_path / "runs")
-    (one,) = sync.seen(Folder(tmp_path / "slow"), tmp_path / "look")
+    (one,) = pulls.seen(Folder(tmp_path / "slow"), tmp_path / "look")
     assert one.state == "paused"
-    again = sync.unpack_record(one, tmp_path / "elsewhere")
-    sync.pull([Folder(tmp_path / "slow")], again)
+    again = pulls.unpack_record(one, tmp_path / "elsewhere")
+    pulls.pull([Folder(tmp_path / "slow")], again)
     step = newest.manifest.step
     seen, error = train(again, (Folder(tmp_path / "slow"),), monkeypatch, steps=step + 3)
     assert error is None
@@ -202,8 +202,9 @@ def test_a_run_that_lives_elsewhere_is_refused_and_a_taken_over_one_stops(
 
     def take_over() -> None:
         give_up = time.monotonic() + 20
-        while not (place.parent / "000005.json").exists() and time.monotonic() < give_up:
+        while not any(run.checkpoints.rglob("m-*.json")) and time.monotonic() < give_up:
             time.sleep(0.05)
+        assert (place.parent / "000005.json").exists()
         place.with_name("000006.json").write_text(json.dumps(held))
 
     threading.Thread(target=take_over).start()
