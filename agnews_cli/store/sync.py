@@ -83,10 +83,21 @@ class Sync:
         sent = sum(self._send(parcel, present) for parcel in self._to_send())
         if not sent and self.remote.promises.beats:
             self.remote.flush()
+        for path in self._work.glob("record-*"):
+            path.unlink()
         branches = self._tidy()
         self.book.done(branches)
         self.beat()
         return sent
+
+    def look(self) -> None:
+        """Between two pushes: whether the run is still this session's, and a sign of life.
+
+        Raises Fenced or StoreTrouble.
+        """
+        if self._is_claimed:
+            self._claim.require_mine(self.remote.list(f"{self.run.id}/"))
+        self.beat()
 
     def beat(self) -> None:
         """A sign of life, when it is time for one. Raises StoreTrouble."""

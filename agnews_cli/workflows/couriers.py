@@ -104,13 +104,16 @@ class Courier(threading.Thread):
         pause_s, failures = claims.BEAT_S / 10, 0
         self._wake.set()  # claim the run now
         while not self._over.is_set():
-            self._wake.wait(timeout=pause_s)
+            is_news = self._wake.wait(timeout=pause_s)
             self._wake.clear()  # before the look: who asks meanwhile wakes the next round
             is_last = self._is_ending
             if self._over.is_set():
                 return
             try:
-                self._sync.push()
+                if is_news or self.problem:
+                    self._sync.push()
+                else:
+                    self._sync.look()
                 if is_last:
                     self._sync.release()
                     self.problem = ""
