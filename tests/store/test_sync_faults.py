@@ -15,6 +15,7 @@ from agnews_cli.errors import (
     NotInStore,
     StoreBusy,
     StoreTrouble,
+    StoreUntrusted,
 )
 from agnews_cli.store import parcels, pulls
 from agnews_cli.store.checkpoints import Checkpoints, Draft
@@ -202,3 +203,30 @@ def test_500_scripts_of_a_lying_store(block, tmp_path, monkeypatch):
         except AssertionError as error:
             raise AssertionError(f"script {seed}: {error}") from error
         shutil.rmtree(folder)
+
+
+def test_while_a_list_lacks_what_was_sent_nothing_is_removed(tmp_path):
+    liar = Liar(0, is_bundled=False, rate=0.0)
+    run, parent = begin(tmp_path), None
+    session = Sync(liar, run, token=1, writer="aaaa")
+    hidden_name = previous = ""
+    listed, deleted = liar.list, []
+    liar.list = lambda prefix: tuple(e for e in listed(prefix) if e.name != hidden_name)  # type: ignore[method-assign]
+    liar.delete = lambda name: deleted.append(name)  # type: ignore[method-assign]
+    for step in range(1, 6):
+        draft = Draft(
+            run=RUN, candidate="m", step=step, parent=parent, token=1, writer="aaaa",
+            why="interval", state={}, fingerprint={},
+        )  # fmt: skip
+        parent = Checkpoints(run.checkpoints / "m").save(draft, content(step)).id
+        if step == 3:
+            deleted.clear()
+            hidden_name = f"{RUN}/checkpoints/m/{previous}.json"
+            with pytest.raises(StoreUntrusted) as caught:
+                session.push()
+            assert previous in caught.value.message
+            assert not [name for name in deleted if "/checkpoints/" in name]
+            hidden_name = ""
+        session.push()
+        previous = parent
+    assert [name for name in deleted if "/checkpoints/" in name]
