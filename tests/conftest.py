@@ -20,7 +20,14 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("AGNEWS_HOME", str(home / "data"))
     monkeypatch.setenv("AGNEWS_CACHE", str(home / "cache"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for name in ("AGNEWS_PLATFORM", "JPY_PARENT_PID", "CI", "NO_COLOR", "FORCE_COLOR"):
+    for name in (
+        "AGNEWS_PLATFORM",
+        "AGNEWS_STORE",
+        "JPY_PARENT_PID",
+        "CI",
+        "NO_COLOR",
+        "FORCE_COLOR",
+    ):
         monkeypatch.delenv(name, raising=False)
     return home
 

@@ -12,6 +12,9 @@ app = typer.Typer(
 )
 Run = Annotated[str, typer.Argument(help="Run id, its beginning, or latest.")]
 Store = Annotated[Path | None, typer.Option(help="Folder for runs. [./agnews-runs]")]
+Stores = Annotated[
+    list[str] | None, typer.Option("--store", help="Folder for runs, and further stores.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON array.")]
 
 
@@ -58,3 +61,55 @@ def prune(
     gone = pruned(run, store, keep=keep)
     out.result(list(gone))
     out.screen(f"Removed {len(gone)} checkpoint{'' if len(gone) == 1 else 's'}.", *gone)
+
+
+@app.command("push")
+def push(run: Run = "latest", store: Stores = None, json: Json = False) -> None:
+    """Send the newest of a run to further stores: --store s3://…, drive, hf://…, kaggle://…"""
+    from agnews_cli.cli.output import Output
+    from agnews_cli.workflows.saved import push
+    from agnews_cli.workflows.stores import choose
+
+    out, chosen = Output(json=json), choose(store or ())
+    found = push(run, chosen.folder, chosen.remotes)
+    out.result([line.as_json() for line in found])
+    rows = [(s.store, name, proof) for s in found for name, proof in s.parcels.items()]
+    out.table(("store", "checkpoint", "proof"), rows)
+    for line in found:
+        if line.problem:
+            out.warn(line.problem)
+    if any(line.problem for line in found):
+        raise typer.Exit(69)
+
+
+@app.command("pull")
+def pull(run: Run = "latest", store: Stores = None, json: Json = False) -> None:
+    """Bring the newest of a run that verifies from further stores into the folder for runs."""
+    from agnews_cli.cli.output import Output
+    from agnews_cli.workflows.saved import pull
+    from agnews_cli.workflows.stores import choose
+
+    out, chosen = Output(json=json), choose(store or ())
+    id_, pulled = pull(run, chosen.folder, chosen.remotes)
+    out.result({"run": id_, "pulled": list(pulled.parcels), "skipped": list(pulled.skipped)})
+    for what, why in pulled.skipped:
+        out.warn(f"{what} is passed over: {why}")
+    out.table(("came", "from"), pulled.parcels)
+    out.screen(f"{id_} is up to date here. Next: agnews resume {id_}")
+
+
+@app.command("save-now")
+def save_now(
+    run: Run = "latest",
+    store: Store = None,
+    wait: Annotated[float, typer.Option(help="Seconds to wait for it.", min=1)] = 120.0,
+    json: Json = False,
+) -> None:
+    """Ask a running job for a checkpoint, and wait until it is saved."""
+    from agnews_cli.cli.output import Output
+    from agnews_cli.workflows.saved import save_now
+
+    out = Output(json=json)
+    saved = save_now(run, store, wait_s=wait)
+    out.result(saved.as_json())
+    out.screen(f"{saved.run}: step {saved.step} is saved.")

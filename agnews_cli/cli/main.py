@@ -23,6 +23,7 @@ from agnews_cli.cli import (
     quota,
     resume,
     runs,
+    status,
     verify,
     wizard,
 )
@@ -65,6 +66,7 @@ app.command("platform")(platform.platform)
 app.command("doctor")(doctor.doctor)
 app.command("runs")(runs.runs)
 app.command("notebook")(notebook.notebook)
+app.command("status")(status.status)
 app.command("verify-resume")(verify.verify_resume)
 app.add_typer(checkpoints.app, name="checkpoints")
 app.add_typer(presets.app, name="presets")

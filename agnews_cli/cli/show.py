@@ -10,6 +10,7 @@ from agnews_cli.core import duration
 
 if TYPE_CHECKING:
     from agnews_cli.workflows.auto import Plan, Result
+    from agnews_cli.workflows.status import Status
 
 
 def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
@@ -33,6 +34,28 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
         if passed:
             out.table(("passed over", "why"), passed)
         out.screen("Nothing was touched. Without --dry-run this plan is carried out.")
+
+
+def status(out: Output, found: Status) -> None:
+    """How a run stands, and each store with what it has."""
+    of = f" of {found.total_steps}" if found.total_steps else ""
+    rows: list[tuple[str, object]] = [
+        ("run", found.run),
+        ("state", found.state),
+        ("step", "none yet" if found.step is None else f"{found.step}{of}"),
+        ("sessions", f"{found.sessions}, {found.hours:.2f} hours"),
+        ("folder", found.folder),
+    ]
+    out.screen(screens.key_values(rows))
+    lines = [
+        (s.store, s.newest or "nothing", s.proof or "", s.pushed_at or "") for s in found.stores
+    ]
+    out.table(("store", "has", "proof", "when"), lines)
+    for store in found.stores:
+        if store.problem:
+            out.warn(f"{store.store}: {store.problem}")
+        for branch in store.branches:
+            out.say(f"A second session wrote {branch} in {store.store}; it is kept, and not used.")
 
 
 def result(out: Output, result: Result) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from agnews_cli.core.preset import Preset
 
 if TYPE_CHECKING:
-    from agnews_cli.core.platform import Accelerator
+    from agnews_cli.core.accelerator import Accelerator
 
 Goal = Literal["accuracy", "balanced", "speed"]
 

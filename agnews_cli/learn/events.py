@@ -15,7 +15,8 @@ from types import FrameType
 from typing import Any
 
 from agnews_cli.core.job import Event
-from agnews_cli.core.redaction import redact, secrets_in
+from agnews_cli.core.redaction import redact
+from agnews_cli.store import secrets
 
 
 class EventLog:
@@ -27,7 +28,7 @@ class EventLog:
 
     def __init__(self, path: Path, *, started_monotonic_s: float, writes: bool) -> None:
         self._started_s = started_monotonic_s
-        self._secrets = secrets_in(os.environ)
+        self._secrets = secrets.known()
         self._handle: int | None = None
         if writes:
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -58,10 +59,10 @@ class EventLog:
 
 
 class WithoutSecrets:
-    """A text stream that hides secrets of the environment and what looks like one."""
+    """A text stream that hides secrets of this process and what looks like one."""
 
     def __init__(self, stream: Any) -> None:
-        self._stream, self._secrets = stream, secrets_in(os.environ)
+        self._stream, self._secrets = stream, secrets.known()
 
     def write(self, text: str) -> int:
         self._stream.write(redact(text, self._secrets))

@@ -21,6 +21,7 @@ from agnews_cli.errors import CannotSave, Fenced, NoDiskSpace
 from agnews_cli.learn.events import EventLog
 from agnews_cli.learn.snapshot import Misfit, Snapshot, Tensors
 from agnews_cli.store.checkpoints import Checkpoints, Draft, Saved, Why
+from agnews_cli.store.runs import SAVE_NOW
 
 _MOST_FAILURES = 3
 _KEPT = 2
@@ -54,6 +55,7 @@ class Saver:
         self._cost_s = _FIRST_COST_S
         self._saved_s = time.monotonic()
         self._parent: str | None = None
+        self._asked = checkpoints.folder.parents[1] / SAVE_NOW
 
     # ---- saving ----------------------------------------------------------------------------------
 
@@ -68,9 +70,10 @@ class Saver:
         return 2.0 * self._cost_s + 2.0
 
     def is_due(self) -> bool:
-        """Whether it is time to save, and the last save is written."""
+        """Whether it is time to save, or somebody asks, and the last save is written."""
         writing = self._thread is not None and self._thread.is_alive()
-        return not writing and time.monotonic() - self._saved_s >= self.interval_s
+        is_time = time.monotonic() - self._saved_s >= self.interval_s
+        return not writing and (is_time or self._asked.exists())
 
     @property
     def has_failed(self) -> bool:
@@ -83,6 +86,9 @@ class Saver:
         Raises CannotSave when three saves in a row failed.
         """
         self.finish()
+        if self._asked.exists():
+            self._asked.unlink(missing_ok=True)
+            why = "asked" if why == "interval" else why
         self._saved_s = time.monotonic()
         thread = threading.Thread(target=self._write, args=(snapshot, why, step))
         try:

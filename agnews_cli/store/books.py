@@ -22,7 +22,9 @@ from agnews_cli.store.runs import RunFolder, write_text_atomically
 _KEPT_DURATIONS = 50
 
 
-class _Page(BaseModel):
+class Page(BaseModel):
+    """One store's file."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     address: str
@@ -42,15 +44,15 @@ class Book:
     """The page of one store, written at each change."""
 
     path: Path
-    page: _Page = field(default_factory=lambda: _Page(address=""))
+    page: Page = field(default_factory=lambda: Page(address=""))
 
     @classmethod
     def of(cls, run: RunFolder, address: str) -> Book:
         name = hashlib.sha256(address.encode()).hexdigest()[:12]
         path = run.path / "stores" / f"{name}.json"
-        page = _Page(address=address)
+        page = Page(address=address)
         with suppress(OSError, ValidationError, ValueError):
-            page = _Page.model_validate(json.loads(path.read_text("utf-8")))
+            page = Page.model_validate(json.loads(path.read_text("utf-8")))
         return cls(path, page)
 
     def note(self, name: str, state: State) -> None:
@@ -85,7 +87,7 @@ def books(run: RunFolder) -> tuple[Book, ...]:
     found = []
     for path in sorted((run.path / "stores").glob("*.json")):
         with suppress(OSError, ValidationError, ValueError):
-            found.append(Book(path, _Page.model_validate(json.loads(path.read_text("utf-8")))))
+            found.append(Book(path, Page.model_validate(json.loads(path.read_text("utf-8")))))
     return tuple(found)
 
 

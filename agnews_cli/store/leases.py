@@ -72,6 +72,16 @@ def claim(folder: Path, now: datetime, *, takeover: bool = False, above: int = 0
         return Lease(folder, token, writer, note)
 
 
+def is_held(folder: Path, now: datetime) -> bool:
+    """Whether a session that lives, or may live, holds the run."""
+    last = newest_token(folder)
+    held = _read(_path(folder, last)) if last else None
+    if held is None or not held["open"] or is_gone(held):
+        return False
+    age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
+    return held["host"] == _host() or age_s <= STALE_S
+
+
 def newest_token(folder: Path) -> int:
     """The highest fencing number given out; 0 before the first. Raises CannotRead."""
     names = (name for name in files.names(_leases(folder)) if _NAME.fullmatch(name))

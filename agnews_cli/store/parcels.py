@@ -26,7 +26,7 @@ from agnews_cli.store import files
 from agnews_cli.store.checkpoints import manifest_of
 from agnews_cli.store.remotes.folder import pieces
 from agnews_cli.store.remotes.remote import Entry, Remote, is_name
-from agnews_cli.store.runs import RunFolder, write_text_atomically
+from agnews_cli.store.runs import SAVE_NOW, RunFolder, write_text_atomically
 from agnews_cli.store.secrets import hidden
 
 State = Literal["sent", "verified"]
@@ -45,7 +45,7 @@ _RECORDED = (
     "events.jsonl",
 )
 _LINE = "line.json"
-_OWN = {"checkpoints", "leases", "stores", "save-now", _LINE}
+_OWN = {"checkpoints", "leases", "stores", SAVE_NOW, _LINE}
 _NOT_DELIVERED = {"job.json", "worker.log", "accelerate.yaml", "trace.jsonl"}
 
 
@@ -167,6 +167,11 @@ def record(run: RunFolder, *, token: int, number: int, writer: str) -> tuple[str
     return f"records/r-{token:06d}-{number:09d}-{writer}-{digest}.json", data
 
 
+def manifest_key(name: str) -> Key | None:
+    """Of a manifest's name; None for any other."""
+    return Key.parse(PurePosixPath(name).name)
+
+
 def record_key(name: str) -> Key | None:
     """The order of records by their names, like that of checkpoints."""
     file = PurePosixPath(name).name
@@ -185,9 +190,17 @@ def run_state(run: RunFolder) -> str:
 
 
 def send(
-    remote: Remote, run: str, parcel: Parcel, present: Mapping[str, Entry], work: Path
+    remote: Remote,
+    run: str,
+    parcel: Parcel,
+    present: Mapping[str, Entry],
+    proven: set[str],
+    work: Path,
 ) -> State:
     """Send what is not `present` of a parcel, the manifest last; what is proven then.
+
+    `proven`: objects that were read back before, grows by those of this parcel. They are not sent
+    again though a list lacks them: lists may be late.
 
     Raises StoreTrouble, or CheckpointDamaged where what was read back is not what was sent.
     """
@@ -204,24 +217,31 @@ def send(
         else:
             for blob in parcel.blobs:
                 name = f"{base}/blobs/{blob.sha256}"
+                if name in proven:
+                    continue
                 there = present.get(name)
                 if there is None or there.size_bytes != blob.size_bytes:
                     remote.put(name, parcel.sources[blob.sha256])
                 sent.append((name, (blob,)))
         if not promises.is_atomic:
             remote.flush()
-            _prove(remote, sent, work)
+            _prove(remote, sent, proven, work)
         with _scratch(work) as manifest:
             files.write_new(manifest, [parcel.data])
             remote.put(f"{run}/{parcel.name}", manifest)
             remote.flush()
     digest = hashlib.sha256(parcel.data).hexdigest()
     whole = (f"{run}/{parcel.name}", (Blob(sha256=digest, size_bytes=len(parcel.data)),))
-    _prove(remote, [*sent, whole] if promises.is_atomic else [whole], work)
+    _prove(remote, [*sent, whole] if promises.is_atomic else [whole], proven, work)
     return "verified" if promises.proves else "sent"
 
 
-def _prove(remote: Remote, sent: Sequence[tuple[str, tuple[Blob, ...]]], work: Path) -> None:
+def _prove(
+    remote: Remote,
+    sent: Sequence[tuple[str, tuple[Blob, ...]]],
+    proven: set[str],
+    work: Path,
+) -> None:
     if not remote.promises.proves:
         return
     for name, blobs in sent:
@@ -229,6 +249,7 @@ def _prove(remote: Remote, sent: Sequence[tuple[str, tuple[Blob, ...]]], work: P
             remote.get(name, copy)
             for _ in _cut(copy, blobs, name):
                 pass
+        proven.add(name)
 
 
 # ---- fetching -----------------------------------------------------------------------------------

@@ -44,6 +44,8 @@ __all__ = [
 Record = TypeVar("Record", bound=BaseModel)
 
 LATEST = "latest"
+SAVE_NOW = "save-now"
+"""A file of this name in a run's folder asks the training job for a checkpoint."""
 _CREATED = "created.json"
 _ORDER: Mapping[str, Any] = {
     "data": str | None,

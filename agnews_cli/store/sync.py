@@ -1,4 +1,4 @@
-"""One run and one remote store: what is newest here goes there, and comes back verified.
+"""One run and one remote store: what is newest here goes there.
 
 A round of `push` sends of each fine-tuning the newest checkpoint (or, of a completed run, what it
 delivers), then the record, then removes what is old. Nothing old goes before the new is there;
@@ -12,15 +12,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from agnews_cli.core import lineage
 from agnews_cli.core.checkpoint import Blob, Key, Manifest
-from agnews_cli.errors import AgnewsError, CheckpointDamaged, StoreTrouble, StoreUntrusted
-from agnews_cli.store import claims, files, parcels, runs
+from agnews_cli.errors import CheckpointDamaged, StoreTrouble, StoreUntrusted
+from agnews_cli.store import claims, files, parcels
 from agnews_cli.store.books import Book
 from agnews_cli.store.parcels import DELIVERY, Parcel
 from agnews_cli.store.remotes.remote import Entry, Remote
@@ -55,6 +54,8 @@ class Sync:
         self._record = b""
         self._number = 0
         self._lacking: dict[str, int] = {}
+        self._proven: set[str] = set()
+        self._suspect: set[str] = set()
         self._beat_s = time.monotonic()
         shutil.rmtree(self._work, ignore_errors=True)
         parcels.note_line(run)
@@ -82,10 +83,21 @@ class Sync:
         sent = sum(self._send(parcel, present) for parcel in self._to_send())
         if not sent and self.remote.promises.beats:
             self.remote.flush()
+        for path in self._work.glob("record-*"):
+            path.unlink()
         branches = self._tidy()
         self.book.done(branches)
         self.beat()
         return sent
+
+    def look(self) -> None:
+        """Between two pushes: whether the run is still this session's, and a sign of life.
+
+        Raises Fenced or StoreTrouble.
+        """
+        if self._is_claimed:
+            self._claim.require_mine(self.remote.list(f"{self.run.id}/"))
+        self.beat()
 
     def beat(self) -> None:
         """A sign of life, when it is time for one. Raises StoreTrouble."""
@@ -108,22 +120,26 @@ class Sync:
         return parcels.newest_local(self.run)
 
     def _send(self, parcel: Parcel, present: Mapping[str, Entry]) -> bool:
-        if f"{self.run.id}/{parcel.name}" in present and parcel.name in self.book.page.parcels:
+        if parcel.name in self.book.page.parcels:  # though a list may lack it for a while
             return False
         began_s = time.monotonic()
         try:
             held = self._held(parcel)
         except FileNotFoundError:  # pruned under us: a newer one is there, or comes
             return False
+        # What came back changed is sent once more; never removed, since others may need it.
+        present = {name: entry for name, entry in present.items() if name not in self._suspect}
         try:
-            state = parcels.send(self.remote, self.run.id, held, present, self._work)
+            state = parcels.send(self.remote, self.run.id, held, present, self._proven, self._work)
         except CheckpointDamaged as error:
-            self._discard(parcel, present)
+            base = f"{self.run.id}/{parcel.folder}/blobs"
+            self._suspect |= {f"{base}/{b.sha256}" for b in parcel.blobs} - self._proven
             raise StoreTrouble(
                 store=self.remote.address, action=f"keep {parcel.key.id}", reason=error.message
             ) from error
         finally:
             shutil.rmtree(self._work / "outbox", ignore_errors=True)
+        self._suspect.clear()
         self._manifests[f"{self.run.id}/{parcel.name}"] = parcel.manifest
         self.book.note(parcel.name, state)
         self.book.took(time.monotonic() - began_s)
@@ -145,20 +161,6 @@ class Sync:
                 shutil.copyfile(path, link)
             sources[digest] = link
         return replace(parcel, sources=sources)
-
-    def _discard(self, parcel: Parcel, present: Mapping[str, Entry]) -> None:
-        """Remove blobs that came back changed, so that the next round sends them again."""
-        for blob in () if self.remote.promises.is_bundled else parcel.blobs:
-            name = f"{self.run.id}/{parcel.folder}/blobs/{blob.sha256}"
-            with suppress(AgnewsError):
-                copy = self._work / "check"
-                self.remote.get(name, copy)
-                try:
-                    files.check(copy, blob.size_bytes, blob.sha256)
-                except CheckpointDamaged:
-                    self.remote.delete(name)
-                finally:
-                    copy.unlink(missing_ok=True)
 
     def _put_record(self, present: Mapping[str, Entry]) -> None:
         known = [key.step for name in present if (key := parcels.record_key(name)) is not None]
@@ -189,6 +191,7 @@ class Sync:
         self._lacking = {name: self._lacking.get(name, 0) + 1 for name in lacking}
         for name in [n for n, rounds in self._lacking.items() if rounds > _MOST_LACKING]:
             self.book.forget(name.removeprefix(f"{self.run.id}/"))  # not late: somebody removed it
+            self._proven.clear()
         if lacking:
             raise StoreUntrusted(store=self.remote.address, missing=lacking[0])
         by_folder: dict[str, list[str]] = {}
@@ -262,6 +265,7 @@ class Sync:
             else:
                 is_useless = False
             if is_useless:
+                self._proven.discard(entry.name)
                 self.remote.delete(entry.name)
         for name in gone:
             self._manifests.pop(name, None)
@@ -280,141 +284,3 @@ class Sync:
 def _size_bytes(keys: Iterable[Key], opened: Mapping[Key, Manifest]) -> int:
     blobs: set[Blob] = {blob for key in keys for blob in opened[key].blobs.values()}
     return sum(blob.size_bytes for blob in blobs)
-
-
-# ---- pulling ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A run as a store shows it."""
-
-    run: str
-    remote: Remote
-    created_at: str
-    state: str
-    newest: Key | None
-    """Its newest checkpoint, not yet verified."""
-    files: Mapping[str, str]
-    """Small files of its record, by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pulled:
-    """What came, `NAME/checkpoint`, from which store; and what was passed over, with the reason."""
-
-    parcels: tuple[tuple[str, str], ...] = ()
-    skipped: tuple[tuple[str, str], ...] = ()
-
-
-def seen(remote: Remote, work: Path, run: str | None = None) -> tuple[Seen, ...]:
-    """The runs in a store, or `run` alone. Raises StoreTrouble."""
-    by_run: dict[str, list[Entry]] = {}
-    for entry in remote.list("" if run is None else f"{run}/"):
-        name, slash, _ = entry.name.partition("/")
-        if slash:
-            by_run.setdefault(name, []).append(entry)
-    found = []
-    for name, entries in sorted(by_run.items()):
-        keys = [key for e in entries if (key := _checkpoint_key(e.name)) is not None]
-        texts = _newest_record(remote, entries, work)
-        created = parcels.facts_of(texts.get("created.json", ""))
-        if "created_at" not in created or "preset.yaml" not in texts:
-            continue
-        state = parcels.facts_of(texts.get("outcome.json", "")).get("state", "unfinished")
-        found.append(
-            Seen(
-                name, remote, str(created["created_at"]), str(state), max(keys, default=None), texts
-            )
-        )
-    return tuple(found)
-
-
-def unpack_record(seen: Seen, store: Path) -> RunFolder:
-    """Make the run's folder what its record says, so that it can be asked for again."""
-    folder = RunFolder(store.absolute() / seen.run)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    for name in ("events.jsonl", "line.json", *reversed(_PLAIN)):
-        if name in seen.files and not (folder.path / name).exists():
-            runs.write_text_atomically(folder.path / name, seen.files[name])
-    return folder
-
-
-def pull(remotes: Iterable[Remote], run: RunFolder) -> Pulled:
-    """Bring what is newer in `remotes` than in the run's folder, the newest that verifies.
-
-    Of every fine-tuning one checkpoint, or what a completed run delivers. A store that fails is
-    passed over with its reason.
-    """
-    work = run.path / "stores" / "work-pull"
-    offers: dict[str, list[tuple[Key, str, Remote, Mapping[str, Entry]]]] = {}
-    came: list[tuple[str, str]] = []
-    skipped: list[tuple[str, str]] = []
-    for remote in remotes:
-        try:
-            entries = remote.list(f"{run.id}/")
-        except AgnewsError as error:
-            skipped.append((remote.address, error.message))
-            continue
-        present: Mapping[str, Entry] = {entry.name: entry for entry in entries}
-        for name in present:
-            folder = str(PurePosixPath(name).parent).removeprefix(f"{run.id}/")
-            key = Key.parse(PurePosixPath(name).name)
-            if key is not None and (folder == DELIVERY or folder.startswith("checkpoints/")):
-                offers.setdefault(folder, []).append((key, name, remote, present))
-    try:
-        is_delivered = False
-        for folder, offered in sorted(offers.items(), key=lambda pair: pair[0] != DELIVERY):
-            if folder == DELIVERY and parcels.run_state(run) == "completed":
-                continue
-            if is_delivered:
-                break
-            target = run.path / "stores" / DELIVERY if folder == DELIVERY else run.path / folder
-            for key, name, remote, present in sorted(
-                offered, key=lambda offer: (offer[0], offer[2].address), reverse=True
-            ):
-                if folder != DELIVERY and not _is_newer(key, target):
-                    break
-                try:
-                    manifest = parcels.fetch(remote, name, present, target, work)
-                    if folder == DELIVERY:
-                        parcels.unpack_delivery(manifest, target, run)
-                        is_delivered = True
-                except (StoreTrouble, CheckpointDamaged) as error:
-                    skipped.append((f"{folder}/{key.id} in {remote.address}", error.message))
-                    continue
-                came.append((f"{folder}/{key.id}", remote.address))
-                if not remote.promises.is_read_only:  # read by a machine that never wrote it
-                    Book.of(run, remote.address).note(f"{folder}/{key.id}.json", "verified")
-                break
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-        shutil.rmtree(run.path / "stores" / DELIVERY, ignore_errors=True)
-    return Pulled(tuple(came), tuple(skipped))
-
-
-def _is_newer(key: Key, folder: Path) -> bool:
-    """Whether nothing whole here is as new."""
-    from agnews_cli.store.checkpoints import Checkpoints
-
-    here, _ = Checkpoints(folder).newest()
-    return here is None or here.key < key
-
-
-def _checkpoint_key(name: str) -> Key | None:
-    return Key.parse(PurePosixPath(name).name) if "/checkpoints/" in name else None
-
-
-def _newest_record(remote: Remote, entries: Iterable[Entry], work: Path) -> dict[str, str]:
-    keyed = [(key, e.name) for e in entries if (key := parcels.record_key(e.name)) is not None]
-    for _, name in sorted(keyed, reverse=True):
-        with suppress(StoreTrouble, CheckpointDamaged):
-            return parcels.read_record(remote, name, work)
-    texts = {}
-    for entry in entries:  # a run's own folder, such as a finished notebook's output
-        name = entry.name.partition("/")[2]
-        if name in (*_PLAIN, "outcome.json"):
-            with suppress(StoreTrouble, CheckpointDamaged, UnicodeDecodeError):
-                data = parcels.read_small(remote, entry.name, work, 1_000_000)
-                texts[name] = data.decode("utf-8")
-    return texts

@@ -27,6 +27,7 @@ from agnews_cli.store.secrets import hidden
 from agnews_cli.store.sync import Sync
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 15.0, 600.0
+_TRIES = 5  # in one round
 _LAST_ROUNDS = 2  # failed rounds at the end, each with several tries, before giving up
 _POLL_S = 0.1
 
@@ -75,7 +76,7 @@ class Courier(threading.Thread):
     def __init__(self, remote: Remote, run: RunFolder, *, token: int, writer: str) -> None:
         super().__init__(name=f"courier {remote.address}", daemon=True)
         self._over = threading.Event()
-        patient = Patient(remote, sleep=self._pause, is_over=self._over.is_set)
+        patient = Patient(remote, tries=_TRIES, sleep=self._pause, is_over=self._over.is_set)
         self._sync = Sync(patient, run, token=token, writer=writer)
         self._wake = threading.Event()
         self._is_ending = False
@@ -113,13 +114,16 @@ class Courier(threading.Thread):
         pause_s, failures = claims.BEAT_S / 10, 0
         self._wake.set()  # claim the run now
         while not self._over.is_set():
-            self._wake.wait(timeout=pause_s)
+            is_news = self._wake.wait(timeout=pause_s)
+            self._wake.clear()  # before the look: who asks meanwhile wakes the next round
             is_last = self._is_ending
-            self._wake.clear()
             if self._over.is_set():
                 return
             try:
-                self._sync.push()
+                if is_news or self.problem:
+                    self._sync.push()
+                else:
+                    self._sync.look()
                 if is_last:
                     self._sync.release()
                     self.problem = ""

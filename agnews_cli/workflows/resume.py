@@ -12,8 +12,8 @@ from pathlib import Path
 
 from agnews_cli.core.checkpoint import Key
 from agnews_cli.errors import CannotResume, NothingToResume
-from agnews_cli.store import runs, sync
-from agnews_cli.store.sync import Seen
+from agnews_cli.store import pulls, runs
+from agnews_cli.store.pulls import Seen
 from agnews_cli.workflows import stores
 from agnews_cli.workflows.auto import Plan, Request, prepare
 from agnews_cli.workflows.history import where
@@ -131,7 +131,7 @@ def _meant(
     )
     folder = runs.RunFolder(store.absolute() / chosen)
     if having and (folder.created_at() is None or not folder.preset.exists()):
-        folder = sync.unpack_record(having[0], store)
+        folder = pulls.unpack_record(having[0], store)
     return folder, tuple(dict.fromkeys(one.remote.address for one in having))
 
 

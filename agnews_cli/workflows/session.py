@@ -32,7 +32,7 @@ from agnews_cli.errors import (
 from agnews_cli.host.session_age import session_age
 from agnews_cli.store import leases
 from agnews_cli.store.remotes.remote import Remote
-from agnews_cli.store.runs import RunFolder, write_text_atomically
+from agnews_cli.store.runs import SAVE_NOW, RunFolder, write_text_atomically
 from agnews_cli.workflows.couriers import Fleet, Note, fencing_floor
 from agnews_cli.workflows.watch import (
     MOST_RESERVED,
@@ -93,7 +93,8 @@ def train(
         shutil.rmtree(folder.checkpoints, ignore_errors=True)
         for old in (folder.events, folder.path / "trace.jsonl"):
             old.unlink(missing_ok=True)
-    for stale in (folder.outcome, folder.evaluation, folder.predictions):
+    asked = folder.path / SAVE_NOW
+    for stale in (folder.outcome, folder.evaluation, folder.predictions, asked):
         stale.unlink(missing_ok=True)
     with Ledger() as ledger:
         ledger.record_run(
@@ -142,6 +143,8 @@ def train(
                 shutil.rmtree(folder.checkpoints, ignore_errors=True)
         except Interrupted:
             how, state = "interrupted", "interrupted"
+            if fleet.fenced is not None:  # before the worker could say a word
+                raise fleet.fenced from None
             raise
         except WorkerDied:
             state = "interrupted"  # it can go on

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agnews_cli.errors import AgnewsError
-from agnews_cli.store import sync
+from agnews_cli.store import pulls
 from agnews_cli.store.remotes import address
 from agnews_cli.store.remotes.address import Address
 from agnews_cli.store.remotes.patience import Patient
@@ -61,18 +61,18 @@ def visible(named: Sequence[str]) -> tuple[Remote, ...]:
 
 def found_in(
     remotes: Sequence[Remote], work: Path
-) -> tuple[tuple[sync.Seen, ...], tuple[str, ...]]:
+) -> tuple[tuple[pulls.Seen, ...], tuple[str, ...]]:
     """Every run in these stores; and why a store could not be looked into."""
-    seen: list[sync.Seen] = []
+    seen: list[pulls.Seen] = []
     problems: list[str] = []
     for remote in remotes:
         try:
-            seen += sync.seen(Patient(remote, tries=_LOOKING_TRIES), work)
+            seen += pulls.seen(Patient(remote, tries=_LOOKING_TRIES), work)
         except AgnewsError as error:
             problems.append(error.message)
     return tuple(seen), tuple(problems)
 
 
-def bring(remotes: Sequence[Remote], run: RunFolder) -> sync.Pulled:
+def bring(remotes: Sequence[Remote], run: RunFolder) -> pulls.Pulled:
     """What is newer of a run in these stores than here."""
-    return sync.pull([Patient(remote) for remote in remotes], run)
+    return pulls.pull([Patient(remote) for remote in remotes], run)

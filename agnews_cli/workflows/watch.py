@@ -96,6 +96,8 @@ class _Watch:
             if self.folder.outcome.exists():
                 return self._outcome()
             if code is not None:
+                if self.is_time_up:
+                    return Outcome(state="paused")
                 if self.asked_s is not None:
                     raise interrupted(self.folder)
                 raise WorkerDied(
@@ -168,7 +170,8 @@ def _unseen(event: Event) -> None: ...
 
 def resume_command(folder: RunFolder, remotes: Sequence[Remote] = ()) -> str:
     """What to type to go on, from anywhere on this machine; with a further store, on any."""
-    stores = [str(folder.path.parent), *(remote.address for remote in remotes)]
+    further = [remote.address for remote in remotes if not remote.promises.is_read_only]
+    stores = [str(folder.path.parent), *further]
     return f"agnews resume {folder.id} " + " ".join(f"--store {shlex.quote(s)}" for s in stores)
 
 

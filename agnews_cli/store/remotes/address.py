@@ -9,10 +9,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from agnews_cli.errors import BadStore
+from agnews_cli.store.remotes import kaggle
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.secrets import hidden
 
-Kind = Literal["folder", "drive", "hub", "kaggle", "url"]
+Kind = Literal["folder", "input", "drive", "hub", "kaggle", "url"]
 DRIVE = "drive"
 _OWNED = re.compile(r"[\w.-]{1,96}/[\w.-]{1,96}")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):/{1,2}", re.I)
@@ -46,10 +47,10 @@ def parse(given: str) -> Address:
         return Address("drive", folder)
     match = _SCHEME.match(text)
     if match is None:
-        return Address("folder", text)
+        return Address("input" if Path(text).is_relative_to(kaggle.INPUT) else "folder", text)
     scheme = match[1].lower()
     if scheme == "file":
-        return Address("folder", text[match.end() - 1 :])
+        return Address("folder", "/" + text[match.end() :].lstrip("/"))
     if not text[match.end(1) :].startswith("://"):
         raise BadStore(given=shown, reason=f"expected {scheme}:// with two slashes")
     body = text[match.end() :].rstrip("/")
@@ -104,10 +105,10 @@ def connect(address: Address) -> Remote:
         from agnews_cli.store.remotes import hub
 
         return hub.connect(address.name)
+    if address.kind == "input":
+        return kaggle.input_at(Path(address.name))
     if address.kind == "kaggle":
-        from agnews_cli.store.remotes.kaggle import Dataset
-
-        return Dataset(address.name)
+        return kaggle.Dataset(address.name)
     from agnews_cli.store.remotes.urls import Url
 
     return Url(address.name)

@@ -16,6 +16,7 @@ _LASTING = {
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
+    errno.EEXIST,
     errno.EISDIR,
     errno.ENOTDIR,
     errno.ENAMETOOLONG,

@@ -115,6 +115,8 @@ class Repository:
         self._deletes.add(name)
 
     def flush(self) -> None:
+        # What a round that failed has left behind is put again by the next one.
+        self._puts = {name: path for name, path in self._puts.items() if path.exists()}
         if not self._puts and not self._deletes:
             return
         self._commit(self._puts, self._deletes, "agnews")

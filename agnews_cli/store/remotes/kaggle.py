@@ -258,6 +258,11 @@ class Input:
     def flush(self) -> None: ...
 
 
+def input_at(root: Path) -> Input:
+    """The runs below `root`, as a dataset or a notebook's output."""
+    return Input(root, is_flat=(root / _INDEX).exists())
+
+
 def inputs() -> tuple[Input, ...]:
     """Everything under /kaggle/input that holds runs. Where things are mounted varies: searched."""
     found: dict[Path, bool] = {}

@@ -1,0 +1,124 @@
+"""How one run stands: its state, its sessions, and what of it is saved where and proven."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agnews_cli.core.job import Event
+from agnews_cli.store import leases, parcels, runs
+from agnews_cli.store.books import Page, books
+from agnews_cli.store.home import home
+from agnews_cli.store.runs import RunFolder
+from agnews_cli.workflows.history import where
+
+SCHEMA = "agnews.status/1"
+_TAIL_BYTES = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLine:
+    """What one store has. `proof`: `local`, `sent` or `verified`; None where it has nothing."""
+
+    store: str
+    newest: str | None
+    proof: str | None
+    pushed_at: str | None
+    problem: str | None
+    branches: tuple[str, ...]
+    """Checkpoints of a session that lost a fork; kept there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`is_running`: a session that lives holds it."""
+
+    run: str
+    state: str
+    is_running: bool
+    step: int | None
+    total_steps: int | None
+    sessions: int
+    hours: float
+    folder: str
+    stores: tuple[StoreLine, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+def status(run: str, store: Path | None) -> Status:
+    """Reads only this machine's files. Raises RunUnknown."""
+    folder = runs.find(where(store), run)
+    is_running = leases.is_held(folder.path, datetime.now(UTC))
+    step, total_steps = _step(folder)
+    sessions, hours = _sessions(folder.id)
+    state = "running" if is_running else parcels.run_state(folder)
+    return Status(
+        run=folder.id,
+        state=state,
+        is_running=is_running,
+        step=step,
+        total_steps=total_steps,
+        sessions=sessions,
+        hours=round(hours, 2),
+        folder=str(folder.path),
+        stores=(_here(folder), *(_there(book.page) for book in books(folder))),
+    )
+
+
+def _here(folder: RunFolder) -> StoreLine:
+    newest = max(parcels.newest_local(folder), key=lambda parcel: parcel.key, default=None)
+    what = f"step {newest.key.step} of {newest.manifest.candidate}" if newest else None
+    if newest is None and parcels.run_state(folder) == "completed":
+        what = "the model"
+    made_at = newest.manifest.made_at if newest else None
+    here = str(folder.path.parent)
+    return StoreLine(here, what, "local" if what else None, made_at, None, ())
+
+
+def _there(page: Page) -> StoreLine:
+    if any(name.startswith(parcels.DELIVERY) for name in page.parcels):
+        name = next(n for n in page.parcels if n.startswith(parcels.DELIVERY))
+        what: str | None = "the model"
+    else:
+        keyed = {parcels.manifest_key(name): name for name in page.parcels}
+        newest = max((key for key in keyed if key is not None), default=None)
+        name = keyed[newest] if newest is not None else ""
+        what = f"step {newest.step} of {name.split('/')[1]}" if newest is not None else None
+    proof = page.parcels.get(name) if what else None
+    return StoreLine(page.address, what, proof, page.pushed_at, page.problem, tuple(page.branches))
+
+
+def _step(folder: RunFolder) -> tuple[int | None, int | None]:
+    """The last step that events tell of, and of how many."""
+    step = total = None
+    for event in _last_events(folder):
+        if event.kind in ("progress", "resumed", "saved") and "step" in event.data:
+            step = int(event.data["step"])
+            total = int(event.data.get("total_steps") or 0) or total
+    return step, total
+
+
+def _last_events(folder: RunFolder) -> Iterator[Event]:
+    with suppress(OSError), folder.events.open("rb") as file:
+        size_bytes = folder.events.stat().st_size
+        file.seek(max(0, size_bytes - _TAIL_BYTES))
+        for line in file.read().splitlines():
+            with suppress(ValueError):  # the first one may be torn
+                yield Event.model_validate(json.loads(line))
+
+
+def _sessions(run: str) -> tuple[int, float]:
+    from agnews_cli.store.ledger import Ledger
+
+    if not (home() / "ledger.db").exists():
+        return 0, 0.0
+    with Ledger() as ledger:
+        found = ledger.sessions(run)
+    return len(found), sum(session.seconds for session in found) / 3600

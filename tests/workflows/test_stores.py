@@ -1,0 +1,342 @@
+"""Stores beside training: the real session, couriers and stores, and a worker that only saves."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agnews_cli.core.job import Event, Job
+from agnews_cli.core.platform import Accelerator
+from agnews_cli.errors import (
+    AgnewsError,
+    BadStore,
+    Fenced,
+    NotAnswered,
+    NotRunning,
+    RunBusy,
+    SessionOver,
+    StoreBusy,
+)
+from agnews_cli.host import launch
+from agnews_cli.host.detect import detect
+from agnews_cli.store import claims, datasets, leases, presets, pulls, runs
+from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.store.remotes.folder import Folder
+from agnews_cli.store.runs import RunFolder
+from agnews_cli.workflows import couriers, resume, saved, session, status, stores
+from agnews_cli.workflows.auto import Request
+
+SAMPLE = Path(presets.__file__).parents[1] / "sample"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    preset = presets.load("minilm")
+    found = datasets.find(str(SAMPLE), text_columns=(), label_column=None)
+    return runs.create(
+        tmp_path / "runs",
+        "minilm-0123456789",
+        preset=preset,
+        dataset=found,
+        seed=0,
+        order={
+            "data": "sample:", "text_columns": [], "label_column": None,
+            "limit_train": None, "budget_s": None, "seed": 0,
+        },
+        now=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def train(run: RunFolder, remotes, monkeypatch, *, steps=12, delay_s=0.05, session_s=None, takeover=False):  # fmt: skip # noqa: E501
+    """One session of the run; the events that the user saw."""
+
+    def start(job: Path, log: Path, accelerator: Accelerator, **_: object):
+        command = [sys.executable, "-m", "tests.servers.fake_worker", str(job)]
+        root = str(Path(__file__).parents[2])
+        process = subprocess.Popen(
+            [*command, str(steps), str(delay_s)], start_new_session=True, cwd=root,
+            env=os.environ | {"PYTHONPATH": root}, stderr=log.open("ab"),
+        )  # fmt: skip
+        return launch.WorkerProcess(process, log.open("ab"))
+
+    monkeypatch.setattr(launch, "start", start)
+    now_s = time.monotonic()
+    job = Job(
+        run=run.id, folder=str(run.path), cache="", preset=presets.load("minilm"), model_path="",
+        dataset=datasets.find(str(SAMPLE), text_columns=(), label_column=None), seed=0,
+        started_monotonic_s=now_s, session_end_monotonic_s=session_s and now_s + session_s,
+    )  # fmt: skip
+    seen: list[Event] = []
+    try:
+        session.train(
+            job, run, detect(), processes=1, show=seen.append, remotes=remotes, takeover=takeover
+        )
+    except AgnewsError as error:
+        return seen, error
+    return seen, None
+
+
+def texts(seen: list[Event], kind: str = "note") -> str:
+    return "\n".join(e.data["text"] for e in seen if e.kind == kind)
+
+
+class Slow(Folder):
+    """A folder whose every upload takes a while; `down` makes it fail."""
+
+    def __init__(self, root: Path, seconds: float = 0.0) -> None:
+        super().__init__(root)
+        self.seconds, self.down = seconds, threading.Event()
+        self.puts: list[str] = []
+        self.at_once = self.most_at_once = 0
+
+    def put(self, name: str, source: Path) -> None:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if self.down.is_set():
+                raise StoreBusy(store=self.address, action="store", reason="it is down")
+            if "/blobs/" in name:
+                time.sleep(self.seconds)
+            self.puts.append(name)
+            super().put(name, source)
+        finally:
+            self.at_once -= 1
+
+
+def test_a_finished_run_is_in_every_store_and_the_screen_says_what_was_proven(
+    run, tmp_path, monkeypatch
+):
+    remotes = (Slow(tmp_path / "one"), Slow(tmp_path / "two", 0.2))
+    seen, error = train(run, remotes, monkeypatch)
+    assert error is None
+    for remote in remotes:
+        assert f"{remote.address}: the model is there, read back and verified" in texts(seen)
+        assert remote.most_at_once == 1
+    again = RunFolder(tmp_path / "elsewhere" / run.id)
+    again.path.mkdir(parents=True)
+    pulls.pull([Folder(tmp_path / "two")], again)
+    model = "model/model.safetensors"
+    assert (again.path / model).read_bytes() == (run.path / model).read_bytes()
+    lines = status.status("latest", tmp_path / "runs").stores
+    assert [line.proof for line in lines] == ["local", "verified", "verified"]
+
+
+def test_a_store_that_is_down_stops_nothing_and_catches_up(run, tmp_path, monkeypatch):
+    good, bad = Slow(tmp_path / "good"), Slow(tmp_path / "bad")
+    bad.down.set()
+    monkeypatch.setattr(couriers, "_FIRST_PAUSE_S", 0.2)
+    monkeypatch.setattr(couriers, "_TRIES", 1)
+
+    def mend() -> None:
+        give_up = time.monotonic() + 30
+        while not any((run.path / "stores").glob("*.json")) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        bad.down.clear()
+
+    threading.Thread(target=mend).start()
+    seen, error = train(run, (good, bad), monkeypatch, steps=60)
+    assert error is None
+    assert "training goes on" in texts(seen, "warning")
+    assert "it is down" in texts(seen, "warning")
+    assert f"{bad.address} answers again" in texts(seen)
+    assert f"{bad.address}: the model is there" in texts(seen)
+
+
+def test_a_store_that_stays_down_is_a_warning_and_the_run_is_completed(run, tmp_path, monkeypatch):
+    bad = Slow(tmp_path / "bad")
+    bad.down.set()
+    monkeypatch.setattr(couriers, "_TRIES", 1)
+    seen, error = train(run, (bad,), monkeypatch)
+    assert error is None
+    assert "the model is not there" in texts(seen, "warning")
+    (_, line) = status.status("latest", tmp_path / "runs").stores
+    assert line.proof is None
+    assert "it is down" in (line.problem or "")
+
+
+def test_the_session_ends_in_time_for_the_last_upload_and_goes_on_elsewhere(
+    run, tmp_path, monkeypatch
+):
+    slow = Slow(tmp_path / "slow", 0.5)
+    began_s = time.monotonic()
+    seen, error = train(run, (slow,), monkeypatch, steps=10_000, session_s=8.0)
+    assert isinstance(error, SessionOver)
+    assert time.monotonic() - began_s < 9.0
+    assert f"--store {tmp_path / 'slow'}" in error.advice
+    newest = Checkpoints(run.checkpoints / "m").newest()[0]
+    assert newest is not None
+    assert f"step {newest.manifest.step} is there, read back and verified" in texts(seen)
+    shutil.rmtree(tmp_path / "runs")
+    (one,) = pulls.seen(Folder(tmp_path / "slow"), tmp_path / "look")
+    assert one.state == "paused"
+    again = pulls.unpack_record(one, tmp_path / "elsewhere")
+    pulls.pull([Folder(tmp_path / "slow")], again)
+    step = newest.manifest.step
+    seen, error = train(again, (Folder(tmp_path / "slow"),), monkeypatch, steps=step + 3)
+    assert error is None
+
+
+def test_a_run_that_lives_elsewhere_is_refused_and_a_taken_over_one_stops(
+    run, tmp_path, monkeypatch
+):
+    held = json.loads(leases.text("bbbb", datetime.now(UTC), True)) | {"host": "another machine"}
+    place = tmp_path / "store" / run.id / "leases" / "000004.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(held))
+    remote = Folder(tmp_path / "store")
+    _, error = train(run, (remote,), monkeypatch)
+    assert isinstance(error, RunBusy)
+    assert "another machine" in error.message
+    monkeypatch.setattr(claims, "BEAT_S", 1.0)
+
+    def take_over() -> None:
+        give_up = time.monotonic() + 20
+        while not any(run.checkpoints.rglob("m-*.json")) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        assert (place.parent / "000005.json").exists()
+        place.with_name("000006.json").write_text(json.dumps(held))
+
+    threading.Thread(target=take_over).start()
+    _, error = train(run, (remote,), monkeypatch, steps=10_000, takeover=True)
+    assert isinstance(error, Fenced)
+    assert Checkpoints(run.checkpoints / "m").newest()[0] is not None
+
+
+def test_save_now_asks_a_running_job(run, tmp_path, monkeypatch):
+    with pytest.raises(NotRunning):
+        saved.save_now("latest", tmp_path / "runs", wait_s=5)
+    answers: list[saved.Asked] = []
+
+    def ask() -> None:
+        give_up = time.monotonic() + 20
+        while not run.events.exists() and time.monotonic() < give_up:
+            time.sleep(0.05)
+        answers.append(saved.save_now("latest", tmp_path / "runs", wait_s=10))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    train(run, (), monkeypatch, steps=60)
+    asking.join()
+    assert answers[0].step > 0
+    lease = leases.claim(run.path, datetime.now(UTC))
+    with pytest.raises(NotAnswered):
+        saved.save_now("latest", tmp_path / "runs", wait_s=0.3)
+    assert not (run.path / runs.SAVE_NOW).exists()
+    lease.release(datetime.now(UTC))
+
+
+def test_resume_finds_runs_in_stores_and_names_the_others(run, tmp_path, monkeypatch):
+    remote = tmp_path / "second"
+    train(run, (Folder(remote),), monkeypatch, steps=10_000, session_s=3.0)
+    shutil.rmtree(tmp_path / "runs")
+    monkeypatch.setattr(
+        resume, "prepare", lambda request: type("P", (), {"run": run.id, "r": request})()
+    )
+    request = Request(store=tmp_path / "new", remotes=(str(remote),))
+    plan, others = resume.prepare_again(None, request)
+    assert plan.r.data == "sample:"
+    assert plan.r.remotes == (str(remote),)
+    assert others == ()
+    assert (tmp_path / "new" / run.id / "preset.yaml").exists()
+    plan, _ = resume.prepare_again("minilm-01", request)
+    assert plan.run == run.id
+
+
+@pytest.mark.parametrize(
+    ("given", "folder", "remotes"),
+    [
+        ((), None, ()),
+        (("a",), "a", ()),
+        (("a", "b", "s3://x/y"), "a", ("b", "s3://x/y")),
+        (("s3://x/y/",), None, ("s3://x/y",)),
+        (("drive", "hf://me/runs"), None, ("drive:agnews-runs", "hf://me/runs")),
+        (("kaggle://me/runs", "file:///tmp/x"), "/tmp/x", ("kaggle://me/runs",)),
+    ],
+)
+def test_stores_are_told_apart(given, folder, remotes):
+    chosen = stores.choose(given, {})
+    assert chosen.folder == (Path(folder) if folder else None)
+    assert chosen.remotes == remotes
+
+
+def test_stores_come_from_the_environment_too():
+    chosen = stores.choose(("a",), {"AGNEWS_STORE": "s3://x/y, b"})
+    assert (chosen.folder, chosen.remotes) == (Path("a"), ("s3://x/y", "b"))
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("s3:/x", "two slashes"),
+        ("s4://x", "s4://"),
+        ("https://host/x", "https://"),
+        ("hf://owner", "owner/name"),
+        ("kaggle://a/b/c", "owner/slug"),
+        ("s3://", "bucket"),
+        ("s3://b/../c", ".."),
+        ("s3://b/c?versionId=1", "query"),
+        ("drive:../x", ".."),
+        ("s3://key:verysecretvalue@bucket/x", "environment"),
+        ("sftp://me:verysecretvalue@host/x", "environment"),
+        ("hf://verysecretvalue@owner/name", "environment"),
+    ],
+)
+def test_a_bad_address_is_one_clear_error_without_its_secret(given, why):
+    with pytest.raises(BadStore) as caught:
+        stores.choose((given,), {})
+    assert why in caught.value.message
+    assert "verysecretvalue" not in caught.value.message + caught.value.advice
+
+
+def test_a_missing_client_and_a_missing_mount_say_what_to_do(tmp_path, monkeypatch, agnews):
+    import fsspec
+
+    def absent(scheme: str):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec, "get_filesystem_class", absent)
+    with pytest.raises(AgnewsError) as caught:
+        stores.connect(("s3://x/y",))[0].list("")
+    assert caught.value.advice == "pip install s3fs"
+    done = agnews("resume", "--store", "drive")
+    assert done.code == 69
+    assert "from google.colab import drive\ndrive.mount('/content/drive')" in done.err
+
+
+def test_push_status_and_pull_by_hand(run, tmp_path, agnews):
+    from agnews_cli.store.checkpoints import Draft
+
+    draft = Draft(
+        run=run.id, candidate="m", step=7, parent=None, token=1, writer="aaaa", why="interval",
+        state={}, fingerprint={},
+    )  # fmt: skip
+    Checkpoints(run.checkpoints / "m").save(draft, {"weights": random.Random(1).randbytes(999)})
+    pushed = agnews("checkpoints", "push", "--store", "runs", "--store", "second", "--json")
+    assert pushed.code == 0, pushed.err
+    assert list(pushed.json[0]["parcels"].values()) == ["verified"]
+    shown = agnews("status", "--store", "runs")
+    assert "step 7 of m" in shown.out
+    assert "verified" in shown.out
+    shutil.rmtree(tmp_path / "runs")
+    pulled = agnews("checkpoints", "pull", "--store", "deep/runs", "--store", "second")
+    assert pulled.code == 0, pulled.err
+    listed = agnews("checkpoints", "verify", "--store", "deep/runs", "--json").json
+    assert [line["problem"] for line in listed] == [None]
+    (tmp_path / "file").write_text("")
+    failed = agnews("checkpoints", "push", "--store", "deep/runs", "--store", "file/below")
+    assert failed.code == 69
+    assert "file/below" in failed.err
+    assert "Traceback" not in failed.err
+    nothing = agnews("checkpoints", "pull", "other", "--store", "deep/runs", "--store", "second")
+    assert nothing.code == 74
