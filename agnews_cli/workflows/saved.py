@@ -26,7 +26,7 @@ from agnews_cli.store.sync import Sync
 from agnews_cli.workflows import stores
 from agnews_cli.workflows.couriers import fencing_floor
 from agnews_cli.workflows.history import where
-from agnews_cli.workflows.session import Tail
+from agnews_cli.workflows.watch import Tail
 
 _POLL_S = 0.1
 
