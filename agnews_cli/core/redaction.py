@@ -26,7 +26,8 @@ _SHAPES = tuple(
         # In a query, a JSON object or an assignment, where the name says what the value is.
         r"(?i)(?<=[?&])(?:[\w-]*(?:token|signature|secret|password|credential|key))=[^&\s'\"]+",
         r"(?i)(?<=\"key\":\")[^\"]{8,}|(?<=\"key\": \")[^\"]{8,}",
-        r"(?i)\b\w*(?:token|secret|password|api_key|access_key)=[^\s,;'\"&]{8,}",
+        r"(?i)\b[\w-]*(?:token|secret|passwd|password|api_?key|access_?key)[\"']?\s*[=:]\s*"
+        r"[\"']?[^\s,;'\"&}]{8,}",
     )
 )
 

@@ -137,7 +137,7 @@ def test_an_expert_wants_a_language_model_on_a_gpu(terminal, tmp_path, gpu_and_h
         "label_column": "team",
         "preset": "qwen3-0.6b-lora",
         "budget": "2h",
-        "store": "big runs",
+        "store": ["big runs"],
     }
     assert "--store 'big runs'" in at.shown
 

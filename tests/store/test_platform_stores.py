@@ -17,6 +17,15 @@ from agnews_cli.store.runs import RunFolder
 from agnews_cli.store.sync import Sync
 from agnews_cli.workflows import stores
 
+ORDER = {
+    "data": "sample:",
+    "text_columns": [],
+    "label_column": None,
+    "limit_train": None,
+    "budget_s": None,
+    "seed": 0,
+}
+
 RUN = "minilm-0123456789"
 
 
@@ -25,7 +34,7 @@ def begin(folder: Path) -> RunFolder:
     run.path.mkdir(parents=True)
     (run.path / "preset.yaml").write_text("name: minilm\n")
     moment = datetime(2026, 11, 25, tzinfo=UTC).isoformat()
-    (run.path / "created.json").write_text(json.dumps({"created_at": moment, "order": {"seed": 0}}))
+    (run.path / "created.json").write_text(json.dumps({"created_at": moment, "order": ORDER}))
     return run
 
 
@@ -144,7 +153,7 @@ def test_a_finished_notebooks_output_is_found_wherever_it_is_mounted(place, tmp_
     assert named[0].promises.is_read_only
     pulls.pull(named, again)
     assert Checkpoints(again.checkpoints / "m").newest()[0] is not None
-    assert again.order() == {"seed": 0}
+    assert again.order() == ORDER
 
 
 def test_a_dataset_of_ours_as_an_input_is_read_too(tmp_path, monkeypatch):

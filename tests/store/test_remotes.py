@@ -33,6 +33,15 @@ from tests.servers.hub import StandInHub
 from tests.servers.kaggle import StandInKaggle
 from tests.servers.process import ServerProcess, free_port
 
+ORDER = {
+    "data": "sample:",
+    "text_columns": [],
+    "label_column": None,
+    "limit_train": None,
+    "budget_s": None,
+    "seed": 0,
+}
+
 RUN = "minilm-0123456789"
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
@@ -227,7 +236,7 @@ def begin(folder: Path) -> RunFolder:
     run = RunFolder(folder / RUN)
     run.path.mkdir(parents=True)
     (run.path / "preset.yaml").write_text("name: minilm\n")
-    facts = {"created_at": NOW.isoformat(), "order": {"data": "sample:"}}
+    facts = {"created_at": NOW.isoformat(), "order": ORDER}
     (run.path / "created.json").write_text(json.dumps(facts))
     return run
 
@@ -318,7 +327,7 @@ def test_a_run_comes_back_on_an_empty_machine_under_another_path(place, tmp_path
     assert len(came.parcels) == 1
     assert not came.skipped
     assert_step(again, 2)
-    assert again.order() == {"data": "sample:"}
+    assert again.order() == ORDER
     assert (again.path / "preset.yaml").read_text() == "name: minilm\n"
     assert not list(again.path.glob("stores/work*"))
 
