@@ -12,6 +12,7 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any, TextIO
 
@@ -450,6 +451,8 @@ def test_a_terminal_that_hung_up_is_silent_and_ends_progress() -> None:
             story(progress)
         out.say("y")
     assert out.is_broken
+    with suppress(OSError):  # what Python's own buffer still holds
+        stream.close()
 
 
 def test_a_process_whose_reader_left_ends_well() -> None:

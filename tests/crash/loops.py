@@ -337,7 +337,9 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
         report.seen[f"{kind}{f' x{times}' if kind != 'limit' else ''}: {how}"] += 1
         if kind != "limit" and times < 3:
             bench.same(report, variant, ended, f"{what} {kind} at {at}, {times} times")
-        if ended.status != 0 and ended.last("error") is not None:  # libc may abort without a word
+        # At its limit a process may also fail without a word, or at something that is not memory's.
+        about_memory = any(word in str(ended.last("error")).lower() for word in ("memory", "alloc"))
+        if ended.status != 0 and (kind != "limit" or about_memory):
             is_told = "CannotSave" in str(ended.last("error")) or "micro_batch" in str(
                 ended.last("advice")
             )
