@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -152,7 +153,7 @@ def train(
             raise
         finally:
             with signals() as received:
-                for note in fleet.finish(finish_s, is_stopped=lambda: bool(received)):
+                for note in fleet.finish(finish_s, is_stopped=lambda: signal.SIGINT in received):
                     tell(note)
             ledger.close_session(session, how, _now(), time.monotonic() - opened_s)
             ledger.set_state(job.run, state, _now())
