@@ -81,7 +81,6 @@ def test_a_lease_whose_process_lives_is_held_whatever_the_clock_says(tmp_path, s
     assert leases.newest_token(tmp_path) == lease.token
 
 
-@pytest.mark.xfail(reason="the ledger keeps no birth of a process but by the wall clock")
 @pytest.mark.parametrize("jump", [jump for jump in JUMPS if jump > timedelta(seconds=60)])
 def test_a_session_whose_process_lives_stays_open_whatever_the_clock_says(
     tmp_path, set_clock, jump
