@@ -432,6 +432,6 @@ class FineTuning:
 
 
 def _is_worse(losses: NDArray[np.float64], than: NDArray[np.float64]) -> bool:
-    """By more than one standard error of the mean difference, over the same rows."""
+    """By more than one standard error of the mean difference, over the same rows; or no number."""
     apart = losses - than
-    return bool(apart.mean() > apart.std(ddof=1) / np.sqrt(len(apart)))
+    return not apart.mean() <= apart.std(ddof=1) / np.sqrt(len(apart))

