@@ -6,28 +6,33 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from agnews_cli.host.detect import detect
+from agnews_cli.workflows.deadline import session_left_s
+
+HOUR_S = 3600.0
+
 
 @pytest.mark.parametrize(
-    ("old_h", "arguments", "said"),
+    ("old_h", "asked_s", "left_s", "is_ours"),
     [
-        (10.5, (), "is paused in 1 h 1"),
-        (10.5, ("--session-hours", "0.5"), None),
-        (10.5, ("--session-hours", "5"), "is paused in 1 h 1"),
-        (13, (), "is paused in 0 s"),
+        (10.5, None, 1.26 * HOUR_S, True),  # 12 h less its age and 2% of 12 h
+        (10.5, 0.5 * HOUR_S, 0.5 * HOUR_S, False),
+        (10.5, 5 * HOUR_S, 1.26 * HOUR_S, True),
+        (13.0, None, 0.0, True),
     ],
 )
-def test_a_platforms_limit_and_a_users_wish(agnews, monkeypatch, old_h, arguments, said):
+def test_a_platforms_limit_and_a_users_wish(monkeypatch, old_h, asked_s, left_s, is_ours):
     began = datetime.now(UTC) - timedelta(hours=old_h)
     monkeypatch.setenv("AGNEWS_PLATFORM", "kaggle")
     monkeypatch.setenv("AGNEWS_SESSION_STARTED", began.isoformat())
-    done = agnews("auto", "--dry-run", "--data", "sample:", "--preset", "minilm", *arguments)
-    assert done.code == 0, done.err
-    assert ("Kaggle ends one after 12 h" in done.out) == (said is not None)
-    if said:
-        assert said in " ".join(done.out.split())
+    left, why = session_left_s(detect(), asked_s)
+    assert left == pytest.approx(left_s, abs=5)
+    assert (why is not None) == is_ours
+    if why:
+        assert "Kaggle ends one after 12 h" in why
 
 
-def test_where_no_limit_is_known_nothing_ends_a_session(agnews, monkeypatch):
+def test_where_no_limit_is_known_nothing_ends_a_session(monkeypatch):
     monkeypatch.setenv("AGNEWS_PLATFORM", "local")
-    done = agnews("auto", "--dry-run", "--data", "sample:", "--preset", "minilm")
-    assert "session:" not in done.out
+    assert session_left_s(detect(), None) == (None, None)
+    assert session_left_s(detect(), 60.0) == (60.0, None)
