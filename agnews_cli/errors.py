@@ -259,11 +259,7 @@ class DriveNotMounted(AgnewsError):
     """Google Drive is not mounted at {path}."""
 
     exit_code = 69
-    hint = (
-        "Paste this into a cell and run it, then the same command again:\n"
-        "from google.colab import drive\n"
-        "drive.mount('/content/drive')"
-    )
+    hint = "Paste this into a cell and run it, then the same command again:\n{cell}"
 
 
 class StoreTrouble(AgnewsError):
@@ -510,7 +506,7 @@ class OffersInvalid(AgnewsError):
     """{path} is not a valid file of offers:\n{problems}"""
 
     exit_code = 78
-    hint = "Copy presets/offers/offers.yaml of the project and change it."
+    hint = "Its form is in docs/planner.md; agnews plan --on kaggle needs no file."
 
 
 class NoPlan(AgnewsError):

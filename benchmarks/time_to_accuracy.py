@@ -192,7 +192,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": cpu or platform.processor(),
         "cpus": os.cpu_count(),
-        "has_amx_bf16": any("amx_bf16" in line for line in models),
+        "has_bf16": any(flag in line for line in models for flag in ("amx_bf16", "avx512_bf16")),
         "python": platform.python_version(),
         **{package: metadata.version(package) for package in packages},
     }

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from agnews_cli.core.cells import MOUNT_DRIVE, on_one_line
+
 RunMode = Literal["terminal", "notebook-child", "batch", "ci", "pipe"]
 Confidence = Literal["high", "medium", "low", "assumed"]
 
@@ -364,7 +366,7 @@ TPU_SIGNS: tuple[Sign, ...] = (
 # ---- Storage -------------------------------------------------------------------------------------
 
 _DRIVE = "/content/drive/MyDrive"
-_MOUNT_CELL = "from google.colab import drive; drive.mount('/content/drive')"
+_MOUNT_CELL = on_one_line(MOUNT_DRIVE)
 _ALWAYS: tuple[Marker, ...] = ()
 STORAGE: tuple[StorageRule, ...] = (
     StorageRule(

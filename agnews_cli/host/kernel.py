@@ -22,7 +22,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from agnews_cli.host.notebook import DRIVE, SERVER
+from agnews_cli.core.cells import DRIVE
+from agnews_cli.host.notebook import SERVER
 
 SECRETS = ("HF_TOKEN", "KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 """What the stores of `agnews` log in with, by the names that the hub and Kaggle give them."""

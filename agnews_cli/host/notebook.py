@@ -89,32 +89,3 @@ def _is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
-
-
-# ---- what to paste -------------------------------------------------------------------------------
-
-DRIVE = "/content/drive"
-_SECRET_CELLS = {
-    "colab": (
-        "import os; from google.colab import userdata",
-        "os.environ[{name!r}] = userdata.get({name!r})",
-    ),
-    "kaggle": (
-        "import os; from kaggle_secrets import UserSecretsClient",
-        "os.environ[{name!r}] = UserSecretsClient().get_secret({name!r})",
-    ),
-}
-
-
-def cell_to_mount_drive() -> str:
-    """The two lines that mount Drive: Colab's kernel must ask the browser."""
-    return f"from google.colab import drive\ndrive.mount({DRIVE!r})"
-
-
-def cell_to_pass_secret(name: str, platform: str) -> str | None:
-    """The two lines that put a secret of the notebook where `!agnews` sees it.
-
-    None where `platform` keeps no secrets: there an environment variable is all there is.
-    """
-    lines = _SECRET_CELLS.get(platform)
-    return None if lines is None else "\n".join(lines).format(name=name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -17,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from agnews_cli.core.interval import save_interval
+from agnews_cli.core.reserve import reserve_s
 from agnews_cli.errors import CannotSave, Fenced, NoDiskSpace
 from agnews_cli.learn.events import EventLog
 from agnews_cli.learn.snapshot import Misfit, Snapshot, Tensors
@@ -25,7 +27,8 @@ from agnews_cli.store.runs import SAVE_NOW
 
 _MOST_FAILURES = 3
 _KEPT = 2
-_FIRST_COST_S = 2.0  # until one save was measured
+_SLOW_DISK_BYTES_S = 100e6  # until one save was measured
+_GUARD_S = 1.0
 
 
 class Saver:
@@ -52,28 +55,41 @@ class Saver:
         self._thread: threading.Thread | None = None
         self._failures = 0
         self._error: BaseException | None = None
-        self._cost_s = _FIRST_COST_S
+        self._costs_s: deque[float] = deque(maxlen=100)
+        self._guess_s = 0.0
         self._saved_s = time.monotonic()
         self._parent: str | None = None
         self._asked = checkpoints.folder.parents[1] / SAVE_NOW
 
     # ---- saving ----------------------------------------------------------------------------------
 
+    def expect(self, size_bytes: int) -> None:
+        """Say how large a checkpoint will be, so that the first one's cost can be guessed."""
+        self._guess_s = size_bytes / _SLOW_DISK_BYTES_S
+
+    @property
+    def cost_s(self) -> float:
+        """Seconds that the last save took, or a guess before the first."""
+        return self._costs_s[-1] if self._costs_s else self._guess_s
+
     @property
     def interval_s(self) -> float:
         """Seconds between two saves: as asked, or Daly's from the measured cost."""
-        return self._every_s or save_interval(self._cost_s, self._lifetime_s)
+        return self._every_s or save_interval(self.cost_s, self._lifetime_s)
 
     @property
     def reserve_s(self) -> float:
         """Seconds to keep before a deadline, so that the last save is whole by then."""
-        return 2.0 * self._cost_s + 2.0
+        return reserve_s(self._costs_s, guess_s=self._guess_s, guard_s=_GUARD_S)
 
-    def is_due(self) -> bool:
-        """Whether it is time to save, or somebody asks, and the last save is written."""
+    def is_due(self, *, left_s: float) -> bool:
+        """Whether it is time to save, or somebody asks, and the last save is written.
+
+        Not when it would run into the last save of a session, `left_s` from now.
+        """
         writing = self._thread is not None and self._thread.is_alive()
         is_time = time.monotonic() - self._saved_s >= self.interval_s
-        return not writing and (is_time or self._asked.exists())
+        return not writing and left_s > self.cost_s and (is_time or self._asked.exists())
 
     @property
     def has_failed(self) -> bool:
@@ -146,16 +162,16 @@ class Saver:
                 self._checkpoints.prune(keep=keep, fence=self._fence)
             return
         self._parent, self._failures = saved.id, 0
-        self._cost_s = time.monotonic() - began_s
+        cost_s = time.monotonic() - began_s
         size_bytes = sum(blob.size_bytes for blob in saved.manifest.blobs.values())
         self._log(
             "saved",
             step=step,
             why=why,
             bytes=size_bytes,
-            seconds=round(self._cost_s, 2),
+            seconds=round(cost_s, 2),
             # The last save of a session is waited for.
-            pause_s=round(self._cost_s if why == "final" else snapshot.pause_s, 3),
+            pause_s=round(cost_s if why == "final" else snapshot.pause_s, 3),
         )
         try:
             self._checkpoints.prune(keep=_KEPT, fence=self._fence)
@@ -163,7 +179,7 @@ class Saver:
             self._error = error
         except Exception as error:  # it is saved all the same
             self._log("warning", text=f"older checkpoints were not removed: {error}")
-        self._cost_s = time.monotonic() - began_s
+        self._costs_s.append(time.monotonic() - began_s)
 
     def _fence(self) -> None:
         newest = self._newest_token()

@@ -117,7 +117,8 @@ class FineTuning:
         if not at.step:
             at.total_steps = planned
             set_seed(self.seed % 2**32)
-        if self.saver is not None:
+        if self.saver is not None:  # weights, two moments and the best weights
+            self.saver.expect(4 * sum(t.nbytes for t in weights(self.bare_model).values()))
             self.stop.reserve_s = self.saver.reserve_s
         clock, losses = Clock(), Running()
         batches = batches_from(
@@ -133,7 +134,9 @@ class FineTuning:
             if self._is_stop_agreed(clock):
                 at.interrupted = True
                 break
-            if self.saver is not None and self._agree_on(self.saver.is_due()):
+            if self.saver is not None and self._agree_on(
+                self.saver.is_due(left_s=self.stop.left_s)
+            ):
                 self._save(losses, clock, end_monotonic_s, "interval")
             epoch, batch, rows = next(batches)
             rate = learning_rate(self.training, at.step, at.total_steps)

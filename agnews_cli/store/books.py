@@ -89,16 +89,3 @@ def books(run: RunFolder) -> tuple[Book, ...]:
         with suppress(OSError, ValidationError, ValueError):
             found.append(Book(path, Page.model_validate(json.loads(path.read_text("utf-8")))))
     return tuple(found)
-
-
-def reserve_s(durations_s: list[float], *, guess_s: float = 20.0, guard_s: float = 5.0) -> float:
-    """Seconds to leave for one more upload: the 95th percentile of what they took, and a guard.
-
-    Of few uploads the longest counts one and a half times.
-    """
-    if not durations_s:
-        return guess_s + guard_s
-    ordered = sorted(durations_s)
-    if len(ordered) < 20:
-        return 1.5 * ordered[-1] + guard_s
-    return ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))] + guard_s

@@ -31,6 +31,7 @@ from agnews_cli.store import datasets, models, presets, runs
 from agnews_cli.store.home import cache
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.workflows import session, stores
+from agnews_cli.workflows.ahead import ahead
 from agnews_cli.workflows.deadline import session_left_s
 
 RESULT_SCHEMA = "agnews.result/1"
@@ -232,13 +233,17 @@ def prepare(request: Request) -> Plan:
         "limit_train": request.limit_train,
         "model": model.path_or_id if model.source == "folder" else preset.model.id,
     }
+    run = runs.fingerprint(preset, dataset, request.seed, extra)
+    if request.budget_s is None:
+        rows = min(dataset.train.rows, request.limit_train or dataset.train.rows)
+        reasons += ahead(preset, rows, platform, run=store / run, left_s=session_s)
     return Plan(
         request=request,
         platform=platform,
         dataset=dataset,
         preset=preset,
         model=model,
-        run=runs.fingerprint(preset, dataset, request.seed, extra),
+        run=run,
         store=store,
         remotes=remotes,
         candidates=candidates,

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
+from agnews_cli.core import cells
 from agnews_cli.core.finding import Finding, Level
 from agnews_cli.core.platform import Platform
 from agnews_cli.errors import AgnewsError
@@ -263,13 +264,6 @@ def _existing(folder: Path) -> Path:
 
 # ---- Secrets -------------------------------------------------------------------------------------
 
-_CELLS = {
-    "colab": "In a cell: import os; from google.colab import userdata; "
-    "os.environ['{name}'] = userdata.get('{name}')",
-    "kaggle": "In a cell: import os; from kaggle_secrets import UserSecretsClient; "
-    "os.environ['{name}'] = UserSecretsClient().get_secret('{name}')",
-}
-
 
 def secrets(patient: Patient) -> Iterator[Finding]:
     """Which credentials are there, by name and never by value."""
@@ -318,12 +312,12 @@ def _secret(
         where = [f"{name} is set" for name in named] + [f"{file} is there" for file in kept]
         yield Finding(check, "good", f"{whose}: {', '.join(where)}")
     else:
-        cell = _CELLS.get(patient.platform.name)
+        cell = cells.pass_secret(variables[0], patient.platform.name)
         yield Finding(
             check,
             "know",
             f"no {whose} token: {without}",
-            cell.format(name=variables[0]) if cell else mend,
+            f"In a cell: {cells.on_one_line(cell)}" if cell else mend,
         )
     for name in named:
         value = os.environ[name]

@@ -17,9 +17,10 @@ from datetime import UTC, datetime
 
 from agnews_cli.core.checkpoint import Key
 from agnews_cli.core.job import Event
+from agnews_cli.core.reserve import reserve_s
 from agnews_cli.errors import AgnewsError, Fenced
 from agnews_cli.store import claims, parcels
-from agnews_cli.store.books import Book, reserve_s
+from agnews_cli.store.books import Book
 from agnews_cli.store.remotes.patience import Patient
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.runs import RunFolder
@@ -30,6 +31,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 15.0, 600.0
 _TRIES = 5  # in one round
 _LAST_ROUNDS = 2  # failed rounds at the end, each with several tries, before giving up
 _POLL_S = 0.1
+_FIRST_UPLOAD_S, _GUARD_S = 20.0, 5.0  # what one may take before one was measured; and a reserve
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,13 @@ class Fleet:
     @property
     def reserve_s(self) -> float:
         """Seconds that the last upload may take; 0 without stores."""
-        return max((reserve_s(c.book.page.durations_s) for c in self._couriers), default=0.0)
+        return max(
+            (
+                reserve_s(c.book.page.durations_s, guess_s=_FIRST_UPLOAD_S, guard_s=_GUARD_S)
+                for c in self._couriers
+            ),
+            default=0.0,
+        )
 
     def finish(self, until_s: float | None, *, is_stopped: Callable[[], bool]) -> list[Note]:
         """Send what is newest, until done, `until_s` or a stop; what each store has then."""

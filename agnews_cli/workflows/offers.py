@@ -1,154 +1,225 @@
-"""Sessions that platforms offer, read from `presets/offers/offers.yaml` or the user's own file."""
+"""Where a training could run: platforms' limits and the user's own offers, as the planner's
+resources, with the quota that is left of each.
+
+What a platform allows comes from `presets/platforms`, what is left of it from `agnews quota`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-import agnews_cli
+from agnews_cli.core import duration
+from agnews_cli.core.limits import Figure, Limit, PlatformLimits, Weekday, Window
 from agnews_cli.core.plan.instance import Quota, Resource
-from agnews_cli.errors import FileMissing, OffersInvalid, OfferUnknown
-from agnews_cli.store.presets import nearest
+from agnews_cli.core.quota import Budget, period_at
+from agnews_cli.core.session import Resource as Kind
+from agnews_cli.errors import OfferUnknown
+from agnews_cli.store import limits, offers
+from agnews_cli.store.offers import Device, Offer, Offers, QuotaOffer
 
-_CAP_BYTES = 64 * 1024
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0)]
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class QuotaOffer(_Strict):
-    hours: Share
-    period_days: Positive
-    left_hours: Share | None = None
-    returns_weekday: Literal[
-        "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday", None
-    ] = None
-    returns_at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "00:00"
-    """UTC."""
+_KINDS: tuple[Kind, ...] = ("gpu", "cpu")  # nobody measured a training's cost on a TPU yet
+_ONCE_DAYS = 36_500.0
+_MONTH_DAYS = 30.0
+_HERE = "here"
 
 
-class Offer(_Strict):
-    name: str
-    kind: str
-    cards: Annotated[int, Field(gt=0)] = 1
-    memory_gb: Positive | None = None
-    session_hours: Positive | None = None
-    sessions_at_once: Annotated[int, Field(gt=0)] = 1
-    startup_minutes: Share = 0
-    rest_hours: Share = 0
-    quota: QuotaOffer | None = None
-    source: str
-    as_of: date
-    assumed: tuple[str, ...] = ()
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The platform's own resource that an offer draws on."""
 
-    def resource(
-        self, platform: str, now: datetime, *, left_s: float | None, reserve_s: float
-    ) -> Resource:
-        """As the planner takes it, `left_s` of its quota being left now."""
-        quota = None
-        if self.quota is not None:
-            every_s = self.quota.hours * 3600
-            given = self.quota.left_hours
-            known_s = every_s if given is None else given * 3600
-            quota = Quota(
-                left_s=known_s if left_s is None else left_s,
-                returns_s=self._returns_s(self.quota, now),
-                period_quota_s=every_s,
-                period_s=self.quota.period_days * 86400,
-                reserve_s=reserve_s,
-            )
+    platform: str
+    kind: Kind
+    returns_at: datetime
+
+
+@dataclass(slots=True)
+class Market:
+    """Every offer by name: the user's file, and every platform whose limits are known.
+
+    `left_s`: quota by an offer's name, as the user says; `reserve_s`: to be left alone.
+    """
+
+    own: Offers
+    now: datetime
+    left_s: Mapping[str, float]
+    reserve_s: float
+    has_own_file: bool
+
+    @classmethod
+    def of(
+        cls, file: Path | None, now: datetime, *, left_s: Mapping[str, float], reserve_s: float
+    ) -> Market:
+        """Raises FileMissing or OffersInvalid."""
+        own = offers.load(file) if file else offers.assumed()
+        return cls(own, now, left_s, reserve_s, file is not None)
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        return self.own.devices
+
+    def resources(self, names: Sequence[str]) -> dict[Resource, str]:
+        """What the planner may use of these, and what is known of each. Raises OfferUnknown."""
+        found: dict[Resource, str] = {}
+        for name in dict.fromkeys((*names, _HERE)):
+            if name == _HERE and name not in self.own.offers:
+                continue
+            for offer, counted in self._group(name):
+                resource, how = self._resource(name, offer, counted)
+                found[resource] = _reason(offer, resource, how)
+        return found
+
+    def _group(self, name: str) -> list[tuple[Offer, Counted | None]]:
+        if name in self.own.offers:
+            return [(offer, None) for offer in self.own.offers[name]]
+        platform = _platform(name)
+        if platform is None:
+            from agnews_cli.store.presets import nearest
+
+            raise OfferUnknown(name=name, near=nearest(name, self._names()))
+        made: list[tuple[Offer, Counted | None]] = []
+        for kind in _KINDS:
+            limit = platform.limit(kind)
+            if limit is not None:
+                title = name if not made else f"{name}-{kind}"
+                made.append(self._offered(title, platform.platform, kind, limit))
+        return made
+
+    def _names(self) -> tuple[str, ...]:
+        tiers = []
+        for name in limits.names():
+            found = limits.load(name)
+            known = found.tiers if found else {}
+            tiers += [f"{name}-{tier.replace('_', '-')}" for tier in ("free", *known) if known]
+        return (*self.own.offers, *limits.names(), *tiers)
+
+    def _offered(
+        self, title: str, platform: str, kind: Kind, limit: Limit
+    ) -> tuple[Offer, Counted | None]:
+        at_once = limit.concurrent_batch or limit.concurrent_interactive
+        used = [f for f in (limit.session_hours, limit.quota_hours, at_once) if f is not None]
+        device = "cpu" if kind == "cpu" else limit.accelerator.removesuffix(f" x{limit.count}")
+        known = self.devices.get(device)
+        rest_hours = self.own.rest_hours.get(platform, 0.0) if kind == "gpu" else 0.0
+        offer = Offer(
+            name=title,
+            kind=device,
+            cards=limit.count,
+            memory_gb=known.memory_gb if known else None,
+            session_hours=limit.session_hours.value if limit.session_hours else None,
+            sessions_at_once=round(at_once.value) if at_once else 1,
+            startup_minutes=self.own.startup_minutes,
+            rest_hours=rest_hours,
+            quota=_quota(limit),
+            source=", ".join(dict.fromkeys(f.source for f in used)) or "no figure is published",
+            as_of=_oldest(used, self.now),
+            assumed=("startup_minutes", *(["rest_hours"] if rest_hours else [])),
+        )
+        if limit.window is None:
+            return offer, None
+        return offer, Counted(platform, kind, period_at(limit.window, self.now).end)
+
+    def _resource(
+        self, platform: str, offer: Offer, counted: Counted | None
+    ) -> tuple[Resource, str]:
+        """With how it is known what is left."""
+        quota, how = None, ""
+        if offer.quota is not None:
+            every_s = offer.quota.hours * 3600
+            told, reserve_s = self.left_s.get(offer.name), self.reserve_s
+            left_s = every_s if offer.quota.left_hours is None else offer.quota.left_hours * 3600
+            returns_s = _returns_s(offer.quota, self.now)
+            how = "taken as unused: --left says otherwise"
+            if counted is not None:
+                returns_s = (counted.returns_at - self.now).total_seconds()
+            if told is not None:
+                left_s, how = told, "as given"
+            elif counted is not None and (budget := _budget(counted)) is not None:
+                # What is kept back by the user is kept back in every period.
+                reserve_s = max(reserve_s, budget.reserve_s)
+                left_s = (budget.left_s or 0.0) + budget.reserve_s
+                how = f"{budget.how}: {budget.source}"
+                if budget.returns_at is not None:
+                    returns_s = (budget.returns_at - self.now).total_seconds()
+            quota = Quota(left_s, returns_s, every_s, offer.quota.period_days * 86400, reserve_s)
         return Resource(
-            name=self.name,
+            name=offer.name,
             platform=platform,
-            kind=self.kind,
-            cards=self.cards,
-            memory_bytes=None if self.memory_gb is None else round(self.memory_gb * 1e9),
-            session_s=float("inf") if self.session_hours is None else self.session_hours * 3600,
-            startup_s=self.startup_minutes * 60,
-            sessions_at_once=self.sessions_at_once,
-            rest_s=self.rest_hours * 3600,
+            kind=offer.kind,
+            cards=offer.cards,
+            memory_bytes=None if offer.memory_gb is None else round(offer.memory_gb * 1e9),
+            session_s=float("inf") if offer.session_hours is None else offer.session_hours * 3600,
+            startup_s=offer.startup_minutes * 60,
+            sessions_at_once=offer.sessions_at_once,
+            rest_s=offer.rest_hours * 3600,
             quota=quota,
-        )
-
-    @staticmethod
-    def _returns_s(quota: QuotaOffer, now: datetime) -> float:
-        if quota.returns_weekday is None:
-            return quota.period_days * 86400
-        hour, minute = map(int, quota.returns_at.split(":"))
-        at = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-        at += timedelta(days=(_WEEKDAYS.index(quota.returns_weekday) - at.weekday()) % 7)
-        if at <= now:
-            at += timedelta(days=7)
-        return (at - now).total_seconds()
+        ), how
 
 
-class Device(_Strict):
-    tflops: Positive
-    source: str
-    as_of: date
+def _platform(name: str) -> PlatformLimits | None:
+    """`kaggle` as the user has it; `colab-pro-plus` is a tier of Colab."""
+    known = limits.names()
+    if name in known:
+        return limits.load(name)
+    for platform in known:
+        if name.startswith(f"{platform}-") and (found := limits.load(platform)) is not None:
+            tier = name.removeprefix(f"{platform}-").replace("-", "_")
+            if tier == "free" or tier in found.tiers:
+                return found.model_copy(update={"tier": tier})
+    return None
 
 
-class Offers(_Strict):
-    """The whole file."""
+def _budget(counted: Counted) -> Budget | None:
+    """What `agnews quota` knows to be left; None where it does not."""
+    from agnews_cli.workflows import quota
 
-    offers: dict[str, tuple[Offer, ...]]
-    devices: dict[str, Device] = {}
-
-    def group(self, name: str) -> tuple[Offer, ...]:
-        """The offers of a platform. Raises OfferUnknown."""
-        if name not in self.offers:
-            raise OfferUnknown(name=name, near=nearest(name, tuple(self.offers)))
-        return self.offers[name]
+    for row in quota.look(platform=counted.platform).rows:
+        if row.budget.resource == counted.kind and row.budget.left_s is not None:
+            return row.budget
+    return None
 
 
-def load(path: Path | None) -> Offers:
-    """The user's file, or agnews's own. Raises FileMissing or OffersInvalid."""
-    found = path or _own()
-    if not found.is_file():
-        raise FileMissing(path=found)
-    try:
-        raw = found.read_bytes()
-        if len(raw) > _CAP_BYTES:
-            raise OffersInvalid(path=found, problems="  larger than 64 KB")
-        text = raw.decode("utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_Loader)):
-            raise yaml.YAMLError("aliases are not allowed")
-        data: Any = yaml.load(text, Loader=_Loader)
-        offers = Offers.model_validate(data)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise OffersInvalid(path=found, problems="  " + " ".join(str(error).split())) from error
-    except ValidationError as error:
-        problems = "\n".join(
-            f"  {'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg'].lower()}"
-            for e in error.errors()
-        )
-        raise OffersInvalid(path=found, problems=problems) from error
-    if path is not None:  # what the user leaves out of devices is known here
-        own = load(None)
-        offers = offers.model_copy(update={"devices": {**own.devices, **offers.devices}})
-    return offers
+def _quota(limit: Limit) -> QuotaOffer | None:
+    if limit.quota_hours is None or limit.window is None:
+        return None
+    window: Window = limit.window
+    days = {"week": 7.0, "month": _MONTH_DAYS, "once": _ONCE_DAYS}
+    return QuotaOffer(
+        hours=limit.quota_hours.value,
+        period_days=days.get(window.kind) or (window.hours or 24.0) / 24,
+        returns_weekday=window.weekday,
+        returns_at=window.time or "00:00",
+    )
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Refuses repeated keys, which make a file mean something else than it says."""
+def _returns_s(quota: QuotaOffer, now: datetime) -> float:
+    if quota.returns_weekday is None:
+        return quota.period_days * 86400
+    hour, minute = map(int, quota.returns_at.split(":"))
+    at = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    days = get_args(Weekday).index(quota.returns_weekday) - at.weekday()
+    at += timedelta(days=days % 7)
+    return (at if at > now else at + timedelta(days=7)).timestamp() - now.timestamp()
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.YAMLError(f"line {node.start_mark.line + 1}: {twice[0]!r} is there twice")
-        return super().construct_mapping(node, deep)
+
+def _oldest(figures: Sequence[Figure], now: datetime) -> date:
+    return min((date.fromisoformat(f.as_of) for f in figures), default=now.date())
 
 
-def _own() -> Path:
-    package = Path(agnews_cli.__file__).parent
-    inside = package / "presets" / "offers" / "offers.yaml"
-    return inside if inside.is_file() else package.parent / "presets" / "offers" / "offers.yaml"
+def _reason(offer: Offer, resource: Resource, how: str) -> str:
+    parts = []
+    if offer.session_hours is not None:
+        parts.append(f"sessions of {offer.session_hours:g} h at most")
+    if offer.cards > 1:
+        parts.append(f"{offer.cards} cards for one hour of quota")
+    if resource.quota is not None:
+        parts.append(f"{resource.quota.left_s / 3600:.1f} h of quota left ({how})")
+        if resource.quota.reserve_s:
+            parts.append(f"{duration.show(resource.quota.reserve_s)} of it kept in reserve")
+    assumed = f"; assumed: {', '.join(offer.assumed)}" if offer.assumed else ""
+    return (
+        f"{offer.name}: {', '.join(parts) or 'no limit'} ({offer.source}, {offer.as_of}{assumed})"
+    )

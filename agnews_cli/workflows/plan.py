@@ -6,29 +6,30 @@ again after each session, it plans what is left: steps of runs in the store coun
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from agnews_cli.core import duration
-from agnews_cli.core.plan import cost, graphs, planner
+from agnews_cli.core.plan import graphs, planner
 from agnews_cli.core.plan.instance import Instance, Job, Resource
 from agnews_cli.core.plan.schedule import Session
 from agnews_cli.core.preset import Preset
 from agnews_cli.errors import NoPlan
-from agnews_cli.store import presets, runs
-from agnews_cli.workflows import offers as offers_file
+from agnews_cli.store import presets
+from agnews_cli.store.offers import Device
+from agnews_cli.workflows import costs
+from agnews_cli.workflows.costs import Measured
+from agnews_cli.workflows.offers import Market
 
 SCHEMA = "agnews.plan/1"
 AG_NEWS_ROWS = 120_000
 _EFFORT = 3_000
 _NEAR = 0.01
 """Closer to the bound than 1%, no user gains from a longer search."""
-_TAIL_BYTES = 64 * 1024
 _SUGGESTED = ("kaggle", "colab-free")
 
 
@@ -138,12 +139,16 @@ class Planned:
 def make(request: Request, now: datetime | None = None) -> Planned:
     """Plan it. Raises NoPlan where a job fits no session, OfferUnknown, OffersInvalid, …"""
     now = (now or datetime.now(UTC)).replace(microsecond=0)
-    known = offers_file.load(request.resources)
-    names = tuple(known.offers) if request.resources and not request.on else request.on
-    resources, reasons = _resources(known, names, request, now)
+    market = Market.of(
+        request.resources, now, left_s=dict(request.left_s), reserve_s=request.reserve_s
+    )
+    names = tuple(market.own.offers) if request.resources and not request.on else request.on
+    known = market.resources(names)
+    resources = tuple(known)
+    reasons = [why for resource, why in known.items() if resource.kind != "cpu" or resource.quota]
     preset = presets.with_settings(presets.load(request.preset), request.settings)
-    measured = _Measured.read(request.store or Path("agnews-runs"), preset.name)
-    jobs, why = _jobs(request, preset, known, measured)
+    measured = Measured.read(request.store or Path("agnews-runs"), preset.name)
+    jobs, why = _jobs(request, preset, market.devices, measured)
     found = _plan(jobs, resources)
     return Planned(
         request,
@@ -152,7 +157,7 @@ def make(request: Request, now: datetime | None = None) -> Planned:
         found,
         bool(measured.examples_per_s),
         (*why, *reasons, *_limits(found, resources)),
-        tuple(_alternatives(found, jobs, resources, known, names, request, now)),
+        tuple(_alternatives(found, jobs, resources, market, names, request)),
     )
 
 
@@ -174,88 +179,20 @@ def _misfit(job: Job, resources: Sequence[Resource]) -> str:
     return "no session is long enough for one step of it, or no quota is left for it"
 
 
-# ---- jobs and their cost ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """What runs of this preset in the store have shown."""
-
-    examples_per_s: dict[str, float]
-    done: dict[int, float]
-    """Share of the training that each seed has behind it."""
-    source: str
-
-    @classmethod
-    def read(cls, store: Path, preset: str) -> _Measured:
-        if not store.is_dir():
-            return cls({}, {}, "")
-        speeds: dict[str, float] = {}
-        done: dict[int, float] = {}
-        sources = []
-        for folder in runs.list_runs(store):
-            if folder.id.rpartition("-")[0] != preset:
-                continue
-            kind, speed, share = _progress(folder)
-            if speed and kind not in speeds:  # the newest run counts
-                speeds[kind] = speed
-                sources.append(f"{speed:,.0f} examples a second on {kind} in run {folder.id}")
-            seed = folder.order().get("seed", 0)
-            done[seed] = max(done.get(seed, 0.0), share)
-        return cls(speeds, done, "; ".join(sources))
-
-
-def _progress(folder: runs.RunFolder) -> tuple[str, float, float]:
-    """(kind of device, examples a second, share saved) of a run; 0 where it is not known."""
-    environment, outcome = _object(folder.environment), _object(folder.outcome)
-    device = str(environment.get("accelerator") or "cpu")
-    kind = device.split()[-1]  # "Tesla T4" is the kind T4
-    speed, saved, total = 0.0, 0, 0
-    for event, data in _last_events(folder.events):
-        try:
-            if event == "progress":
-                speed, total = float(data["examples_per_s"]), int(data["total_steps"])
-            elif event == "saved":
-                saved = max(saved, int(data["step"]))
-        except (KeyError, TypeError, ValueError):
-            continue
-    share = 1.0 if outcome.get("state") == "completed" else saved / total if total else 0.0
-    return kind, speed, min(1.0, share)
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _last_events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Kind and data of the last events; a torn line is passed over."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, 2) - _TAIL_BYTES))
-            lines = stream.read().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        try:
-            event = json.loads(line)
-            yield event["kind"], event["data"]
-        except (ValueError, KeyError, TypeError):
-            continue
+# ---- jobs ------------------------------------------------------------------------------------
 
 
 def _jobs(
-    request: Request, preset: Preset, known: offers_file.Offers, measured: _Measured
+    request: Request, preset: Preset, devices: Mapping[str, Device], measured: Measured
 ) -> tuple[tuple[Job, ...], list[str]]:
-    training = _training(preset, request.rows, known, measured.examples_per_s)
+    training = costs.training(preset, request.rows, devices, measured.examples_per_s)
     done: dict[str, int] = {}
     if request.student is not None:
         student = presets.load(request.student)
         jobs = graphs.distillation(
-            training, _training(student, request.rows, known, {}), epochs=preset.training.epochs
+            training,
+            costs.training(student, request.rows, devices, {}),
+            epochs=preset.training.epochs,
         )
     elif request.folds is not None:
         jobs = graphs.stacking(training, request.folds)
@@ -265,7 +202,7 @@ def _jobs(
     else:
         jobs = graphs.single(training)
         done = {"train": _steps(training, measured.done.get(0, 0.0))}
-    reasons = [_cost_reason(preset, training, known, measured)]
+    reasons = [costs.reason(preset, training, devices, measured)]
     begun = {name: steps for name, steps in done.items() if steps}
     if begun:
         counted = ", ".join(f"{name}: {steps:,}" for name, steps in sorted(begun.items()))
@@ -273,75 +210,8 @@ def _jobs(
     return graphs.remaining(jobs, done), reasons
 
 
-def _training(
-    preset: Preset, rows: int, known: offers_file.Offers, examples_per_s: dict[str, float]
-) -> graphs.Training:
-    tflops = {kind: device.tflops for kind, device in known.devices.items()}
-    made = cost.training(preset, rows, tflops, examples_per_s)
-    # Large models are not sent to a CPU: that takes weeks, and memory that nobody checked.
-    if preset.model.parameters > 30_000_000 and "cpu" not in examples_per_s:
-        made = replace(made, step_s={k: s for k, s in made.step_s.items() if k != "cpu"})
-    return made
-
-
 def _steps(training: graphs.Training, share: float) -> int:
     return min(training.steps, int(share * training.steps))
-
-
-def _cost_reason(
-    preset: Preset, training: graphs.Training, known: offers_file.Offers, measured: _Measured
-) -> str:
-    steps = f"{training.steps:,} steps of {preset.training.batch_tokens:,} tokens"
-    if measured.examples_per_s:
-        return f"cost of {preset.name}: {steps}, at the measured speed: {measured.source}"
-    shown = ", ".join(
-        f"{kind} {device.tflops:g} TFLOP/s ({device.source}, {device.as_of})"
-        for kind, device in known.devices.items()
-        if kind in training.step_s
-    )
-    millions = preset.model.parameters / 1e6
-    return (
-        f"cost of {preset.name}: {steps}, not measured yet but modelled from {millions:,.0f} M "
-        f"parameters; {shown}"
-    )
-
-
-# ---- resources ----------------------------------------------------------------------------------
-
-
-def _resources(
-    known: offers_file.Offers, names: Sequence[str], request: Request, now: datetime
-) -> tuple[tuple[Resource, ...], list[str]]:
-    left = dict(request.left_s)
-    found: list[Resource] = []
-    reasons: list[str] = []
-    for name in dict.fromkeys((*names, "here")):
-        if name == "here" and name not in known.offers:
-            continue
-        for offer in known.group(name):
-            found.append(
-                offer.resource(name, now, left_s=left.get(offer.name), reserve_s=request.reserve_s)
-            )
-            if offer.kind != "cpu":
-                reasons.append(_offer_reason(offer, found[-1], offer.name in left))
-    return tuple(found), reasons
-
-
-def _offer_reason(offer: offers_file.Offer, resource: Resource, is_given: bool) -> str:
-    parts = []
-    if offer.session_hours is not None:
-        parts.append(f"sessions of {offer.session_hours:g} h at most")
-    if offer.cards > 1:
-        parts.append(f"{offer.cards} cards for one hour of quota")
-    if resource.quota is not None:
-        how = "as given" if is_given else "taken as unused: --left says otherwise"
-        parts.append(f"{resource.quota.left_s / 3600:.1f} h of quota left ({how})")
-        if resource.quota.reserve_s:
-            parts.append(f"{duration.show(resource.quota.reserve_s)} of it kept in reserve")
-    assumed = f"; assumed: {', '.join(offer.assumed)}" if offer.assumed else ""
-    return (
-        f"{offer.name}: {', '.join(parts) or 'no limit'} ({offer.source}, {offer.as_of}{assumed})"
-    )
 
 
 def _limits(found: planner.Plan, resources: Sequence[Resource]) -> list[str]:
@@ -362,20 +232,17 @@ def _alternatives(
     found: planner.Plan,
     jobs: tuple[Job, ...],
     resources: tuple[Resource, ...],
-    known: offers_file.Offers,
+    market: Market,
     names: Sequence[str],
     request: Request,
-    now: datetime,
 ) -> list[Alternative]:
     """Other resources, planned again: what was asked for, or what is free and not used yet."""
     wanted = [tuple(group.split("+")) for group in request.what_if]
-    if not wanted:
+    if not wanted and not market.has_own_file:
         wanted = [(*names, other) for other in _SUGGESTED if other not in (*names, "here")]
     made = []
     for group in wanted:
-        if not all(name in known.offers for name in group) and not request.what_if:
-            continue
-        other, _ = _resources(known, group, request, now)
+        other = tuple(market.resources(group))
         made.append(_alternative("+".join(group), jobs, other))
     if request.reserve_s:
         free = tuple(

@@ -81,9 +81,33 @@ def test_own_offers(agnews, tmp_path):
     assert "our lab's rules" in " ".join(alone.json["reasons"])
 
 
+def test_what_is_left_is_what_the_ledger_counted(agnews):
+    reasons = " ".join(agnews(*LARGE, "--on", "kaggle", "--json").json["reasons"])
+    assert "30.0 h of quota left (estimated: our sessions; 30 h by quota API answer" in reasons
+    assert agnews("quota", "log", "kaggle", "gpu", "12h").code == 0
+    assert agnews("quota", "set", "kaggle", "gpu", "--reserve", "5h").code == 0
+    reasons = " ".join(agnews(*LARGE, "--on", "kaggle", "--json").json["reasons"])
+    assert "18.0 h of quota left (estimated" in reasons
+    assert "5 h of it kept in reserve" in reasons
+    given = agnews(*LARGE, "--on", "kaggle", "--left", "kaggle=6h", "--json").json["reasons"]
+    assert "6.0 h of quota left (as given)" in " ".join(given)
+
+
+def test_a_limit_that_the_user_changed_is_planned_with(agnews, own_home):
+    tier = agnews(*LARGE, "--on", "colab-pro-plus", "--json").json
+    assert "sessions of 24 h at most" in " ".join(tier["reasons"])
+    folder = own_home / "data" / "presets" / "platforms"
+    folder.mkdir(parents=True)
+    figure = "{value: 3, source: my own clock, as_of: 2026-11-25, confidence: high}"
+    (folder / "colab.yaml").write_text(f"resources:\n  gpu:\n    session_hours: {figure}\n")
+    mine = agnews(*LARGE, "--on", "colab", "--json").json
+    assert "sessions of 3 h at most (my own clock" in " ".join(mine["reasons"])
+    assert len(mine["sessions"]) > len(tier["sessions"])
+
+
 BAD = {
     "unknown offer": (["--on", "kagle"], 78, "did you mean 'kaggle'"),
-    "unknown what-if": (["--what-if", "kaggle+colabb"], 78, "colabb"),
+    "unknown what-if": (["--what-if", "kaggle+colabb"], 78, "did you mean 'colab'"),
     "no duration": (["--left", "kaggle=soon"], 2, "'kaggle=soon' is not a duration"),
     "no reserve": (["--reserve", "much"], 2, "'much' is not a duration"),
     "one member": (["--ensemble", "1"], 2, "ensemble"),
@@ -92,8 +116,8 @@ BAD = {
     "unknown key": (["--resources", "key.yaml"], 78, "offers.lab.0.colour"),
     "negative": (["--resources", "negative.yaml"], 78, "session_hours"),
     "not yaml": (["--resources", "broken.yaml"], 78, "broken.yaml"),
-    "twice": (["--resources", "twice.yaml"], 78, "'kind' is there twice"),
-    "alias": (["--resources", "alias.yaml"], 78, "aliases"),
+    "twice": (["--resources", "twice.yaml"], 78, "offers.lab.0.kind: given twice, first in line 4"),
+    "alias": (["--resources", "alias.yaml"], 78, "anchors are refused"),
 }
 
 

@@ -251,4 +251,5 @@ def test_detection_imports_nothing_slow(module: object) -> None:
     }
     ours = {name for name in imported if name.startswith("agnews_cli.")}
     assert imported - ours <= {"__future__", "collections.abc", "dataclasses", "typing"}
-    assert ours <= {"agnews_cli.core.accelerator", "agnews_cli.core.markers", "agnews_cli.errors"}
+    core = {f"agnews_cli.core.{name}" for name in ("accelerator", "cells", "markers")}
+    assert ours <= {*core, "agnews_cli.errors"}

@@ -1,6 +1,8 @@
-"""The saver looks at a file by which anybody can ask for a checkpoint."""
+"""When a save is due, and what is kept of a session for its last one."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 
@@ -8,21 +10,45 @@ pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
 
 
-def test_a_request_makes_a_save_due_once(tmp_path):
+@pytest.fixture
+def saver(tmp_path):
     from agnews_cli.learn.saving import Saver
+    from agnews_cli.store.checkpoints import Checkpoints
+
+    return Saver(
+        Checkpoints(tmp_path / "checkpoints" / "m"), run="r", candidate="m", token=1,
+        writer="aaaa", fingerprint={}, lifetime_s=1e6, every_s=1e6, log=lambda kind, **data: None,
+    )  # fmt: skip
+
+
+def test_a_request_makes_a_save_due_once(saver, tmp_path):
     from agnews_cli.learn.snapshot import Snapshot
     from agnews_cli.store.checkpoints import Checkpoints
     from agnews_cli.store.runs import SAVE_NOW
 
-    checkpoints = Checkpoints(tmp_path / "checkpoints" / "m")
-    saver = Saver(
-        checkpoints, run="r", candidate="m", token=1, writer="aaaa", fingerprint={},
-        lifetime_s=1e6, every_s=1e6, log=lambda kind, **data: None,
-    )  # fmt: skip
-    assert not saver.is_due()
+    assert not saver.is_due(left_s=math.inf)
     (tmp_path / SAVE_NOW).write_text("")
-    assert saver.is_due()
+    assert saver.is_due(left_s=math.inf)
     saver.save(Snapshot({"weights": {"w": torch.ones(2)}}, {}), "interval", step=3, wait=True)
-    assert [saved.manifest.why for saved in checkpoints.all()] == ["asked"]
+    saved = Checkpoints(tmp_path / "checkpoints" / "m").all()
+    assert [each.manifest.why for each in saved] == ["asked"]
     assert not (tmp_path / SAVE_NOW).exists()
-    assert not saver.is_due()
+    assert not saver.is_due(left_s=math.inf)
+
+
+def test_a_sessions_last_save_is_not_kept_waiting_by_another(saver, tmp_path):
+    from agnews_cli.store.runs import SAVE_NOW
+
+    saver.expect(500_000_000)  # guessed to take 5 s on a slow disk
+    assert saver.reserve_s == 6.0
+    (tmp_path / SAVE_NOW).write_text("")
+    assert saver.is_due(left_s=5.5)
+    assert not saver.is_due(left_s=4.5)
+
+
+def test_a_measured_save_replaces_the_guess(saver):
+    from agnews_cli.learn.snapshot import Snapshot
+
+    saver.expect(500_000_000)
+    saver.save(Snapshot({"weights": {"w": torch.ones(2)}}, {}), "interval", step=3, wait=True)
+    assert 1.0 < saver.reserve_s < 3.0

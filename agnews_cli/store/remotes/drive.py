@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from agnews_cli.core.cells import MOUNT_DRIVE
 from agnews_cli.errors import DriveNotMounted
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.remotes.remote import Entry, Promises
@@ -77,4 +78,4 @@ class Drive:
 
     def _require_mount(self) -> None:
         if not is_mounted():
-            raise DriveNotMounted(path=MOUNT)
+            raise DriveNotMounted(path=MOUNT, cell=MOUNT_DRIVE)

@@ -1,0 +1,86 @@
+"""What a run will take, told before it begins: time, sessions, quota, the day it is finished.
+
+`agnews auto` says it at every start, so a plan is made anew after every session, from the speed
+that the last one measured.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from agnews_cli.core import duration
+from agnews_cli.core.estimate import training_time
+from agnews_cli.core.plan import graphs, planner
+from agnews_cli.core.plan.instance import Instance
+from agnews_cli.core.platform import Platform
+from agnews_cli.core.preset import Preset
+from agnews_cli.store import limits
+from agnews_cli.workflows import costs
+from agnews_cli.workflows.offers import Market
+
+_EFFORT = 300
+
+
+def ahead(
+    preset: Preset,
+    rows: int,
+    platform: Platform,
+    *,
+    run: Path,
+    left_s: float | None,
+    now: datetime | None = None,
+) -> tuple[str, ...]:
+    """In words. `rows`: of the training split; `run`: the run's folder, which may not be there yet;
+    `left_s`: of this session, None without an end.
+    """
+    now = (now or datetime.now(UTC)).replace(microsecond=0)
+    market = Market.of(None, now, left_s={}, reserve_s=0.0)
+    measured = costs.Measured.read(run.parent, preset.name)
+    training = costs.training(preset, rows, market.devices, measured.examples_per_s)
+    device = platform.accelerator
+    kind = "cpu" if device.kind == "cpu" else device.name.split()[-1]
+    step_s = training.step_s.get(kind)
+    if step_s is None:
+        return (f"plan: how fast {device.name} trains {preset.name} is not known before it does",)
+    share = measured.by_run.get(run.name, 0.0)
+    steps = training.steps - min(training.steps, int(share * training.steps))
+    needs_s = steps * step_s
+    if not steps:
+        return ()
+    lines = [f"plan: {_time(preset, rows, platform, needs_s, measured)}"]
+    if left_s is None:
+        return tuple(lines)
+    now_steps = max(0, int((left_s - training.load_s - training.save_s) / step_s))
+    if now_steps >= steps:
+        return (*lines, f"plan: it fits in this session, {duration.show(left_s)} of which are left")
+    name = platform.name
+    if limits.load(name) is None:  # only the user said how long it lasts
+        return (*lines, "plan: it does not fit in this session; agnews resume goes on in another")
+    known = market.resources((name,))
+    resources = tuple(r for r in known if r.kind == kind and r.platform == name)
+    reasons = [f"plan: {known[resource]}" for resource in resources]
+    rest = graphs.remaining(graphs.single(training), {"train": training.steps - steps + now_steps})
+    found = planner.plan(Instance(rest, resources), random.Random(0), effort=_EFFORT)
+    if found.schedule.unplaced or not resources:
+        return (*lines, *reasons, f"plan: no session on {name} can hold the rest of it")
+    sessions = 1 + len(found.schedule.sessions)
+    finish = now + timedelta(seconds=left_s + found.finish_s)
+    return (
+        *lines,
+        *reasons,
+        f"plan: {sessions} sessions with this one, finished about {finish:%A %d %b %H:%M} UTC; "
+        "agnews resume begins the next",
+    )
+
+
+def _time(
+    preset: Preset, rows: int, platform: Platform, needs_s: float, measured: costs.Measured
+) -> str:
+    if measured.examples_per_s:
+        return f"about {duration.show(needs_s)} of training left, at the speed of {measured.source}"
+    estimate = training_time(preset, rows, platform.accelerator)
+    if estimate is not None:
+        return f"{estimate.words()} ({estimate.source}, {estimate.as_of})"
+    return f"about {duration.show(needs_s)} of training by the model of cost; nobody measured it"
