@@ -60,6 +60,11 @@ class Training(_Strict):
         description="Weight alpha of R-Drop (Liang et al. 2021): each row passes twice with other "
         "dropout masks, and how far they lead apart is added to the loss. Twice the work.",
     )
+    linear_teacher: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="Share of a row's target that is what the linear model says of it, asked of "
+        "one that was trained without the row; the label is the rest.",
+    )
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced: rows of rare classes count more, as in scikit-learn."
     )

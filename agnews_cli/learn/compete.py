@@ -13,6 +13,7 @@ import math
 import shutil
 import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from agnews_cli.core.dataset import Rows
 from agnews_cli.core.job import Candidate, CandidateKind, Job
 from agnews_cli.errors import CannotResume, NonFiniteLoss
-from agnews_cli.learn import blend, embedding, fingerprint
+from agnews_cli.learn import blend, embedding, fingerprint, teacher
 from agnews_cli.learn.data import Tokens, cached_tokens, limit_rows, split_off
 from agnews_cli.learn.events import EventLog, StopFlag
 from agnews_cli.learn.forward import predict
@@ -204,7 +205,7 @@ class Competition:
             end_s = self._end_s - reserve_s
             epochs = (end_s - time.monotonic()) / (step_row_s * len(material.train.classes))
             if epochs < training.epochs:  # R-Drop, at twice the work, would see less than half
-                training = training.model_copy(update={"r_drop": 0.0})
+                training = training.model_copy(update={"r_drop": 0.0, "linear_teacher": 0.0})
             needed = _LEAST_EPOCHS if is_first else _LEAST_EPOCHS_MORE
             if epochs < needed:
                 if is_first:
@@ -237,6 +238,7 @@ class Competition:
             stop=self.stop,
             saver=self._saver(name, now),
             trace=self._trace if job.trace and self.accelerator.is_main_process else None,
+            teach=partial(self._taught, material),
         )
         self._resume(tuning, now)
         try:
@@ -274,6 +276,16 @@ class Competition:
         self._enter(name, "finetune", probabilities, held, began_s, folder, predict_rows)
         self.accelerator.free_memory()
         return self._end_s is not None and job.blend
+
+    def _taught(self, material: Material) -> NDArray[np.float32]:
+        self.log("phase", name="asking linear models about rows that they have not seen")
+        return teacher.out_of_fold(
+            material.train_texts,
+            material.train.classes,
+            count=len(self.job.dataset.labels),
+            seed=self.job.seed,
+            check=self.stop.check,
+        )
 
     def _bare(self, tuning: FineTuning) -> Any:
         """The model that `tuning` holds, without accelerate's autocast: it predicts in fp32."""

@@ -40,7 +40,10 @@ class Objective:
         return {name: torch.cat([tensor, tensor]) for name, tensor in batch.items()}
 
     def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """logits: (rows, classes) and labels: (rows,) of a batch that is `repeated`."""
+        """logits: (rows, classes) and labels of a batch that is `repeated`.
+
+        labels: (rows,) classes, or (rows, classes) probabilities.
+        """
         weights = self.class_weights
         entropy = F.cross_entropy(
             logits,

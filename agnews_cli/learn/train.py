@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import broadcast_object_list, set_seed
 from numpy.typing import NDArray
 from torch import nn
 
@@ -55,6 +55,7 @@ from agnews_cli.learn.snapshot import (
     restore_weights,
     weights,
 )
+from agnews_cli.learn.teacher import one_hot
 from agnews_cli.store.checkpoints import Saved, Why
 
 _MEASURED_STEPS = 12  # before the plan is fitted to the speed; the first three are not counted
@@ -82,7 +83,10 @@ class FineTuning:
         stop: StopFlag,
         saver: Saver | None = None,
         trace: Callable[[StepTrace], None] | None = None,
+        teach: Callable[[], NDArray[np.float32]] | None = None,
     ) -> None:
+        """`teach`: says what a teacher says of the training rows, (rows, classes) probabilities;
+        asked once, where the recipe gives it a share of the target."""
         self.name, self.training, self.precision = name, training, precision
         self.tokens, self.validation, self.pad_id, self.seed = tokens, validation, pad_id, seed
         self.accelerator, self.log, self.stop = accelerator, log, stop
@@ -93,6 +97,9 @@ class FineTuning:
         """Each validation row's loss where their mean was lowest."""
         self._saved_at: tuple[int, int] | None = None
         self._validation_s = 0.0
+        self._teach, self._classes = teach, classes
+        self._targets: torch.Tensor | None = None
+        """(rows, classes): what is learned instead of the labels, where there is a teacher."""
         self._objective = Objective.of(training, tokens.classes, classes)
         self._masking = Masking(training.token_masking, mask_id, seed)
         self.model, self.optimizer = accelerator.prepare(model, optimizer_for(model, training))
@@ -117,6 +124,8 @@ class FineTuning:
         if not at.step:
             at.total_steps = planned
             set_seed(self.seed % 2**32)
+        if self._teach is not None and self.training.linear_teacher and self._targets is None:
+            self._targets = self._taught(self._teach)
         if self.saver is not None:  # weights, two moments and the best weights
             self.saver.expect(4 * sum(t.nbytes for t in weights(self.bare_model).values()))
             self.stop.reserve_s = self.saver.reserve_s
@@ -181,6 +190,7 @@ class FineTuning:
         """
         # Weights, best weights and two moments; buffers and generators are small.
         most_bytes = 8 * sum(t.nbytes for t in weights(self.bare_model).values()) + (64 << 20)
+        most_bytes += 4 * len(self.tokens.classes) * self._classes  # a teacher's answers
         found = self.saver.newest(most_bytes=most_bytes) if self.saver is not None else None
         if found is None:
             return None
@@ -199,6 +209,8 @@ class FineTuning:
         if scaler is not None and (state := saved.manifest.state.get("scaler")):
             scaler.load_state_dict(state)
         self._best = tensors.get("best")
+        if "targets" in tensors:
+            self._targets = tensors["targets"]["targets"]
         if "validation" in tensors:
             self._lowest = tensors["validation"]["lowest"].numpy()
         self.position, self._saved_at = position, (position.step, position.validated_step)
@@ -262,6 +274,8 @@ class FineTuning:
         }
         if self._average is not None:
             tensors["average"] = on_host(self._average.tensors)
+        if self._targets is not None:
+            tensors["targets"] = {"targets": self._targets}
         if self._lowest is not None:
             tensors["validation"] = {"lowest": torch.from_numpy(self._lowest)}
         return tensors | ({"best": self._best} if self._best is not None else {})
@@ -285,6 +299,8 @@ class FineTuning:
             context = nullcontext() if is_last else accelerator.no_sync(self.model)
             with context, accelerator.autocast():
                 batch = self._masking.masked(self.tokens.batch(part, self.pad_id), part, epoch)
+                if self._targets is not None:
+                    batch["labels"] = self._targets[torch.from_numpy(part)]
                 batch = self._objective.repeated(on_device(batch, accelerator.device))
                 labels = batch.pop("labels")
                 logits = self.model(**batch).logits.float()
@@ -302,6 +318,14 @@ class FineTuning:
         if self._average is not None:
             self._average.update(self.position.step)
         return loss_sum
+
+    def _taught(self, teach: Callable[[], NDArray[np.float32]]) -> torch.Tensor:
+        """The labels and the main process's teacher, in their shares."""
+        share, labels = self.training.linear_teacher, one_hot(self.tokens.classes, self._classes)
+        answer = [teach() if self.accelerator.is_main_process else None]
+        broadcast_object_list(answer)
+        assert answer[0] is not None
+        return torch.from_numpy((1 - share) * labels + np.float32(share) * answer[0])
 
     def _micro_batches(self, mine: Indices) -> list[Indices]:
         if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing

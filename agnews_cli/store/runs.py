@@ -56,7 +56,13 @@ _ORDER: Mapping[str, Any] = {
     "seed": int,
 }
 # Fields that presets got after runs had ids, with what held before: there they change no id.
-_ADDED_TRAINING = {"r_drop": 0.0, "class_weights": "none", "token_masking": 0.0, "ema": 0.0}
+_ADDED_TRAINING = {
+    "r_drop": 0.0,
+    "linear_teacher": 0.0,
+    "class_weights": "none",
+    "token_masking": 0.0,
+    "ema": 0.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
