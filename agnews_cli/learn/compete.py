@@ -278,14 +278,16 @@ class Competition:
         return self._end_s is not None and job.blend
 
     def _taught(self, material: Material) -> NDArray[np.float32]:
-        self.log("phase", name="asking linear models about rows that they have not seen")
-        return teacher.out_of_fold(
+        self.log("phase", name="linear models judge rows that they have not seen")
+        answers = teacher.out_of_fold(
             material.train_texts,
             material.train.classes,
             count=len(self.job.dataset.labels),
             seed=self.job.seed,
             check=self.stop.check,
         )
+        self.log("phase", name="fine-tuning")
+        return answers
 
     def _bare(self, tuning: FineTuning) -> Any:
         """The model that `tuning` holds, without accelerate's autocast: it predicts in fp32."""

@@ -57,9 +57,11 @@ def through(kernel) -> None:
     quote = kernel.run("%agnews predict 'half")
     assert "cannot read its arguments: No closing quotation" in quote.error
 
+    quota = kernel.run("%agnews quota")
+    assert "olab" in quota.text and "no quota is published" in " ".join(quota.text.split())
     child = kernel.run("!agnews platform")
     assert "Colab notebook" in child.text
-    for cell in (drive, again, more, wrong, child):
+    for cell in (drive, again, more, wrong, quota, child):
         assert "\x1b" not in cell.text
 
 
