@@ -474,6 +474,13 @@ class LimitsInvalid(AgnewsError):
     hint = "Mend or remove that file; agnews's own limits hold without it."
 
 
+class StoresInvalid(AgnewsError):
+    """{path}, line {line}: {reason}."""
+
+    exit_code = 78
+    hint = "It lists your stores, such as: stores: [runs, s3://bucket/agnews]"
+
+
 class RequestInvalid(AgnewsError):
     """{path} is not a valid request:\n{problems}"""
 

@@ -15,7 +15,8 @@ share of the session, over those that had work left.
 
 The rows are real (a sample of `--data`), the model is MiniLM; exits 1 when a bar is missed. A run
 is appended to `--out` as a line of JSON, and `--skip N` goes on after N runs: a long measurement
-may be taken in pieces. `--seed` chooses other moments.
+may be taken in pieces. `--seed` chooses other moments; `--at-once N` has N side by side, each
+slowed by the others.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -140,21 +143,23 @@ def measure_kills(given: argparse.Namespace, work: Path, data: Path) -> int:
     if straight.run(*order):
         sys.exit((straight.folder / "out.txt").read_text()[-2000:])
     takes_s, expected = time.monotonic() - began_s, straight.digests()
-    failed = different = kills = 0
-    for number in range(given.skip, given.runs):
+    takes_s *= given.at_once  # they share the cores
+
+    def one(number: int) -> Row:
         place = Place(work / f"run-{number}", work / "cache")
         row = one_with_kills(place, order, random.Random(f"{given.seed} {number}"), takes_s)
         row |= {"run": number, "same": {n: row.pop(n) for n in DELIVERED} == expected}
-        failed += row["code"] != 0
-        different += row["code"] == 0 and not row["same"]
-        kills += len(row["kills"])
-        record(given, row)
         if row["code"] == 0 and row["same"]:
             shutil.rmtree(place.folder)
         else:
             print((place.folder / "out.txt").read_text()[-3000:], file=sys.stderr)
-    tried = given.runs - given.skip
-    print(f"{tried} runs, {kills} kills: {failed} did not complete, {different} differ")
+        return row
+
+    rows = each(given, one)
+    kills = sum(len(row["kills"]) for row in rows)
+    failed = sum(row["code"] != 0 for row in rows)
+    different = sum(row["code"] == 0 and not row["same"] for row in rows)
+    print(f"{len(rows)} runs, {kills} kills: {failed} did not complete, {different} differ")
     return 1 if failed or different else 0
 
 
@@ -169,9 +174,9 @@ def burn(seed: str) -> None:
 
 
 def measure_deadlines(given: argparse.Namespace, work: Path, data: Path) -> int:
-    late, unused = 0, []
     context = multiprocessing.get_context("spawn")
-    for number in range(given.skip, given.runs):
+
+    def one(number: int) -> Row:
         rng = random.Random(f"{given.seed} {number}")
         session_s = rng.uniform(given.shortest, given.longest)
         burners = [
@@ -189,18 +194,30 @@ def measure_deadlines(given: argparse.Namespace, work: Path, data: Path) -> int:
         took_s = time.monotonic() - began_s
         for burner in burners:
             burner.kill()
-        row = {"run": number, "code": code, "session_s": session_s, "took_s": took_s}
-        record(given, row | {"burners": len(burners)})
         if took_s > session_s or code != GOES_ON:
-            late += 1
             print((place.folder / "out.txt").read_text()[-2000:], file=sys.stderr)
-        unused.append((session_s - took_s) / session_s)
         shutil.rmtree(place.folder)
+        row = {"run": number, "code": code, "session_s": session_s, "took_s": took_s}
+        return row | {"burners": len(burners)}
+
+    rows = each(given, one)
+    late = sum(row["took_s"] > row["session_s"] or row["code"] != GOES_ON for row in rows)
+    unused = statistics.median(1 - row["took_s"] / row["session_s"] for row in rows)
     print(
-        f"{len(unused)} sessions: {late} ended late or otherwise than paused; "
-        f"unused time {statistics.median(unused):.1%} of the session (median)"
+        f"{len(rows)} sessions: {late} ended late or otherwise than paused; "
+        f"unused time {unused:.1%} of the session (median)"
     )
-    return 1 if late or statistics.median(unused) > UNUSED_BAR else 0
+    return 1 if late or unused > UNUSED_BAR else 0
+
+
+def each(given: argparse.Namespace, one: Callable[[int], Row]) -> list[Row]:
+    """Every run that is wanted, `--at-once` side by side, each recorded when it is done."""
+    with ThreadPoolExecutor(given.at_once) as pool:
+        rows = []
+        for row in pool.map(one, range(given.skip, given.runs)):
+            record(given, row)
+            rows.append(row)
+    return rows
 
 
 def record(given: argparse.Namespace, row: Row) -> None:
@@ -218,6 +235,7 @@ def main() -> int:
     add("what", choices=("kills", "deadlines"))
     add("--runs", type=int, default=100)
     add("--skip", type=int, default=0, help="runs already done")
+    add("--at-once", type=int, default=1, help="runs side by side, on the same cores")
     add("--rows", type=int, default=96, help="training rows (96)")
     add("--shortest", type=float, default=60, help="seconds of the shortest session")
     add("--longest", type=float, default=180, help="seconds of the longest session")

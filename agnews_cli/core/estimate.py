@@ -35,7 +35,7 @@ SPEEDS: tuple[Speed, ...] = (
         source="benchmarks/RESULTS.md",
         as_of="2026-11-23",
     ),
-    # 9,500 rows with R-Drop: 3 epochs in 37 min in fp32 beside other work; 4 in 18 min 40 s in bf16.
+    # 9,500 rows, R-Drop: 3 epochs in 37 min in fp32 beside other work; 4 in 18 min 40 s in bf16.
     Speed(
         *(_MINILM, "cpu", False, 25, 68, "2 cores"),
         source="benchmarks/RESULTS.md",

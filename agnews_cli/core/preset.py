@@ -84,6 +84,18 @@ class Training(_Strict):
     gradient_checkpointing: bool = Field(False, description="Less memory for a third more time.")
 
 
+class ShortOfTime(_Strict):
+    """What replaces a field of `training` when a budget leaves fewer passes than `epochs`."""
+
+    lr: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="Peak learning rate.")
+    r_drop: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="0 spares half the work, so that each row is seen twice as often."
+    )
+    linear_teacher: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None, description="0 spares the time that asking the teacher takes."
+    )
+
+
 class Data(_Strict):
     validation_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.1, description="Share of the training rows held out when there is no validation split."
@@ -111,5 +123,10 @@ class Preset(_Strict):
     model: Model
     method: Method = Method()
     training: Training
+    short_of_time: ShortOfTime = ShortOfTime()
     data: Data = Data()
     measured: tuple[Measured, ...] = ()
+
+    def hurried_training(self) -> Training:
+        """The recipe where there is no time for the whole one."""
+        return self.training.model_copy(update=self.short_of_time.model_dump(exclude_none=True))

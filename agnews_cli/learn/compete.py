@@ -204,8 +204,8 @@ class Competition:
             reserve_s = 1.1 * row_s * (test_rows * (models + 1) + held_rows) + 2.0
             end_s = self._end_s - reserve_s
             epochs = (end_s - time.monotonic()) / (step_row_s * len(material.train.classes))
-            if epochs < training.epochs:  # R-Drop, at twice the work, would see less than half
-                training = training.model_copy(update={"r_drop": 0.0, "linear_teacher": 0.0})
+            if epochs < training.epochs:
+                training = preset.hurried_training()
             needed = _LEAST_EPOCHS if is_first else _LEAST_EPOCHS_MORE
             if epochs < needed:
                 if is_first:

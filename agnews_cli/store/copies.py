@@ -31,7 +31,7 @@ FOLDER = "ledger"
 """Where copies lie in a store."""
 _KEPT = 3
 _KEPT_JOURNALS = 50
-_MOST_BYTES = 256 << 20
+MOST_BYTES = 256 << 20
 _NOT_OURS = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
 """What comes of reading something else as ours."""
 _COPY = re.compile(r"ledger-(\d{10})-([0-9a-f]{8})-([0-9a-f]{16})\.db")
@@ -44,6 +44,11 @@ class Merged:
 
     new: int
     passed_over: tuple[tuple[str, str], ...]
+
+
+def is_copy(name: str) -> bool:
+    """Whether a file of this name is a copy of a whole ledger."""
+    return _COPY.fullmatch(name) is not None
 
 
 def ship(ledger: Ledger, folder: Path) -> tuple[Path, ...]:
@@ -119,7 +124,7 @@ def _ship_database(ledger: Ledger, folder: Path, there: tuple[str, ...]) -> Path
     path = folder / f"ledger-{number:010}-{machine}-{sha256[:16]}.db"
     files.write_new(path, [content])
     files.check(path, len(content), sha256)
-    _opened(files.read_small(path, _MOST_BYTES), path)
+    _opened(files.read_small(path, MOST_BYTES), path)
     return path
 
 
@@ -148,7 +153,7 @@ def _remove_replaced(
 
 
 def _take_copy(ledger: Ledger, path: Path, sha256: str) -> int:
-    content = files.read_small(path, _MOST_BYTES)
+    content = files.read_small(path, MOST_BYTES)
     if hashlib.sha256(content).hexdigest()[:16] != sha256:
         raise CheckpointDamaged(path=path, reason="is changed: its SHA-256 differs")
     found = _opened(content, path)

@@ -174,6 +174,10 @@ def fingerprint(preset: Preset, dataset: Dataset, seed: int, extra: Mapping[str,
     for field, before in _ADDED_TRAINING.items():
         if resolved["training"][field] == before:
             del resolved["training"][field]
+    # Matters under a budget alone; and presets got it after runs had ids.
+    is_said = any(value is not None for value in resolved["short_of_time"].values())
+    if extra.get("budget_s") is None or not is_said:
+        del resolved["short_of_time"]
     facts = {
         "version": 1,
         "preset": resolved,

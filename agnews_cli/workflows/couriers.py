@@ -19,7 +19,7 @@ from agnews_cli.core.checkpoint import Key
 from agnews_cli.core.job import Event
 from agnews_cli.core.reserve import reserve_s
 from agnews_cli.errors import AgnewsError, Fenced
-from agnews_cli.store import claims, parcels
+from agnews_cli.store import claims, copies, ledger_mirror, parcels
 from agnews_cli.store.books import Book
 from agnews_cli.store.remotes.patience import Patient
 from agnews_cli.store.remotes.remote import Remote
@@ -113,7 +113,7 @@ class Courier(threading.Thread):
         self._wake.set()
 
     def run(self) -> None:
-        pause_s, failures = claims.BEAT_S / 10, 0
+        pause_s, failures, is_first = claims.BEAT_S / 10, 0, True
         self._wake.set()  # claim the run now
         while not self._over.is_set():
             is_news = self._wake.wait(timeout=pause_s)
@@ -126,6 +126,9 @@ class Courier(threading.Thread):
                     self._sync.push()
                 else:
                     self._sync.look()
+                if is_first or is_last:
+                    self._exchange_ledgers()
+                    is_first = False
                 if is_last:
                     self._sync.release()
                     self.problem = ""
@@ -146,6 +149,10 @@ class Courier(threading.Thread):
             if self.problem:
                 self.notes.append(Note(f"{self.address} answers again; it is up to date"))
             self.problem, failures, pause_s = "", 0, claims.BEAT_S / 10
+
+    def _exchange_ledgers(self) -> None:
+        if self._sync.remote.promises.beats:  # elsewhere a small file costs as much as a large one
+            ledger_mirror.exchange(self._sync.remote, self._sync.run.path.parent / copies.FOLDER)
 
     def _tell(self, error: Exception) -> None:
         text = error.message if isinstance(error, AgnewsError) else f"{self.address}: {error}"

@@ -7,7 +7,7 @@ What a platform allows comes from `presets/platforms`, what is left of it from `
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import get_args
@@ -48,6 +48,7 @@ class Market:
     left_s: Mapping[str, float]
     reserve_s: float
     has_own_file: bool
+    _budgets: dict[Counted, Budget | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -137,7 +138,7 @@ class Market:
                 returns_s = (counted.returns_at - self.now).total_seconds()
             if told is not None:
                 left_s, how = told, "as given"
-            elif counted is not None and (budget := _budget(counted)) is not None:
+            elif counted is not None and (budget := self._budget(counted)) is not None:
                 # What is kept back by the user is kept back in every period.
                 reserve_s = max(reserve_s, budget.reserve_s)
                 left_s = (budget.left_s or 0.0) + budget.reserve_s
@@ -158,6 +159,17 @@ class Market:
             quota=quota,
         ), how
 
+    def _budget(self, counted: Counted) -> Budget | None:
+        """What `agnews quota` knows to be left; None where it does not. Asked once."""
+        if counted not in self._budgets:
+            from agnews_cli.workflows import quota
+
+            rows = quota.look(platform=counted.platform, is_rehearsal=True).rows
+            budgets = (row.budget for row in rows if row.budget.resource == counted.kind)
+            found = next(budgets, None)
+            self._budgets[counted] = found if found and found.left_s is not None else None
+        return self._budgets[counted]
+
 
 def _platform(name: str) -> PlatformLimits | None:
     """`kaggle` as the user has it; `colab-pro-plus` is a tier of Colab."""
@@ -169,16 +181,6 @@ def _platform(name: str) -> PlatformLimits | None:
             tier = name.removeprefix(f"{platform}-").replace("-", "_")
             if tier == "free" or tier in found.tiers:
                 return found.model_copy(update={"tier": tier})
-    return None
-
-
-def _budget(counted: Counted) -> Budget | None:
-    """What `agnews quota` knows to be left; None where it does not."""
-    from agnews_cli.workflows import quota
-
-    for row in quota.look(platform=counted.platform).rows:
-        if row.budget.resource == counted.kind and row.budget.left_s is not None:
-            return row.budget
     return None
 
 

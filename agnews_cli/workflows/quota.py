@@ -8,7 +8,10 @@ so that it still counts when they do not answer, and on another machine.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,13 +79,17 @@ def look(
     is_all: bool = False,
     is_offline: bool = False,
     session_started: str | None = None,
+    is_rehearsal: bool = False,
 ) -> View:
-    """Every budget that matters here, or `platform`'s. Raises NoLimitsKnown or LimitsInvalid."""
+    """Every budget that matters here, or `platform`'s. Raises NoLimitsKnown or LimitsInvalid.
+
+    `is_rehearsal`: from a copy of the ledger, so that nothing is written.
+    """
     now, here = datetime.now(UTC), detect()
     is_lent = here.name in limits.names()
     age = session_age(session_started) if is_lent else None
     settings = quota_settings.load()
-    with Ledger() as ledger:
+    with _ledger(is_rehearsal) as ledger:
         sessions, used, readings = ledger.sessions(), ledger.used(), ledger.readings()
         seen = {s.platform for s in sessions} | {u.platform for u in used}
         known = _limits(platform, is_all, here.name, seen)
@@ -117,6 +124,20 @@ def look(
                 mean_s = lifetime.mean_s(lives) if lives else None
                 rows.append(Row(found, len(lives), deaths, mean_s))
     return View(here.name, now, tuple(rows), counted, {k.platform: k for k in known}, notes)
+
+
+@contextmanager
+def _ledger(is_rehearsal: bool) -> Iterator[Ledger]:
+    if not is_rehearsal:
+        with Ledger() as ledger:
+            yield ledger
+        return
+    with tempfile.TemporaryDirectory(prefix="agnews-ledger-") as scratch:
+        copy = Path(scratch) / "ledger.db"
+        with suppress(FileNotFoundError):
+            shutil.copy(Ledger().path, copy)
+        with Ledger(copy) as ledger:
+            yield ledger
 
 
 def limits_of(platform: str) -> PlatformLimits:

@@ -152,6 +152,7 @@ def train(
             finish_s = time.monotonic() + _LAST_PUSH_S
             raise
         finally:
+            _agree(ledger, folder)  # the hours so far go with the last upload
             with signals() as received:
                 for note in fleet.finish(finish_s, is_stopped=lambda: signal.SIGINT in received):
                     tell(note)

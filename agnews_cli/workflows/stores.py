@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agnews_cli.errors import AgnewsError
-from agnews_cli.store import pulls
+from agnews_cli.store import pulls, store_settings
 from agnews_cli.store.remotes import address
 from agnews_cli.store.remotes.address import Address
 from agnews_cli.store.remotes.patience import Patient
@@ -28,11 +28,12 @@ class Chosen:
 
 
 def choose(given: Sequence[str], env: Mapping[str, str] = os.environ) -> Chosen:
-    """From `--store` options and the environment. Raises BadStore.
+    """From `--store` options, the environment and the user's file. Raises BadStore, StoresInvalid.
 
     The first folder is where the run works; everything else is sent to.
     """
-    named = [*given, *(part for part in env.get(VARIABLE, "").split(",") if part.strip())]
+    listed = (part for part in env.get(VARIABLE, "").split(",") if part.strip())
+    named = [*given, *listed, *store_settings.load()]
     found: list[Address] = []
     for text in named:
         one = address.parse(text)

@@ -81,9 +81,10 @@ def test_own_offers(agnews, tmp_path):
     assert "our lab's rules" in " ".join(alone.json["reasons"])
 
 
-def test_what_is_left_is_what_the_ledger_counted(agnews):
+def test_what_is_left_is_what_the_ledger_counted(agnews, own_home):
     reasons = " ".join(agnews(*LARGE, "--on", "kaggle", "--json").json["reasons"])
     assert "30.0 h of quota left (estimated: our sessions; 30 h by quota API answer" in reasons
+    assert not (own_home / "data").exists(), "planning writes nothing"
     assert agnews("quota", "log", "kaggle", "gpu", "12h").code == 0
     assert agnews("quota", "set", "kaggle", "gpu", "--reserve", "5h").code == 0
     reasons = " ".join(agnews(*LARGE, "--on", "kaggle", "--json").json["reasons"])

@@ -358,3 +358,15 @@ def test_what_a_run_writes_can_be_read_again(tmp_path: Path) -> None:
         changed = presets.with_settings(preset, ["training.lr=1e-05", "training.clip_norm=1e-7"])
         written = yaml.safe_dump(changed.model_dump(mode="json"), sort_keys=False)
         assert presets.load(write(tmp_path, written)) == changed
+
+
+def test_what_replaces_the_recipe_when_a_budget_is_short() -> None:
+    preset = presets.load("minilm")
+    hurried = preset.hurried_training()
+    assert (hurried.r_drop, hurried.linear_teacher, hurried.lr) == (0, 0, 1e-4)
+    assert hurried.model_copy(update={"r_drop": 2, "linear_teacher": 0.5, "lr": 1.5e-4}) == (
+        preset.training
+    )
+    slower = presets.with_settings(preset, ["short_of_time.lr=5e-5"])
+    assert slower.hurried_training().lr == 5e-5
+    assert presets.load("mpnet").hurried_training() == presets.load("mpnet").training

@@ -81,7 +81,7 @@ def test_what_does_not_decide_the_result_does_not_change_the_id(preset: Preset) 
 
 def test_a_default_written_out_is_the_same_run(tmp_path: Path) -> None:
     # `epochs` defaults to the integer 3 and is read as the float 3.0.
-    ours = presets.text("minilm")
+    ours = presets.text("minilm-lora")
     assert "  epochs: 3\n" in ours
     (tmp_path / "spoken.yaml").write_text(ours)
     (tmp_path / "silent.yaml").write_text(ours.replace("  epochs: 3\n", ""))
@@ -283,3 +283,11 @@ def test_killed_between_write_and_rename_leaves_the_old(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=False)
     assert ended.returncode == -9
     assert path.read_text() == "old"
+
+
+def test_what_holds_when_time_is_short_is_part_of_a_run_with_a_budget_alone() -> None:
+    preset = presets.load("minilm")
+    other = presets.with_settings(preset, ["short_of_time.lr=5e-5"])
+    for budget_s, is_same in ((None, True), (300.0, False)):
+        one, two = (fingerprint(p, dataset(), 1, {"budget_s": budget_s}) for p in (preset, other))
+        assert (one == two) == is_same

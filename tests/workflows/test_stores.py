@@ -340,3 +340,37 @@ def test_push_status_and_pull_by_hand(run, tmp_path, agnews):
     assert "Traceback" not in failed.err
     nothing = agnews("checkpoints", "pull", "other", "--store", "deep/runs", "--store", "second")
     assert nothing.code == 74
+
+
+def test_stores_are_named_by_option_environment_and_file_in_that_order(own_home: Path) -> None:
+    file = own_home / "data" / "stores.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("stores: [s3://mine/runs, s3://both/runs, /data/runs]\n")
+    env = {"AGNEWS_STORE": "s3://both/runs,sftp://host/runs"}
+    chosen = stores.choose(["s3://given/runs"], env)
+    assert chosen.folder == Path("/data/runs")
+    assert chosen.remotes == (
+        "s3://given/runs", "s3://both/runs", "sftp://host/runs", "s3://mine/runs",
+    )  # fmt: skip
+    assert stores.choose(["/work/runs"], {}).folder == Path("/work/runs")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stores: s3://mine/runs\n", "line 1: stores should be a list of addresses"),
+        ("store: [runs]\n", "should be one key, stores"),
+        ("stores: [runs\n", "not YAML"),
+        ("stores: [5]\n", "should be a list of addresses"),
+        ("", "should be one key, stores (found nothing)"),
+    ],
+    ids=["a word", "another key", "torn", "a number", "empty"],
+)
+def test_a_file_of_stores_that_is_none(own_home: Path, text: str, words: str) -> None:
+    file = own_home / "data" / "stores.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    with pytest.raises(AgnewsError) as raised:
+        stores.choose([], {})
+    assert words in raised.value.message and raised.value.exit_code == 78
+    assert str(file) in raised.value.message
