@@ -66,7 +66,7 @@ def training_time(preset: Preset, rows: int, accelerator: Accelerator) -> Estima
     if speed is None:
         return None
     held_out = min(rows * preset.data.validation_share, preset.data.validation_rows_at_most)
-    passes = (rows - held_out) * preset.training.epochs * (2 if preset.training.r_drop else 1)
+    passes = (rows - held_out) * preset.training.passes
     least_s, most_s = passes / speed.fast, passes / speed.slow
     return Estimate(least_s, most_s, speed.machine, speed.source, speed.as_of)
 

@@ -41,6 +41,11 @@ class Method(_Strict):
 
 
 class Training(_Strict):
+    @property
+    def passes(self) -> float:
+        """How often each row passes through the model, forwards and backwards."""
+        return self.epochs * (2 if self.r_drop else 1)
+
     epochs: Annotated[float, Field(gt=0)] = Field(3, description="Passes over the training rows.")
     lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="Peak learning rate of AdamW.")
     weight_decay: Share = Field(0.01, description="Decoupled; not on biases and norms.")
@@ -85,8 +90,11 @@ class Training(_Strict):
 
 
 class ShortOfTime(_Strict):
-    """What replaces a field of `training` when a budget leaves fewer passes than `epochs`."""
+    """What replaces a field of `training` when a budget leaves no time for the whole recipe."""
 
+    epochs: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="At most so many passes; time that is left trains one more model."
+    )
     lr: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="Peak learning rate.")
     r_drop: Annotated[float, Field(ge=0)] | None = Field(
         None, description="0 spares half the work, so that each row is seen twice as often."

@@ -47,7 +47,7 @@ from agnews_cli.store.checkpoints import Checkpoints
 # What remains after training: writing files, the report, leaving both processes.
 _CLOSING_S = 4.0
 # A first fine-tuned model is worth starting when it can see this share of an epoch, one more this.
-_LEAST_EPOCHS, _LEAST_EPOCHS_MORE = 0.3, 0.7
+_LEAST_PASSES, _LEAST_PASSES_MORE = 0.3, 0.7
 # A step costs so many forward passes in its precision (measured on MiniLM: 2.5 to 3.4).
 _STEP_OVER_FORWARD = 3.3
 _LEAST_EMBEDDED_ROWS = 400
@@ -203,15 +203,15 @@ class Competition:
             models = sum(c.facts.kind != "linear" for c in self.contenders)
             reserve_s = 1.1 * row_s * (test_rows * (models + 1) + held_rows) + 2.0
             end_s = self._end_s - reserve_s
-            epochs = (end_s - time.monotonic()) / (step_row_s * len(material.train.classes))
-            if epochs < training.epochs:
+            passes = (end_s - time.monotonic()) / (step_row_s * len(material.train.classes))
+            if passes < training.passes:
                 training = preset.hurried_training()
-            needed = _LEAST_EPOCHS if is_first else _LEAST_EPOCHS_MORE
-            if epochs < needed:
+            needed = _LEAST_PASSES if is_first else _LEAST_PASSES_MORE
+            if passes < needed:
                 if is_first:
                     self.log(
                         "note",
-                        text=f"fine-tuning would see {max(0.0, epochs):.2f} of an "
+                        text=f"fine-tuning would see {max(0.0, passes):.2f} of an "
                         f"epoch in the time left; at least {needed:g} is wanted",
                     )
                     if "embedding" in job.candidates:
