@@ -102,6 +102,9 @@ class ShortOfTime(_Strict):
     linear_teacher: Annotated[float, Field(ge=0, lt=1)] | None = Field(
         None, description="0 spares the time that asking the teacher takes."
     )
+    evaluations_per_epoch: Positive | None = Field(
+        None, description="Fewer validations leave more time for training."
+    )
 
 
 class Data(_Strict):

@@ -45,7 +45,7 @@ from agnews_cli.store import datasets, leases
 from agnews_cli.store.checkpoints import Checkpoints
 
 # What remains after training: writing files, the report, leaving both processes.
-_CLOSING_S = 4.0
+_CLOSING_S = 3.0
 # A first fine-tuned model is worth starting when it can see this share of an epoch, one more this.
 _LEAST_PASSES, _LEAST_PASSES_MORE = 0.3, 0.7
 # A step costs so many forward passes in its precision (measured on MiniLM: 2.5 to 3.4).
@@ -201,7 +201,7 @@ class Competition:
             held_rows = len(material.validation.classes)
             # Every delivered model predicts the test rows once, and the validation rows.
             models = sum(c.facts.kind != "linear" for c in self.contenders)
-            reserve_s = 1.1 * row_s * (test_rows * (models + 1) + held_rows) + 2.0
+            reserve_s = 1.05 * row_s * (test_rows * (models + 1) + held_rows) + 1.0
             end_s = self._end_s - reserve_s
             passes = (end_s - time.monotonic()) / (step_row_s * len(material.train.classes))
             if passes < training.passes:

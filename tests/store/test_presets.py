@@ -366,6 +366,7 @@ def test_what_replaces_the_recipe_when_a_budget_is_short() -> None:
     assert (hurried.r_drop, hurried.linear_teacher, hurried.lr) == (0, 0, 1e-4)
     assert (hurried.passes, preset.training.passes) == (2, 8)
     whole = {"r_drop": 2, "linear_teacher": 0.5, "lr": 1.5e-4, "epochs": 4}
+    whole["evaluations_per_epoch"] = 2
     assert hurried.model_copy(update=whole) == preset.training
     slower = presets.with_settings(preset, ["short_of_time.lr=5e-5"])
     assert slower.hurried_training().lr == 5e-5
