@@ -74,7 +74,7 @@ def _progress(folder: runs.RunFolder) -> tuple[str, float, float]:
 def _object(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -91,7 +91,7 @@ def _last_events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             event = json.loads(line)
             yield event["kind"], event["data"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
 
 

@@ -130,7 +130,7 @@ def test_bad_input_is_one_clear_error(name, agnews, tmp_path):
 
 def test_every_problem_of_a_preset_is_named_with_its_line(agnews, tmp_path):
     text = agnews("presets", "show", "minilm").out.replace("tier: encoder", "tier: encodr")
-    text = text.replace("  epochs: 3", "  epochs: many\n  colour: red")
+    text = text.replace("  epochs: 4", "  epochs: many\n  colour: red")
     (tmp_path / "bad.yaml").write_text(text)
     err = agnews("auto", "--preset", "bad.yaml").err
     lines = text.splitlines()
