@@ -49,7 +49,8 @@ def ahead(
     needs_s = steps * step_s
     if not steps:
         return ()
-    lines = [f"plan: {_time(preset, rows, platform, needs_s, measured)}"]
+    speed = measured.source if kind in measured.examples_per_s else None
+    lines = [f"plan: {_time(preset, rows, platform, needs_s, speed)}"]
     if left_s is None:
         return tuple(lines)
     now_steps = max(0, int((left_s - training.load_s - training.save_s) / step_s))
@@ -75,11 +76,10 @@ def ahead(
     )
 
 
-def _time(
-    preset: Preset, rows: int, platform: Platform, needs_s: float, measured: costs.Measured
-) -> str:
-    if measured.examples_per_s:
-        return f"about {duration.show(needs_s)} of training left, at the speed of {measured.source}"
+def _time(preset: Preset, rows: int, platform: Platform, needs_s: float, speed: str | None) -> str:
+    """`speed`: what was measured on this kind of device, and where."""
+    if speed is not None:
+        return f"about {duration.show(needs_s)} of training left, at the speed of {speed}"
     estimate = training_time(preset, rows, platform.accelerator)
     if estimate is not None:
         return f"{estimate.words()} ({estimate.source}, {estimate.as_of})"

@@ -31,9 +31,13 @@ _HERE = "here"
 class Counted:
     """The platform's own resource that an offer draws on."""
 
-    platform: str
+    platform: PlatformLimits
     kind: Kind
     returns_at: datetime
+
+    @property
+    def key(self) -> tuple[str, str, Kind]:
+        return self.platform.platform, self.platform.tier, self.kind
 
 
 @dataclass(slots=True)
@@ -48,7 +52,7 @@ class Market:
     left_s: Mapping[str, float]
     reserve_s: float
     has_own_file: bool
-    _budgets: dict[Counted, Budget | None] = field(default_factory=dict)
+    _budgets: dict[tuple[str, str, Kind], Budget | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -86,7 +90,7 @@ class Market:
             limit = platform.limit(kind)
             if limit is not None:
                 title = name if not made else f"{name}-{kind}"
-                made.append(self._offered(title, platform.platform, kind, limit))
+                made.append(self._offered(title, platform, kind, limit))
         return made
 
     def _names(self) -> tuple[str, ...]:
@@ -98,13 +102,13 @@ class Market:
         return (*self.own.offers, *limits.names(), *tiers)
 
     def _offered(
-        self, title: str, platform: str, kind: Kind, limit: Limit
+        self, title: str, platform: PlatformLimits, kind: Kind, limit: Limit
     ) -> tuple[Offer, Counted | None]:
         at_once = limit.concurrent_batch or limit.concurrent_interactive
         used = [f for f in (limit.session_hours, limit.quota_hours, at_once) if f is not None]
         device = "cpu" if kind == "cpu" else limit.accelerator.removesuffix(f" x{limit.count}")
         known = self.devices.get(device)
-        rest_hours = self.own.rest_hours.get(platform, 0.0) if kind == "gpu" else 0.0
+        rest_hours = self.own.rest_hours.get(platform.platform, 0.0) if kind == "gpu" else 0.0
         offer = Offer(
             name=title,
             kind=device,
@@ -161,14 +165,12 @@ class Market:
 
     def _budget(self, counted: Counted) -> Budget | None:
         """What `agnews quota` knows to be left; None where it does not. Asked once."""
-        if counted not in self._budgets:
+        if counted.key not in self._budgets:
             from agnews_cli.workflows import quota
 
-            rows = quota.look(platform=counted.platform, is_rehearsal=True).rows
-            budgets = (row.budget for row in rows if row.budget.resource == counted.kind)
-            found = next(budgets, None)
-            self._budgets[counted] = found if found and found.left_s is not None else None
-        return self._budgets[counted]
+            found = quota.budget_of(counted.platform, counted.kind)
+            self._budgets[counted.key] = found if found.left_s is not None else None
+        return self._budgets[counted.key]
 
 
 def _platform(name: str) -> PlatformLimits | None:

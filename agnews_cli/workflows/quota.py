@@ -10,8 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +19,9 @@ from typing import Any
 import agnews_cli
 from agnews_cli.core import lifetime, quota
 from agnews_cli.core.limits import PlatformLimits
-from agnews_cli.core.session import RESOURCES, Reading, Resource
+from agnews_cli.core.session import RESOURCES, Reading, Resource, Session, Used
 from agnews_cli.errors import CannotWrite, NoDiskSpace, NoLimitsKnown
 from agnews_cli.host import kaggle
-from agnews_cli.host.detect import detect
-from agnews_cli.host.session_age import session_age
 from agnews_cli.store import limits, quota_settings
 from agnews_cli.store.ledger import Ledger
 
@@ -79,17 +76,16 @@ def look(
     is_all: bool = False,
     is_offline: bool = False,
     session_started: str | None = None,
-    is_rehearsal: bool = False,
 ) -> View:
-    """Every budget that matters here, or `platform`'s. Raises NoLimitsKnown or LimitsInvalid.
+    """Every budget that matters here, or `platform`'s. Raises NoLimitsKnown or LimitsInvalid."""
+    from agnews_cli.host.detect import detect
+    from agnews_cli.host.session_age import session_age
 
-    `is_rehearsal`: from a copy of the ledger, so that nothing is written.
-    """
     now, here = datetime.now(UTC), detect()
     is_lent = here.name in limits.names()
     age = session_age(session_started) if is_lent else None
     settings = quota_settings.load()
-    with _ledger(is_rehearsal) as ledger:
+    with Ledger() as ledger:
         sessions, used, readings = ledger.sessions(), ledger.used(), ledger.readings()
         seen = {s.platform for s in sessions} | {u.platform for u in used}
         known = _limits(platform, is_all, here.name, seen)
@@ -126,18 +122,33 @@ def look(
     return View(here.name, now, tuple(rows), counted, {k.platform: k for k in known}, notes)
 
 
-@contextmanager
-def _ledger(is_rehearsal: bool) -> Iterator[Ledger]:
-    if not is_rehearsal:
-        with Ledger() as ledger:
-            yield ledger
-        return
+def budget_of(platform: PlatformLimits, kind: Resource) -> quota.Budget:
+    """What is left of one resource, wherever it is asked; writes nothing."""
+    now, settings = datetime.now(UTC), quota_settings.load()
+    sessions, used, readings = _counted()
+    answers, _ = _ask((platform,), settings, now, is_offline=False)
+    return quota.budget(
+        platform,
+        kind,
+        sessions=sessions,
+        used=used,
+        readings=(*readings, *answers),
+        now=now,
+        reserve_s=settings.reserves_s.get(quota_settings.key(platform.platform, kind), 0.0),
+        here=None,
+        notes=(),
+    )
+
+
+def _counted() -> tuple[tuple[Session, ...], tuple[Used, ...], tuple[Reading, ...]]:
+    """What the ledger holds, read from a copy: opening a ledger may mend it."""
+    path = Ledger().path
+    if not path.exists():
+        return (), (), ()
     with tempfile.TemporaryDirectory(prefix="agnews-ledger-") as scratch:
-        copy = Path(scratch) / "ledger.db"
-        with suppress(FileNotFoundError):
-            shutil.copy(Ledger().path, copy)
-        with Ledger(copy) as ledger:
-            yield ledger
+        copy = shutil.copy(path, scratch)
+        with Ledger(Path(copy)) as ledger:
+            return ledger.sessions(), ledger.used(), ledger.readings()
 
 
 def limits_of(platform: str) -> PlatformLimits:
