@@ -33,7 +33,7 @@ class Counted:
 
     platform: PlatformLimits
     kind: Kind
-    returns_at: datetime
+    window: Window
 
     @property
     def key(self) -> tuple[str, str, Kind]:
@@ -125,7 +125,7 @@ class Market:
         )
         if limit.window is None:
             return offer, None
-        return offer, Counted(platform, kind, period_at(limit.window, self.now).end)
+        return offer, Counted(platform, kind, limit.window)
 
     def _resource(
         self, platform: str, offer: Offer, counted: Counted | None
@@ -138,8 +138,8 @@ class Market:
             left_s = every_s if offer.quota.left_hours is None else offer.quota.left_hours * 3600
             returns_s = _returns_s(offer.quota, self.now)
             how = "taken as unused: --left says otherwise"
-            if counted is not None:
-                returns_s = (counted.returns_at - self.now).total_seconds()
+            if counted is not None and counted.window.kind in ("week", "month"):
+                returns_s = (period_at(counted.window, self.now).end - self.now).total_seconds()
             if told is not None:
                 left_s, how = told, "as given"
             elif counted is not None and (budget := self._budget(counted)) is not None:

@@ -106,6 +106,13 @@ def test_a_limit_that_the_user_changed_is_planned_with(agnews, own_home):
     assert len(mine["sessions"]) > len(tier["sessions"])
 
 
+def test_hours_that_come_back_a_day_later_are_planned_with(agnews):
+    found = agnews(*LARGE, "--on", "studio-lab", "--json").json
+    begins_s = [s["begins_s"] for s in found["sessions"] if s["resource"] == "studio-lab"]
+    assert len(begins_s) > 1, "4 hours a day: more than one day is needed"
+    assert found["finish_s"] < 30 * 86_400
+
+
 BAD = {
     "unknown offer": (["--on", "kagle"], 78, "did you mean 'kaggle'"),
     "unknown what-if": (["--what-if", "kaggle+colabb"], 78, "did you mean 'colab'"),
