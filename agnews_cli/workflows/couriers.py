@@ -151,8 +151,15 @@ class Courier(threading.Thread):
             self.problem, failures, pause_s = "", 0, claims.BEAT_S / 10
 
     def _exchange_ledgers(self) -> None:
-        if self._sync.remote.promises.beats:  # elsewhere a small file costs as much as a large one
-            ledger_mirror.exchange(self._sync.remote, self._sync.run.path.parent / copies.FOLDER)
+        """Hours that are not told now are told next time: no reason to try the round again."""
+        remote, folder = self._sync.remote, self._sync.run.path.parent / copies.FOLDER
+        if not remote.promises.beats:  # there a small file costs as much as a large one
+            return
+        try:
+            ledger_mirror.exchange(remote, folder)
+        except (AgnewsError, OSError) as error:
+            text = f"{self.address}: the ledger of hours was not exchanged: {error}"
+            self.notes.append(Note(hidden(text), True))
 
     def _tell(self, error: Exception) -> None:
         text = error.message if isinstance(error, AgnewsError) else f"{self.address}: {error}"

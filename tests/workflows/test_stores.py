@@ -374,3 +374,21 @@ def test_a_file_of_stores_that_is_none(own_home: Path, text: str, words: str) ->
         stores.choose([], {})
     assert words in raised.value.message and raised.value.exit_code == 78
     assert str(file) in raised.value.message
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["goes along", "cannot be kept"])
+def test_the_ledger_of_hours_goes_along_and_holds_nothing_up(run, tmp_path, monkeypatch, is_kept):
+    class NoLedger(Folder):
+        def put(self, name: str, source: Path) -> None:
+            if name.startswith("ledger/") and not is_kept:
+                raise StoreBusy(store=self.address, action="store", reason="no room for it")
+            super().put(name, source)
+
+    remote = NoLedger(tmp_path / "remote")
+    seen, error = train(run, (remote,), monkeypatch)
+    assert error is None
+    assert "read back and verified" in texts(seen)
+    assert bool(remote.list("ledger/")) == is_kept
+    warned = texts(seen, "warning")
+    assert ("the ledger of hours was not exchanged" in warned) != is_kept
+    claims.require_free(remote, run.id, remote.list(f"{run.id}/"), datetime.now(UTC), tmp_path)
