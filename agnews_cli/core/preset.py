@@ -41,11 +41,6 @@ class Method(_Strict):
 
 
 class Training(_Strict):
-    @property
-    def passes(self) -> float:
-        """How often each row passes through the model, forwards and backwards."""
-        return self.epochs * (2 if self.r_drop else 1)
-
     epochs: Annotated[float, Field(gt=0)] = Field(3, description="Passes over the training rows.")
     lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="Peak learning rate of AdamW.")
     weight_decay: Share = Field(0.01, description="Decoupled; not on biases and norms.")
@@ -87,6 +82,11 @@ class Training(_Strict):
     )
     precision: Precision = Field("auto", description="auto: what the hardware really computes in.")
     gradient_checkpointing: bool = Field(False, description="Less memory for a third more time.")
+
+    @property
+    def passes(self) -> float:
+        """How often each row passes through the model, forwards and backwards."""
+        return self.epochs * (2 if self.r_drop else 1)
 
 
 class ShortOfTime(_Strict):
