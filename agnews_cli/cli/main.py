@@ -27,9 +27,28 @@ from agnews_cli.cli import (
     verify,
     wizard,
 )
+from agnews_cli.cli.lazy_group import Part, lazy_group
+
+_PARTS: dict[str, Part] = {
+    "auto": auto.auto,
+    "wizard": wizard.wizard,
+    "resume": resume.resume,
+    "predict": predict.predict,
+    "plan": plan.plan,
+    "platform": platform.platform,
+    "doctor": doctor.doctor,
+    "runs": runs.runs,
+    "notebook": notebook.notebook,
+    "status": status.status,
+    "verify-resume": verify.verify_resume,
+    "checkpoints": checkpoints.app,
+    "presets": presets.app,
+    "quota": quota.app,
+}
 
 app = typer.Typer(
     name="agnews",
+    cls=lazy_group(_PARTS),
     help="Train text classifiers on free GPUs and CPUs: one command from data to a usable model.",
     epilog="Begin with `agnews auto`. Exit codes and files: docs/ in the project.",
     no_args_is_help=True,
@@ -55,22 +74,6 @@ def agnews(
     ] = False,
 ) -> None:
     """Train text classifiers on free GPUs and CPUs: one command from data to a usable model."""
-
-
-app.command("auto")(auto.auto)
-app.command("wizard")(wizard.wizard)
-app.command("resume")(resume.resume)
-app.command("predict")(predict.predict)
-app.command("plan")(plan.plan)
-app.command("platform")(platform.platform)
-app.command("doctor")(doctor.doctor)
-app.command("runs")(runs.runs)
-app.command("notebook")(notebook.notebook)
-app.command("status")(status.status)
-app.command("verify-resume")(verify.verify_resume)
-app.add_typer(checkpoints.app, name="checkpoints")
-app.add_typer(presets.app, name="presets")
-app.add_typer(quota.app, name="quota")
 
 
 def main(argv: list[str] | None = None) -> None:
