@@ -50,6 +50,26 @@ def test_light_commands_load_nothing_heavy(arguments, tmp_path, monkeypatch):
         assert not modules & {"pydantic", "rich", "yaml", "sqlite_utils"}
 
 
+def test_help_has_a_summary_of_every_command_and_each_command_its_own_help(agnews):
+    listed = agnews("--help")
+    rows = [line.split(maxsplit=1) for line in listed.out.partition("Commands:")[2].splitlines()]
+    named = {row[0]: row[1] for row in rows if len(row) == 2 and "`agnews auto`." not in row[1]}
+    assert listed.code == 0
+    assert {"auto", "resume", "wizard", "plan", "quota", "checkpoints", "presets"} <= set(named)
+    for command, summary in named.items():
+        shown = agnews(command, "--help")
+        assert shown.code == 0
+        assert shown.out.startswith(f"Usage: agnews {command} ")
+        assert summary.removesuffix("...") in " ".join(shown.out.split())
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest(agnews):
+    done = agnews("plam")
+    assert done.code == 2
+    assert "No such command 'plam'" in done.err
+    assert "'plan'" in done.err
+
+
 def test_version_and_module_entry(agnews):
     assert agnews("--version").out.startswith("agnews 0.")
     assert "auto" in agnews("--help").out
