@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
     """Platform, budget, preset, data, and every reason."""
     request, data = plan.request, plan.dataset
-    test = f", {data.test.rows} for testing" if data.test else ", no test split"
+    train = f"{data.train.rows:,} rows"
+    if request.limit_train and request.limit_train < data.train.rows:
+        train = f"{request.limit_train:,} of {train}"
+    test = f"{data.test.rows:,} for testing" if data.test else "no test split"
     budget = duration.show(request.budget_s) if request.budget_s else "none"
     rows: list[tuple[str, object]] = [
         ("run", plan.run),
-        ("data", f"{data.name}: {data.train.rows} rows, {len(data.labels)} classes{test}"),
+        ("data", f"{data.name}: {train}, {len(data.labels)} classes, {test}"),
         ("preset", f"{plan.preset.name} ({plan.preset.tier}, {plan.preset.method.kind})"),
         ("budget", budget),
         ("folder", plan.store / plan.run),
