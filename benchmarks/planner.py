@@ -2,9 +2,10 @@
 
 Random instances in whole units of ten minutes. The small ones are solved to optimality by OR-tools
 CP-SAT, in a model of its own (time-indexed: one variable for each part that could begin at each
-moment on each card); for the others the proven lower bound is the yardstick.
+moment on each card). Where it does not find the optimum in time it is asked less: is there any plan
+that ours is more than 5% behind? For the others the proven lower bound is the yardstick.
 
-    python benchmarks/planner.py [--instances 300] [--large 40]
+    python benchmarks/planner.py [--instances 300] [--large 40] [--solver-s 3]
 
 exits 1 when a constraint is broken, a small instance is more than 5% over the optimum, or 200 jobs
 over 60 sessions take a second.
@@ -294,6 +295,16 @@ def over_optimum(instance: Instance, found: Plan, limit_s: float = 3.0) -> float
     return 0.0 if best_s is None else found.finish_s / best_s - 1
 
 
+def is_within_the_bar(instance: Instance, found: Plan, limit_s: float) -> bool:
+    """Whether it is proven that no plan is so early that this one is more than 5% over it."""
+    if found.gap <= GAP_BAR:
+        return True
+    # The latest whole unit that is too early; one at the bar itself would be no miss.
+    too_early_s = (math.ceil(found.finish_s / (1 + GAP_BAR) / UNIT_S - 1e-9) - 1) * UNIT_S
+    best_s, is_proven = optimum_s(instance, too_early_s, limit_s)
+    return is_proven and best_s is None
+
+
 def _share(values: Sequence[float], q: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
@@ -304,8 +315,9 @@ def main() -> int:
     parser.add_argument("--instances", type=int, default=300, help="small ones (300)")
     parser.add_argument("--large", type=int, default=40, help="larger ones (40)")
     parser.add_argument("--first", type=int, default=0, help="first seed (0)")
+    parser.add_argument("--solver-s", type=float, default=3.0, help="CP-SAT's time for each (3)")
     given = parser.parse_args()
-    misses, gaps, unknown, used = 0, [], 0, []
+    misses, gaps, within, unknown, used = 0, [], 0, 0, []
     for seed in range(given.first, given.first + given.instances):
         instance = small(seed)
         began = time.process_time()
@@ -316,10 +328,12 @@ def main() -> int:
             misses += 1
             print(f"small {seed}: BROKEN {broken[:3]} {found.schedule.unplaced}")
             continue
-        gap = over_optimum(instance, found)
+        gap = over_optimum(instance, found, given.solver_s)
         if gap is None:
-            unknown += 1
-            if found.gap > GAP_BAR:
+            if is_within_the_bar(instance, found, given.solver_s):
+                within += 1
+            else:
+                unknown += 1
                 print(f"small {seed}: optimum not found in time, {found.gap:.1%} over the bound")
             continue
         gaps.append(gap)
@@ -332,7 +346,8 @@ def main() -> int:
     if gaps:
         print(
             f"{len(gaps)} small: median {statistics.median(gaps):.2%}, worst {max(gaps):.2%} over"
-            f" the optimum; {sum(g < 1e-6 for g in gaps)} exact; {unknown} not solved in time;"
+            f" the optimum; {sum(g < 1e-6 for g in gaps)} exact; {within} more proven to be"
+            f" within {GAP_BAR:.0%}; {unknown} not solved in time;"
             f" {statistics.median(used) * 1000:.0f} ms of one core (median), most {max(used):.1f} s"
         )
     over = []
