@@ -168,12 +168,17 @@ class Bench:
         self._straight: dict[str, tuple[Ended, float]] = {}
 
     def straight(self, variant: str) -> tuple[Ended, float]:
-        """A run that nothing disturbs, and how many seconds it took."""
+        """A run that nothing disturbs, and how many seconds it took: the quicker of two, for the
+        first may have waited for a busy machine, and nothing would be killed by its clock."""
         if variant not in self._straight:
-            began_s = time.monotonic()
-            ended = child(self.folder / "straight" / variant, variant, trains, nobody)
-            assert ended.status == 0, ended
-            self._straight[variant] = (ended, time.monotonic() - began_s)
+            took_s = []
+            for attempt in ("first", "second"):
+                began_s = time.monotonic()
+                folder = self.folder / "straight" / attempt / variant
+                ended = child(folder, variant, trains, nobody)
+                assert ended.status == 0, ended
+                took_s.append(time.monotonic() - began_s)
+            self._straight[variant] = (ended, min(took_s))
         return self._straight[variant]
 
     def same(self, report: Report, variant: str, ended: Ended, what: str) -> None:
@@ -197,10 +202,15 @@ def kills(report: Report, bench: Bench, tries: int, seed: str) -> None:
         variant, folder = rng.choice(_VARIANTS), bench.folder / f"f2-{number}"
         what, promised = f"F2 {seed} {number} ({variant})", 0
         for _ in range(rng.randrange(1, 6)):
-            after_s = rng.random() * bench.straight(variant)[1]
-            ended = child(folder, variant, trains, killing(after_s))
-            report.kills += ended.status == -9
-            report.seen["killed before a save" if not ended.step("saved") else "killed later"] += 1
+            straight, whole_s = bench.straight(variant)
+            left = 1 - promised / straight.step("saved")
+            ended = child(folder, variant, trains, killing(rng.random() * left * whole_s))
+            if ended.status == -9:
+                report.kills += 1
+                saved = ended.step("saved")
+                report.seen["killed later" if saved else "killed before a save"] += 1
+            else:
+                report.seen["ended before it was killed"] += 1
             promised = checked_resume(report, ended, promised, what)
         ended = child(folder, variant, trains, nobody)
         checked_resume(report, ended, promised, what)
