@@ -1,7 +1,7 @@
 """A group of commands that reads a command's options only when that command is called.
 
-`agnews --help` shows names and summaries; the options of some twenty commands, which Typer reads
-from their signatures, took a third of its time.
+`agnews --help` shows names and summaries; the options of every command, which Typer reads from its
+signature, took a quarter of the time (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations

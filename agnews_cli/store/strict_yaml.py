@@ -21,7 +21,7 @@ import yaml
 Loc = tuple[str | int, ...]
 
 _DEPTH_CAP = 16
-_FAST = getattr(yaml, "CSafeLoader", None)
+_LIBYAML = getattr(yaml, "CSafeLoader", None)
 
 
 class _Composer(yaml.composer.Composer, yaml.resolver.BaseResolver):
@@ -139,11 +139,11 @@ class Document:
 
 
 def _node(content: str) -> yaml.Node | None:
-    """Read by libyaml where PyYAML has it (ten times as fast); what that does not take is read by
+    """Read by libyaml where PyYAML has it, which is faster; what that does not take is read by
     PyYAML's own parser, which decides and whose words and lines a user sees."""
-    if _FAST is not None:
+    if _LIBYAML is not None:
         with suppress(yaml.YAMLError, Refused, UnicodeEncodeError):
-            return _composed(content, _FAST)
+            return _composed(content, _LIBYAML)
     return _composed(content, yaml.SafeLoader)
 
 

@@ -52,8 +52,8 @@ def test_light_commands_load_nothing_heavy(arguments, tmp_path, monkeypatch):
 
 def test_help_has_a_summary_of_every_command_and_each_command_its_own_help(agnews):
     listed = agnews("--help")
-    rows = [line.split(maxsplit=1) for line in listed.out.partition("Commands:")[2].splitlines()]
-    named = {row[0]: row[1] for row in rows if len(row) == 2 and "`agnews auto`." not in row[1]}
+    rows = listed.out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    named = dict(row.split(maxsplit=1) for row in rows)
     assert listed.code == 0
     assert {"auto", "resume", "wizard", "plan", "quota", "checkpoints", "presets"} <= set(named)
     for command, summary in named.items():
