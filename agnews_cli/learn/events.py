@@ -119,8 +119,11 @@ class StopFlag:
 
     @property
     def is_deadline(self) -> bool:
-        """Whether the session's end is the reason, and nobody asked."""
-        return not self._is_asked and self.left_s <= 0
+        """Whether who stops now does so for the session's end: nobody asked, and it has one.
+
+        That end may still lie ahead: a step or a validation that would not fit is not begun.
+        """
+        return not self._is_asked and self._end_s is not None
 
     @property
     def left_s(self) -> float:
