@@ -1,4 +1,4 @@
-"""From a choice of priorities to a schedule: the plan is lived through, event by event.
+"""From a choice to a schedule: the plan is lived through, event by event.
 
 Time runs from event to event (a part ends, a session ends, quota returns, a place becomes free).
 At each, the ready jobs are given to free cards, the most urgent first: where each would end
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
 
+from agnews_cli.core.plan.choice import Choice, Directive
 from agnews_cli.core.plan.graph import Graph
 from agnews_cli.core.plan.instance import Job
 from agnews_cli.core.plan.pool import Pool
@@ -28,30 +29,6 @@ from agnews_cli.core.plan.schedule import Part, Schedule, Session
 
 _EPS = 1e-6
 _INF = math.inf
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What one dispatch may differ in.
-
-    `urgency`: a factor on each job's level. `banned`: (job, resource) pairs that are not used.
-    `places`: sessions at once, of each resource. `waits`: a job waits for a busy device where it
-    would end earlier than on a free one. `saves`: a session is opened only for a job that would be
-    late in those that are open (needs `target_s`). `patient`: resources where a session that the
-    quota would cut short is opened as late as lets it run on when the quota returns. `renews`: an
-    idle session may be closed for a new one, so that the next job need not be cut. `first_come`: a
-    new session gets the quota that the open ones will leave, instead of an equal share.
-    """
-
-    urgency: tuple[float, ...]
-    places: tuple[int, ...]
-    patient: frozenset[int] = frozenset()
-    banned: frozenset[tuple[int, int]] = frozenset()
-    waits: bool = True
-    saves: bool = False
-    renews: bool = False
-    first_come: bool = False
-    target_s: float = _INF
 
 
 @dataclass(slots=True)
@@ -65,6 +42,7 @@ class _Run:
     steps: int
     ends_s: float
     is_last: bool
+    directive: Directive | None = None
 
 
 @dataclass(slots=True)
@@ -100,6 +78,8 @@ class Dispatch:
         self.ready = [i for i in range(len(graph.jobs)) if not self.waits_for[i]]
         self.since_s = [0.0] * len(graph.jobs)
         self.cuts = [0] * len(graph.jobs)
+        self.begun = [0] * len(graph.jobs)
+        """Parts of each job that were begun: the number of its next one."""
         self.runs_on: dict[int, tuple[_Open, _Run]] = {}
         self.open: list[_Open] = []
         self.closed: list[Session] = []
@@ -112,6 +92,10 @@ class Dispatch:
         self.home = [
             tuple(r for r in homes if (i, r) not in choice.banned) or homes
             for i, homes in enumerate(graph.home)
+        ]
+        self.quickest_s = [
+            min((step_s[r] for r in homes), default=0.0)
+            for step_s, homes in zip(graph.step_s, self.home, strict=True)
         ]
 
     def schedule(self) -> Schedule | None:
@@ -137,17 +121,22 @@ class Dispatch:
             events += [max(r.ends_s, now + _EPS) for r in session.cards if r is not None]
             events += [free for free in session.free_s if free > now]
         is_waiting = bool(self.ready)
+        is_wanted = is_waiting or self._could_move()
         for r, pool in enumerate(self.pools):
-            if pool is not None and (is_waiting or self.taken[r]):
+            if pool is not None and (is_wanted or self.taken[r]):
                 events.append(pool.ends_s)
                 if r in self.choice.patient:
                     events.append(pool.late_s(len(self.taken[r]) + 1))
-        if is_waiting or self._coming():
+        coming = self._coming()
+        if is_wanted or coming:
             events += [s for places in self.place_free_s for s in places]
+        if self.choice.directives:
+            events += [self._from_s(i) for i in self.ready]
+        events += [shut.to_s for shut in self.choice.shut]
         if is_waiting and self.choice.target_s < _INF:
             events += [self._late_s(i) for i in self.ready]
-        for i, ready_s in self._coming():
-            events += [ready_s - self.graph.resources[r].startup_s for r in self.home[i]]
+        for i, ready_s, _ in coming:
+            events += [ready_s - self.graph.resources[r].startup_s for r in self._homes(i)]
         return min(s for s in events if s > now)
 
     def _advance(self, to_s: float) -> None:
@@ -167,6 +156,8 @@ class Dispatch:
                 Part(job.name, run.card, run.first_step, run.steps, run.begins_s, run.ends_s)
             )
             session.free_s[card] = run.ends_s
+        else:
+            self.begun[run.job] -= 1
         session.cards[card] = None
         del self.runs_on[run.job]
         self.left[run.job] -= run.steps
@@ -212,6 +203,8 @@ class Dispatch:
         job = self.graph.jobs[run.job]
         step_s = self.graph.step_s[run.job][session.resource]
         steps = self._steps(job, self.left[run.job], step_s, session.end_s - run.begins_s)
+        if run.directive is not None and run.directive.steps is not None:
+            steps = min(steps, run.directive.steps)
         run.steps, run.is_last = steps, steps == self.left[run.job]
         run.ends_s = run.begins_s + job.overhead_s + steps * step_s
 
@@ -256,12 +249,36 @@ class Dispatch:
         for queue in busy:
             heapify(queue)
         kept: list[int] = []
+        is_full = self._is_full()
         for at, i in enumerate(waiting):
-            if self._is_full():
+            if is_full:
                 return kept + waiting[at:]
-            if not self._start(i, busy):
+            if self._is_held(i):
+                kept.append(i)
+            elif self._start(i, busy):
+                is_full = self._is_full()
+            else:
                 kept.append(i)
         return kept
+
+    def _directive(self, i: int) -> Directive | None:
+        """Of the next part of job `i`."""
+        if not self.choice.directives:
+            return None
+        return self.choice.directives.get((i, self.begun[i]))
+
+    def _homes(self, i: int) -> Sequence[int]:
+        directive = self._directive(i)
+        if directive is None or directive.resource is None:
+            return self.home[i]
+        return (directive.resource,)
+
+    def _from_s(self, i: int) -> float:
+        directive = self._directive(i)
+        return 0.0 if directive is None else directive.from_s
+
+    def _is_held(self, i: int) -> bool:
+        return self._from_s(i) > self.now_s + _EPS
 
     def _is_full(self) -> bool:
         for session in self.open:
@@ -277,18 +294,23 @@ class Dispatch:
 
     def _late_s(self, i: int) -> float:
         """From when on a waiting job cannot meet the target any more."""
-        if self.choice.target_s == _INF:
+        target_s = self.choice.target_s
+        if target_s == _INF:
             return _INF
-        graph = self.graph
-        job = graph.jobs[i]
-        best = min(graph.step_s[i][r] for r in self.home[i])
-        return self.choice.target_s - graph.tail_s[i] - self.left[i] * best - job.overhead_s
+        needed_s = self.left[i] * self.quickest_s[i] + self.graph.jobs[i].overhead_s
+        return target_s - self.graph.tail_s[i] - needed_s
 
-    def _end_if(self, i: int, r: int, begins_s: float, limit_s: float) -> float:
-        """When job `i` would end, begun at `begins_s` in a session that lasts to `limit_s`."""
+    def _end_if(
+        self, i: int, r: int, begins_s: float, limit_s: float, left: int | None = None
+    ) -> float:
+        """When job `i` would end, begun at `begins_s` in a session that lasts to `limit_s`.
+
+        `left`: its steps to do, where those are fewer than now.
+        """
         job, resource = self.graph.jobs[i], self.graph.resources[r]
         step_s = self.graph.step_s[i][r]
-        left = self.left[i]
+        if left is None:
+            left = self.left[i]
         steps = self._steps(job, left, step_s, limit_s - begins_s)
         if steps == left:
             return begins_s + job.overhead_s + left * step_s
@@ -315,7 +337,7 @@ class Dispatch:
         # (ends, rank of equals, resource, session or None, card or place, begins)
         best: tuple[float, int] = (_INF, -1)  # never ending is no place
         where: tuple[int, _Open | None, int, float] | None = None
-        for r in self.home[i]:
+        for r in self._homes(i):
             for session in self.open:
                 if session.resource != r:
                     continue
@@ -363,10 +385,12 @@ class Dispatch:
 
     def _run(self, i: int, session: _Open, card: int, begins_s: float) -> bool:
         job = self.graph.jobs[i]
-        run = _Run(i, card, begins_s, job.steps - self.left[i], 0, begins_s, False)
+        done = job.steps - self.left[i]
+        run = _Run(i, card, begins_s, done, 0, begins_s, False, self._directive(i))
         self._fit(session, run)
         if not run.steps:
             return False
+        self.begun[i] += 1
         session.cards[card] = run
         self.runs_on[i] = (session, run)
         if self.choice.first_come and self.pools[session.resource] is not None:
@@ -377,8 +401,12 @@ class Dispatch:
         pool = self.pools[r]
         if pool is not None and pool.left_s <= _EPS:
             return None
+        now_s = self.now_s + _EPS
+        for shut in self.choice.shut:
+            if shut.resource == r and shut.from_s <= now_s < shut.to_s:
+                return None
         for place, free_s in enumerate(self.place_free_s[r]):
-            if place not in self.taken[r] and free_s <= self.now_s + _EPS:
+            if place not in self.taken[r] and free_s <= now_s:
                 return place
         return None
 
@@ -498,6 +526,10 @@ class Dispatch:
         self._finish(session, card, run)
         return run.ends_s
 
+    def _could_move(self) -> bool:
+        """Whether a job runs where it is not fastest."""
+        return any(at.resource != self.home[i][0] for i, (at, _) in self.runs_on.items())
+
     def _move_to_faster(self) -> None:
         if self.ready or len(self.graph.resources) < 2:
             return
@@ -505,9 +537,11 @@ class Dispatch:
             if i not in self.runs_on:  # a session opened for another job has ended its part
                 continue
             session, run = self.runs_on[i]
+            if run.directive is not None or self._is_held(i) or not self._may_cut(run, session):
+                continue
             here_s = self.graph.step_s[i][session.resource]
-            faster = [r for r in self.home[i] if self.graph.step_s[i][r] < here_s]
-            if not faster or not self._may_cut(run, session):
+            faster = [r for r in self._homes(i) if self.graph.step_s[i][r] < here_s]
+            if not faster:
                 continue
             job = self.graph.jobs[i]
             done = int((self.now_s - run.begins_s - job.overhead_s + _EPS) / here_s)
@@ -549,19 +583,26 @@ class Dispatch:
 
     # ---- what will be ready soon
 
-    def _coming(self) -> list[tuple[int, float]]:
-        """Jobs whose last predecessors are running to their end, and when they will be ready."""
-        if len(self.runs_on) == 0 or self.unfinished == len(self.runs_on):
-            return []
+    def _coming(self) -> list[tuple[int, float, int]]:
+        """(job, when it will be ready, steps to do then) of those that wait for running parts,
+        their own or their predecessors', and of those whose directive holds them."""
+        found: list[tuple[int, float, int]] = []
         counts: dict[int, tuple[int, float]] = {}
+        after = self.graph.after
         for i, (_, run) in self.runs_on.items():
-            if run.is_last:
-                for j in self.graph.after[i]:
-                    count, ready_s = counts.get(j, (0, 0.0))
-                    counts[j] = (count + 1, max(ready_s, run.ends_s))
-        return [
-            (j, ready_s) for j, (count, ready_s) in counts.items() if count == self.waits_for[j]
-        ]
+            if not run.is_last:
+                found.append((i, run.ends_s, self.left[i] - run.steps))
+                continue
+            for j in after[i]:
+                count, ready_s = counts.get(j, (0, 0.0))
+                counts[j] = (count + 1, max(ready_s, run.ends_s))
+        for j, (count, ready_s) in counts.items():
+            if count == self.waits_for[j]:
+                found.append((j, ready_s, self.left[j]))
+        if not self.choice.directives:
+            return found
+        found += [(i, self.now_s, self.left[i]) for i in self.ready if self._is_held(i)]
+        return [(i, max(ready_s, self._from_s(i)), left) for i, ready_s, left in found]
 
     def _expect(self) -> set[int]:
         """Keep or open sessions for jobs that will be ready within one start-up.
@@ -570,10 +611,12 @@ class Dispatch:
         that is opened so early that it has started by then.
         """
         kept: set[int] = set()
-        for i, ready_s in sorted(self._coming(), key=lambda pair: pair[1]):
+        for i, ready_s, left in sorted(self._coming(), key=lambda item: item[1]):
+            if ready_s - self.now_s > self.graph.soon_s[i] + _EPS:
+                continue
             best: tuple[float, int] = (_INF, -1)
             where: tuple[_Open | None, int, int] | None = None
-            for r in self.home[i]:
+            for r in self._homes(i):
                 resource = self.graph.resources[r]
                 is_soon = ready_s - self.now_s <= resource.startup_s + resource.rest_s + _EPS
                 for session in self.open:
@@ -581,7 +624,8 @@ class Dispatch:
                         continue
                     if None not in session.cards:
                         continue
-                    end_s = self._end_if(i, r, max(ready_s, *session.free_s), session.end_s)
+                    begins_s = max(ready_s, *session.free_s)
+                    end_s = self._end_if(i, r, begins_s, session.end_s, left)
                     if (end_s, 0) < best:
                         best, where = (end_s, 0), (session, r, 0)
                 place = self._free_place(r)
@@ -589,7 +633,7 @@ class Dispatch:
                     continue
                 begins_s = max(ready_s, self.now_s + resource.startup_s)
                 limit_s = self._limit_s(r, begins_s - resource.startup_s)
-                end_s = self._end_if(i, r, begins_s, limit_s)
+                end_s = self._end_if(i, r, begins_s, limit_s, left)
                 if (end_s, 1) < best and not (end_s > limit_s and self._is_early(r)):
                     best, where = (end_s, 1), (None, r, place)
             if where is None:

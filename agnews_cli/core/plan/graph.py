@@ -16,8 +16,8 @@ class Graph:
     def __init__(self, instance: Instance) -> None:
         self.jobs = instance.jobs
         self.resources = instance.resources
-        number = {job.name: i for i, job in enumerate(self.jobs)}
-        self.before = [tuple(number[name] for name in job.after) for job in self.jobs]
+        self.number = {job.name: i for i, job in enumerate(self.jobs)}
+        self.before = [tuple(self.number[name] for name in job.after) for job in self.jobs]
         self.after: list[list[int]] = [[] for _ in self.jobs]
         for i, before in enumerate(self.before):
             for j in before:
@@ -35,6 +35,13 @@ class Graph:
             )
             for i, job in enumerate(self.jobs)
         ]
+        self.soon_s = [
+            max(
+                (self.resources[r].startup_s + self.resources[r].rest_s for r in homes), default=0.0
+            )
+            for homes in self.home
+        ]
+        """How long before a job is ready a session could have to be opened for it."""
         self.order = self._topological()
         self.shortest_s = [self._shortest_s(job, i) for i, job in enumerate(self.jobs)]
         self.tail_s = self._tails()
