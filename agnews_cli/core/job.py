@@ -110,11 +110,12 @@ class Candidate(BaseModel):
 
 
 class Outcome(BaseModel):
-    """How the worker ended; written last."""
+    """How the worker ended; written last. `writer`: of its session, as in the job."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     state: Literal["completed", "paused", "interrupted", "failed"]
+    writer: str = ""
     step: int = 0
     total_steps: int = 0
     candidates: tuple[Candidate, ...] = ()

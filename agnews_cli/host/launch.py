@@ -11,13 +11,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from agnews_cli.core.accelerator import Accelerator
 from agnews_cli.store import files
 from agnews_cli.store.space import refusal
+
+if TYPE_CHECKING:
+    import psutil
 
 _CONFIG = """\
 compute_environment: LOCAL_MACHINE
@@ -83,7 +87,7 @@ def start(
     if on_cpu and processes > 1:
         env["ACCELERATE_USE_CPU"] = "true"
         command = ["-m", "torch.distributed.run", "--standalone"]
-        command += [f"--nproc_per_node={processes}", "-m", _WORKER, str(job)]
+        command += [f"--nproc_per_node={processes}", "-m", _WORKER, os.path.realpath(job)]
     else:
         config = job.with_name("accelerate.yaml")
         kind = "'NO'" if processes == 1 else "MULTI_GPU"
@@ -91,7 +95,8 @@ def start(
             config, _CONFIG.format(kind=kind, cpu=str(on_cpu).lower(), processes=processes)
         )
         command = ["-m", "accelerate.commands.launch", "--config_file", str(config)]
-        command += [f"--num_cpu_threads_per_process={threads}", "-m", _WORKER, str(job)]
+        command += [f"--num_cpu_threads_per_process={threads}", "-m", _WORKER]
+        command += [os.path.realpath(job)]
     try:
         sink = log.open("ab")
     except OSError as error:
@@ -105,6 +110,26 @@ def start(
         start_new_session=True,
     )
     return WorkerProcess(process, sink)
+
+
+def left_behind(job: Path) -> list[psutil.Process]:
+    """Launchers and workers on `job` that live: of this session, or of one that was killed."""
+    import psutil
+
+    path = os.path.realpath(job)
+    found = psutil.process_iter(["cmdline"])
+    return [p for p in found if {_WORKER, path} <= set(p.info["cmdline"] or ())]
+
+
+def await_end(processes: Sequence[psutil.Process], timeout_s: float) -> None:
+    """Until all have ended; those that have not after `timeout_s` are killed."""
+    import psutil
+
+    _, alive = psutil.wait_procs(processes, timeout=timeout_s)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=timeout_s)
 
 
 def _is_machine_busy() -> bool:

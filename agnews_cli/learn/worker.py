@@ -14,6 +14,7 @@ import platform
 import sys
 import time
 import traceback
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,16 @@ from agnews_cli.core.dataset import Rows
 from agnews_cli.core.evaluation import Evaluation
 from agnews_cli.core.job import Failure, Job, Outcome
 from agnews_cli.core.redaction import redact, secrets_in
-from agnews_cli.errors import AgnewsError, CannotWrite, InternalError, NoDiskSpace, OutOfMemory
+from agnews_cli.errors import (
+    AgnewsError,
+    CannotRead,
+    CannotWrite,
+    InternalError,
+    NoDiskSpace,
+    OutOfMemory,
+)
 from agnews_cli.learn.events import EventLog, StopFlag, StopRequested, WithoutSecrets
-from agnews_cli.store import files
+from agnews_cli.store import files, leases
 from agnews_cli.store.runs import write_text_atomically
 
 # What a disk that fails is called, also by libraries that wrap the error in one of their own.
@@ -52,10 +60,18 @@ def main(argv: list[str]) -> None:
         started_monotonic_s=job.started_monotonic_s,
         writes=is_main,
     )
-    outcome = _outcome(job, log, stop)
-    if is_main:
+    outcome = _outcome(job, log, stop).model_copy(update={"writer": job.writer})
+    path = Path(job.folder) / "outcome.json"
+    if is_main and not (path.exists() and _is_replaced(job)):
         log("ended", state=outcome.state)
-        write_text_atomically(Path(job.folder) / "outcome.json", outcome.model_dump_json(indent=2))
+        write_text_atomically(path, outcome.model_dump_json(indent=2))
+
+
+def _is_replaced(job: Job) -> bool:
+    """Whether a later session has the run, and an outcome there is its own."""
+    with suppress(CannotRead):
+        return leases.newest_token(Path(job.folder)) > job.token
+    return False
 
 
 def _outcome(job: Job, log: EventLog, stop: StopFlag) -> Outcome:

@@ -30,6 +30,7 @@ from agnews_cli.errors import (
     SessionOver,
     WorkerDied,
 )
+from agnews_cli.host import launch
 from agnews_cli.host.session_age import session_age
 from agnews_cli.store import leases
 from agnews_cli.store.remotes.remote import Remote
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from agnews_cli.store.ledger import Ledger
 
 _BEAT_S = 15.0
+_LAST_WORKER_S = 120.0  # one whose command was killed: a step, and a save
 _LAST_PUSH_S = 60.0  # after an interrupt: platforms that end a session do not wait long
 
 _ENDS: Mapping[str, tuple[SessionEnd, RunState]] = {
@@ -82,6 +84,9 @@ def train(
         with suppress(ReaderLeft):  # the watch will hear of it
             show(note.event(job.started_monotonic_s))
 
+    if not leases.is_held(folder.path, _now()) and (alive := launch.left_behind(folder.job)):
+        tell(Note("the worker of the last session saves and ends; waiting for it"))
+        launch.await_end(alive, _LAST_WORKER_S)
     floor, notes = fencing_floor(remotes, folder, _now(), takeover=takeover)
     for note in notes:
         tell(note)

@@ -93,8 +93,8 @@ class _Watch:
         while True:
             code = self.worker.poll()  # first: what it wrote before it ended is then there
             self._show_news()
-            if self.folder.outcome.exists():
-                return self._outcome()
+            if (outcome := self._outcome()) is not None:
+                return outcome
             if code is not None:
                 if self.is_time_up:
                     return Outcome(state="paused")
@@ -157,8 +157,13 @@ class _Watch:
         is_pressed_again = signal.SIGINT in news and now_s - self.asked_s > _BURST_S
         return is_pressed_again or now_s - self.asked_s > _GRACE_S
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> Outcome | None:
+        """This session's; what the worker of another one still wrote is not."""
+        if not self.folder.outcome.exists():
+            return None
         outcome = Outcome.model_validate_json(self.folder.outcome.read_text("utf-8"))
+        if outcome.writer != self.job.writer:
+            return None
         if self.is_time_up and outcome.state == "interrupted":
             outcome = outcome.model_copy(update={"state": "paused"})
             write_text_atomically(self.folder.outcome, outcome.model_dump_json(indent=2))

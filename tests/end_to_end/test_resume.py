@@ -112,6 +112,27 @@ def test_one_run_through_a_killed_command_a_session_end_and_a_damaged_checkpoint
     assert list((tmp_path / "runs" / "ledger").glob("ledger-*.db"))
 
 
+def test_resume_typed_right_after_the_command_was_killed_waits_for_its_worker(tmp_path, agnews):
+    """Seen: two workers at once, and the first one's end taken for the second one's (exit 130)."""
+    command = [sys.executable, "-m", "agnews_cli", "auto", *LONG, "--store", "runs"]
+    command += ["--save-every", "1s"]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: manifests(tmp_path), process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    again = agnews("resume", "--store", "runs", "--session-hours", "0.01")
+    assert again.code == 75, again.out + again.err
+    assert "waiting for it" in again.out
+    lines = next(tmp_path.rglob("events.jsonl")).read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    kinds = [e["kind"] for e in events if e["kind"] in ("started", "ended")]
+    assert kinds == ["started", "ended", "started", "ended"]
+    saved = [e["data"]["step"] for e in events if e["kind"] == "saved"]
+    assert saved == sorted(saved)
+
+
 def test_a_reader_that_leaves_stops_the_run_in_good_order(tmp_path, agnews):
     command = [sys.executable, "-m", "agnews_cli", "auto", *LONG, "--store", "runs"]
     process = subprocess.Popen(

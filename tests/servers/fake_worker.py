@@ -40,6 +40,9 @@ def main(path: str, steps: int, delay_s: float) -> None:
         checkpoints.prune(keep=2)
         tell("saved", step=step, why=why, bytes=20_000, seconds=0.01)
 
+    def outcome(state: str, step: int) -> Outcome:
+        return Outcome(state=state, writer=job["writer"], step=step, total_steps=steps)  # type: ignore[arg-type]
+
     tell("started", pid=os.getpid(), world=1)
     newest, _ = Checkpoints(folder / "checkpoints" / "m").newest()
     first = newest.manifest.step if newest else 0
@@ -52,16 +55,13 @@ def main(path: str, steps: int, delay_s: float) -> None:
         is_over = end_s is not None and time.monotonic() > end_s
         if stopped or is_over:
             save(step, "final")
-            finish(
-                folder,
-                Outcome(state="paused" if is_over else "interrupted", step=step, total_steps=steps),
-            )
+            finish(folder, outcome("paused" if is_over else "interrupted", step))
             return
         if step % 5 == 0:
             save(step, "interval")
     (folder / "model").mkdir(exist_ok=True)
     (folder / "model" / "model.safetensors").write_bytes(random.Random(steps).randbytes(50_000))
-    finish(folder, Outcome(state="completed", step=steps, total_steps=steps))
+    finish(folder, outcome("completed", steps))
 
 
 def finish(folder: Path, outcome: Outcome) -> None:
