@@ -138,7 +138,8 @@ def stock_python() -> Path:
 def colab_python(request: pytest.FixtureRequest) -> Path:
     """Colab's kernel in an environment of its own, over this one's other packages. Kept between
     sessions in pytest's cache; AGNEWS_COLAB_KERNEL names another folder."""
-    kept = request.config.cache.mkdir("colab-kernel") if request.config.cache else None
+    cache = getattr(request.config, "cache", None)  # `-p no:cacheprovider`: none
+    kept = cache.mkdir("colab-kernel") if cache else None
     folder = Path(os.environ.get("AGNEWS_COLAB_KERNEL") or kept or HERE / ".colab-kernel")
     python = folder / "bin" / "python"
     ready = folder / "ready.json"
