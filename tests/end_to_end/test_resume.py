@@ -35,6 +35,18 @@ def wait_for(what, process: subprocess.Popen, seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
+def begin_and_kill_the_command(work: Path) -> None:
+    """Killed when something is saved; its worker is left alone."""
+    command = [sys.executable, "-m", "agnews_cli", "auto", *LONG, "--store", "runs"]
+    command += ["--save-every", "1s"]
+    process = subprocess.Popen(
+        command, cwd=work, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    wait_for(lambda: manifests(work), process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
 def test_killed_at_random_and_resumed_equals_straight_bit_for_bit(agnews):
     done = agnews("verify-resume", "--rows", "64", "--kills", "1", "--json")
     assert done.code == 0, done.out + done.err
@@ -55,14 +67,7 @@ def test_the_verdict_names_the_first_difference():
 
 
 def test_one_run_through_a_killed_command_a_session_end_and_a_damaged_checkpoint(tmp_path, agnews):
-    command = [sys.executable, "-m", "agnews_cli", "auto", *LONG, "--store", "runs"]
-    command += ["--save-every", "1s"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    wait_for(lambda: manifests(tmp_path), process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    begin_and_kill_the_command(tmp_path)
     events = next(tmp_path.rglob("events.jsonl"))
     worker = json.loads(events.read_text().splitlines()[0])["data"]["pid"]
     give_up = time.monotonic() + 60
@@ -114,14 +119,7 @@ def test_one_run_through_a_killed_command_a_session_end_and_a_damaged_checkpoint
 
 def test_resume_typed_right_after_the_command_was_killed_waits_for_its_worker(tmp_path, agnews):
     """Seen: two workers at once, and the first one's end taken for the second one's (exit 130)."""
-    command = [sys.executable, "-m", "agnews_cli", "auto", *LONG, "--store", "runs"]
-    command += ["--save-every", "1s"]
-    process = subprocess.Popen(
-        command, cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    wait_for(lambda: manifests(tmp_path), process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    begin_and_kill_the_command(tmp_path)
     again = agnews("resume", "--store", "runs", "--session-hours", "0.01")
     assert again.code == 75, again.out + again.err
     assert "waiting for it" in again.out
