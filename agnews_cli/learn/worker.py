@@ -62,15 +62,15 @@ def main(argv: list[str]) -> None:
     )
     outcome = _outcome(job, log, stop).model_copy(update={"writer": job.writer})
     path = Path(job.folder) / "outcome.json"
-    if is_main and not (path.exists() and _is_replaced(job)):
+    if is_main and not _is_ended_by_another(job, path):
         log("ended", state=outcome.state)
         write_text_atomically(path, outcome.model_dump_json(indent=2))
 
 
-def _is_replaced(job: Job) -> bool:
-    """Whether a later session has the run, and an outcome there is its own."""
+def _is_ended_by_another(job: Job, path: Path) -> bool:
+    """Whether a later session took the run over and has written how it ended."""
     with suppress(CannotRead):
-        return leases.newest_token(Path(job.folder)) > job.token
+        return path.exists() and leases.newest_token(Path(job.folder)) > job.token
     return False
 
 

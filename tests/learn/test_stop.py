@@ -1,11 +1,20 @@
-"""Why a worker stops: somebody asked, or the session's end is near."""
+"""Why a worker stops: somebody asked, or the session's end is near; and who says how it ended."""
 
+import json
 import signal
+import sys
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from agnews_cli.core.job import Job, Outcome
+from agnews_cli.learn import worker
 from agnews_cli.learn.events import StopFlag, StopRequested
+from agnews_cli.store import datasets, leases, presets
+
+SAMPLE = Path(presets.__file__).parents[1] / "sample"
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +46,27 @@ def test_without_an_end_only_somebody_can_have_asked():
     stop = StopFlag()
     assert not stop.is_deadline
     assert stop.left_s == float("inf")
+
+
+@pytest.mark.parametrize("is_taken_over", [True, False])
+def test_a_worker_whose_run_was_taken_over_does_not_overwrite_how_it_ended(
+    is_taken_over, tmp_path, monkeypatch
+):
+    mine = leases.claim(tmp_path, datetime.now(UTC))
+    if is_taken_over:
+        leases.claim(tmp_path, datetime.now(UTC), takeover=True)
+    job = Job(
+        run="r-1", folder=str(tmp_path), cache="", preset=presets.load("minilm"), model_path="",
+        dataset=datasets.find(str(SAMPLE), text_columns=(), label_column=None), seed=0,
+        started_monotonic_s=0, token=mine.token, writer=mine.writer,
+    )  # fmt: skip
+    (tmp_path / "job.json").write_text(job.model_dump_json())
+    there = Outcome(state="completed", writer="another").model_dump_json()
+    (tmp_path / "outcome.json").write_text(there)
+    for name in ("stdout", "stderr"):  # `main` puts its own in their place
+        monkeypatch.setattr(sys, name, getattr(sys, name))
+    monkeypatch.setattr(worker, "_outcome", lambda *_: Outcome(state="interrupted"))
+    worker.main(["worker", str(tmp_path / "job.json")])
+    found = json.loads((tmp_path / "outcome.json").read_text())
+    assert found["writer"] == ("another" if is_taken_over else mine.writer)
+    assert found["state"] == ("completed" if is_taken_over else "interrupted")

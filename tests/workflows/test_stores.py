@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.job import Event, Job
+from agnews_cli.core.job import Event, Job, Outcome
 from agnews_cli.core.platform import Accelerator
 from agnews_cli.errors import (
     AgnewsError,
@@ -88,6 +88,25 @@ def train(run: RunFolder, remotes, monkeypatch, *, steps=12, delay_s=0.05, sessi
 
 def texts(seen: list[Event], kind: str = "note") -> str:
     return "\n".join(e.data["text"] for e in seen if e.kind == kind)
+
+
+def test_how_the_worker_of_another_session_ended_is_not_taken_for_this_ones(run, monkeypatch):
+    """Seen: one whose command was killed said "interrupted" while the next session's trained."""
+
+    def another_ends() -> None:
+        while not run.events.exists():  # this session's worker is at work
+            time.sleep(0.01)
+        text = Outcome(state="interrupted", writer="another").model_dump_json()
+        runs.write_text_atomically(run.outcome, text)
+
+    thread = threading.Thread(target=another_ends)
+    thread.start()
+    _, error = train(run, (), monkeypatch, steps=40)
+    thread.join()
+    assert error is None
+    ended = run.ended()
+    assert ended is not None
+    assert (ended.state, ended.step) == ("completed", 40)
 
 
 class Slow(Folder):

@@ -39,7 +39,8 @@ class Choice:
     `patient`: resources where a session that the quota would cut short is opened as late as lets it
     run on when the quota returns. `target_s`: a deadline for all.
 
-    `banned`: (job, resource) pairs that are not used. `directives`: by (job, number of its part).
+    `banned`: (job, resource) pairs that are not used. `directives`: by (job, number of its part); a
+    target is stronger: under one a job that is late takes a card even so.
     """
 
     urgency: tuple[float, ...]

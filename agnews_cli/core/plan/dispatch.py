@@ -42,7 +42,7 @@ class _Run:
     steps: int
     ends_s: float
     is_last: bool
-    directive: Directive | None = None
+    directive: Directive | None
 
 
 @dataclass(slots=True)
