@@ -86,7 +86,10 @@ def train(
 
     if not leases.is_held(folder.path, _now()) and (alive := launch.left_behind(folder.job)):
         tell(Note("the worker of the last session saves and ends; waiting for it"))
-        launch.await_end(alive, _LAST_WORKER_S)
+        try:
+            launch.await_end(alive, _LAST_WORKER_S)
+        except KeyboardInterrupt:
+            raise interrupted(folder) from None
     floor, notes = fencing_floor(remotes, folder, _now(), takeover=takeover)
     for note in notes:
         tell(note)

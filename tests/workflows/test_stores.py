@@ -21,6 +21,7 @@ from agnews_cli.errors import (
     AgnewsError,
     BadStore,
     Fenced,
+    Interrupted,
     NotAnswered,
     NotRunning,
     RunBusy,
@@ -107,6 +108,19 @@ def test_how_the_worker_of_another_session_ended_is_not_taken_for_this_ones(run,
     ended = run.ended()
     assert ended is not None
     assert (ended.state, ended.step) == ("completed", 40)
+
+
+def test_ctrl_c_while_the_last_sessions_worker_still_saves_says_how_to_go_on(run, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    train(run, (), monkeypatch, session_s=0.3)
+    monkeypatch.setattr(launch, "left_behind", lambda job: [object()])
+    monkeypatch.setattr(launch, "await_end", interrupt)
+    seen, error = train(run, (), monkeypatch)
+    assert "waiting for it" in texts(seen)
+    assert isinstance(error, Interrupted)
+    assert f"agnews resume {run.id}" in error.advice
 
 
 class Slow(Folder):
