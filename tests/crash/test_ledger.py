@@ -166,12 +166,15 @@ def test_killed_at_random_times_keeps_every_acknowledged_row(tmp_path, tries):
             finally:
                 os._exit(1)
         os.close(write)
-        os.read(read, 1)
-        time.sleep(rng.random() * 0.03)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
         with os.fdopen(read, "rb") as pipe:
-            lines = ("r" + pipe.read().decode()).splitlines()
+            heard = [pipe.readline()]
+            began_s, wanted = time.monotonic(), rng.randrange(1, 12)
+            heard += [pipe.readline() for _ in range(wanted)]
+            line_s = (time.monotonic() - began_s) / wanted  # however slow the machine is
+            time.sleep(rng.random() * line_s)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            lines = b"".join([*heard, *pipe]).decode().splitlines()
         expected |= {line.split()[0] for line in lines}
         with Ledger(path) as book:
             ids = [run.id for run in book.runs()]
