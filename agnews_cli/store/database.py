@@ -13,10 +13,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 from agnews_cli.errors import CannotWrite
+from agnews_cli.store import rows
 
 BUSY_S = 10.0
 
@@ -187,18 +187,13 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
 
 
 def _require_sense(conn: sqlite3.Connection) -> None:
-    """SQLite has no checksums: a flipped bit in a row shows, if at all, as a time that is none."""
-    times = "SELECT created_at AS at FROM runs UNION ALL SELECT updated_at FROM runs"
-    for column in ("opened_at", "beat_at", "ended_at"):
-        times += f" UNION ALL SELECT {column} FROM sessions"
-    times += " UNION ALL SELECT began_at FROM used UNION ALL SELECT at FROM readings"
+    """SQLite has no checksums: a flipped bit in a row shows, if at all, as a row none of ours."""
     try:
-        for (text,) in conn.execute(f"SELECT at FROM ({times}) WHERE at IS NOT NULL"):
-            if datetime.fromisoformat(text).tzinfo is None:
-                raise Corrupt("a time without a zone")
-        for table in ("runs", "sessions", "used", "readings", "journals"):
-            conn.execute(f"SELECT * FROM {table}").fetchall()
-    except (ValueError, TypeError) as error:
+        rows.everything(conn)
+        conn.execute("SELECT * FROM journals").fetchall()
+        if conn.execute("PRAGMA foreign_key_check").fetchone():
+            raise Corrupt("a session of a run that is not there")
+    except (ValueError, TypeError, LookupError) as error:
         raise Corrupt(str(error)) from error
     except sqlite3.OperationalError as error:  # text that is not UTF-8, or a table that is gone
         if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) == sqlite3.SQLITE_ERROR:

@@ -85,7 +85,7 @@ class Everything:
 
 
 def everything(conn: sqlite3.Connection) -> Everything:
-    """Raises ValueError, TypeError or sqlite3.Error for rows that are none of ours."""
+    """Raises ValueError, TypeError, LookupError or sqlite3.Error for rows that are none of ours."""
 
     def read(table: str) -> list[dict[str, Any]]:
         return [dict(row) for row in conn.execute(f"SELECT * FROM {table} ORDER BY id")]
@@ -102,8 +102,9 @@ def _stamped(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def timed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises ValueError for a time that is none, or has no zone."""
     return {
-        name: datetime.fromisoformat(value)
+        name: utc(datetime.fromisoformat(value))
         if value is not None and (name.endswith("_at") or name == "at")
         else value
         for name, value in values.items()

@@ -10,6 +10,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -250,6 +252,20 @@ def damage_inside(path: Path) -> None:
     path.write_bytes(content)
 
 
+def flip_in(column: str, table: str, byte: str) -> Callable[[Path], None]:
+    """Another byte in a row, as a flipped bit leaves it: nothing that SQLite itself would see."""
+
+    def damage(path: Path) -> None:
+        conn = sqlite3.connect(path)
+        changed = f"substr({column}, 1, 3) || '{byte}' || substr({column}, 5)"
+        conn.execute(f"UPDATE {table} SET {column} = {changed}")
+        conn.commit()
+        conn.close()
+
+    damage.__name__ = f"{table}_{column}"
+    return damage
+
+
 @pytest.mark.parametrize("damage", [damage_whole, damage_inside])
 def test_a_broken_file_is_set_aside_and_said(path: Path, damage: object) -> None:
     for number in (1, 2):
@@ -268,7 +284,18 @@ def test_a_broken_file_is_set_aside_and_said(path: Path, damage: object) -> None
             assert len(ledger.runs()) == 1
 
 
-@pytest.mark.parametrize("damage", [damage_whole, damage_inside, Path.unlink])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_whole,
+        damage_inside,
+        Path.unlink,
+        flip_in("id", "sessions", "\x11"),
+        flip_in("run", "sessions", "0"),
+        flip_in("beat_at", "sessions", "x"),
+        flip_in("returns_at", "readings", "x"),
+    ],
+)
 def test_the_journals_rebuild_what_was_broken(path: Path, damage: object) -> None:
     with Ledger(path) as ledger:
         record(ledger)
@@ -277,7 +304,8 @@ def test_the_journals_rebuild_what_was_broken(path: Path, damage: object) -> Non
         ledger.set_state("r-1", "paused", after(70))
         ledger.close_session(second, "deadline", after(90))
         ledger.record(Used("u-1", "kaggle", "gpu", NOW, 3600.0, "by hand"))
-        ledger.record(Reading("a-1", "kaggle", "gpu", NOW, "official", "Kaggle", used_s=5.0))
+        reading = Reading("a-1", "kaggle", "gpu", NOW, "official", "Kaggle", used_s=5.0)
+        ledger.record(replace(reading, returns_at=after(60)))
         before = everything(ledger)
     damage(path)  # type: ignore[operator]
     with Ledger(path) as ledger:
