@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -252,15 +253,24 @@ def damage_inside(path: Path) -> None:
     path.write_bytes(content)
 
 
+def damage_only_index_or_row(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as conn:
+        (session,) = conn.execute("SELECT id FROM sessions").fetchone()
+    flipped = session.replace("T", "U")
+    path.write_bytes(path.read_bytes().replace(session.encode(), flipped.encode(), 1))
+
+
+def damage_schema(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"accelerator TEXT", b"accelerator TEX\xd4"))
+
+
 def flip_in(column: str, table: str, byte: str) -> Callable[[Path], None]:
     """Another byte in a row, as a flipped bit leaves it: nothing that SQLite itself would see."""
 
     def damage(path: Path) -> None:
-        conn = sqlite3.connect(path)
         changed = f"substr({column}, 1, 3) || '{byte}' || substr({column}, 5)"
-        conn.execute(f"UPDATE {table} SET {column} = {changed}")
-        conn.commit()
-        conn.close()
+        with closing(sqlite3.connect(path)) as conn, conn:
+            conn.execute(f"UPDATE {table} SET {column} = {changed}")
 
     damage.__name__ = f"{table}_{column}"
     return damage
@@ -289,6 +299,8 @@ def test_a_broken_file_is_set_aside_and_said(path: Path, damage: object) -> None
     [
         damage_whole,
         damage_inside,
+        damage_only_index_or_row,
+        damage_schema,
         Path.unlink,
         flip_in("id", "sessions", "\x11"),
         flip_in("run", "sessions", "0"),
