@@ -23,6 +23,7 @@ from agnews_cli.store.remotes.patience import Patient
 from agnews_cli.store.remotes.remote import Entry, Promises
 from agnews_cli.store.runs import RunFolder
 from agnews_cli.store.sync import Sync
+from tests.crash.faults import SEED, tiers
 
 RUN = "minilm-0123456789"
 
@@ -193,10 +194,12 @@ def play(seed: int, folder: Path) -> int:
     return liar.calls
 
 
+@tiers(50, 1000)
 @pytest.mark.parametrize("block", range(10))
-def test_500_scripts_of_a_lying_store(block, tmp_path, monkeypatch):
+def test_scripts_of_a_lying_store(block, tries, tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda handle: None)  # durability is not what is tested here
-    for seed in range(block * 50, block * 50 + 50):
+    first = SEED * 1_000_000 + block * tries
+    for seed in range(first, first + tries):
         folder = tmp_path / str(seed)
         try:
             assert play(seed, folder) > 20
