@@ -9,11 +9,13 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import mmap
 import os
 import platform
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
@@ -44,6 +46,7 @@ _BROKEN_DISK = (
     "Read-only file system",
     "Transport endpoint is not connected",
 )
+_ROOM_BYTES = 16 << 20
 _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "numpy", "agnews-cli")
 
 
@@ -60,7 +63,8 @@ def main(argv: list[str]) -> None:
         started_monotonic_s=job.started_monotonic_s,
         writes=is_main,
     )
-    outcome = _outcome(job, log, stop).model_copy(update={"writer": job.writer})
+    outcome = ended(job, stop, lambda: _work(job, log, stop))
+    outcome = outcome.model_copy(update={"writer": job.writer})
     path = Path(job.folder) / "outcome.json"
     if is_main and not _is_ended_by_another(job, path):
         log("ended", state=outcome.state)
@@ -74,16 +78,19 @@ def _is_ended_by_another(job: Job, path: Path) -> bool:
     return False
 
 
-def _outcome(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
-    try:
-        return _work(job, log, stop)
-    except StopRequested:
-        return Outcome(state="paused" if stop.is_deadline else "interrupted")
-    except AgnewsError as error:
-        return _failed(error)
-    except Exception as error:
-        traceback.print_exc()
-        return _failed(_in_words(error, job))
+def ended(job: Job, stop: StopFlag, work: Callable[[], Outcome]) -> Outcome:
+    """How `work` ended, whatever it raised; some memory is kept back until then, to say it with."""
+    with mmap.mmap(-1, _ROOM_BYTES) as room:  # address space only, while nobody writes to it
+        try:
+            return work()
+        except StopRequested:
+            return Outcome(state="paused" if stop.is_deadline else "interrupted")
+        except Exception as error:
+            room.close()
+            if isinstance(error, AgnewsError):
+                return _failed(error)
+            traceback.print_exc()
+            return _failed(_in_words(error, job))
 
 
 def _failed(error: AgnewsError) -> Outcome:

@@ -28,9 +28,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 
 from agnews_cli.core.dataset import Rows
+from agnews_cli.core.job import Outcome
+from agnews_cli.learn import worker
 from agnews_cli.learn.data import tokenise
 from agnews_cli.learn.events import StopFlag, StopRequested
-from agnews_cli.learn.worker import _in_words
 from tests.learn.test_resume import VARIANTS, Run
 
 _GIVE_UP_S = 120.0
@@ -330,12 +331,15 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
                 saving.save = fails(saving.save)
             else:
                 it.run.tuning.trace = see
-            try:
+
+            def finishes() -> Outcome:
                 it.finish()
-            except (MemoryError, RuntimeError) as error:
-                words = _in_words(error, _job())
-                it.tell("advice", words.advice)
-                raise
+                return Outcome(state="completed")
+
+            if (failure := worker.ended(_job(), it.run.stop, finishes).failure) is not None:
+                it.tell("error", f"{failure.kind} {failure.message}")
+                it.tell("advice", failure.hint)
+                os._exit(1)
             it.tell_result()
 
         ended = child(folder, variant, starves, nobody)

@@ -6,6 +6,8 @@ import errno
 import json
 import math
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -217,6 +219,36 @@ def test_what_ends_a_worker_is_put_into_words(error, kind):
     told = _in_words(error, job)
     assert type(told).__name__ == kind
     assert told.advice
+
+
+USES_UP_ALL_MEMORY = """
+import os, resource
+from types import SimpleNamespace
+from agnews_cli.learn import worker
+
+def work():
+    used = int(open("/proc/self/statm").read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 20),) * 2)
+    held, size = [], 1 << 20  # held by the traceback, too
+    while True:
+        try:
+            held.append(bytearray(size))
+        except MemoryError:
+            if size == 1:
+                raise
+            size //= 2
+
+training = SimpleNamespace(micro_batch_tokens=None, batch_tokens=1024)
+job = SimpleNamespace(preset=SimpleNamespace(training=training), folder=".")
+print(worker.ended(job, None, work).failure.kind)
+"""
+
+
+def test_a_worker_without_any_memory_left_says_so():
+    done = subprocess.run(
+        [sys.executable, "-c", USES_UP_ALL_MEMORY], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "OutOfMemory\n", done.stderr[-2000:]
 
 
 def test_a_log_that_cannot_be_opened_is_refused_in_words(tmp_path):
