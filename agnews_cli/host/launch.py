@@ -32,8 +32,9 @@ num_machines: 1
 machine_rank: 0
 mixed_precision: 'no'
 """
-_LOOK_S = 0.3
-_BUSY_PERCENT = 30.0
+# How often a waiting OpenMP thread looks before it sleeps; libgomp's own 300,000 hold a core that
+# another process needs. Measured in benchmarks/RESULTS.md, "Waiting threads".
+_SPINS = 1000
 _WORKER = "agnews_cli.learn.worker"
 
 
@@ -82,8 +83,8 @@ def start(
         # Gradients of an embedding table are new memory in every step: with huge pages it costs
         # 20 page faults instead of 10,000 (MiniLM: 7% of a step). Elsewhere torch ignores it.
         env.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    if on_cpu and (processes > 1 or _is_machine_busy()):
-        env.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if on_cpu and "OMP_WAIT_POLICY" not in env:
+        env.setdefault("GOMP_SPINCOUNT", str(_SPINS))
     if on_cpu and processes > 1:
         env["ACCELERATE_USE_CPU"] = "true"
         command = ["-m", "torch.distributed.run", "--standalone"]
@@ -130,15 +131,3 @@ def await_end(processes: Sequence[psutil.Process], timeout_s: float) -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(alive, timeout=timeout_s)
-
-
-def _is_machine_busy() -> bool:
-    """Whether other processes use much of the CPU now.
-
-    OpenMP threads spin while they wait: fastest on a quiet machine, but beside another busy process
-    training crawls (measured on 2 cores, one of them busy: 4 to 8 examples a second, with threads
-    that sleep 56; on a quiet machine 91 against 58).
-    """
-    import psutil
-
-    return psutil.cpu_percent(interval=_LOOK_S) > _BUSY_PERCENT
