@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import multiprocessing
 import os
 import signal
@@ -90,6 +91,7 @@ def serve(megabytes_per_s: float, ports: Any) -> None:
     """
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     os.setsid()
     os.nice(10)
     with suppress(OSError):
