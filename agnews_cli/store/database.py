@@ -191,7 +191,7 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
 
 
 def _require_sense(conn: sqlite3.Connection) -> None:
-    """SQLite has no checksums: a flipped bit in a row shows, if at all, as a row none of ours.
+    """SQLite has no checksums: a flipped bit shows, if at all, as a row that is none of ours.
 
     Raises Corrupt, or what `rows.everything` does.
     """

@@ -65,7 +65,7 @@ def test_a_worker_whose_run_was_taken_over_does_not_overwrite_how_it_ended(
     (tmp_path / "outcome.json").write_text(there)
     for name in ("stdout", "stderr"):  # `main` puts its own in their place
         monkeypatch.setattr(sys, name, getattr(sys, name))
-    monkeypatch.setattr(worker, "_outcome", lambda *_: Outcome(state="interrupted"))
+    monkeypatch.setattr(worker, "_work", lambda *_: Outcome(state="interrupted"))
     worker.main(["worker", str(tmp_path / "job.json")])
     found = json.loads((tmp_path / "outcome.json").read_text())
     assert found["writer"] == ("another" if is_taken_over else mine.writer)
