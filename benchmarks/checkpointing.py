@@ -7,10 +7,10 @@
 `cost`: the same training alternately with checkpoints at the chosen interval, each also sent to an
 S3 store behind a link of `--link` megabytes a second, and with none at all. Compared is the time
 between the first report of progress after step 10 and the last one; bar: at most 1.01 times. The
-training must be longer than the interval (some 320 s before MiniLM's first save), or nothing is saved in it. So
-that the little that saves cost stands out from the machine's noise, `--every` saves more often:
-what a save and its upload cost is then divided by the interval that would have been chosen. Also
-shown: how long training stood still for each save.
+training must be longer than the interval (some 320 s before MiniLM's first save), or nothing is
+saved in it. So that the little that saves cost stands out from the machine's noise, `--every` saves
+more often: what a save and its upload cost is then divided by the interval that would have been
+chosen. Also shown: how long training stood still for each save.
 
 `restart`: both systems are 90% into an epoch of `--rows` rows and are started again. Timed is from
 the start of the command, `agnews resume` or the Trainer with `resume_from_checkpoint`, to the end
