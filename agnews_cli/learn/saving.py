@@ -15,11 +15,12 @@ from contextlib import suppress
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import load
 
 from agnews_cli.core.interval import save_interval
 from agnews_cli.core.reserve import reserve_s
 from agnews_cli.errors import CannotSave, Fenced, NoDiskSpace
+from agnews_cli.learn import serial
 from agnews_cli.learn.events import EventLog
 from agnews_cli.learn.snapshot import Misfit, Snapshot, Tensors
 from agnews_cli.store.checkpoints import Checkpoints, Draft, Saved, Why
@@ -149,7 +150,7 @@ class Saver:
             self._fence()
             saved = self._checkpoints.save(
                 draft,
-                {name: save(tensors) for name, tensors in snapshot.tensors.items()},
+                {name: serial.parts(tensors) for name, tensors in snapshot.tensors.items()},
                 fence=self._fence,
             )
         except Fenced as error:

@@ -48,6 +48,12 @@ def on_host(tensors: Mapping[str, torch.Tensor]) -> Tensors:
     }
 
 
+def are_finite(tensors: Mapping[str, torch.Tensor]) -> bool:
+    """Whether no number is NaN or infinite. Both show in the extremes, found in one pass."""
+    extremes = (torch.stack(torch.aminmax(t)) for t in tensors.values() if t.numel())
+    return all(bool(torch.isfinite(pair).all()) for pair in extremes)
+
+
 def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> Tensors:
     """The optimizer's moments and counts as `parameter|key`."""
     names = {id(p): name for name, p in model.named_parameters()}

@@ -47,6 +47,7 @@ from agnews_cli.learn.snapshot import (
     Misfit,
     Snapshot,
     Tensors,
+    are_finite,
     generator_tensors,
     on_host,
     optimizer_tensors,
@@ -251,7 +252,7 @@ class FineTuning:
             except (MemoryError, RuntimeError) as error:  # torch's allocators raise the latter
                 self.saver.failed(error, step=at.step)
                 return
-            if not all(bool(torch.isfinite(t).all()) for t in tensors["weights"].values()):
+            if not are_finite(tensors["weights"]):
                 # A step whose loss was finite may have spoilt them; the next loss will say so.
                 self.log("warning", text=f"weights of step {at.step} are not finite: not saved")
                 return

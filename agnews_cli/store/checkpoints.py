@@ -30,6 +30,8 @@ _MOST_MANIFEST_BYTES = 4_000_000
 _STALE_DRAFT_S = 3600.0
 _BLOB = re.compile(r"[0-9a-f]{64}")
 
+Content = bytes | tuple[files.Part, ...] | Iterable[files.Part] | Blob
+
 Found = TypeVar("Found")
 
 
@@ -81,16 +83,17 @@ class Checkpoints:
     def save(
         self,
         draft: Draft,
-        blobs: Mapping[str, bytes | Blob | Iterable[files.Part]],
+        blobs: Mapping[str, Content],
         *,
         fence: Callable[[], None] = _alone,
     ) -> Saved:
         """Write what is new of `blobs`, then the manifest.
 
-        A `Blob` names content that the store has. `fence` raises when another session owns the run
-        now; it is called just before the manifest is written and just after. Raises
-        CheckpointDamaged when a `Blob` is not there, CannotWrite or NoDiskSpace; the checkpoints
-        before it are then as they were.
+        Each is bytes, a tuple of parts, parts that come one by one, or a `Blob`, which names
+        content that the store has. `fence` raises when another session owns the run now; it is
+        called just before the manifest is written and just after. Raises CheckpointDamaged when a
+        `Blob` is not there, CannotWrite or NoDiskSpace; the checkpoints before it are then as they
+        were.
         """
         written = {name: self._written(content) for name, content in blobs.items()}
         manifest = Manifest(
@@ -220,11 +223,13 @@ class Checkpoints:
             files.remove(path)
         return tuple(key.id for key in gone)
 
-    def _written(self, content: bytes | Blob | Iterable[files.Part]) -> Blob:
+    def _written(self, content: Content) -> Blob:
         if isinstance(content, Blob):
             files.check(self._blobs / content.sha256, content.size_bytes, content.sha256)
             return content
         if isinstance(content, bytes):
+            content = (content,)
+        if isinstance(content, tuple):
             size_bytes, digest = files.write_by_content(self._blobs, content)
         else:
             _, size_bytes, digest = files.write_new_by_content(self._blobs, "", content)

@@ -13,7 +13,7 @@ import hashlib
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -26,6 +26,7 @@ Observer = Callable[[str, Path], None]
 
 DRAFT = ".tmp"
 _PIECE_BYTES = 1 << 22
+_SMALL_BYTES = 1 << 16
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -52,7 +53,9 @@ def write_new(path: Path, parts: Iterable[Part]) -> tuple[int, str]:
     Raises CannotWrite or NoDiskSpace; the file is then not there or, where only the last fsync of
     the folder failed, there whole but perhaps not after a power cut.
     """
-    return _write(path.parent, lambda sha256: path.name, parts)
+    hashed = _Hashed(parts)
+    _write(path.parent, lambda: path.name, hashed)
+    return hashed.size_bytes, hashed.sha256
 
 
 def write_new_by_content(folder: Path, suffix: str, parts: Iterable[Part]) -> tuple[str, int, str]:
@@ -61,8 +64,29 @@ def write_new_by_content(folder: Path, suffix: str, parts: Iterable[Part]) -> tu
     For content of any size that comes in parts: it is written to know its name, and thrown away
     when it is there already. Raises like `write_new`.
     """
-    size_bytes, sha256 = _write(folder, lambda sha256: sha256 + suffix, parts, is_by_content=True)
-    return sha256 + suffix, size_bytes, sha256
+    hashed = _Hashed(parts)
+
+    def is_there(path: Path) -> bool:
+        return _is_whole(path, hashed.size_bytes, hashed.sha256)
+
+    _write(folder, lambda: hashed.sha256 + suffix, hashed, is_there=is_there)
+    return hashed.sha256 + suffix, hashed.size_bytes, hashed.sha256
+
+
+def write_by_content(folder: Path, parts: Sequence[Part]) -> tuple[int, str]:
+    """Write content that lies in memory under its SHA-256, unless it is there whole.
+
+    (bytes, SHA-256). Raises like `write_new`.
+    """
+    hashed = _Hashed(parts)
+    for _ in hashed:
+        pass
+    path = folder / hashed.sha256
+    if _is_whole(path, hashed.size_bytes, hashed.sha256):
+        sync_folder(folder)  # whoever wrote it may have died between the rename and this
+    else:
+        _write(folder, lambda: path.name, parts)
+    return hashed.size_bytes, hashed.sha256
 
 
 def write_text_atomically(path: Path, content: str) -> None:
@@ -154,21 +178,44 @@ def _sync_file(path: Path) -> None:
         os.close(handle)
 
 
+class _Hashed:
+    """Parts, hashed and counted as they are written; once: they may be gone then."""
+
+    def __init__(self, parts: Iterable[Part]) -> None:
+        self._parts, self._digest = parts, hashlib.sha256()
+        self.size_bytes = 0
+
+    def __iter__(self) -> Iterator[Part]:
+        for piece in _pieces(self._parts):
+            self._digest.update(piece)
+            self.size_bytes += len(piece)
+            yield piece
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _nowhere(path: Path) -> bool:
+    return False
+
+
 def _write(
     folder: Path,
-    name: Callable[[str], str],
+    name: Callable[[], str],
     parts: Iterable[Part],
     *,
-    is_by_content: bool = False,
-) -> tuple[int, str]:
+    is_there: Callable[[Path], bool] = _nowhere,
+) -> None:
+    """A draft with `parts`, then under its `name`, known when it is written; or thrown away."""
     draft = _draft(folder)
     size_bytes = 0
     try:
         with _removed_on_error(draft):
             _make_folder(folder)
-            size_bytes, sha256 = _write_draft(draft, parts, mode=0o600)
-            path = folder / name(sha256)
-            if is_by_content and _is_whole(path, size_bytes, sha256):
+            size_bytes = _write_draft(draft, parts, mode=0o600)
+            path = folder / name()
+            if is_there(path):
                 with _step("unlink", draft):
                     draft.unlink()
             else:
@@ -177,24 +224,6 @@ def _write(
             _sync_folder(folder)
     except OSError as error:
         raise refusal(folder, error, size_bytes) from error
-    return size_bytes, sha256
-
-
-def write_by_content(folder: Path, data: bytes) -> tuple[int, str]:
-    """Write `data` under the name of its SHA-256; what is there whole is not written again.
-
-    Raises like `write_new`.
-    """
-    digest = hashlib.sha256(data).hexdigest()
-    path = folder / digest
-    if not _is_whole(path, len(data), digest):
-        return write_new(path, [data])
-    try:
-        # Whoever wrote it may have died between the rename and this.
-        _sync_folder(folder)
-    except OSError as error:
-        raise refusal(folder, error, len(data)) from error
-    return len(data), digest
 
 
 def read_verified(path: Path, size_bytes: int, sha256: str) -> bytes:
@@ -254,21 +283,20 @@ def _draft(folder: Path) -> Path:
     return folder / f".{secrets.token_hex(8)}{DRAFT}"
 
 
-def _write_draft(draft: Path, parts: Iterable[Part], *, mode: int) -> tuple[int, str]:
-    """A new file with `parts`, synced; (bytes, SHA-256)."""
-    size_bytes, digest = 0, hashlib.sha256()
+def _write_draft(draft: Path, parts: Iterable[Part], *, mode: int) -> int:
+    """A new file with `parts`, synced; its bytes."""
+    size_bytes = 0
     with _step("open", draft):
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         for piece in _pieces(parts):
-            digest.update(piece)
             size_bytes += len(piece)
             _write_all(handle, piece, draft)
         with _step("fsync", draft):
             os.fsync(handle)
     finally:
         os.close(handle)
-    return size_bytes, digest.hexdigest()
+    return size_bytes
 
 
 def _link(draft: Path, path: Path, data: bytes) -> None:
@@ -346,10 +374,21 @@ def _step(operation: str, path: Path) -> Iterator[None]:
 
 
 def _pieces(parts: Iterable[Part]) -> Iterator[memoryview]:
+    """The parts in order, in pieces worth a write: large ones as they lie, small ones together."""
+    small = bytearray()
     for part in parts:
         view = memoryview(part).cast("B")
-        for start in range(0, len(view), _PIECE_BYTES):
-            yield view[start : start + _PIECE_BYTES]
+        is_small = len(view) < _SMALL_BYTES
+        if is_small:
+            small += view
+        if len(small) >= (_SMALL_BYTES if is_small else 1):
+            yield memoryview(small)
+            small = bytearray()
+        if not is_small:
+            for start in range(0, len(view), _PIECE_BYTES):
+                yield view[start : start + _PIECE_BYTES]
+    if small:
+        yield memoryview(small)
 
 
 def _write_all(handle: int, piece: memoryview, path: Path) -> None:

@@ -303,7 +303,7 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
             spare: int = spare,
             rng: random.Random = rng,
         ) -> None:
-            from agnews_cli.learn import saving, train
+            from agnews_cli.learn import serial, train
 
             calls = 0
 
@@ -328,7 +328,7 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
             if kind == "in a copy":
                 train.optimizer_tensors = fails(train.optimizer_tensors)
             elif kind == "in a write":
-                saving.save = fails(saving.save)
+                serial.parts = fails(serial.parts)
             else:
                 it.run.tuning.trace = see
 

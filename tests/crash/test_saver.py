@@ -17,7 +17,7 @@ pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
 
 from agnews_cli.errors import CannotRead, CannotSave, Fenced  # noqa: E402
-from agnews_cli.learn import saving, snapshot  # noqa: E402
+from agnews_cli.learn import serial, snapshot  # noqa: E402
 from agnews_cli.learn.events import EventLog  # noqa: E402
 from agnews_cli.learn.position import Position  # noqa: E402
 from agnews_cli.learn.saving import Saver  # noqa: E402
@@ -112,7 +112,7 @@ def test_a_full_disk_gets_its_room_back_at_once(tmp_path):
 @pytest.mark.parametrize("at", range(1, 5))
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't allocate memory")])
 def test_memory_that_is_short_in_the_nth_save(tmp_path, monkeypatch, at, error):
-    calls, real = 0, saving.save
+    calls, real = 0, serial.parts
 
     def short(tensors):
         nonlocal calls
@@ -121,7 +121,7 @@ def test_memory_that_is_short_in_the_nth_save(tmp_path, monkeypatch, at, error):
             raise error
         return real(tensors)
 
-    monkeypatch.setattr(saving, "save", short)
+    monkeypatch.setattr(serial, "parts", short)
     log = Log()
     it = saver(tmp_path, log)
     for step in (1, 2, 3):

@@ -52,3 +52,22 @@ def test_a_measured_save_replaces_the_guess(saver):
     saver.expect(500_000_000)
     saver.save(Snapshot({"weights": {"w": torch.ones(2)}}, {}), "interval", step=3, wait=True)
     assert 1.0 < saver.reserve_s < 3.0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_one_number_that_is_none_is_seen(dtype, wrong):
+    from agnews_cli.learn.snapshot import are_finite
+
+    weights = torch.linspace(-6e4, 6e4, 10_001).to(getattr(torch, dtype))  # their sum overflows
+    others = {
+        "positions": torch.arange(9),
+        "seen": torch.tensor([True]),
+        "none": torch.zeros(0, 3),
+        "scalar": torch.tensor(1.0),
+    }
+    assert are_finite(others | {"weights": weights.reshape(73, 137)})
+    for at in (0, 5_000, -1):
+        spoilt = weights.clone()
+        spoilt[at] = wrong
+        assert not are_finite(others | {"weights": spoilt})

@@ -229,7 +229,7 @@ def test_an_unreadable_manifest_keeps_every_blob(tmp_path):
 
 def test_content_from_a_save_that_died_is_made_to_last_before_a_manifest_names_it(tmp_path):
     data = contents(2)
-    files.write_by_content(tmp_path / "blobs", data["weights"])
+    files.write_by_content(tmp_path / "blobs", [data["weights"]])
     seen: list[tuple[str, str]] = []
     with files.observed(lambda op, path: seen.append((op, path.name))):
         Checkpoints(tmp_path).save(draft(2), {"weights": data["weights"]})
