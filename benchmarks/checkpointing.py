@@ -5,7 +5,8 @@
     python benchmarks/checkpointing.py restart [--rows 3000]
 
 `cost`: the same training alternately with checkpoints at the chosen interval, each also sent to an
-S3 store behind a link of `--link` megabytes a second, and with none at all. Compared is the time
+S3 store behind a link of `--link` megabytes a second, and with none at all. The store has one core
+for itself, since it stands for another machine, and training has the others. Compared is the time
 between the first report of progress after step 10 and the last one; bar: at most 1.01 times. The
 training must be longer than the interval (some 320 s before MiniLM's first save), or nothing is
 saved in it. So that the little that saves cost stands out from the machine's noise, `--every` saves
@@ -83,19 +84,15 @@ class SlowLink:
         time.sleep(max(0.0, wait_s))
 
 
-def serve(megabytes_per_s: float, ports: Any) -> None:
+def serve(megabytes_per_s: float, core: int, ports: Any) -> None:
     """An S3 server (moto) behind a slow link, for ever; puts the link's port into `ports`.
 
-    It stands for another machine, so training comes first: by its nice value, and by that of its
-    session, which is what counts where Linux shares processors between sessions.
+    It stands for another machine: it has `core`, and training the others.
     """
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    os.setsid()
-    os.nice(10)
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text("10")
+    os.sched_setaffinity(0, {core})
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     _, port = server.get_host_and_port()
@@ -105,11 +102,15 @@ def serve(megabytes_per_s: float, ports: Any) -> None:
 
 @contextmanager
 def s3_behind(megabytes_per_s: float) -> Any:
-    """The environment in which s3://bench is a server behind a slow link."""
+    """The environment in which s3://bench is a server behind a slow link, on a core of its own."""
+    *ours, core = sorted(os.sched_getaffinity(0))
+    if not ours:
+        sys.exit("the store would share the only core with training: use --link 0")
     context = multiprocessing.get_context("spawn")
     ports = context.Queue()
-    server = context.Process(target=serve, args=(megabytes_per_s, ports), daemon=True)
+    server = context.Process(target=serve, args=(megabytes_per_s, core, ports), daemon=True)
     server.start()
+    os.sched_setaffinity(0, ours)
     try:
         env = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports.get(timeout=60)}",
@@ -121,6 +122,7 @@ def s3_behind(megabytes_per_s: float) -> Any:
         subprocess.run([sys.executable, "-c", make], env=os.environ | env, check=True)
         yield env
     finally:
+        os.sched_setaffinity(0, [*ours, core])
         server.kill()
 
 
@@ -173,7 +175,7 @@ def measure_cost(given: argparse.Namespace, work: Path, data: Path) -> int:
     if not all(saves):
         sys.exit("no save fell into a training: give more --rows or --epochs, or --every")
     each = [save for within in saves for save in within]
-    chosen_s = save_interval(statistics.median(save["seconds"] for save in each), PRIOR_S)
+    chosen_s = save_interval(statistics.median(within[-1]["cost_s"] for within in saves), PRIOR_S)
     pauses_s = sorted(save["pause_s"] for save in each)
     ratio = statistics.median(a / b for a, b in zip(took["with"], took["without"], strict=True))
     a_save_s = statistics.median(

@@ -42,7 +42,9 @@ from agnews_cli.learn.saving import Saver, changes
 from agnews_cli.learn.snapshot import Misfit
 from agnews_cli.learn.train import FineTuning
 from agnews_cli.store import datasets, leases
+from agnews_cli.store.books import sending_s
 from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.store.runs import RunFolder
 
 # What remains after training: writing files, the report, leaving both processes.
 _CLOSING_S = 3.0
@@ -321,7 +323,13 @@ class Competition:
             every_s=job.save_every_s,
             log=self.log,
             newest_token=lambda: leases.newest_token(Path(job.folder)),
+            sending_s=self._sending_s,
         )
+
+    def _sending_s(self) -> float:
+        """What sending a checkpoint takes from training, in seconds: it needs no accelerator."""
+        is_shared = self.accelerator.device.type == "cpu"
+        return sending_s(RunFolder(Path(self.job.folder))) if is_shared else 0.0
 
     def _resume(self, tuning: FineTuning, now: dict[str, str]) -> None:
         """Go on from the newest good checkpoint, if there is one; say from where, and what changed.

@@ -48,11 +48,13 @@ class Saver:
         every_s: float | None,
         log: EventLog,
         newest_token: Callable[[], int] = lambda: 0,
+        sending_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._checkpoints, self._log = checkpoints, log
         self._run, self._candidate, self._token, self._writer = run, candidate, token, writer
         self._fingerprint, self._lifetime_s, self._every_s = dict(fingerprint), lifetime_s, every_s
-        self._newest_token = newest_token
+        self._newest_token, self._measured_sending_s = newest_token, sending_s
+        self._sending_s = 0.0
         self._thread: threading.Thread | None = None
         self._failures = 0
         self._error: BaseException | None = None
@@ -75,8 +77,8 @@ class Saver:
 
     @property
     def interval_s(self) -> float:
-        """Seconds between two saves: as asked, or Daly's from the measured cost."""
-        return self._every_s or save_interval(self.cost_s, self._lifetime_s)
+        """Seconds between two saves: as asked, or Daly's from what save and sending cost."""
+        return self._every_s or save_interval(self.cost_s + self._sending_s, self._lifetime_s)
 
     @property
     def reserve_s(self) -> float:
@@ -164,6 +166,7 @@ class Saver:
             return
         self._parent, self._failures = saved.id, 0
         cost_s = time.monotonic() - began_s
+        self._sending_s = self._measured_sending_s()
         size_bytes = sum(blob.size_bytes for blob in saved.manifest.blobs.values())
         self._log(
             "saved",
@@ -173,6 +176,8 @@ class Saver:
             seconds=round(cost_s, 2),
             # The last save of a session is waited for.
             pause_s=round(cost_s if why == "final" else snapshot.pause_s, 3),
+            # Training waits for this long, or shares its processor for as long.
+            cost_s=round(snapshot.pause_s + cost_s + self._sending_s, 3),
         )
         try:
             self._checkpoints.prune(keep=_KEPT, fence=self._fence)
@@ -180,7 +185,7 @@ class Saver:
             self._error = error
         except Exception as error:  # it is saved all the same
             self._log("warning", text=f"older checkpoints were not removed: {error}")
-        self._costs_s.append(time.monotonic() - began_s)
+        self._costs_s.append(snapshot.pause_s + time.monotonic() - began_s)
 
     def _fence(self) -> None:
         newest = self._newest_token()

@@ -32,6 +32,8 @@ class Page(BaseModel):
     """By the manifest's name within the run; only what is still there."""
     durations_s: list[float] = []
     """What sending took, newest last."""
+    processor_s: float = 0.0
+    """Processor time that the last sending took here."""
     pushed_at: str | None = None
     problem: str | None = None
     """Why the last round failed; None where it did not."""
@@ -63,8 +65,9 @@ class Book:
         self.page.parcels.pop(name, None)
         self._write()
 
-    def took(self, seconds: float) -> None:
+    def took(self, seconds: float, processor_s: float) -> None:
         self.page.durations_s = [*self.page.durations_s, round(seconds, 2)][-_KEPT_DURATIONS:]
+        self.page.processor_s = round(processor_s, 2)
         self._write()
 
     def done(self, branches: tuple[str, ...]) -> None:
@@ -89,3 +92,11 @@ def books(run: RunFolder) -> tuple[Book, ...]:
         with suppress(OSError, ValidationError, ValueError):
             found.append(Book(path, Page.model_validate(json.loads(path.read_text("utf-8")))))
     return tuple(found)
+
+
+def sending_s(run: RunFolder) -> float:
+    """Processor time that sending a checkpoint takes here, as last measured; 0 before that.
+
+    Stores are sent to at once, and each one's figure is of the whole process: the largest counts.
+    """
+    return max((book.page.processor_s for book in books(run)), default=0.0)

@@ -122,7 +122,7 @@ class Sync:
     def _send(self, parcel: Parcel, present: Mapping[str, Entry]) -> bool:
         if parcel.name in self.book.page.parcels:  # though a list may lack it for a while
             return False
-        began_s = time.monotonic()
+        began_s, processor_s = time.monotonic(), time.process_time()
         try:
             held = self._held(parcel)
         except FileNotFoundError:  # pruned under us: a newer one is there, or comes
@@ -142,7 +142,7 @@ class Sync:
         self._suspect.clear()
         self._manifests[f"{self.run.id}/{parcel.name}"] = parcel.manifest
         self.book.note(parcel.name, state)
-        self.book.took(time.monotonic() - began_s)
+        self.book.took(time.monotonic() - began_s, time.process_time() - processor_s)
         return True
 
     def _held(self, parcel: Parcel) -> Parcel:
