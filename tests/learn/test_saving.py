@@ -71,3 +71,22 @@ def test_one_number_that_is_none_is_seen(dtype, wrong):
         spoilt = weights.clone()
         spoilt[at] = wrong
         assert not are_finite(others | {"weights": spoilt})
+
+
+def test_what_sending_takes_makes_saves_rarer(tmp_path):
+    from agnews_cli.core.interval import save_interval
+    from agnews_cli.learn.saving import Saver
+    from agnews_cli.learn.snapshot import Snapshot
+    from agnews_cli.store.checkpoints import Checkpoints
+
+    told = []
+    saver = Saver(
+        Checkpoints(tmp_path / "checkpoints" / "m"), run="r", candidate="m", token=1,
+        writer="aaaa", fingerprint={}, lifetime_s=4 * 3600.0, every_s=None,
+        log=lambda kind, **data: told.append(data), sending_s=lambda: 8.0,
+    )  # fmt: skip
+    snapshot = Snapshot({"weights": {"w": torch.ones(2)}}, {}, pause_s=2.0)
+    saver.save(snapshot, "interval", step=3, wait=True)
+    assert saver.interval_s >= save_interval(10.0, 4 * 3600.0)
+    assert saver.interval_s == pytest.approx(save_interval(10.0, 4 * 3600.0), rel=0.05)
+    assert told[-1]["cost_s"] == pytest.approx(10.0, rel=0.05)
