@@ -1,17 +1,17 @@
 """What checkpoints cost, and how soon a resumed run is at work again.
 
     python benchmarks/checkpointing.py cost [--pairs 5] [--rows 10000] [--epochs 2]
-    python benchmarks/checkpointing.py cost --every 45 --rows 4400 --epochs 1
+    python benchmarks/checkpointing.py cost --every 75 --rows 7500 --epochs 3
     python benchmarks/checkpointing.py restart [--rows 3000]
 
 `cost`: the same training alternately with checkpoints at the chosen interval, each also sent to an
-S3 store behind a link of `--link` megabytes a second, and with none at all. The store has one core
-for itself, since it stands for another machine, and training has the others. Compared is the time
-between the first report of progress after step 10 and the last one; bar: at most 1.01 times. The
-training must be longer than the interval (some 320 s before MiniLM's first save), or nothing is
-saved in it. So that the little that saves cost stands out from the machine's noise, `--every` saves
-more often: what a save and its upload cost is then divided by the interval that would have been
-chosen. Also shown: how long training stood still for each save.
+S3 store (`light_s3.py`) behind a link of `--link` megabytes a second, and with none at all.
+Compared is the time between the first report of progress after step 10 and the last one; bar: at
+most 1.01 times. The training must be longer than the interval (some 320 s before MiniLM's first
+save), or nothing is saved in it. So that the little that saves cost stands out from the machine's
+noise, `--every` saves more often: what a save and its upload cost is then divided by the interval
+that would have been chosen. An upload of MiniLM's state and its reading back take 75 s at 5 MB/s;
+training should last as long after its last save. Also shown: how long it stood still for each.
 
 `restart`: both systems are 90% into an epoch of `--rows` rows and are started again. Timed is from
 the start of the command, `agnews resume` or the Trainer with `resume_from_checkpoint`, to the end
@@ -24,21 +24,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import multiprocessing
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import light_s3
 import peers
 from throughput import WARM_UP_STEPS, sample
 from time_to_accuracy import end_on_sigterm, isolated, run
@@ -48,82 +45,6 @@ from agnews_cli.core.lifetime import PRIOR_S
 
 COST_BAR = 1.01
 BATCH_TOKENS = 1024
-
-
-class SlowLink:
-    """Forwards TCP connections to a local port, at most so many bytes a second upwards."""
-
-    def __init__(self, port: int, bytes_per_s: float) -> None:
-        self._target, self._bytes_per_s = port, bytes_per_s
-        self._lock, self._free_s = threading.Lock(), time.monotonic()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            near, _ = self._listener.accept()
-            far = socket.create_connection(("127.0.0.1", self._target))
-            for source, sink, is_slow in ((near, far, True), (far, near, False)):
-                threading.Thread(
-                    target=self._forward, args=(source, sink, is_slow), daemon=True
-                ).start()
-
-    def _forward(self, source: socket.socket, sink: socket.socket, is_slow: bool) -> None:
-        with suppress(OSError):
-            while data := source.recv(1 << 15):
-                if is_slow:
-                    self._wait(len(data))
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-
-    def _wait(self, count: int) -> None:
-        with self._lock:  # all connections share the link
-            self._free_s = max(self._free_s, time.monotonic()) + count / self._bytes_per_s
-            wait_s = self._free_s - time.monotonic()
-        time.sleep(max(0.0, wait_s))
-
-
-def serve(megabytes_per_s: float, core: int, ports: Any) -> None:
-    """An S3 server (moto) behind a slow link, for ever; puts the link's port into `ports`.
-
-    It stands for another machine: it has `core`, and training the others.
-    """
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    os.sched_setaffinity(0, {core})
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    ports.put(SlowLink(port, megabytes_per_s * 1e6).port)
-    threading.Event().wait()
-
-
-@contextmanager
-def s3_behind(megabytes_per_s: float) -> Any:
-    """The environment in which s3://bench is a server behind a slow link, on a core of its own."""
-    *ours, core = sorted(os.sched_getaffinity(0))
-    if not ours:
-        sys.exit("the store would share the only core with training: use --link 0")
-    context = multiprocessing.get_context("spawn")
-    ports = context.Queue()
-    server = context.Process(target=serve, args=(megabytes_per_s, core, ports), daemon=True)
-    server.start()
-    os.sched_setaffinity(0, ours)
-    try:
-        env = {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports.get(timeout=60)}",
-            "AWS_ACCESS_KEY_ID": "bench",
-            "AWS_SECRET_ACCESS_KEY": "bench",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }
-        make = "import s3fs; s3fs.S3FileSystem().mkdir('bench')"
-        subprocess.run([sys.executable, "-c", make], env=os.environ | env, check=True)
-        yield env
-    finally:
-        os.sched_setaffinity(0, [*ours, core])
-        server.kill()
 
 
 def order(data: Path, store: Path, *more: str, epochs: int = 1) -> list[str]:
@@ -154,7 +75,7 @@ def measure_cost(given: argparse.Namespace, work: Path, data: Path) -> int:
     took: dict[str, list[float]] = {"with": [], "without": []}
     saves: list[list[dict[str, Any]]] = []
     with ExitStack() as stack:
-        env = stack.enter_context(s3_behind(given.link)) if given.link else {}
+        env = stack.enter_context(light_s3.running(given.link)) if given.link else {}
         for pair in range(given.pairs):
             for kind in ("with", "without"):
                 store = work / f"{kind}-{pair}"

@@ -327,9 +327,11 @@ class Competition:
         )
 
     def _sending_s(self) -> float:
-        """What sending a checkpoint takes from training, in seconds: it needs no accelerator."""
-        is_shared = self.accelerator.device.type == "cpu"
-        return sending_s(RunFolder(Path(self.job.folder))) if is_shared else 0.0
+        """What sending a checkpoint takes from training, in seconds: its share of the cores."""
+        if self.accelerator.device.type != "cpu":  # it needs no accelerator
+            return 0.0
+        cores = self.accelerator.num_processes * torch.get_num_threads()
+        return sending_s(RunFolder(Path(self.job.folder))) / cores
 
     def _resume(self, tuning: FineTuning, now: dict[str, str]) -> None:
         """Go on from the newest good checkpoint, if there is one; say from where, and what changed.

@@ -135,11 +135,15 @@ class Url:
 
     def _options(self) -> dict[str, Any]:
         if self._scheme in {"s3", "s3a"}:
-            limits = {"connect_timeout": _TIMEOUT_S, "read_timeout": _TIMEOUT_S}
-            return {
-                "config_kwargs": limits | {"retries": {"max_attempts": 1}},
-                "use_listings_cache": False,
+            config = {
+                "connect_timeout": _TIMEOUT_S,
+                "read_timeout": _TIMEOUT_S,
+                "retries": {"max_attempts": 1},
+                # What is sent is read back and its SHA-256 compared; many stores know no others.
+                "request_checksum_calculation": "when_required",
+                "response_checksum_validation": "when_required",
             }
+            return {"config_kwargs": config, "use_listings_cache": False}
         if self._scheme in {"sftp", "ssh"}:
             wanted = {
                 "username": os.environ.get("AGNEWS_SFTP_USER"),
