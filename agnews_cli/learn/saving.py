@@ -166,7 +166,8 @@ class Saver:
             return
         self._parent, self._failures = saved.id, 0
         cost_s = time.monotonic() - began_s
-        self._sending_s = self._measured_sending_s()
+        with suppress(Exception):  # it only tells how often to save
+            self._sending_s = self._measured_sending_s()
         size_bytes = sum(blob.size_bytes for blob in saved.manifest.blobs.values())
         self._log(
             "saved",
@@ -176,7 +177,7 @@ class Saver:
             seconds=round(cost_s, 2),
             # The last save of a session is waited for.
             pause_s=round(cost_s if why == "final" else snapshot.pause_s, 3),
-            # Training waits for this long, or shares its processor for as long.
+            # Training waits for so long, or shares its processor with the save and its sending.
             cost_s=round(snapshot.pause_s + cost_s + self._sending_s, 3),
         )
         try:
