@@ -158,13 +158,14 @@ def measure_cost(given: argparse.Namespace, work: Path, data: Path) -> int:
         for pair in range(given.pairs):
             time.sleep(length_s)
             moments.append(training.elapsed_s())
+            time.sleep(REST_S)  # a report of progress, so that the pause is within the stretch
             training.ask()
             while training.sent() == pair:
                 time.sleep(0.5)
             time.sleep(REST_S)  # older ones are removed there
             moments.append(training.elapsed_s())
             length_s = moments[-1] - moments[-2]
-            print(f"sent after {length_s - REST_S:.0f} s", file=sys.stderr, flush=True)
+            print(f"sent after {length_s - 2 * REST_S:.0f} s", file=sys.stderr, flush=True)
         time.sleep(length_s)
         moments.append(training.elapsed_s())
         found = training.events()
