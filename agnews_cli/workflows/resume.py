@@ -112,7 +112,7 @@ def _meant(
     if name is None:
         if not open_runs:
             places = ", ".join(dict.fromkeys([str(store), *(s.remote.address for s in seen)]))
-            raise NothingToResume(store=places + "".join(f"; {p}" for p in problems))
+            raise NothingToResume(store=". ".join([places, *(p.rstrip(".") for p in problems)]))
         chosen = open_runs[0].run
     else:
         ids = sorted({one.run for one in seen})

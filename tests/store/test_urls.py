@@ -55,6 +55,7 @@ def plain(monkeypatch):
         monkeypatch.setenv(name, value)
     yield
     server.shutdown()
+    server.server_close()
 
 
 def test_a_store_that_knows_no_new_checksums_is_written_and_read(plain, tmp_path):

@@ -425,3 +425,14 @@ def test_the_ledger_of_hours_goes_along_and_holds_nothing_up(run, tmp_path, monk
     warned = texts(seen, "warning")
     assert ("the ledger of hours was not exchanged" in warned) != is_kept
     claims.require_free(remote, run.id, remote.list(f"{run.id}/"), datetime.now(UTC), tmp_path)
+
+
+def test_nothing_to_resume_is_told_in_whole_sentences(agnews):
+    pytest.importorskip("s3fs")
+    nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a"}
+    nobody |= {"AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+    done = agnews("resume", "--store", "runs", "--store", "s3://bucket/none", **nobody)
+    assert done.code == 66
+    told = done.err.splitlines()[0]
+    assert "no unfinished run in runs. The store s3://bucket/none could not" in told
+    assert not told.endswith("..")
