@@ -24,9 +24,10 @@ from torch import nn
 from agnews_cli.core.preset import Training
 from agnews_cli.learn.data import Tokens
 from agnews_cli.learn.events import EventLog
+from agnews_cli.learn.position import StepTrace
 from agnews_cli.learn.saving import Saver
 from agnews_cli.learn.snapshot import on_host, optimizer_tensors, weights
-from agnews_cli.learn.train import FineTuning, StepTrace
+from agnews_cli.learn.train import FineTuning
 from agnews_cli.store.checkpoints import Checkpoints
 
 SAVED_AT = (10, 20)
@@ -77,8 +78,8 @@ def main(folder: Path) -> None:
     tuning = FineTuning(
         name="tiny", model=Tiny(), accelerator=Accelerator(cpu=True), precision="fp32",
         training=Training(lr=1e-2, epochs=3, batch_tokens=128, evaluations_per_epoch=2),
-        tokens=tokens(150, 1), validation=tokens(40, 2), pad_id=0, seed=0, log=log, stop=Never(),
-        saver=saver, trace=see,
+        tokens=tokens(150, 1), validation=tokens(40, 2), pad_id=0, mask_id=1, classes=3, seed=0,
+        log=log, stop=Never(), saver=saver, trace=see,
     )  # fmt: skip
     tuning.resume()
     print(f"resumed from step {tuning.position.step}", flush=True)

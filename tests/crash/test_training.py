@@ -56,3 +56,17 @@ def test_out_of_memory(tmp_path, tries):
 @tiers(12, 300)
 def test_resuming_itself(tmp_path, tries):
     assert len(reported("F19", tries, tmp_path)["seen"]) == 4
+
+
+def test_ckpt_chaos_has_a_job_to_kill(tmp_path):
+    """benchmarks/chaos.py, which needs a package of its own, kills this one at every file event."""
+    command = [sys.executable, "benchmarks/chaos_job.py", str(tmp_path)]
+    said, ends = [], []
+    for _ in range(2):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        said.append(done.stdout.split()[-1])
+        ends.append((tmp_path / "final.bin").read_bytes())
+    assert said[0] == "0"
+    assert int(said[1]) > 20  # its last save is found
+    assert ends[0] == ends[1]
