@@ -37,6 +37,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,12 @@ class Place:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             return process.wait()
+
+    def saved_at(self) -> float:
+        """When the only run's last save was whole (its start without any), in seconds since 1970."""
+        lines = next(self.store.glob("*/events.jsonl")).read_text("utf-8").splitlines()
+        found = [event for event in map(json.loads, lines) if event["kind"] in ("started", "saved")]
+        return datetime.fromisoformat(found[-1]["at"]).timestamp()
 
     def digests(self) -> dict[str, str]:
         """SHA-256 of what the only run delivered; "" for what is not there."""
@@ -194,21 +201,24 @@ def measure_deadlines(given: argparse.Namespace, work: Path, data: Path) -> int:
             "auto", "--data", str(data), "--preset", "minilm", "--set", "training.epochs=500",
             "--session-hours", str(session_s / 3600),
         )  # fmt: skip
-        took_s = time.monotonic() - began_s
+        took_s, ended_s = time.monotonic() - began_s, time.time()
         for burner in burners:
             burner.kill()
         if took_s > session_s or code != GOES_ON:
             print((place.folder / "out.txt").read_text()[-2000:], file=sys.stderr)
-        shutil.rmtree(place.folder)
         row = {"run": number, "code": code, "session_s": session_s, "took_s": took_s}
-        return row | {"burners": len(burners)}
+        row |= {"burners": len(burners), "closing_s": ended_s - place.saved_at()}
+        shutil.rmtree(place.folder)
+        return row
 
     rows = each(given, one)
     late = sum(row["took_s"] > row["session_s"] or row["code"] != GOES_ON for row in rows)
     unused = statistics.median(1 - row["took_s"] / row["session_s"] for row in rows)
+    closing_s = max(row["closing_s"] for row in rows)
     print(
         f"{len(rows)} sessions: {late} ended late or otherwise than paused; "
-        f"unused time {unused:.1%} of the session (median)"
+        f"unused time {unused:.1%} of the session (median); "
+        f"from the last save to the end at most {closing_s:.1f} s"
     )
     return 1 if late or unused > UNUSED_BAR else 0
 

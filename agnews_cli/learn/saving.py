@@ -88,10 +88,12 @@ class Saver:
     def is_due(self, *, left_s: float) -> bool:
         """Whether it is time to save, or somebody asks, and the last save is written.
 
-        Not when it would run into the last save of a session, `left_s` from now.
+        Not when it would run into the last save of a session, `left_s` from now. The first one is
+        due when half of that time is over: how long the last one takes is then measured.
         """
         writing = self._thread is not None and self._thread.is_alive()
-        is_time = time.monotonic() - self._saved_s >= self.interval_s
+        waited_s = time.monotonic() - self._saved_s
+        is_time = waited_s >= (self.interval_s if self._costs_s else min(self.interval_s, left_s))
         return not writing and left_s > self.cost_s and (is_time or self._asked.exists())
 
     @property

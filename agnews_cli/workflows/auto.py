@@ -39,7 +39,7 @@ _HOME_DATASET = "fancyzhx/ag_news"
 SAMPLE = "sample:"
 """Names the built-in sample as `data`, wherever the package lies."""
 _LEAST_BUDGET_S = 30.0
-_CLOSING_S = 3.0  # from the last save to the end of this process
+_CLOSING_S = 2.0  # from the last save to the end of this process
 _HUB_TIMEOUT_S = 5.0
 _TRAINING_MODULES = (
     "torch",

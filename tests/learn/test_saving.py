@@ -54,6 +54,23 @@ def test_a_measured_save_replaces_the_guess(saver):
     assert 1.0 < saver.reserve_s < 3.0
 
 
+def test_half_of_a_session_goes_by_before_a_save_is_measured(saver, monkeypatch):
+    from agnews_cli.learn import saving
+    from agnews_cli.learn.snapshot import Snapshot
+
+    began_s = saving.time.monotonic()
+
+    def is_due(*, passed_s: float, left_s: float) -> bool:
+        monkeypatch.setattr(saving.time, "monotonic", lambda: began_s + passed_s)
+        return saver.is_due(left_s=left_s)
+
+    assert not is_due(passed_s=40, left_s=60)
+    assert is_due(passed_s=51, left_s=49)
+    assert not is_due(passed_s=51, left_s=math.inf)
+    saver.save(Snapshot({"weights": {"w": torch.ones(2)}}, {}), "interval", step=3, wait=True)
+    assert not is_due(passed_s=90, left_s=10)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_one_number_that_is_none_is_seen(dtype, wrong):
