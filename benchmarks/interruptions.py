@@ -86,7 +86,7 @@ class Place:
             return process.wait()
 
     def saved_at(self) -> float:
-        """When the only run's last save was whole (its start without any), in seconds since 1970."""
+        """When the run last saved, or began where it never did, in seconds since 1970."""
         lines = next(self.store.glob("*/events.jsonl")).read_text("utf-8").splitlines()
         found = [event for event in map(json.loads, lines) if event["kind"] in ("started", "saved")]
         return datetime.fromisoformat(found[-1]["at"]).timestamp()
