@@ -42,6 +42,7 @@ from pathlib import Path
 from typing import Any
 
 import peers
+from checkpointing import events
 from throughput import sample
 
 GOES_ON, BUSY, KILLED = 75, 75, -signal.SIGKILL
@@ -87,8 +88,7 @@ class Place:
 
     def saved_at(self) -> float:
         """When the run last saved, or began where it never did, in seconds since 1970."""
-        lines = next(self.store.glob("*/events.jsonl")).read_text("utf-8").splitlines()
-        found = [event for event in map(json.loads, lines) if event["kind"] in ("started", "saved")]
+        found = [event for event in events(self.store) if event["kind"] in ("started", "saved")]
         return datetime.fromisoformat(found[-1]["at"]).timestamp()
 
     def digests(self) -> dict[str, str]:

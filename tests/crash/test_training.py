@@ -1,4 +1,4 @@
-"""F2, F3, F16, F19: training that is killed, stopped or starved ends as if it had not been."""
+"""F2, F3, F16, F19, ckpt-chaos: what is killed, stopped or starved ends as if it had not been."""
 
 from __future__ import annotations
 
