@@ -140,7 +140,8 @@ def _born(pid: int) -> str:
             return ""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2]
-        return f"{boot} {after_name.split()[19]}"
+        fields = after_name.split()
+        return "" if fields[0] in "ZX" else f"{boot} {fields[19]}"  # killed, and not yet reaped
     except (OSError, IndexError):
         return ""
 

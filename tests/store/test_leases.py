@@ -83,3 +83,21 @@ def test_of_many_that_claim_at_once_one_wins(tmp_path):
         thread.join()
     assert won == [1]
     assert len(lost) == 7
+
+
+def test_an_owner_that_was_killed_and_not_yet_reaped_is_dead(tmp_path):
+    code = (
+        "import sys, time; from datetime import UTC, datetime; from pathlib import Path\n"
+        "from agnews_cli.store import leases\n"
+        "leases.claim(Path(sys.argv[1]), datetime.now(UTC)); print('held', flush=True)\n"
+        "time.sleep(60)"
+    )
+    owner = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert owner.stdout is not None and owner.stdout.readline() == "held\n"
+    assert leases.is_held(tmp_path, datetime.now(UTC))
+    owner.kill()
+    os.waitid(os.P_PID, owner.pid, os.WEXITED | os.WNOWAIT)
+    assert not leases.is_held(tmp_path, datetime.now(UTC))
+    owner.wait()
