@@ -21,6 +21,7 @@ from typing import Any
 
 from agnews_cli.errors import RunBusy
 from agnews_cli.store import files
+from agnews_cli.store.processes import start_ticks
 
 STALE_S = 600.0
 _NAME = re.compile(r"\d{6}\.json")
@@ -125,7 +126,7 @@ def _host() -> str:
 
 
 def _born(pid: int) -> str:
-    """When a process began, in ticks since the machine's start: setting the clock moves nothing.
+    """When a process began: the machine's start, and ticks since then.
 
     Empty for a process that is gone; where there is no /proc, in seconds by the system's clock.
     """
@@ -138,12 +139,8 @@ def _born(pid: int) -> str:
             return str(psutil.Process(pid).create_time())
         except psutil.Error:
             return ""
-    try:
-        after_name = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2]
-        fields = after_name.split()
-        return "" if fields[0] in "ZX" else f"{boot} {fields[19]}"  # killed, and not yet reaped
-    except (OSError, IndexError):
-        return ""
+    ticks = start_ticks(pid)
+    return f"{boot} {ticks}" if ticks else ""
 
 
 def _is_alive(held: dict[str, Any]) -> bool:

@@ -39,6 +39,7 @@ from agnews_cli.core.session import (
 from agnews_cli.errors import CannotWrite, NoDiskSpace
 from agnews_cli.store import database, journal, rows
 from agnews_cli.store.home import home
+from agnews_cli.store.processes import start_ticks
 
 # A process that started this long after the session was opened only inherited its number; less
 # may be a clock that was set.
@@ -159,7 +160,7 @@ class Ledger:
                 resource=resource,
                 machine=self.machine,
                 pid=pid or os.getpid(),
-                process=_start_of(pid or os.getpid()) or "",
+                process=start_ticks(pid or os.getpid()) or "",
                 entered_s=entered_s,
                 opened_at=rows.utc(now),
                 beat_at=rows.utc(now),
@@ -465,7 +466,7 @@ def _is_journal(path: Path) -> bool:
 def _is_alive(session: Session) -> bool:
     """Whether the process that opened it lives; its number alone may be another's now."""
     if session.process:
-        return _start_of(session.pid) == session.process
+        return start_ticks(session.pid) == session.process
     import psutil
 
     try:
@@ -477,19 +478,6 @@ def _is_alive(session: Session) -> bool:
         return False
     except psutil.Error:
         return True  # unknown is not dead
-
-
-def _start_of(pid: int) -> str | None:
-    """Ticks from the machine's start to the process's: no clock that is set moves them.
-
-    None for a process that is gone or dead, and where the system does not tell.
-    """
-    try:
-        facts = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return None
-    fields = facts.rpartition(")")[2].split()  # the name before may hold anything
-    return None if fields[0] in "ZX" else fields[19]
 
 
 def _later(now: datetime, known: Run) -> datetime:

@@ -268,11 +268,12 @@ def create(
 
 
 def list_runs(store: Path) -> tuple[RunFolder, ...]:
-    """The store's runs, the newest first; none where there is no such folder."""
-    try:
-        folders = [RunFolder(path) for path in store.absolute().iterdir() if path.is_dir()]
-    except OSError:
-        return ()
+    """The store's runs, the newest first; none where there is no such folder.
+
+    Raises CannotRead where it cannot be listed, or is no folder.
+    """
+    root = store.absolute()
+    folders = [RunFolder(root / name) for name in files.names(root) if (root / name).is_dir()]
     dated = [(moment, folder) for folder in folders if (moment := folder.created_at())]
     return tuple(folder for _, folder in sorted(dated, key=lambda d: (d[0], d[1].id), reverse=True))
 

@@ -151,7 +151,7 @@ def test_another_process_with_the_same_number_is_not_the_session(
     with Ledger(path) as ledger:
         record(ledger)
         open_session(ledger)
-    monkeypatch.setattr(ledger_module, "_start_of", lambda pid: "1")
+    monkeypatch.setattr(ledger_module, "start_ticks", lambda pid: "1")
     with Ledger(path) as ledger:
         assert ledger.sessions()[0].state == "died"
 

@@ -13,7 +13,7 @@ import pytest
 
 from agnews_cli.core.dataset import Dataset, File
 from agnews_cli.core.preset import Preset
-from agnews_cli.errors import CannotWrite, NoDiskSpace, RunUnknown
+from agnews_cli.errors import CannotRead, CannotWrite, NoDiskSpace, RunUnknown
 from agnews_cli.store import presets, runs
 from agnews_cli.store.runs import RunFolder, create, find, fingerprint, list_runs
 
@@ -167,7 +167,9 @@ def test_what_is_no_run_is_not_listed(preset: Preset, tmp_path: Path) -> None:
         (tmp_path / name / "created.json").write_text(content)
     assert [run.id for run in list_runs(tmp_path)] == ["good"]
     assert list_runs(tmp_path / "nowhere") == ()
-    assert list_runs(tmp_path / "file") == ()
+    for no_folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(CannotRead, match="Not a directory"):
+            list_runs(no_folder)
 
 
 def test_find_by_id_beginning_or_folder(

@@ -436,3 +436,10 @@ def test_nothing_to_resume_is_told_in_whole_sentences(agnews):
     told = done.err.splitlines()[0]
     assert "no unfinished run in runs. The store s3://bucket/none could not" in told
     assert not told.endswith("..")
+
+
+def test_a_folder_that_cannot_be_one_is_not_taken_for_an_empty_store(agnews, tmp_path):
+    (tmp_path / "file").touch()
+    done = agnews("resume", "--store", str(tmp_path / "file" / "below"))
+    assert done.code == 66
+    assert "Not a directory" in done.err and "no unfinished run" not in done.err
