@@ -1,14 +1,16 @@
 """What checkpoints cost, and how soon a resumed run is at work again.
 
-    python benchmarks/checkpointing.py cost [--pairs 5] [--rows 10000] [--epochs 10]
+    python benchmarks/checkpointing.py cost [--pairs 5] [--rows 10000] [--epochs 10] \\
+        [--between SECONDS] [--warm-up STEPS]
     python benchmarks/checkpointing.py whole [--pairs 5] [--rows 10000] [--epochs 3]
     python benchmarks/checkpointing.py restart [--rows 3000]
 
 `cost`: neighbouring stretches of one training, in turn without and with a checkpoint that is asked
 for, written, sent to an S3 store (`light_s3.py`) behind a link of `--link` megabytes a second and
 read back from it. What a save costs is the time of a stretch with one, less what its steps take in
-the stretches before and after it. Divided by the interval that agnews would have chosen, it is how
-much longer training takes; bar: at most 1.01 times. The steps of validations are left out.
+the stretches before and after it; how much these two differ is the measure of noise. Divided by the
+interval that agnews would have chosen, it is how much longer training takes; bar: at most 1.01
+times. The seconds of validations are left out.
 
 `whole`: the same of whole trainings, alternately with checkpoints at the chosen interval, sent to
 that store, and with none. Compared is the time between the first report of progress after step 10
@@ -80,7 +82,7 @@ def trained(found: list[dict[str, Any]]) -> tuple[float, list[dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Part of a training: its seconds and its steps, but for those around a validation."""
+    """Part of a training: its seconds, but for those of validations, and its steps."""
 
     seconds: float
     steps: int
@@ -92,12 +94,17 @@ class Stretch:
 
 def stretch(found: list[dict[str, Any]], from_s: float, to_s: float) -> Stretch:
     """Between two moments (elapsed), by the reports of progress, which come every second."""
-    seconds, steps = 0.0, 0
-    for one, other in pairwise(e for e in found if e["kind"] in ("progress", "validated")):
-        is_within = from_s <= one["elapsed_s"] and other["elapsed_s"] <= to_s
-        if is_within and one["kind"] == other["kind"] == "progress":
-            seconds += other["elapsed_s"] - one["elapsed_s"]
-            steps += other["data"]["step"] - one["data"]["step"]
+    seconds, steps, validating_s = 0.0, 0, 0.0
+    last: dict[str, Any] | None = None
+    for event in found:
+        if event["kind"] == "validated":
+            validating_s += event["data"]["seconds"]
+        if event["kind"] != "progress":
+            continue
+        if last is not None and from_s <= last["elapsed_s"] and event["elapsed_s"] <= to_s:
+            seconds += event["elapsed_s"] - last["elapsed_s"] - validating_s
+            steps += event["data"]["step"] - last["data"]["step"]
+        last, validating_s = event, 0.0
     return Stretch(seconds, steps)
 
 
@@ -152,9 +159,9 @@ def measure_cost(given: argparse.Namespace, work: Path, data: Path) -> int:
         env = stack.enter_context(light_s3.running(given.link))
         training = Training(data, work, given.epochs, env)
         stack.callback(training.kill)
-        while training.step() <= WARM_UP_STEPS:
+        while training.step() <= given.warm_up:
             time.sleep(1)
-        moments, length_s = [training.elapsed_s()], FIRST_STRETCH_S
+        moments, length_s = [training.elapsed_s()], given.between or FIRST_STRETCH_S
         for pair in range(given.pairs):
             time.sleep(length_s)
             moments.append(training.elapsed_s())
@@ -164,23 +171,27 @@ def measure_cost(given: argparse.Namespace, work: Path, data: Path) -> int:
                 time.sleep(0.5)
             time.sleep(REST_S)  # older ones are removed there
             moments.append(training.elapsed_s())
-            length_s = moments[-1] - moments[-2]
-            print(f"sent after {length_s - 2 * REST_S:.0f} s", file=sys.stderr, flush=True)
+            with_s = moments[-1] - moments[-2]
+            length_s = given.between or with_s
+            print(f"sent after {with_s - 2 * REST_S:.0f} s", file=sys.stderr, flush=True)
         time.sleep(length_s)
         moments.append(training.elapsed_s())
         found = training.events()
     stretches = [stretch(found, *ends) for ends in pairwise(moments)]
-    costs_s = []
+    costs_s, drifts_s = [], []
     for before, within, after in zip(
         stretches[::2], stretches[1::2], stretches[2::2], strict=False
     ):
         costs_s.append(within.seconds - within.steps * (before.step_s + after.step_s) / 2)
+        drifts_s.append(abs(within.steps * (before.step_s - after.step_s)))
         row = {"without": [asdict(before), asdict(after)], "with": asdict(within)}
         print(json.dumps(row), file=sys.stderr, flush=True)
     saves = [e["data"] for e in found if e["kind"] == "saved"]
     chosen_s = save_interval(saves[-1]["cost_s"], PRIOR_S)
     a_save_s, pauses_s = statistics.median(costs_s), sorted(save["pause_s"] for save in saves)
     print(f"a save costs {a_save_s:.2f} s (median of {sorted(round(s, 2) for s in costs_s)})")
+    drift_s = statistics.median(drifts_s)
+    print(f"without a save, neighbouring stretches differ by {drift_s:.2f} s (median)")
     at_chosen = 1 + a_save_s / chosen_s
     print(f"one in {chosen_s:.0f} s, as chosen: training takes {at_chosen:.4f} times as long")
     tell_pauses(pauses_s)
@@ -311,6 +322,8 @@ def main() -> int:
     add("--rows", type=int, help="training rows (10000; restart: 3000)")
     add("--epochs", type=int, help="epochs of a training (cost: 10; whole: 3)")
     add("--link", type=float, default=5.0, help="megabytes a second to the store (5)")
+    add("--between", type=float, help="cost: seconds without a checkpoint (as with one)")
+    add("--warm-up", type=int, default=WARM_UP_STEPS, help="cost: steps before all that (10)")
     add("--data", type=lambda text: Path(text).resolve(), default=peers.DATA, help="folder")
     add("--trainer", nargs=3, help=argparse.SUPPRESS)
     add("--again", action="store_true", help=argparse.SUPPRESS)

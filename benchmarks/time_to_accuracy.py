@@ -114,7 +114,7 @@ def isolated(folder: str) -> dict[str, str]:
     """The environment of a first run: nothing of ours is cached or remembered."""
     return {
         **os.environ,
-        "PYTHONPATH": str(peers.ROOT),
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(peers.ROOT), os.getenv("PYTHONPATH")])),
         "AGNEWS_HOME": str(Path(folder) / "home"),
         "AGNEWS_CACHE": str(Path(folder) / "cache"),
     }

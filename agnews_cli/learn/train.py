@@ -402,7 +402,7 @@ class FineTuning:
                     self.training.batch_tokens,
                     check=self.stop.check if is_alone else lambda: None,
                 )
-                self._judge(probabilities)
+                self._judge(probabilities, time.monotonic() - began_s)
         except StopRequested:
             return False
         finally:
@@ -411,7 +411,7 @@ class FineTuning:
         clock.exclude(self._validation_s)
         return True
 
-    def _judge(self, probabilities: NDArray[np.floating]) -> None:
+    def _judge(self, probabilities: NDArray[np.floating], took_s: float) -> None:
         """Compare this validation with the lowest loss so far, and keep the weights that are best.
 
         The best is the last one not worse than the lowest loss by more than a standard error of
@@ -439,6 +439,7 @@ class FineTuning:
             loss=round(loss, 4),
             accuracy=round(float((probabilities.argmax(1) == classes).mean()), 4),
             best=is_best,
+            seconds=round(took_s, 2),
         )
 
     def _agree(self, value: float) -> float:
