@@ -36,7 +36,7 @@ def reported(fault: str, tries: int, folder: Path) -> dict:
     return report
 
 
-@tiers(10, 1000)
+@tiers(50, 1000)
 def test_killed_at_random_times(tmp_path, tries):
     report = reported("F2", tries, tmp_path)
     assert report["kills"] > tries  # one to five a run
@@ -53,7 +53,7 @@ def test_out_of_memory(tmp_path, tries):
     assert len(reported("F16", tries, tmp_path)["seen"]) >= 3
 
 
-@tiers(12, 300)
+@tiers(30, 300)
 def test_resuming_itself(tmp_path, tries):
     assert len(reported("F19", tries, tmp_path)["seen"]) == 4
 
