@@ -1,4 +1,4 @@
-"""What a labelled data set is: where each split lies, its columns and its class names."""
+"""What a labelled data set is: where each split lies, how it is read, its columns and classes."""
 
 from __future__ import annotations
 
@@ -9,40 +9,94 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Split = Literal["train", "validation", "test"]
-Format = Literal["csv", "tsv", "jsonl", "parquet", "hub"]
+Format = Literal["csv", "tsv", "jsonl", "json", "parquet", "arrow", "hub"]
 
 
-class File(BaseModel):
-    """One split in one file. For a hub data set `path` is its id and `part` the split's name."""
-
+class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    path: str
+
+class Reading(_Facts):
+    """What the user says of the data; the defaults leave it to agnews to find out."""
+
+    text_columns: tuple[str, ...] = ()
+    label_column: str | None = None
+    id_column: str | None = None
+    """Names each row of a competition's test file; never part of the text."""
+    encoding: str | None = None
+    """A codec's name, such as `cp1251`. None: UTF-8, UTF-16 or Windows-1252, as the bytes say."""
+    header: bool | None = None
+    """Whether the first row holds the names of the columns. None: as the row looks."""
+    raw_text: bool = False
+    """Texts stay as they are: no markup is taken out, no entity decoded."""
+    skip_bad_rows: bool = False
+    drop_rare: int = 0
+    """Classes with fewer training rows than this are left out, with their rows."""
+
+
+class Form(_Facts):
+    """How a file's bytes become rows: found out once, and from then on given."""
+
     format: Format
+    compression: Literal["", "gz", "bz2", "xz", "zip"] = ""
+    member: str = ""
+    """The file inside an archive."""
+    encoding: str = "utf-8"
+    separator: str = ","
+    quoted: bool = True
+    """Whether a field may stand in double quotes; otherwise a quote means itself."""
+    skipped_lines: int = 0
+    """Lines before the first row, such as Excel's `sep=;`."""
+    header: bool = True
+
+
+class File(_Facts):
+    """One split. For a hub data set `path` is its id and `part` the split's name.
+
+    `path` is the file, or the first of `shards` where a split lies in several; `rows` counts the
+    rows that can be used; `sha256` is of all bytes, or of all rows where there is no file.
+    """
+
+    path: str
+    form: Form
     rows: int
     sha256: str
-    header: bool = True
     part: str = ""
+    shards: tuple[str, ...] = ()
+    split_values: tuple[str, ...] = ()
+    """Of the file's rows, those with one of these values in `Dataset.split_column`."""
+    bytes_read: int | None = None
+    """Only so much of the file is used (a budget leaves no time for more); None: all of it."""
 
 
-class Dataset(BaseModel):
+class Dataset(_Facts):
     """Facts about a data set, read once by the light world and handed to the worker.
 
     `labels` are the class names in class order, as they appear in results; `label_values` are the
-    spellings in the file, in the same order (AG News: `1`..`4` for World..Sci/Tech).
+    spellings in the file, in the same order (AG News: `1`..`4` for World..Sci/Tech);
+    `class_rows` counts the usable training rows of each.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     train: File
     validation: File | None = None
     test: File | None = None
+    unlabelled: File | None = None
+    """Test rows without labels, as competitions have them: predicted, never evaluated."""
     text_columns: tuple[str, ...]
     label_column: str
+    id_column: str | None = None
+    split_column: str | None = None
     labels: tuple[str, ...]
     label_values: tuple[str, ...]
+    class_rows: tuple[int, ...]
+    raw_text: bool = False
+    skip_bad_rows: bool = False
+    drop_rare: int = 0
     notes: tuple[str, ...] = ()
+    """What was found out and decided about the data."""
+    warnings: tuple[str, ...] = ()
+    """What the user should look at: it may make the result worse than it need be."""
 
     def file(self, split: Split) -> File | None:
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]

@@ -41,9 +41,10 @@ from agnews_cli.learn.position import Position, StepTrace
 from agnews_cli.learn.saving import Saver, changes
 from agnews_cli.learn.snapshot import Misfit
 from agnews_cli.learn.train import FineTuning
-from agnews_cli.store import datasets, leases
+from agnews_cli.store import leases
 from agnews_cli.store.books import sending_s
 from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.store.data import datasets
 from agnews_cli.store.runs import RunFolder
 
 # What remains after training: writing files, the report, leaving both processes.

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.dataset import Dataset, Rows, Split
 from agnews_cli.learn.batches import Indices
-from agnews_cli.store import datasets
+from agnews_cli.store.data import datasets
 
 _CHUNK_ROWS = 2000
 _LAYOUT = 2  # raise when the meaning of the files changes

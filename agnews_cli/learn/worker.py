@@ -159,7 +159,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     _write_delivery(job, competition)
     if job.dataset.test is not None:
         log("phase", name="evaluating on the test split")
-        from agnews_cli.store import datasets
+        from agnews_cli.store.data import datasets
 
         rows = datasets.read(job.dataset, "test")
         tokens = tokenise(rows, competition.tokenizer, job.preset.training.max_length)

@@ -207,7 +207,15 @@ def fingerprint(preset: Preset, dataset: Dataset, seed: int, extra: Mapping[str,
 
 def _content(file: File) -> dict[str, object]:
     # One set of bytes may hold several splits (`part`) or be read in two ways.
-    return file.model_dump(include={"sha256", "format", "header", "part"})
+    facts = {
+        "sha256": file.sha256,
+        "format": file.form.format,
+        "header": file.form.header,
+        "part": file.part,
+    }
+    form = file.form.model_dump(mode="json", exclude_defaults=True, exclude={"format", "header"})
+    further = {"form": form, "split_values": file.split_values, "bytes_read": file.bytes_read}
+    return facts | {name: value for name, value in further.items() if value}
 
 
 def _canonical(value: Any) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 import agnews_cli
 from agnews_cli.core import duration
 from agnews_cli.core.choose import Goal, PassedOver, choose
-from agnews_cli.core.dataset import Dataset
+from agnews_cli.core.dataset import Dataset, Reading
 from agnews_cli.core.evaluation import Evaluation
 from agnews_cli.core.job import CandidateKind, Event, Job, Outcome
 from agnews_cli.core.platform import Platform, describe
@@ -27,7 +27,8 @@ from agnews_cli.core.preset import Preset
 from agnews_cli.errors import BudgetTooShort, ExtraMissing, HubUnreachable, NothingFits
 from agnews_cli.host import network, probe
 from agnews_cli.host.detect import detect
-from agnews_cli.store import datasets, models, presets, runs
+from agnews_cli.store import models, presets, runs
+from agnews_cli.store.data import datasets
 from agnews_cli.store.home import cache
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.workflows import session, stores
@@ -267,7 +268,7 @@ def _data(request: Request, hub: Callable[[], bool]) -> tuple[Dataset, list[str]
             "and the embedded model are used"
         ]
     found = datasets.find(
-        source, text_columns=request.text_columns, label_column=request.label_column
+        source, Reading(text_columns=request.text_columns, label_column=request.label_column)
     )
     reasons += [f"data: {note}" for note in found.notes]
     return found, reasons
@@ -365,7 +366,7 @@ def order_of(plan: Plan) -> dict[str, object]:
     """What `agnews resume` needs to ask for this run again, on whatever machine."""
     request = plan.request
     data = request.data
-    if data is None and plan.dataset.train.format != "hub":
+    if data is None and plan.dataset.train.form.format != "hub":
         data = SAMPLE
     if data is not None and Path(data).exists():
         data = str(Path(data).absolute())

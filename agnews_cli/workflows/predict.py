@@ -15,7 +15,8 @@ from pathlib import Path
 from agnews_cli.core.preset import Preset
 from agnews_cli.errors import InternalError, RunUnfinished
 from agnews_cli.host import network
-from agnews_cli.store import datasets, models, presets, runs
+from agnews_cli.store import models, presets, runs
+from agnews_cli.store.data import datasets
 
 
 @dataclass(frozen=True, slots=True)

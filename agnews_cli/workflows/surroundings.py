@@ -17,12 +17,14 @@ from typing import Literal
 
 import agnews_cli
 from agnews_cli.core.accelerator import Accelerator
+from agnews_cli.core.dataset import Reading
 from agnews_cli.core.platform import Platform, describe
 from agnews_cli.core.preset import Preset
-from agnews_cli.errors import AgnewsError, HubUnreachable, NoLabelColumn, NoTextColumn
+from agnews_cli.errors import AgnewsError, BadRow, HubUnreachable, NoLabelColumn, NoTextColumn
 from agnews_cli.host import network
 from agnews_cli.host.detect import detect
-from agnews_cli.store import datasets, models, presets, runs, tables
+from agnews_cli.store import models, presets, runs
+from agnews_cli.store.data import datasets, tables
 from agnews_cli.workflows.auto import SAMPLE
 
 HERE = "here"
@@ -198,7 +200,7 @@ def inspect(data: str, text_columns: tuple[str, ...], label_column: str | None) 
     if datasets.is_hub_id(data):
         return Look(note="on the hub, read when the run begins")
     try:
-        found = datasets.find(data, text_columns=text_columns, label_column=label_column)
+        found = datasets.find(data, Reading(text_columns=text_columns, label_column=label_column))
     except (NoTextColumn, NoLabelColumn) as error:
         missing: Literal["text", "label"] = "text" if isinstance(error, NoTextColumn) else "label"
         return Look(columns=_columns(error), missing=missing, problem=error.message)
@@ -210,6 +212,8 @@ def inspect(data: str, text_columns: tuple[str, ...], label_column: str | None) 
 def _columns(error: AgnewsError) -> Mapping[str, str]:
     table = tables.read(str(error.facts["path"]), is_header=lambda fields: False)
     first = next(iter(table.rows(range(len(table.columns)))), (0, ()))[1]
+    if isinstance(first, BadRow):
+        return {}
     return dict(zip(table.columns, map(str, first), strict=False))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from agnews_cli.core.dataset import Dataset, File
+from agnews_cli.core.dataset import Dataset, File, Form
 from agnews_cli.core.preset import Preset
 from agnews_cli.store import leases, presets, runs
 from agnews_cli.store.checkpoints import Checkpoints
@@ -23,11 +23,12 @@ def preset() -> Preset:
 def dataset() -> Dataset:
     return Dataset(
         name="ag",
-        train=File(path="/a/train.csv", format="csv", rows=4, sha256="aa"),
+        train=File(path="/a/train.csv", form=Form(format="csv"), rows=4, sha256="aa"),
         text_columns=("title", "body"),
         label_column="class",
         labels=("World", "Sports"),
         label_values=("1", "2"),
+        class_rows=(2, 2),
     )
 
 

@@ -12,7 +12,8 @@ import pytest
 from agnews_cli.core.job import Job, Outcome
 from agnews_cli.learn import worker
 from agnews_cli.learn.events import StopFlag, StopRequested
-from agnews_cli.store import datasets, leases, presets
+from agnews_cli.store import leases, presets
+from agnews_cli.store.data import datasets
 
 SAMPLE = Path(presets.__file__).parents[1] / "sample"
 
@@ -57,7 +58,7 @@ def test_a_worker_whose_run_was_taken_over_does_not_overwrite_how_it_ended(
         leases.claim(tmp_path, datetime.now(UTC), takeover=True)
     job = Job(
         run="r-1", folder=str(tmp_path), cache="", preset=presets.load("minilm"), model_path="",
-        dataset=datasets.find(str(SAMPLE), text_columns=(), label_column=None), seed=0,
+        dataset=datasets.find(str(SAMPLE)), seed=0,
         started_monotonic_s=0, token=mine.token, writer=mine.writer,
     )  # fmt: skip
     (tmp_path / "job.json").write_text(job.model_dump_json())

@@ -16,8 +16,8 @@ import pytest
 
 import agnews_cli
 from agnews_cli import errors
-from agnews_cli.core.dataset import Dataset
-from agnews_cli.store import datasets, tables
+from agnews_cli.core.dataset import Dataset, Reading
+from agnews_cli.store.data import datasets, tables
 
 SAMPLE = Path(agnews_cli.__file__).parent / "sample"
 AG_NEWS = Path(agnews_cli.__file__).parents[2] / "shared" / "data" / "ag_news"
@@ -56,7 +56,7 @@ def test_sample_is_official_form() -> None:
     assert found.labels == ("World", "Sports", "Business", "Sci/Tech")
     assert found.label_values == ("1", "2", "3", "4")
     assert (found.text_columns, found.label_column) == (("title", "description"), "class")
-    assert not found.train.header and found.train.rows == 480
+    assert not found.train.form.header and found.train.rows == 480
     assert found.test is not None and found.test.rows == 120 and found.validation is None
     assert found.train.sha256 == hashlib.sha256((SAMPLE / "train.csv").read_bytes()).hexdigest()
     assert any("classes.txt" in note for note in found.notes)
@@ -201,7 +201,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
 def test_shapes(shape: Shape, tmp_path: Path) -> None:
-    found = datasets.find(write(tmp_path / shape.name, shape.content), **shape.options)
+    found = datasets.find(write(tmp_path / shape.name, shape.content), Reading(**shape.options))
     assert found.name == "x"
     assert (found.text_columns, found.label_column) == (shape.text, shape.label)
     assert found.labels == found.label_values == shape.labels
@@ -218,7 +218,7 @@ def test_parquet_and_a_float_label(tmp_path: Path) -> None:
         datasets.find(source)
     source = parquet(tmp_path / "p.parquet", {"text": list("wxyz"), "label": [2.0, 10.0] * 2})
     found = datasets.find(source)
-    assert found.labels == ("2", "10") and found.train.format == "parquet"
+    assert found.labels == ("2", "10") and found.train.form.format == "parquet"
     assert list(datasets.read(found, "train").classes) == [0, 1, 0, 1]
 
 
@@ -228,8 +228,8 @@ def test_folder_with_mixed_formats_and_other_split_names(tmp_path: Path) -> None
     write(tmp_path / "d" / "dev.jsonl", jsonl({"Text": "v", "label": "b"}))
     write(tmp_path / "d" / "TEST.tsv", "text\tlabel\nt\ta\n")
     found = datasets.find(str(tmp_path / "d"))
-    assert found.validation is not None and found.validation.format == "jsonl"
-    assert found.test is not None and found.test.format == "tsv"
+    assert found.validation is not None and found.validation.form.format == "jsonl"
+    assert found.test is not None and found.test.form.format == "tsv"
     assert list(datasets.read(found, "validation").classes) == [1]
     assert list(datasets.read(found, "test").texts) == ["t"]
     assert "train.json is not used" in found.notes
@@ -269,7 +269,7 @@ def test_nothing_heavy_is_imported() -> None:
     import subprocess
 
     code = (
-        "import sys; from agnews_cli.store import datasets as d; d.find(sys.argv[1]); "
+        "import sys; from agnews_cli.store.data import datasets as d; d.find(sys.argv[1]); "
         "print([m for m in ('torch','numpy','pandas','pyarrow','datasets') if m in sys.modules])"
     )
     root = str(SAMPLE.parents[1])
@@ -594,7 +594,7 @@ def test_bad_input(bad: Bad, tmp_path: Path) -> None:
         write(tmp_path / name, content)
     name = bad.source if bad.source is not None else next(iter(bad.files))
     with pytest.raises(errors.AgnewsError) as caught:
-        datasets.find(f"{tmp_path}/{name}", **bad.options)
+        datasets.find(f"{tmp_path}/{name}", Reading(**bad.options))
     error = caught.value
     assert type(error) is bad.error, error.message
     assert error.exit_code == bad.code
@@ -643,5 +643,5 @@ def test_what_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_one_column_for_both_is_a_usage_error(tmp_path: Path) -> None:
     source = write(tmp_path / "x.csv", GOOD)
     with pytest.raises(errors.UsageError, match="both name 'text'") as caught:
-        datasets.find(source, text_columns=("text",), label_column="text")
+        datasets.find(source, Reading(text_columns=("text",), label_column="text"))
     assert caught.value.exit_code == 2 and caught.value.advice

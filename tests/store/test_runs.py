@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from agnews_cli.core.dataset import Dataset, File
+from agnews_cli.core.dataset import Dataset, File, Form
 from agnews_cli.core.preset import Preset
 from agnews_cli.errors import CannotRead, CannotWrite, NoDiskSpace, RunUnknown
 from agnews_cli.store import presets, runs
@@ -24,18 +24,19 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 def dataset(**changes: Any) -> Dataset:
     facts: dict[str, Any] = {
         "name": "ag",
-        "train": File(path="/a/train.csv", format="csv", rows=4, sha256="aa"),
-        "test": File(path="/a/test.csv", format="csv", rows=2, sha256="bb"),
+        "train": File(path="/a/train.csv", form=Form(format="csv"), rows=4, sha256="aa"),
+        "test": File(path="/a/test.csv", form=Form(format="csv"), rows=2, sha256="bb"),
         "text_columns": ("title", "body"),
         "label_column": "class",
         "labels": ("World", "Sports"),
         "label_values": ("1", "2"),
+        "class_rows": (2, 2),
     }
     return Dataset(**(facts | changes))
 
 
 def file(**changes: Any) -> File:
-    facts = {"path": "/a/train.csv", "format": "csv", "rows": 4, "sha256": "aa"}
+    facts = {"path": "/a/train.csv", "form": Form(format="csv"), "rows": 4, "sha256": "aa"}
     return File(**(facts | changes))
 
 
@@ -68,7 +69,7 @@ def test_what_does_not_decide_the_result_does_not_change_the_id(preset: Preset) 
     moved = dataset(
         name="other",
         train=file(path="/b/t.csv"),
-        test=File(path="/b/x.csv", format="csv", rows=2, sha256="bb"),
+        test=File(path="/b/x.csv", form=Form(format="csv"), rows=2, sha256="bb"),
         notes=("n",),
     )
     assert fingerprint(preset, moved, 1, {}) == same
@@ -94,8 +95,8 @@ def test_a_default_written_out_is_the_same_run(tmp_path: Path) -> None:
     "changed",
     [
         dataset(train=file(sha256="cc")),
-        dataset(train=file(header=False)),
-        dataset(train=file(format="tsv")),
+        dataset(train=file(form=Form(format="csv", header=False))),
+        dataset(train=file(form=Form(format="tsv"))),
         dataset(train=file(part="train")),
         dataset(test=None),
         dataset(validation=file(sha256="dd")),

@@ -30,8 +30,9 @@ from agnews_cli.errors import (
 )
 from agnews_cli.host import launch
 from agnews_cli.host.detect import detect
-from agnews_cli.store import claims, datasets, leases, presets, pulls, runs
+from agnews_cli.store import claims, leases, presets, pulls, runs
 from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.store.data import datasets
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.runs import RunFolder
 from agnews_cli.workflows import couriers, resume, saved, session, status, stores
@@ -43,7 +44,7 @@ SAMPLE = Path(presets.__file__).parents[1] / "sample"
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     preset = presets.load("minilm")
-    found = datasets.find(str(SAMPLE), text_columns=(), label_column=None)
+    found = datasets.find(str(SAMPLE))
     return runs.create(
         tmp_path / "runs",
         "minilm-0123456789",
@@ -74,7 +75,7 @@ def train(run: RunFolder, remotes, monkeypatch, *, steps=12, delay_s=0.05, sessi
     now_s = time.monotonic()
     job = Job(
         run=run.id, folder=str(run.path), cache="", preset=presets.load("minilm"), model_path="",
-        dataset=datasets.find(str(SAMPLE), text_columns=(), label_column=None), seed=0,
+        dataset=datasets.find(str(SAMPLE)), seed=0,
         started_monotonic_s=now_s, session_end_monotonic_s=session_s and now_s + session_s,
     )  # fmt: skip
     seen: list[Event] = []

@@ -3,7 +3,7 @@
 `find` looks once and checks everything, so that no bad row shows up after an hour of training; it
 returns facts (`Dataset`), not texts. `read` gives the texts and class numbers of one split later,
 in the worker, and refuses a file that is no longer the one that was checked. Both walk the rows
-through the same `_checked`, so they cannot disagree. Decoding and splitting is `store.tables`.
+through the same `_checked`, so they cannot disagree. Decoding and splitting is `store.data.tables`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import html
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from agnews_cli.core.dataset import Dataset, File, Rows, Split
+from agnews_cli.core.dataset import Dataset, File, Reading, Rows, Split
 from agnews_cli.errors import (
     BadRow,
     CannotRead,
@@ -37,8 +36,8 @@ from agnews_cli.errors import (
     UnsupportedFile,
     UsageError,
 )
-from agnews_cli.store import tables
-from agnews_cli.store.tables import Table
+from agnews_cli.store.data import tables
+from agnews_cli.store.data.table import Row, Table, spelling
 
 # fmt: off
 # Best first. Names are compared in lower case, with every other sign as "_", final digits dropped.
@@ -113,13 +112,13 @@ def texts(path: str, *, text_columns: tuple[str, ...] = ()) -> list[str]:
         rest = [name for name in names if _normal(name) not in LABEL_NAMES] or list(names)
         usual = [n for kind in (TITLE_NAMES, BODY_NAMES) for n in rest if _normal(n) in kind]
         wordy = [n for n in rest if _holds_words(table, names.index(n))]
-        found = usual or (wordy if len(wordy) == 1 or not table.header else [])
+        found = usual or (wordy if len(wordy) == 1 or not table.form.header else [])
         wanted = tuple(names.index(name) for name in found)
     if not wanted:
         raise NoTextColumn(path=table.place, columns=_some(names))
     joined = [
         clean(" ".join(str(value) for value in values if value is not None))
-        for _, values in table.rows(wanted)
+        for _, values in _whole(table.rows(wanted))
     ]
     if not joined:
         raise EmptyData(path=path)
@@ -137,15 +136,14 @@ class _Columns:
     note: str = ""
 
 
-def find(
-    source: str, *, text_columns: tuple[str, ...] = (), label_column: str | None = None
-) -> Dataset:
+def find(source: str, reading: Reading | None = None) -> Dataset:
     """The data set at `source` (folder, file or hub id `owner/name`), every row of it checked.
 
     Raises a `DataError` for anything that training would stumble over, `FileMissing`,
     `CannotRead`, `HubRefused`, `HubUnreachable` or `ExtraMissing`.
     """
-    text_columns = tuple(dict.fromkeys(text_columns))
+    reading = reading or Reading()
+    text_columns, label_column = tuple(dict.fromkeys(reading.text_columns)), reading.label_column
     if label_column is not None and label_column in text_columns:
         raise UsageError(
             message=f"--text-column and --label-column both name {label_column!r}.",
@@ -156,7 +154,7 @@ def find(
     train = found["train"]
     columns = _columns(train, text_columns, label_column)
     notes.append(columns.note)
-    if not train.header:
+    if not train.form.header:
         notes.append(f"no header, read as {', '.join(train.columns)}")
 
     files: dict[Split, File] = {}
@@ -178,11 +176,10 @@ def find(
         if split == "train":
             _check_classes(table, columns.label, counts)
         files[split] = File(
-            path=table.path if table.format == "hub" else str(Path(table.path).absolute()),
-            format=table.format,
+            path=table.path if table.form.format == "hub" else str(Path(table.path).absolute()),
+            form=table.form,
             rows=rows,
             sha256=table.sha256 or digest.hexdigest(),
-            header=table.header,
             part=table.part,
         )
 
@@ -196,12 +193,23 @@ def find(
         label_column=columns.label,
         labels=labels,
         label_values=values,
+        class_rows=tuple(counts[value] for value in values),
         notes=tuple(note for note in (*notes, note) if note),
     )
 
 
-def read(dataset: Dataset, split: Split) -> Rows:
+def read(
+    dataset: Dataset,
+    split: Split,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    told: Callable[[int], None] = lambda rows: None,
+) -> Rows:
     """Texts and class numbers of a split that the data set has, exactly those that `find` checked.
+
+    `limit`: at most so many rows, the same share of each class, drawn by `seed`; `told` hears now
+    and then how many rows have been read, and may raise to stop.
 
     Raises `DataChanged` if its SHA-256 is no longer the one in `dataset`.
     """
@@ -209,7 +217,7 @@ def read(dataset: Dataset, split: Split) -> Rows:
     if file is None:
         raise ValueError(f"{dataset.name} has no {split} split")
     columns = _Columns(dataset.text_columns, dataset.label_column)
-    if file.format == "hub":
+    if file.form.format == "hub":
         table = tables.hub(file.path).get(file.part)
         if table is None:
             raise DataChanged(path=f"{file.path} ({file.part})", now="gone", before=file.sha256)
@@ -221,11 +229,13 @@ def read(dataset: Dataset, split: Split) -> Rows:
     texts: list[str] = []
     classes: list[int] = []
     digest = hashlib.sha256()
-    for line, text, label in _checked(table, columns, split, digest):
+    for at, (line, text, label) in enumerate(_checked(table, columns, split, digest)):
         if label not in numbers:
             raise _unknown_label(table, label, line, dataset.label_values)
         texts.append(text)
         classes.append(numbers[label])
+        if at % 1000 == 0:
+            told(at)
     if not table.sha256 and digest.hexdigest() != file.sha256:
         raise DataChanged(path=table.place, now=digest.hexdigest(), before=file.sha256)
     return Rows(texts, classes)
@@ -355,7 +365,7 @@ def _columns(table: Table, texts: tuple[str, ...], label: str | None) -> _Column
         titles = [name for name in rest if _normal(name) in TITLE_NAMES]
         bodies = [name for name in rest if _normal(name) in BODY_NAMES]
         texts = (*titles, *bodies)
-        if not texts and not table.header:
+        if not texts and not table.form.header:
             texts = tuple(rest)
         elif not texts and label is not None:
             wordy = [name for name in rest if _normal(name) not in LABEL_NAMES]
@@ -373,8 +383,15 @@ def _columns(table: Table, texts: tuple[str, ...], label: str | None) -> _Column
 def _holds_words(table: Table, column: int) -> bool:
     return any(
         isinstance(value, str) and value.strip() and not _NUMBER.fullmatch(value.strip())
-        for _, (value,) in islice(table.rows([column]), 200)
+        for _, (value,) in islice(_whole(table.rows([column])), 200)
     )
+
+
+def _whole(rows: Iterable[Row]) -> Iterator[tuple[int, Sequence[object]]]:
+    for line, values in rows:
+        if isinstance(values, BadRow):
+            raise values
+        yield line, values
 
 
 # ---- rows ---------------------------------------------------------------------------------------
@@ -389,6 +406,8 @@ def _checked(
     texts_at = [_locate(table, text, "text-column", hint) for text in columns.texts]
     names = table.class_names.get(table.columns[label_at])
     for line, values in table.rows([label_at, *texts_at]):
+        if isinstance(values, BadRow):
+            raise values
         if not table.sha256:
             digest.update(json.dumps(list(values), default=str).encode())
         label = _spelling(table, columns.label, line, values[0])
@@ -411,26 +430,18 @@ def _checked(
 
 
 def _spelling(table: Table, column: str, line: int, value: object) -> str:
-    """A cell as text; "" if there is nothing in it. Lists, objects and bytes are refused."""
-    if isinstance(value, str):
-        return value.strip()
-    if value is None or value is tables.ABSENT or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):  # a column of integers with a gap somewhere becomes float
-        return str(int(value)) if value.is_integer() else str(value)
-    raise table.bad_row(line, f"{column!r} is {tables.kind_of(value)}", "text or a number")
+    found = spelling(table, column, line, value)
+    if isinstance(found, BadRow):
+        raise found
+    return found
 
 
 def _is_unlabelled(table: Table, columns: _Columns) -> bool:
     """Test splits on the hub often come without labels: -1 or nothing in every row."""
-    if table.format != "hub" or columns.label not in table.columns:
+    if table.form.format != "hub" or columns.label not in table.columns:
         return False
     at = table.columns.index(columns.label)
-    return all(value is None or value == -1 for _, (value,) in table.rows([at]))
+    return all(value is None or value == -1 for _, (value,) in _whole(table.rows([at])))
 
 
 # ---- classes ------------------------------------------------------------------------------------
@@ -472,7 +483,7 @@ def _named(
         return values, tuple(names[int(value)] for value in values), "class names from the data set"
     if folder is not None and (folder / "classes.txt").is_file():
         return _by_classes_txt(values, table, folder / "classes.txt", first_lines)
-    official = folder is not None and not table.header and table.columns == tables.OFFICIAL
+    official = folder is not None and not table.form.header and table.columns == tables.OFFICIAL
     if official and values == ("1", "2", "3", "4"):
         return values, AG_NEWS, "class names of AG News (no classes.txt)"
     return values, values, ""

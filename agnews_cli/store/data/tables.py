@@ -1,8 +1,8 @@
 """Files as tables: column names and raw rows of csv, tsv, jsonl, parquet and the hub, nothing more.
 
 A file is read once: its bytes are hashed, decoded and split in memory, and every failure says where
-(path, physical line, byte). What the columns mean is decided in `store.datasets`. Parquet and the
-hub need libraries of the `train` extra, imported only when such a file is met.
+(path, physical line, byte). What the columns mean is decided in `store.data.datasets`. Parquet and
+the hub need libraries of the `train` extra, imported only when such a file is met.
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
-from agnews_cli.core.dataset import Format
+from agnews_cli.core.dataset import Form, Format
 from agnews_cli.errors import (
     BadEncoding,
     BadParquet,
@@ -32,6 +31,7 @@ from agnews_cli.errors import (
     HubUnreachable,
     UnsupportedFile,
 )
+from agnews_cli.store.data.table import ABSENT, Row, Table, kind_of
 
 FORMATS: Final[Mapping[str, Format]] = {
     ".csv": "csv",
@@ -40,44 +40,10 @@ FORMATS: Final[Mapping[str, Format]] = {
     ".parquet": "parquet",
 }
 OFFICIAL: Final = ("class", "title", "description")
-ABSENT: Final = object()  # the value of a key that a JSON row does not have
-
 _LONGEST_FIELD = 10 * 1024 * 1024  # characters; csv's own limit of 131,072 is met by real articles
 _MARK = b"\xef\xbb\xbf"  # the byte order mark that some editors and spreadsheets write
 _SMALL_INTEGER = re.compile(r"\s*\d{1,3}\s*")
 _ROW_HINT = "Rows are counted from 1; mend or drop that row, then run the same command again."
-
-Row = tuple[int, Sequence[object]]  # physical line (parquet, hub: row, from 1), wanted values
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One split, not yet understood.
-
-    `rows(wanted)` gives the values of the columns with these numbers. `class_names` holds, per
-    column, the names its integers stand for. `sha256` is that of the file's bytes; the hub has no
-    file, so there it is empty and `store.datasets` hashes the rows. `row_hint` replaces the advice
-    of row errors where "line" would mislead.
-    """
-
-    path: str
-    format: Format
-    columns: tuple[str, ...]
-    rows: Callable[[Sequence[int]], Iterator[Row]]
-    sha256: str = ""
-    header: bool = True
-    part: str = ""
-    class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    row_hint: str = ""
-
-    def bad_row(self, line: int, found: str, expected: str) -> BadRow:
-        return BadRow(
-            path=self.place, line=line, found=found, expected=expected, hint=self.row_hint
-        )
-
-    @property
-    def place(self) -> str:
-        return f"{self.path} ({self.part})" if self.part else self.path
 
 
 def read(path: str, *, is_header: Callable[[Sequence[str]], bool]) -> Table:
@@ -99,7 +65,7 @@ def read(path: str, *, is_header: Callable[[Sequence[str]], bool]) -> Table:
     text = decode(path, data)
     if kind == "jsonl":
         return _jsonl(path, text, sha256)
-    assert kind != "hub"  # no suffix means the hub
+    assert kind in ("csv", "tsv")
     return _separated(path, text, sha256, kind, is_header)
 
 
@@ -209,7 +175,7 @@ def _separated(
     def wanted_rows(wanted: Sequence[int]) -> Iterator[Row]:
         return ((at, [row[i] for i in wanted]) for at, row in rows)
 
-    return Table(path, kind, columns, wanted_rows, sha256, header)
+    return Table(path, Form(format=kind, header=header), columns, wanted_rows, sha256)
 
 
 def _parse(
@@ -261,7 +227,7 @@ def _jsonl(path: str, text: str, sha256: str) -> Table:
         names = [columns[i] for i in wanted]
         return ((at, [record.get(n, ABSENT) for n in names]) for at, record in records)
 
-    return Table(path, "jsonl", columns, wanted_rows, sha256)
+    return Table(path, Form(format="jsonl"), columns, wanted_rows, sha256)
 
 
 def _json(path: str, number: int, line: str) -> dict[str, object]:
@@ -283,14 +249,6 @@ def _json(path: str, number: int, line: str) -> dict[str, object]:
             found = "half a surrogate pair (\\ud800 to \\udfff)"
             raise BadRow(path=path, line=number, found=found, expected="whole characters") from None
     return record
-
-
-def kind_of(value: object) -> str:
-    """What people call this value, with its article."""
-    names = {dict: "an object", list: "a list", str: "a text", bool: "a truth value"}
-    if value is None:
-        return "null"
-    return names.get(type(value), "a number" if isinstance(value, int | float) else "binary data")
 
 
 # ---- parquet ------------------------------------------------------------------------------------
@@ -318,7 +276,13 @@ def _parquet(path: str, data: bytes, sha256: str) -> Table:
 
     names = _described_classes(described)
     return Table(
-        path, "parquet", columns, wanted_rows, sha256, class_names=names, row_hint=_ROW_HINT
+        path,
+        Form(format="parquet"),
+        columns,
+        wanted_rows,
+        sha256,
+        class_names=names,
+        row_hint=_ROW_HINT,
     )
 
 
@@ -384,7 +348,15 @@ def _hub_table(name: str, part: str, rows: Any) -> Table:
         if type(feature).__name__ == "ClassLabel" and feature.names
     }
     hint = "Choose another data set, or save this one to a file, mend that row and name the file."
-    return Table(name, "hub", columns, wanted_rows, part=part, class_names=classes, row_hint=hint)
+    return Table(
+        name,
+        Form(format="hub"),
+        columns,
+        wanted_rows,
+        part=part,
+        class_names=classes,
+        row_hint=hint,
+    )
 
 
 def _answers() -> bool:

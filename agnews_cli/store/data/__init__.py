@@ -1,0 +1,1 @@
+"""Labelled text wherever it lies: files as tables, tables as data sets."""
