@@ -62,6 +62,12 @@ class BadDuration(UsageError):
     hint = "Try --{option} 45m"
 
 
+class UnknownEncoding(UsageError):
+    """--encoding {given!r} is no text encoding that Python knows."""
+
+    hint = "Usual ones: --encoding utf-8, cp1252, cp1251, gb18030, shift_jis"
+
+
 class BudgetTooShort(UsageError):
     """--budget {given} is too short: {reason}."""
 
@@ -96,6 +102,38 @@ class NothingToPredict(UsageError):
     """Nothing to predict: expected one text, several texts, or --file."""
 
     hint = 'Try `agnews predict latest "a sentence"` or `--file in.csv --out out.csv`.'
+
+
+class TwoSources(UsageError):
+    """Texts were given both as arguments and by --file."""
+
+    hint = "Give one of them; `--file -` reads standard input."
+
+
+class WrongColumnCount(UsageError):
+    """--text-column was given {given} times; run {run} learnt from {expected} ({columns})."""
+
+    hint = "Name as many columns, in that order, or just one that holds the whole text."
+
+
+class BadOutput(UsageError):
+    """--out {path}: {reason}."""
+
+    hint = "Name another file: --out FILE.csv (or .tsv, .jsonl, .parquet)"
+
+
+class NotAModel(UsageError):
+    """{path} is neither a run nor a delivered model: there is no {looked_for} in it."""
+
+    hint = "Give a run's folder (`agnews runs` names them) or the folder `model` inside one."
+
+
+class ModelNotReadable(UsageError):
+    """{path} does not describe a text classifier: {reason}."""
+
+    hint = (
+        "agnews predict takes runs, their `model` folders, and Hugging Face sequence classifiers."
+    )
 
 
 class NoLimitsKnown(UsageError):
@@ -134,13 +172,13 @@ class DataError(AgnewsError):
 class EmptyData(DataError):
     """{path} holds no rows."""
 
-    hint = "Check the path: agnews auto --data FOLDER_OR_FILE --dry-run"
+    hint = "Check the path, and whether it has rows."
 
 
 class BadEncoding(DataError):
-    """{path}, line {line}: byte 0x{byte:02x} at position {position} is not UTF-8."""
+    """{path}, line {line}: byte 0x{byte:02x} at position {position} is not {encoding}."""
 
-    hint = "Convert it first: iconv -f LATIN1 -t UTF-8 {path} > fixed.csv"
+    hint = "Name the encoding: --encoding cp1252, for example."
 
 
 class BadRow(DataError):
@@ -149,16 +187,52 @@ class BadRow(DataError):
     hint = "Mend or remove that line, then run the same command again."
 
 
+class BadRows(DataError):
+    """{path}: {bad:,} of {rows:,} rows cannot be used: {first}."""
+
+    hint = "Mend or remove them, or leave them out: {again} --skip-bad-rows"
+
+
+class SeveralLabels(DataError):
+    """{path}: {rows:,} rows have several labels in one cell, such as {example!r} (line {line}); agnews trains one label a row."""
+
+    hint = "Keep one label in each row; or leave those rows out: {again} --skip-bad-rows"
+
+
+class PredictionsGiven(DataError):
+    """{path} holds the predictions of a run, and no texts."""
+
+    hint = "Give the file with the texts and their labels: agnews auto --data FILE"
+
+
+class RowsWithoutText(DataError):
+    """{path}: {bad} of {rows} rows have no text: {lines}."""
+
+    hint = "Mend them, or leave their label empty: --skip-bad-rows"
+
+
+class SubmissionMismatch(DataError):
+    """{path} and {test} do not fit: {reason}."""
+
+    hint = "Name the column that both share: --id-column NAME; or check that both are of one competition."
+
+
+class SampleUnclear(DataError):
+    """{path}: {reason}."""
+
+    hint = "Expected an id column, and one column for the label or one for each class."
+
+
 class NoTextColumn(DataError):
     """{path}: no text column found among {columns}."""
 
-    hint = "Name it: --text-column NAME (several: --text-column title --text-column body)"
+    hint = "Name it: {again} --text-column NAME (several: --text-column title --text-column body)"
 
 
 class NoLabelColumn(DataError):
     """{path}: no label column found among {columns}."""
 
-    hint = "Name it: --label-column NAME"
+    hint = "Name it: {again} --label-column NAME"
 
 
 class ColumnMissing(DataError):
@@ -180,15 +254,21 @@ class TooManyClasses(DataError):
 
 
 class TooFewRows(DataError):
-    """{path}: class {label!r} has {rows} training row(s); at least {least} are needed to train and validate."""
+    """{path}: {classes} with too few training rows, at least {least} are needed to train and validate: {names}."""
 
-    hint = "Add rows of that class, or remove it."
+    hint = "Add rows, or leave them out: {again} --drop-rare {least}"
+
+
+class LimitTooSmall(UsageError):
+    """--limit-train {given} is too few rows: {classes:,} classes need at least 2 each."""
+
+    hint = "Try --limit-train {least}"
 
 
 class UnknownTestLabel(DataError):
-    """{path}: class {label!r} (line {line}) is not in the training data, which has {known}."""
+    """{path}: class {label!r} (line {line}; {rows:,} of {total:,} rows) is not in the training data, which has {known}."""
 
-    hint = "Correct the label, or add training rows of that class."
+    hint = "Correct the label, or add training rows of that class; or leave such rows out: {again} --skip-bad-rows"
 
 
 class NoTrainingSplit(DataError):
@@ -197,10 +277,38 @@ class NoTrainingSplit(DataError):
     hint = "Give the training file itself: --data {path}/FILE"
 
 
-class UnsupportedFile(DataError):
-    """{path}: agnews reads .csv, .tsv, .jsonl and .parquet, not {suffix!r}."""
+class SeveralConfigurations(DataError):
+    """{path} holds several data sets: {names}."""
 
-    hint = "Convert it, or give a folder or a hub data set id."
+    hint = "Give one of them: agnews auto --data {first}"
+
+
+class UnsupportedFile(DataError):
+    """{path}: agnews reads tables (.csv, .tsv, .json, .jsonl, .parquet, .arrow), not {suffix!r}."""
+
+    hint = "Save it as CSV, JSON Lines or Parquet, or give a folder or a hub data set id."
+
+
+class NotATable(UnsupportedFile):
+    """{path} is {what}; agnews reads tables: CSV, TSV, JSON, JSON Lines, Parquet, Arrow."""
+
+
+class SeveralTables(DataError):
+    """{path} holds several tables: {members}."""
+
+    hint = "Unpack it, and give the folder or one of the files."
+
+
+class BadArchive(DataError):
+    """{path} cannot be unpacked: {reason}."""
+
+    hint = "It is damaged or incomplete: download or pack it again."
+
+
+class ShardsDiffer(DataError):
+    """{path} has {found}; {first}, of the same split, has {expected}."""
+
+    hint = "Write all parts of a split in the same form."
 
 
 class BadUsage(DataError):
@@ -210,7 +318,7 @@ class BadUsage(DataError):
 
 
 class BadParquet(DataError):
-    """{path} cannot be read as Parquet: {reason}"""
+    """{path} cannot be read as {kind}: {reason}"""
 
     hint = "Write it again, for example with pandas: frame.to_parquet(...)"
 
@@ -228,7 +336,7 @@ class FileMissing(AgnewsError):
     """{path}: no such file or folder."""
 
     exit_code = 66
-    hint = "Check the path; a hub data set is named owner/name."
+    hint = "Check the path."
 
 
 class CannotRead(AgnewsError):
@@ -342,10 +450,28 @@ class VerificationFailed(TrainingFailed):
     hint = "Try that command by itself; agnews platform shows what was found here."
 
 
+class PredictorDied(TrainingFailed):
+    """The predicting process ended before it had answered ({how})."""
+
+    hint = "Nothing was written. Free memory, or use a machine with more, and type the same command again."
+
+
+class PredictionTooLarge(TrainingFailed):
+    """The model does not fit into memory: {reason}."""
+
+    hint = "Nothing was written. Free memory, or predict on a machine with more."
+
+
 class OutOfMemory(TrainingFailed):
     """Out of memory: {reason}."""
 
     hint = "Try --set training.micro_batch_tokens={suggestion}"
+
+
+class TooLittleMemory(TrainingFailed):
+    """{rows} rows need about {needed} of memory with the model, and {free} are free."""
+
+    hint = "Close other programs, or train on fewer rows: --limit-train {fits}"
 
 
 # ---- 74: the disk -------------------------------------------------------------------------------
@@ -377,6 +503,13 @@ class FileThere(AgnewsError):
 
     exit_code = 73
     hint = "Write it over with --force, or name another file: -o FILE"
+
+
+class ModelDamaged(AgnewsError):
+    """{path} cannot be loaded: {reason}."""
+
+    exit_code = 74
+    hint = "The file is damaged or incomplete: copy the model's folder again, or train anew with --fresh."
 
 
 class CheckpointDamaged(AgnewsError):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from pathlib import Path
+
+from agnews_cli.core import recipes
+from agnews_cli.store.requests import RequestFile
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -16,3 +20,24 @@ def test_exit_codes_page_is_fresh():
     page = (DOCS / "exit-codes.md").read_text("utf-8")
     assert page == module.exit_codes(), "run: python docs/generate.py"
     assert page.count("\n|") > 25
+
+
+def test_the_page_of_request_files_has_every_key():
+    page = (DOCS / "request-file.md").read_text("utf-8")
+    keys = {info.alias or key for key, info in RequestFile.model_fields.items()}
+    assert sorted(key for key in keys if f"`{key}`" not in page) == []
+
+
+def test_the_lines_that_use_a_delivered_model_are_those_of_the_cards():
+    page = (DOCS / "delivered.md").read_text("utf-8")
+    blocks = [ast.parse(part.split("```")[0]) for part in page.split("```python\n")[1:]]
+    shown = [ast.dump(block) for block in blocks]
+    for code in (
+        recipes.pipeline("model"),
+        recipes.adapter("model/adapter", "", 14, is_on_hub=True),
+        recipes.adapter("model/adapter", "base", 14, is_on_hub=False),
+        recipes.average([("linear", "linear", 0.5), ("finetune", "model", 0.5)], base=""),
+    ):
+        assert ast.dump(ast.parse(code)) in shown
+    embedding = recipes.average([("embedding", "embedding", 1.0)], base="owner/name")
+    assert ast.dump(blocks[-1].body[0]) in ast.dump(ast.parse(embedding))

@@ -28,12 +28,32 @@ def auto(
     config: Config = None,
     data: Annotated[
         str | None,
-        Option(help="Folder, file (.csv .tsv .jsonl .parquet) or hub data set id. [AG News]"),
+        Option(
+            help="Folder, file (CSV, TSV, JSON, Parquet; zip, gz) or hub data set id. [AG News]"
+        ),
     ] = None,
     text_column: Annotated[
         list[str] | None, Option(help="Column with the text; give it again to join several.")
     ] = None,
     label_column: Annotated[str | None, Option(help="Column with the label.")] = None,
+    id_column: Annotated[
+        str | None, Option(help="Column that names each row, as competitions want it back.")
+    ] = None,
+    no_header: Annotated[
+        bool, Option("--no-header", help="The first row is data, not names of columns.")
+    ] = False,
+    encoding: Annotated[
+        str | None, Option(help="Encoding of the files, such as cp1251. [as the bytes say]")
+    ] = None,
+    raw_text: Annotated[
+        bool, Option("--raw-text", help="Leave texts as they are: take no markup out.")
+    ] = False,
+    skip_bad_rows: Annotated[
+        bool, Option("--skip-bad-rows", help="Leave out rows that cannot be used, and count them.")
+    ] = False,
+    drop_rare: Annotated[
+        int, Option(help="Leave out classes with fewer training rows. [0: none]", min=0)
+    ] = 0,
     preset: Annotated[
         str | None,
         Option(help="Preset name or YAML file; see `agnews presets ls`. [the best]"),
@@ -92,6 +112,12 @@ def auto(
         data=data,
         text_columns=tuple(text_column or ()),
         label_column=label_column,
+        id_column=id_column,
+        encoding=encoding,
+        no_header=no_header,
+        raw_text=raw_text,
+        skip_bad_rows=skip_bad_rows,
+        drop_rare=drop_rare,
         preset=preset,
         goal=goal.value,
         budget_s=seconds("budget", budget),
@@ -110,7 +136,8 @@ def auto(
         is_rehearsal=dry_run,
         started_monotonic_s=process_start_s(),
     )
-    plan = prepare(request)
+    with out.progress() as progress:
+        plan = prepare(request, show=progress.event)
     show.plan(out, plan, is_result=dry_run)
     if dry_run:
         out.result(plan.as_json("planned"))

@@ -44,15 +44,20 @@ class _Commands(Mapping[str, Any]):
         part = self._parts[name]
         if isinstance(part, typer.Typer):
             return get_group(part)
-        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(name)(part)
-        return get_command(alone)
+        return command(name, part)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts)
 
     def __len__(self) -> int:
         return len(self._parts)
+
+
+def command(name: str, part: Callable[..., None]) -> Any:
+    """The command that calls `part`, with the settings of its context that `part` has."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name, context_settings=getattr(part, "context_settings", None))(part)
+    return get_command(alone)
 
 
 def _summary(part: Part) -> str | None:

@@ -54,7 +54,8 @@ class Output:
 
     Without `--json`: `say`, `screen`, `table` and progress go to standard output, `warn` and
     `error` to standard error. With it: `result` alone goes to standard output, what people read
-    goes to standard error. With `--quiet`: only results and errors.
+    goes to standard error. With `data` standard output carries rows (`write`), what people read
+    goes to standard error likewise. With `--quiet`: only results and errors.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Output:
         *,
         json: bool = False,
         quiet: bool = False,
+        data: bool = False,
         stream: TextIO | None = None,
         error_stream: TextIO | None = None,
         env: Mapping[str, str] | None = None,
@@ -76,9 +78,10 @@ class Output:
         errors = cast("TextIO | None", sys.stderr) if error_stream is None else error_stream
         self._out = Stream(standard)
         self._err = Stream(errors)
-        self._people = self._err if json else self._out
+        is_apart = json or data
+        self._people = self._err if is_apart else self._out
         size = window_of(self._people)
-        self.sink: Sink = classify_sink(errors if json else standard, self._env, size=size)
+        self.sink: Sink = classify_sink(errors if is_apart else standard, self._env, size=size)
         self._err_sink: Sink = classify_sink(errors, self._env, size=window_of(self._err))
         for each in (self._out, self._err):
             if each.isatty() and min(window_of(each) or (1, 1)) <= 0:
@@ -156,6 +159,32 @@ class Output:
         if isinstance(fault, OSError) and fault.errno not in {errno.EPIPE, errno.EIO}:
             raise CannotWrite(path="standard output", reason=fault.strerror or fault)
 
+    def write(self, text: str) -> int:
+        """Text on standard output as it is, such as rows of CSV.
+
+        Raises ReaderLeft where its reader left, and CannotWrite where it takes no more.
+        """
+        written = self._out.write(text)
+        fault = self._out.fault
+        if isinstance(fault, OSError) and fault.errno not in {errno.EPIPE, errno.EIO}:
+            hint = "Make room there, or write to another place: --out FILE"
+            raise CannotWrite(path="standard output", reason=fault.strerror or fault, hint=hint)
+        if self._out.is_broken:
+            from agnews_cli.core.job import ReaderLeft
+
+            raise ReaderLeft
+        return written
+
+    def flush(self) -> None:
+        """Send what `write` has been given. Raises like it."""
+        self._out.flush()
+        self.write("")
+
+    @property
+    def shows_data(self) -> bool:
+        """Whether standard output is a screen."""
+        return self._out.isatty()
+
     def screen(self, *parts: RenderableType, is_result: bool = True) -> None:
         """Renderables and lines of text, one below the other.
 
@@ -191,7 +220,9 @@ class Output:
         texts = []
         for part in parts:
             if isinstance(part, str):
-                texts.append(self._wrapped(clean(part)) + "\n")
+                whole = clean(part)
+                is_whole = isinstance(part, screens.Verbatim)
+                texts.append((whole if is_whole else self._wrapped(whole)) + "\n")
                 continue
             console = self._console()
             with console.capture() as capture:

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from agnews_cli.core.job import Event
 
 
+PASSING = frozenset({"progress", "work"})
+"""Events that show how far something is, and leave no line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Picture:
     phase: str = ""
@@ -24,6 +28,7 @@ class Picture:
     left_s: float | None = None
     loss: float | None = None
     accuracy: float | None = None
+    unit: str = "examples"
 
     def after(self, event: Event) -> Picture:
         data = event.data
@@ -33,6 +38,15 @@ class Picture:
             return Picture(phase=self.phase)
         if event.kind == "validated":
             return replace(self, accuracy=_figure(data, "accuracy"))
+        if event.kind == "work":
+            return Picture(
+                phase=_word(data, "name"),
+                step=_whole(data, "done"),
+                total_steps=_whole(data, "total"),
+                examples_per_s=_figure(data, "per_s"),
+                left_s=_figure(data, "left_s"),
+                unit="rows",
+            )
         if event.kind != "progress":
             return self
         candidate = _word(data, "candidate")
@@ -57,7 +71,7 @@ class Picture:
         if self.step is None:
             return ""
         if not self.total_steps:
-            return f"step {self.step:,}"
+            return f"{self.step:,} rows" if self.unit == "rows" else f"step {self.step:,}"
         share = 100 * self.step // self.total_steps
         return f"{self.step:,}/{self.total_steps:,} ({share}%)"
 
@@ -66,7 +80,7 @@ class Picture:
         parts = []
         if self.examples_per_s is not None:
             digits = 0 if self.examples_per_s >= 100 else 1
-            parts.append(f"{self.examples_per_s:,.{digits}f} examples/s")
+            parts.append(f"{self.examples_per_s:,.{digits}f} {self.unit}/s")
         if self.left_s is not None:
             parts.append(f"{duration.show(self.left_s)} left")
         if self.loss is not None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from agnews_cli.cli.picture import Picture, finished_line, stamped
+from agnews_cli.cli.picture import PASSING, Picture, finished_line, stamped
 from agnews_cli.cli.sink import Stream, fit
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class PlainProgress:
 
     def event(self, event: Event) -> None:
         self._picture = self._picture.after(event)
-        if event.kind == "progress":
+        if event.kind in PASSING:
             now_s = self._clock()
             if now_s - self._shown_s >= _PLAIN_EVERY_S:
                 self._shown_s = now_s
@@ -92,7 +92,7 @@ class NotebookProgress:
 
     def event(self, event: Event) -> None:
         self._picture = self._picture.after(event)
-        if event.kind == "progress":
+        if event.kind in PASSING:
             now_s = self._clock()
             age = (now_s - self._began_s) / _NOTEBOOK_BRISK_S
             every_s = min(max(_NOTEBOOK_EVERY_S, age), _NOTEBOOK_SLOWEST_S)

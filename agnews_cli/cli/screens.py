@@ -31,6 +31,9 @@ _CLASS_ROWS = 14
 _CONFUSIONS = 10
 _MISTAKES = 3
 _CORNER = "true \\ predicted"
+_CHOSE = "these rows also chose the model: optimistic"
+_MANY_ROWS = 1000
+"""From so many rows on a percentage says enough without its count."""
 _GAP = 2
 """Columns between those of the matrix."""
 
@@ -56,6 +59,18 @@ def one_line(text: str, width: int | None = None) -> str:
 def percent(share: float) -> str:
     """A share of one as a percentage with two decimals."""
     return f"{share * 100:.2f}%"
+
+
+def counts(names: Sequence[str], rows: Sequence[int], most: int = 12) -> str:
+    """`World 2,500, Sports 2,498, …`: each with its rows."""
+    shown = [f"{one_line(name, 40)} {n:,}" for name, n in zip(names, rows, strict=True)][:most]
+    return ", ".join(shown) + (f", … ({len(names):,} in all)" if len(names) > most else "")
+
+
+class Verbatim(str):
+    """A line to copy and paste: no screen breaks it, however narrow."""
+
+    __slots__ = ()
 
 
 # ---- building blocks ----------------------------------------------------------------------------
@@ -127,15 +142,15 @@ def _cut(text: str, *, before: str = "") -> Text:
 # ---- screens ------------------------------------------------------------------------------------
 
 
-def candidates_table(candidates: Sequence[Candidate]) -> Table:
-    """What was trained, how it validated, and its share in what was delivered."""
+def candidates_table(candidates: Sequence[Candidate], *, rows: int | None = None) -> Table:
+    """What was trained, how it validated (on `rows`), and its share in what was delivered."""
     return table(
         ("model", "validation accuracy", "loss", "time", "share"),
         [
             (
                 one_line(candidate.name, 40),
-                percent(candidate.validation_accuracy),
-                f"{candidate.validation_loss:.4f}",
+                _counted(candidate.validation_accuracy, rows),
+                f"{max(0.0, candidate.validation_loss):.4f}",
                 duration.show(candidate.seconds),
                 f"{candidate.weight * 100:.0f}%" if candidate.weight else None,
             )
@@ -167,23 +182,55 @@ def evaluation_screen(
     return tuple(parts)
 
 
+def remarks(heading: str, lines: Sequence[str]) -> tuple[RenderableType, ...]:
+    """A heading, a line for each, and a blank one; nothing where there are none."""
+    if not lines:
+        return ()
+    return (_heading(heading), *(f"  - {one_line(line)}" for line in lines), "")
+
+
+def _counted(share: float, rows: int | None) -> str:
+    """A percentage, of few rows with the count that it comes from."""
+    if rows is None or rows >= _MANY_ROWS:
+        return percent(share)
+    return f"{percent(share)} ({round(share * rows)} of {rows})"
+
+
 def _interval(figure: Interval) -> str:
-    return (
-        f"{percent(figure.value)}  (95% interval {figure.low * 100:.2f} to {figure.high * 100:.2f})"
-    )
+    return f"(95% interval {figure.low * 100:.2f} to {figure.high * 100:.2f})"
 
 
 def _figures(evaluation: Evaluation, split: SplitEvaluation) -> list[RenderableType]:
-    name = "Test" if evaluation.test is not None else "Validation"
+    macro = f"{percent(split.macro_f1.value)}  {_interval(split.macro_f1)}"
+    if split.absent:
+        macro += f", over the {len(split.classes) - split.absent} classes that have rows here"
+    loss = f"(loss {max(0.0, split.loss):.4f})"
     pairs = [
-        ("accuracy", _interval(split.accuracy)),
-        ("macro-F1", _interval(split.macro_f1)),
-        ("calibration error", f"{percent(split.calibration_error)}  (loss {split.loss:.4f})"),
+        ("accuracy", f"{_counted(split.accuracy.value, split.rows)}  {_interval(split.accuracy)}"),
+        ("macro-F1", macro),
+        ("calibration error", f"{percent(split.calibration_error)}  {loss}"),
     ]
+    if split.rows_in_training:
+        pairs.append(("seen in training", _seen(split)))
     if evaluation.test is not None:
         chosen = evaluation.validation
-        pairs.append(("on validation", f"{percent(chosen.accuracy.value)} of {chosen.rows:,} rows"))
-    return [_heading(f"{name}: {split.rows:,} rows"), key_values(pairs)]
+        share = _counted(chosen.accuracy.value, chosen.rows)
+        of = "" if chosen.rows < _MANY_ROWS else f" of {chosen.rows:,} rows"
+        pairs.append(("on validation", f"{share}{of}" + (f"; {_CHOSE}" if chosen.chose else "")))
+    return [_heading(_title(evaluation, split)), key_values(pairs)]
+
+
+def _title(evaluation: Evaluation, split: SplitEvaluation) -> str:
+    if evaluation.test is not None:
+        return f"Test: {split.rows:,} rows"
+    chose = f"; {_CHOSE}" if split.chose else ""
+    return f"Validation, as there is no test split: {split.rows:,} rows{chose}"
+
+
+def _seen(split: SplitEvaluation) -> str:
+    said = f"{split.rows_in_training:,} of {split.rows:,} test rows are also training rows"
+    without = split.accuracy_without_them
+    return said if without is None else f"{said}; accuracy without them {percent(without)}"
 
 
 def _classes(split: SplitEvaluation) -> list[RenderableType]:
@@ -191,14 +238,16 @@ def _classes(split: SplitEvaluation) -> list[RenderableType]:
     lines: list[RenderableType] = []
     if len(shown) > _CLASS_ROWS:
         # One line of the screen goes to saying so.
-        shown = sorted(shown, key=lambda figures: figures.f1)[: _CLASS_ROWS - 1]
+        shown.sort(key=lambda figures: (not figures.rows, figures.f1))
+        shown = shown[: _CLASS_ROWS - 1]
         lines.append(_heading(f"The {len(shown)} weakest of {len(split.classes)} classes, by F1"))
     rows = [
         (
             one_line(figures.label, 32),
-            percent(figures.precision),
-            percent(figures.recall),
-            percent(figures.f1),
+            *(
+                percent(share) if figures.rows else None
+                for share in (figures.precision, figures.recall, figures.f1)
+            ),
             f"{figures.rows:,}",
         )
         for figures in shown

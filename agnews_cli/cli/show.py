@@ -9,21 +9,26 @@ from agnews_cli.cli.output import Output
 from agnews_cli.core import duration
 
 if TYPE_CHECKING:
+    from agnews_cli.workflows.afterwards import Use
     from agnews_cli.workflows.auto import Plan, Result
     from agnews_cli.workflows.status import Status
+    from agnews_cli.workflows.submission import Submission
 
 
 def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
     """Platform, budget, preset, data, and every reason."""
     request, data = plan.request, plan.dataset
     train = f"{data.train.rows:,} rows"
-    if request.limit_train and request.limit_train < data.train.rows:
-        train = f"{request.limit_train:,} of {train}"
+    if plan.limit_train and plan.limit_train < data.train.rows:
+        train = f"{plan.limit_train:,} of {train}"
     test = f"{data.test.rows:,} for testing" if data.test else "no test split"
+    if data.unlabelled:
+        test += f", {data.unlabelled.rows:,} to predict"
     budget = duration.show(request.budget_s) if request.budget_s else "none"
     rows: list[tuple[str, object]] = [
         ("run", plan.run),
-        ("data", f"{data.name}: {train}, {len(data.labels)} classes, {test}"),
+        ("data", f"{data.name}: {train}, {len(data.labels):,} classes, {test}"),
+        ("classes", screens.counts(data.labels, data.train.class_rows)),
         ("preset", f"{plan.preset.name} ({plan.preset.tier}, {plan.preset.method.kind})"),
         ("budget", budget),
         ("folder", plan.store / plan.run),
@@ -32,6 +37,8 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
     out.screen(
         screens.key_values(rows), *(f"  - {reason}" for reason in plan.reasons), is_result=is_result
     )
+    for warning in data.warnings:
+        out.warn(warning)
     if is_result:
         passed = [(p.name, p.reason) for p in plan.passed_over]
         if passed:
@@ -62,16 +69,42 @@ def status(out: Output, found: Status) -> None:
 
 
 def result(out: Output, result: Result) -> None:
-    """The one screen with the figures, and what to do next."""
-    from agnews_cli.workflows.auto import next_command
+    """All figures, and last, where they stay in view: accuracy, where it is, how to use it."""
+    from agnews_cli.workflows import afterwards
 
     if result.was_there:
         out.say("This run was finished before; here is its result (--fresh trains it again).")
+    found, use = result.evaluation, result.use
+    done = f"Done in {duration.show(result.wall_s)}. Everything is in {result.folder.path}"
     out.screen(
-        screens.candidates_table(result.outcome.candidates),
-        *screens.evaluation_screen(result.evaluation),
+        *screens.evaluation_screen(found, sections=("classes", "confusion", "mistakes")),
         "",
-        f"Done in {duration.show(result.wall_s)}. Everything is in {result.folder.path}",
-        f"Next: {next_command(result)}",
+        screens.candidates_table(result.outcome.candidates, rows=found.validation.rows),
+        "",
+        *screens.remarks("Mind", afterwards.warnings(result)),
+        *screens.remarks("What would make it better", afterwards.better(result)),
+        *screens.evaluation_screen(found, sections=("figures",)),
+        "",
+        *filter(None, (screens.one_line(result.outcome.why),)),
+        screens.Verbatim(done),
+        *(screens.Verbatim(line) for line in (use.text, use.file)),
+        *_in_python(use),
+        *_submitting(result.submission),
     )
     out.result(result.as_json())
+
+
+def _submitting(found: Submission | None) -> tuple[screens.Verbatim, ...]:
+    if found is None:
+        return ()
+    lines = (f"{found.rows:,} test rows are labelled in {found.path}", *found.notes, found.command)
+    return tuple(map(screens.Verbatim, lines))
+
+
+def _in_python(use: Use) -> tuple[screens.Verbatim, ...]:
+    lines = (
+        (f"Without agnews, in Python: the lines in {use.card}",)
+        if use.python is None
+        else ("Without agnews, in Python:", *use.python.splitlines())
+    )
+    return tuple(map(screens.Verbatim, lines))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 Split = Literal["train", "validation", "test"]
 Format = Literal["csv", "tsv", "jsonl", "json", "parquet", "arrow", "hub"]
+Cleaning = Literal["none", "markup", "news"]
+"""What is done to a text before a model sees it (`store.data.cleaning`)."""
+
+SPLIT_NAMES: Final[Mapping[Split, tuple[str, ...]]] = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+"""What people call them."""
 
 
 class _Facts(BaseModel):
@@ -45,6 +54,8 @@ class Form(_Facts):
     separator: str = ","
     quoted: bool = True
     """Whether a field may stand in double quotes; otherwise a quote means itself."""
+    escaped: bool = False
+    """Whether a backslash takes a quote's meaning away, as databases write it."""
     skipped_lines: int = 0
     """Lines before the first row, such as Excel's `sep=;`."""
     header: bool = True
@@ -65,6 +76,8 @@ class File(_Facts):
     shards: tuple[str, ...] = ()
     split_values: tuple[str, ...] = ()
     """Of the file's rows, those with one of these values in `Dataset.split_column`."""
+    class_rows: tuple[int, ...] = ()
+    """Rows of each class, in class order; empty where there are no labels."""
     bytes_read: int | None = None
     """Only so much of the file is used (a budget leaves no time for more); None: all of it."""
 
@@ -73,8 +86,7 @@ class Dataset(_Facts):
     """Facts about a data set, read once by the light world and handed to the worker.
 
     `labels` are the class names in class order, as they appear in results; `label_values` are the
-    spellings in the file, in the same order (AG News: `1`..`4` for World..Sci/Tech);
-    `class_rows` counts the usable training rows of each.
+    spellings in the file, in the same order (AG News: `1`..`4` for World..Sci/Tech).
     """
 
     name: str
@@ -83,14 +95,15 @@ class Dataset(_Facts):
     test: File | None = None
     unlabelled: File | None = None
     """Test rows without labels, as competitions have them: predicted, never evaluated."""
+    sample: str | None = None
+    """The file that shows in which form a competition wants its answers."""
     text_columns: tuple[str, ...]
     label_column: str
     id_column: str | None = None
     split_column: str | None = None
     labels: tuple[str, ...]
     label_values: tuple[str, ...]
-    class_rows: tuple[int, ...]
-    raw_text: bool = False
+    cleaning: Cleaning = "markup"
     skip_bad_rows: bool = False
     drop_rare: int = 0
     notes: tuple[str, ...] = ()
@@ -100,6 +113,12 @@ class Dataset(_Facts):
 
     def file(self, split: Split) -> File | None:
         return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+
+
+def split_of(name: str) -> Split | None:
+    """The split that a file, folder, hub split or cell of this name is."""
+    lowered = name.strip().casefold()
+    return next((split for split, names in SPLIT_NAMES.items() if lowered in names), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ class SplitEvaluation(_Facts):
     rows: int
     accuracy: Interval
     macro_f1: Interval
+    """Over the classes that have rows here."""
     loss: float
     """Mean cross-entropy, in nats."""
     calibration_error: float
@@ -48,6 +49,17 @@ class SplitEvaluation(_Facts):
     confusion: tuple[tuple[int, ...], ...]
     """Rows are true classes, columns predicted ones."""
     mistakes: tuple[Mistake, ...] = ()
+    chose: bool = False
+    """Whether these rows also chose what is delivered, so that their figures are too good."""
+    rows_in_training: int = 0
+    """Rows whose text is a training text too, but for case, spaces and signs."""
+    accuracy_without_them: float | None = None
+    """Of the other rows, where more than 1% were in training."""
+
+    @property
+    def absent(self) -> int:
+        """Classes without a row here; macro-F1 is over the others."""
+        return sum(not figures.rows for figures in self.classes)
 
     def as_json(self) -> dict[str, Any]:
         """Accuracy and macro-F1 as plain numbers, for programs; intervals under their own name."""

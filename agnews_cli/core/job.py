@@ -45,7 +45,7 @@ class Job(BaseModel):
     save_every_s: float | None = None
     """Seconds between checkpoints, instead of the interval that costs least."""
     trace: bool = False
-    """Write every step's rows, rate and loss to `trace.jsonl`."""
+    """Write every step's rows, rate and loss to `trace.jsonl`, and keep what is not delivered."""
     is_inexact: bool = False
     """Go on also where libraries changed, so that the result may differ from a straight run's."""
     session_end_monotonic_s: float | None = None
@@ -67,6 +67,7 @@ class Event(BaseModel):
         "started",
         "phase",
         "progress",
+        "work",
         "validated",
         "candidate",
         "saved",
@@ -120,4 +121,7 @@ class Outcome(BaseModel):
     total_steps: int = 0
     candidates: tuple[Candidate, ...] = ()
     failure: Failure | None = None
+    why: str = ""
+    """Why this is delivered and nothing else."""
     notes: tuple[str, ...] = ()
+    """What the user should look at: the last screen repeats it."""

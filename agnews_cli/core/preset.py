@@ -15,6 +15,12 @@ Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
+_FULL_STEP_LENGTH = 256
+"""Up to this many tokens of a text, a preset's step holds enough texts."""
+_MOST_EPOCHS = 20.0
+_MOST_HELD = 1 / 3
+_MOST_FOLDS, _LEAST_FOLDS, _FOLDED_ROWS = 5, 3, 500
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -52,7 +58,20 @@ class Training(_Strict):
     micro_batch_tokens: Positive | None = Field(
         None, description="Most tokens in one forward pass of one device; None: the whole share."
     )
-    max_length: Positive = Field(128, description="Tokens kept of a text.")
+    least_steps: Annotated[int, Field(ge=0)] = Field(
+        60,
+        description="Few rows are passed more often than `epochs` says, up to 20 times, until "
+        "there are so many steps, without R-Drop and teacher. --set training.epochs=N sets it to "
+        "0.",
+    )
+    max_length: Positive = Field(
+        128, description="Tokens kept of a text; more where many are longer, up to `longest`."
+    )
+    longest: Positive | None = Field(
+        None,
+        description="Most tokens that may be kept of a text. None: 512, or what the model reads "
+        "where that is less. --set training.max_length=N sets it to N too.",
+    )
     clip_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="Largest gradient norm.")
     label_smoothing: Share = Field(0.0, description="Share of the target spread over all classes.")
     r_drop: Annotated[float, Field(ge=0)] = Field(
@@ -65,8 +84,10 @@ class Training(_Strict):
         description="Share of a row's target that is what the linear model says of it, asked of "
         "one that was trained without the row; the label is the rest.",
     )
-    class_weights: Literal["none", "balanced"] = Field(
-        "none", description="balanced: rows of rare classes count more, as in scikit-learn."
+    class_weights: Literal["auto", "none", "balanced"] = Field(
+        "auto",
+        description="balanced: rows of rare classes count more, as in scikit-learn. auto: so where "
+        "the smallest class has less than a quarter of the rows of a mean one, at most ten times.",
     )
     token_masking: Share = Field(
         0.0, description="Share of a text's tokens hidden, drawn anew in each epoch."
@@ -80,6 +101,10 @@ class Training(_Strict):
     patience: Positive = Field(
         3, description="Validations without a lower calibrated loss before training stops early."
     )
+    yardstick: bool = Field(
+        True,
+        description="A linear model is trained beside, and delivered where it validates better.",
+    )
     precision: Precision = Field("auto", description="auto: what the hardware really computes in.")
     gradient_checkpointing: bool = Field(False, description="Less memory for a third more time.")
 
@@ -87,6 +112,36 @@ class Training(_Strict):
     def passes(self) -> float:
         """How often each row passes through the model, forwards and backwards."""
         return self.epochs * (2 if self.r_drop else 1)
+
+    def of_steps(self, an_epoch: float) -> Training:
+        """The recipe where an epoch has so many steps: longer, and validated once in each epoch,
+        where they would be too few to learn anything.
+
+        So few rows are learnt without what keeps long training from overfitting: R-Drop and a
+        teacher slow the first steps, of which there are hardly more.
+        """
+        epochs = min(_MOST_EPOCHS, self.least_steps / an_epoch)
+        if epochs <= self.epochs:
+            return self
+        plain = {"r_drop": 0.0, "linear_teacher": 0.0}
+        return self.model_copy(update=plain | {"epochs": epochs, "evaluations_per_epoch": 1})
+
+    def of_length(self, tokens: int) -> Training:
+        """The recipe where so many tokens are kept of a text.
+
+        A step of few long texts would be a noisy one: it grows with them, in passes that need no
+        more memory.
+        """
+        if tokens <= _FULL_STEP_LENGTH:
+            return self.model_copy(update={"max_length": tokens})
+        step = self.batch_tokens * tokens // max(self.max_length, _FULL_STEP_LENGTH)
+        return self.model_copy(
+            update={
+                "max_length": tokens,
+                "batch_tokens": max(step, self.batch_tokens),
+                "micro_batch_tokens": self.micro_batch_tokens or self.batch_tokens,
+            }
+        )
 
 
 class ShortOfTime(_Strict):
@@ -111,7 +166,35 @@ class Data(_Strict):
     validation_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.1, description="Share of the training rows held out when there is no validation split."
     )
+    validation_rows_at_least: Positive = Field(
+        200, description="Fewer tell little: 90% right of 200 means 85 to 93%."
+    )
     validation_rows_at_most: Positive = Field(1000, description="More validate no better.")
+    cross_validated_below: Annotated[int, Field(ge=0)] = Field(
+        600,
+        description="With fewer training rows than this, and no validation split, every row "
+        "validates, by cross-validation. 0: never.",
+    )
+
+    def held_share(self, rows: int) -> float:
+        """Which share of so many training rows validates where no fold does."""
+        least = self.validation_rows_at_least / rows
+        most = min(self.validation_rows_at_most / rows, _MOST_HELD)
+        return min(max(self.validation_share, least), most)
+
+    def folds(self, rows: int) -> int:
+        """In how many parts so many training rows are validated by turns; 0: they are not.
+
+        Fewer for more rows: the cost is that of training on all rows three to five times.
+        """
+        if rows >= self.cross_validated_below or rows < 2 * _LEAST_FOLDS:
+            return 0
+        return min(_MOST_FOLDS, max(_LEAST_FOLDS, _FOLDED_ROWS // rows))
+
+    def trained(self, rows: int) -> float:
+        """Rows that are trained on, counted once for each training, of so many training rows."""
+        folds = self.folds(rows)
+        return rows * (folds if folds else 1 - self.held_share(rows))
 
 
 class Measured(_Strict):
@@ -138,6 +221,6 @@ class Preset(_Strict):
     data: Data = Data()
     measured: tuple[Measured, ...] = ()
 
-    def hurried_training(self) -> Training:
-        """The recipe where there is no time for the whole one."""
-        return self.training.model_copy(update=self.short_of_time.model_dump(exclude_none=True))
+    def hurried(self, training: Training) -> Training:
+        """`training` where there is no time for the whole recipe."""
+        return training.model_copy(update=self.short_of_time.model_dump(exclude_none=True))

@@ -74,17 +74,7 @@ def start(
     """Launch the worker on `job`, with `processes` processes. Raises CannotWrite or NoDiskSpace."""
     on_cpu = accelerator.kind == "cpu"
     threads = max(1, cpu_count // processes) if on_cpu else max(1, cpu_count // (2 * processes))
-    env = os.environ | {
-        "OMP_NUM_THREADS": str(threads),
-        "TOKENIZERS_PARALLELISM": "true",
-        "PYTHONUNBUFFERED": "1",
-    }
-    if on_cpu:
-        # Gradients of an embedding table are new memory in every step: with huge pages it costs
-        # 20 page faults instead of 10,000 (MiniLM: 7% of a step). Elsewhere torch ignores it.
-        env.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    if on_cpu and "OMP_WAIT_POLICY" not in env:
-        env.setdefault("GOMP_SPINCOUNT", str(_SPINS))
+    env = environment(threads, on_cpu=on_cpu)
     if on_cpu and processes > 1:
         env["ACCELERATE_USE_CPU"] = "true"
         command = ["-m", "torch.distributed.run", "--standalone"]
@@ -111,6 +101,22 @@ def start(
         start_new_session=True,
     )
     return WorkerProcess(process, sink)
+
+
+def environment(threads: int, *, on_cpu: bool) -> dict[str, str]:
+    """What a process that computes is started with; what the user has set stays."""
+    env = os.environ | {
+        "OMP_NUM_THREADS": str(threads),
+        "TOKENIZERS_PARALLELISM": "true",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if on_cpu:
+        # Gradients of an embedding table are new memory in every step: with huge pages it costs
+        # 20 page faults instead of 10,000 (MiniLM: 7% of a step). Elsewhere torch ignores it.
+        env.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if on_cpu and "OMP_WAIT_POLICY" not in env:
+        env.setdefault("GOMP_SPINCOUNT", str(_SPINS))
+    return env
 
 
 def left_behind(job: Path) -> list[psutil.Process]:

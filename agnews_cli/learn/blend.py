@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 
 _PICKS = 20
 
@@ -46,6 +46,24 @@ def temperature(
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
+def offsets(
+    scores: NDArray[np.floating], classes: NDArray[np.int64], by_class: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What to add to the scores of each class, (classes,), so that rare ones are answered too.
+
+    The likeliest where a row counts as often as its class says, drawn towards nothing: a handful of
+    rows shall not decide alone.
+    """
+    counts = by_class[classes] / by_class[classes].sum()
+    spread = float((scores - scores.mean(axis=1, keepdims=True)).std()) or 1.0
+
+    def loss(shift: NDArray[np.float64]) -> float:
+        likely = row_losses(softmax((scores / spread) + shift), classes)
+        return float(counts @ likely + 0.5 * (shift @ shift) / len(classes))
+
+    return np.asarray(minimize(loss, np.zeros(scores.shape[1]), method="L-BFGS-B").x * spread)
+
+
 def calibrated(
     probabilities: NDArray[np.floating], classes: NDArray[np.int64]
 ) -> NDArray[np.float64]:
@@ -59,19 +77,23 @@ def calibrated(
 
 
 def weights(
-    candidates: Mapping[str, NDArray[np.floating]], classes: NDArray[np.int64]
+    candidates: Mapping[str, NDArray[np.floating]],
+    classes: NDArray[np.int64],
+    by_class: NDArray[np.float64] | None = None,
 ) -> dict[str, float]:
     """Each candidate's share in the average that validates best; one alone where none helps.
 
     Greedy: the candidate whose addition lowers the validation loss most is added, with
-    replacement; the best prefix counts.
+    replacement; the best prefix counts. `by_class`: how much a row of each class counts.
     """
+    counts = None if by_class is None else by_class[classes]
     names = list(candidates)
     total = np.zeros_like(next(iter(candidates.values())), dtype=np.float64)
     picks: list[str] = []
     best: tuple[float, list[str]] = (np.inf, [])
     for count in range(1, _PICKS + 1):
-        losses = {n: log_loss((total + candidates[n]) / count, classes) for n in names}
+        each = {n: row_losses((total + candidates[n]) / count, classes) for n in names}
+        losses = {n: float(np.average(found, weights=counts)) for n, found in each.items()}
         pick = min(losses, key=lambda n: losses[n])
         total += candidates[pick]
         picks.append(pick)

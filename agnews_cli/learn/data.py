@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.dataset import Dataset, Rows, Split
 from agnews_cli.learn.batches import Indices
-from agnews_cli.store.data import datasets
+from agnews_cli.store.data import cleaning, datasets
 
 _CHUNK_ROWS = 2000
-_LAYOUT = 2  # raise when the meaning of the files changes
+_LAYOUT = 3  # raise when the meaning of the files changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Tokens:
     ids: NDArray[np.int32]
     offsets: NDArray[np.int64]
     classes: NDArray[np.int64]
+    full: NDArray[np.int64] | None = None
+    """How many tokens each text has uncut, (rows,)."""
 
     @property
     def lengths(self) -> Indices:
@@ -44,7 +46,19 @@ class Tokens:
         """These rows alone, copied."""
         parts = [self.ids[self.offsets[r] : self.offsets[r + 1]] for r in rows]
         offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
-        return Tokens(np.concatenate(parts), offsets, self.classes[rows])
+        full = None if self.full is None else self.full[rows]
+        return Tokens(np.concatenate(parts), offsets, self.classes[rows], full)
+
+    def cut(self, length: int, tail: int) -> Tokens:
+        """The same rows with at most `length` tokens each, the last `tail` of them kept."""
+        if not len(self.classes) or int(self.lengths.max()) <= length:
+            return self
+        parts = [
+            _cut(self.ids[start:end], length, tail)
+            for start, end in zip(self.offsets[:-1], self.offsets[1:], strict=True)
+        ]
+        offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
+        return Tokens(np.concatenate(parts), offsets, self.classes, self.full)
 
     def batch(self, rows: Indices, pad_id: int) -> dict[str, torch.Tensor]:
         """Padded tensors: input_ids, attention_mask (rows, longest) int64 and labels (rows,)."""
@@ -66,19 +80,44 @@ class Tokens:
 
 
 def tokenise(
-    rows: Rows, tokenizer: Any, max_length: int, *, check: Callable[[], None] = lambda: None
+    rows: Rows,
+    tokenizer: Any,
+    max_length: int,
+    *,
+    check: Callable[[], None] = lambda: None,
+    told: Callable[[int], None] = lambda rows: None,
 ) -> Tokens:
     """Tokens of `rows`, special tokens included, each text cut to `max_length`."""
     ids: list[NDArray[np.int32]] = []
-    lengths: list[int] = []
+    full: list[int] = []
+    tail: int | None = None
     for start in range(0, len(rows.texts), _CHUNK_ROWS):
         check()
+        told(start)
         chunk = list(rows.texts[start : start + _CHUNK_ROWS])
-        for text in tokenizer(chunk, truncation=True, max_length=max_length)["input_ids"]:
-            ids.append(np.asarray(text, dtype=np.int32))
-            lengths.append(len(text))
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Tokens(np.concatenate(ids), offsets, np.asarray(rows.classes, dtype=np.int64))
+        for text in tokenizer(chunk, truncation=False, verbose=False)["input_ids"]:
+            full.append(len(text))
+            found = np.asarray(text, dtype=np.int32)
+            if len(text) > max_length:
+                tail = tail_of(tokenizer) if tail is None else tail
+                found = _cut(found, max_length, tail)
+            ids.append(found)
+    told(len(rows.texts))
+    offsets = np.concatenate([[0], np.cumsum([len(text) for text in ids])]).astype(np.int64)
+    classes = np.asarray(rows.classes, dtype=np.int64)
+    return Tokens(np.concatenate(ids), offsets, classes, np.asarray(full, dtype=np.int64))
+
+
+def tail_of(tokenizer: Any) -> int:
+    """How many special tokens end a text; they stay when it is cut."""
+    mask = tokenizer("a", return_special_tokens_mask=True)["special_tokens_mask"]
+    return next((at for at, is_special in enumerate(reversed(mask)) if not is_special), 0)
+
+
+def _cut(ids: NDArray[np.int32], length: int, tail: int) -> NDArray[np.int32]:
+    if len(ids) <= length:
+        return ids
+    return np.concatenate([ids[: length - tail], ids[len(ids) - tail :]])
 
 
 def cached_tokens(
@@ -88,21 +127,31 @@ def cached_tokens(
     max_length: int,
     cache: Path,
     *,
+    rows: Rows | None = None,
+    limit: int | None = None,
+    seed: int = 0,
     check: Callable[[], None] = lambda: None,
+    told: Callable[[int], None] = lambda rows: None,
 ) -> Tokens:
-    """Tokens of a split, from the cache where they are, else made and put there."""
+    """Tokens of a split, from the cache where they are, else made and put there.
+
+    `rows`: what was read of it already; with a `limit` only so many, drawn by `seed`.
+    """
     file = dataset.file(split)
     assert file is not None, f"the data set has no {split} split"
     backend = getattr(tokenizer, "backend_tokenizer", None)
     vocabulary = backend.to_str() if backend else json.dumps(tokenizer.get_vocab(), sort_keys=True)
-    depends_on = [_LAYOUT, file.sha256, dataset.text_columns, dataset.label_column, max_length]
-    depends_on += [dataset.label_values, vocabulary, datasets.CLEANING]
+    depends_on: list[Any] = [_LAYOUT, file.sha256, file.split_values, file.bytes_read, file.part]
+    depends_on += [dataset.text_columns, dataset.label_column, dataset.label_values, max_length]
+    depends_on += [dataset.cleaning, dataset.skip_bad_rows, dataset.drop_rare]
+    depends_on += [vocabulary, cleaning.VERSION, limit, seed if limit else 0]
     key = hashlib.sha256(json.dumps(depends_on).encode()).hexdigest()[:24]
     folder = cache / "tokens" / key
     if not _is_whole(folder):
         shutil.rmtree(folder, ignore_errors=True)
-        tokens = tokenise(datasets.read(dataset, split), tokenizer, max_length, check=check)
-        _store(tokens, folder)
+        if rows is None:
+            rows = datasets.read(dataset, split, limit=limit, seed=seed)
+        _store(tokenise(rows, tokenizer, max_length, check=check, told=told), folder)
     return Tokens(*(np.load(folder / f"{n}.npy", mmap_mode="r") for n in Tokens.__slots__))
 
 
@@ -140,7 +189,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def split_off(
-    classes: Sequence[int] | Indices, *, share: float, at_most: int, seed: int
+    classes: Sequence[int] | Indices, *, share: float, seed: int
 ) -> tuple[Indices, Indices]:
     """(training rows, validation rows), stratified: each class gives its share, at least one row.
 
@@ -148,13 +197,24 @@ def split_off(
     """
     rng = np.random.Generator(np.random.PCG64([seed, 0x5711]))
     labels = np.asarray(classes)
-    share = min(share, at_most / len(labels))
     held: list[Indices] = []
     for number in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == number))
         held.append(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))])
     validation = np.sort(np.concatenate(held))
     return np.setdiff1d(np.arange(len(labels)), validation), validation
+
+
+def folds_of(classes: Sequence[int] | Indices, folds: int, *, seed: int) -> Indices:
+    """The fold of each row, (rows,): stratified, and all of about one size."""
+    rng = np.random.Generator(np.random.PCG64([seed, 0xC507]))
+    labels = np.asarray(classes)
+    fold, begun = np.zeros(len(labels), dtype=np.int64), 0
+    for number in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == number))
+        fold[rows] = (begun + np.arange(len(rows))) % folds
+        begun += len(rows)
+    return fold
 
 
 def limit_rows(classes: Sequence[int] | Indices, rows: int, *, seed: int) -> Indices:

@@ -6,6 +6,7 @@ Mean pooling over tokens, unit length (Reimers and Gurevych 2019), from the pres
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +19,32 @@ from sklearn.linear_model import LogisticRegression
 from agnews_cli.learn.batches import by_length
 from agnews_cli.learn.blend import softmax
 from agnews_cli.learn.data import Tokens
-from agnews_cli.learn.events import StopFlag
 
 
 def embed(
-    encoder: Any, tokens: Tokens, pad_id: int, *, batch_tokens: int, stop: StopFlag | None = None
+    encoder: Any,
+    tokens: Tokens,
+    pad_id: int,
+    *,
+    batch_tokens: int,
+    check: Callable[[], None] = lambda: None,
+    told: Callable[[int], None] = lambda rows: None,
 ) -> NDArray[np.float32]:
-    """Unit-length mean-pooled embeddings, (rows, hidden)."""
+    """Unit-length mean-pooled embeddings, (rows, hidden). `told` hears how many rows are done."""
     out = np.empty((len(tokens.classes), encoder.config.hidden_size), dtype=np.float32)
+    done = 0
     encoder.eval()
     with torch.inference_mode():
         for rows in by_length(tokens.lengths, batch_tokens=batch_tokens):
-            if stop:
-                stop.check()
+            check()
             batch = tokens.batch(rows, pad_id)
             del batch["labels"]
             hidden = encoder(**batch).last_hidden_state
             mask = batch["attention_mask"].unsqueeze(-1)
             mean = (hidden * mask).sum(1) / mask.sum(1)
             out[rows] = torch.nn.functional.normalize(mean, dim=-1).numpy()
+            done += len(rows)
+            told(done)
     return out
 
 

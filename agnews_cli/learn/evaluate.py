@@ -10,11 +10,12 @@ from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from agnews_cli.core.evaluation import ClassFigures, Interval, Mistake, SplitEvaluation
+from agnews_cli.learn import macro_f1
 from agnews_cli.learn.blend import log_loss
 
 _BINS = 15
-_RESAMPLES = 1000
 _MISTAKES = 3
+_FEW = 0.01  # of the rows: then an accuracy without them would be the same
 
 
 def evaluate(
@@ -22,8 +23,14 @@ def evaluate(
     classes: NDArray[np.int64],
     labels: Sequence[str],
     texts: Sequence[str] | None = None,
+    *,
+    chose: bool = False,
+    is_in_training: NDArray[np.bool_] | None = None,
 ) -> SplitEvaluation:
-    """probabilities: (rows, classes); classes: (rows,). With `texts` the surest mistakes too."""
+    """probabilities: (rows, classes); classes: (rows,). With `texts` the surest mistakes too.
+
+    `chose`: whether these rows also chose the model; `is_in_training`: (rows,), see `overlap`.
+    """
     predicted = probabilities.argmax(1)
     numbers = range(len(labels))
     matrix = confusion_matrix(classes, predicted, labels=numbers)
@@ -32,13 +39,13 @@ def evaluate(
     )
     right = int((predicted == classes).sum())
     wilson = binomtest(right, len(classes)).proportion_ci(method="wilson")
-    low, high = _bootstrap_macro_f1(matrix)
+    low, high = macro_f1.interval(matrix)
     return SplitEvaluation(
         rows=len(classes),
         accuracy=Interval(
             value=right / len(classes), low=wilson.low, high=wilson.high, method="wilson"
         ),
-        macro_f1=Interval(value=float(f1.mean()), low=low, high=high, method="bootstrap"),
+        macro_f1=Interval(value=macro_f1.macro_f1(matrix), low=low, high=high, method="bootstrap"),
         loss=log_loss(probabilities, classes),
         calibration_error=calibration_error(probabilities, classes),
         classes=tuple(
@@ -53,7 +60,19 @@ def evaluate(
         ),
         confusion=tuple(tuple(int(c) for c in row) for row in matrix),
         mistakes=_mistakes(probabilities, classes, labels, texts) if texts is not None else (),
+        chose=chose,
+        rows_in_training=0 if is_in_training is None else int(is_in_training.sum()),
+        accuracy_without_them=_without(predicted == classes, is_in_training),
     )
+
+
+def _without(is_right: NDArray[np.bool_], is_in_training: NDArray[np.bool_] | None) -> float | None:
+    """Accuracy of the rows that were not in training, where enough were to change it."""
+    if is_in_training is None or is_in_training.all():
+        return None
+    if is_in_training.mean() <= _FEW:
+        return None
+    return float(is_right[~is_in_training].mean())
 
 
 def calibration_error(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
@@ -66,19 +85,6 @@ def calibration_error(probabilities: NDArray[np.floating], classes: NDArray[np.i
         for b in np.unique(bins)
     ]
     return float(np.sum(gaps))
-
-
-def _bootstrap_macro_f1(matrix: NDArray[np.int64]) -> tuple[float, float]:
-    """Percentile interval; resampling rows is drawing the confusion matrix from itself."""
-    rng = np.random.default_rng(0)
-    rows = int(matrix.sum())
-    drawn = rng.multinomial(rows, matrix.ravel() / rows, size=_RESAMPLES)
-    drawn = drawn.reshape(_RESAMPLES, *matrix.shape)
-    hits = np.diagonal(drawn, axis1=1, axis2=2)
-    both = drawn.sum(1) + drawn.sum(2)
-    f1 = np.divide(2 * hits, both, out=np.zeros(hits.shape), where=both > 0).mean(1)
-    low, high = np.quantile(f1, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _mistakes(

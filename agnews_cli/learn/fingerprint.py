@@ -33,10 +33,10 @@ def take(accelerator: Accelerator, precision: str) -> dict[str, str]:
     return facts | {name: metadata.version(name) for name in _LIBRARIES}
 
 
-def of_material(train: Tokens, validation: Tokens, model: nn.Module) -> dict[str, str]:
+def of_material(train: Tokens, validation: Tokens | None, model: nn.Module) -> dict[str, str]:
     """The tokens that are trained on, and the weights that training does not change."""
     digest = hashlib.sha256()
-    for tokens in (train, validation):
+    for tokens in (train, validation) if validation is not None else (train,):
         for array in (tokens.ids, tokens.offsets, tokens.classes):
             digest.update(array.tobytes())
     facts = {"tokens": digest.hexdigest()[:16]}

@@ -21,16 +21,21 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.naive_bayes import ComplementNB
 from sklearn.svm import LinearSVC
 
-from agnews_cli.learn.blend import softmax, temperature
+from agnews_cli.learn import blend
 
 _VIEWS: dict[str, dict[str, Any]] = {
     "words": {"analyzer": "word", "ngram_range": (1, 2), "sublinear_tf": True},
     "characters": {"analyzer": "char_wb", "ngram_range": (2, 5), "sublinear_tf": True},
 }
 
+_NEVER = -1e4
 
-def _classifier(view: str, seed: int) -> Any:
-    return ComplementNB(alpha=0.1) if view == "words" else LinearSVC(C=0.3, random_state=seed)
+
+def _classifier(view: str, seed: int, weights: NDArray[np.float64] | None) -> Any:
+    if view == "words":  # it compares each class with the rest, so that rare ones are answered
+        return ComplementNB(alpha=0.1)
+    by_class = None if weights is None else dict(enumerate(weights.tolist()))
+    return LinearSVC(C=0.3, random_state=seed, class_weight=by_class)
 
 
 @dataclass(slots=True)
@@ -41,10 +46,25 @@ class View:
     weights: NDArray[np.float32]
     bias: NDArray[np.float32]
     temperature: float = 1.0
+    shift: NDArray[np.float32] | float = 0.0
+    """What was added to the bias so that rare classes are answered."""
 
     def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
         product = self.vectorizer.transform(texts) @ self.weights
         return np.asarray(product + self.bias, dtype=np.float64)
+
+    def adjust(
+        self,
+        scores: NDArray[np.float64],
+        classes: NDArray[np.int64],
+        weights: NDArray[np.float64] | None,
+    ) -> None:
+        """Take the temperature, and with weights the bias too, that suit rows it has not seen."""
+        if weights is not None:
+            self.shift = blend.offsets(scores, classes, weights).astype(np.float32)
+            self.bias = self.bias + self.shift
+            scores = scores + self.shift
+        self.temperature = blend.temperature(scores, classes)
 
 
 class Linear:
@@ -63,23 +83,34 @@ class Linear:
         *,
         count: int,
         seed: int,
+        weights: NDArray[np.float64] | None = None,
     ) -> Linear:
-        """Fit each view, and its temperature on the validation rows."""
+        """Fit each view, and its temperature on the validation rows.
+
+        `weights`: of each class, (`count`,). Without validation rows see `adjust_as`.
+        """
         views = {}
         for name, options in _VIEWS.items():
             least = 3 if name == "characters" and len(texts) > 2000 else 1
             vectorizer = TfidfVectorizer(**options, min_df=least, dtype=np.float32)
             features = vectorizer.fit_transform(texts)
-            model = _classifier(name, seed).fit(features, classes)
-            weights, bias = _matrix(model, count)
-            view = View(vectorizer, weights, bias)
-            view.temperature = temperature(view.scores(validation_texts), validation_classes)
+            model = _classifier(name, seed, weights).fit(features, classes)
+            view = View(vectorizer, *_matrix(model, count))
+            if len(validation_texts):
+                view.adjust(view.scores(validation_texts), validation_classes, weights)
             views[name] = view
         return cls(views)
 
+    def adjust_as(self, others: Sequence[Linear]) -> None:
+        """Take temperatures and biases from models of the same kind that had validation rows."""
+        for name, view in self._views.items():
+            same = [other._views[name] for other in others]
+            view.temperature = float(np.exp(np.mean([np.log(v.temperature) for v in same])))
+            view.bias = np.asarray(view.bias + sum(v.shift for v in same) / len(same), np.float32)
+
     def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Class probabilities, (texts, classes)."""
-        each = [softmax(v.scores(texts) / v.temperature) for v in self._views.values()]
+        each = [blend.softmax(v.scores(texts) / v.temperature) for v in self._views.values()]
         return np.mean(each, axis=0).astype(np.float32)
 
     def save(self, folder: Path) -> None:
@@ -108,11 +139,18 @@ class Linear:
 
 
 def _matrix(model: Any, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(features, classes) weights and (classes,) bias; two-class models have one score, so two."""
+    """(features, classes) weights and (classes,) bias; two-class models have one score, so two.
+
+    A class without a row scores lower than any other.
+    """
     if isinstance(model, ComplementNB):
         weights, bias = model.feature_log_prob_.T, np.zeros(len(model.classes_))
     else:
         weights, bias = model.coef_.T, model.intercept_
-    if weights.shape[1] == 1 and count == 2:
+    if weights.shape[1] == 1 and len(model.classes_) == 2:
         weights, bias = np.hstack([-weights, weights]), np.concatenate([-bias, bias])
+    if len(model.classes_) < count:
+        wide, low = np.zeros((len(weights), count)), np.full(count, _NEVER)
+        wide[:, model.classes_], low[model.classes_] = weights, bias
+        weights, bias = wide, low
     return np.ascontiguousarray(weights, np.float32), np.asarray(bias, np.float32)

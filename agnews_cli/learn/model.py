@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as hf_logging
 
 from agnews_cli.core.preset import Preset
 from agnews_cli.learn import dropout, methods
+from agnews_cli.store.models import base_name
 
 hf_logging.set_verbosity_error()
 hf_logging.disable_progress_bar()
@@ -24,6 +26,11 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def load_config(path: str, revision: str | None = None) -> Any:
+    """The model's own configuration."""
+    return AutoConfig.from_pretrained(path, revision=revision)
 
 
 def mask_id_of(tokenizer: Any) -> int:
@@ -40,26 +47,32 @@ def load_classifier(
     options: dict[str, Any] = {"attn_implementation": dropout.register()} if on_cpu else {}
     names = dict(enumerate(labels))
 
-    def load(**extra: Any) -> Any:
-        return AutoModelForSequenceClassification.from_pretrained(
+    def load(**extra: Any) -> tuple[Any, dict[str, Any]]:
+        found: tuple[Any, dict[str, Any]] = AutoModelForSequenceClassification.from_pretrained(
             path,
             revision=preset.model.revision,
             num_labels=len(labels),
             id2label=names,
             label2id={label: number for number, label in names.items()},
             dtype=torch.float32,
+            output_loading_info=True,
             **extra,
         )
+        return found
 
     try:
-        model = load(**options)
+        model, loaded = load(**options)
     except ValueError:  # an architecture outside transformers' attention registry
         torch.manual_seed(seed)
-        model = load()
+        model, loaded = load()
+    if on_cpu and not getattr(model, "_supports_attention_backend", False):
+        # Such a model (MPNet) takes the name, computes by itself, and would misread our mask.
+        model.config._attn_implementation = "eager"
     model.config.pad_token_id = pad_id
     if preset.training.gradient_checkpointing:
         model.gradient_checkpointing_enable()
-    trained = methods.apply(model, preset.method)
+    new = sorted({name.rpartition(".")[0] for name in loaded["missing_keys"]} - {""})
+    trained = methods.apply(model, preset.method, new=new)
     if on_cpu:
         dropout.replace_dropout(trained)
     return trained
@@ -80,13 +93,31 @@ def cool_head(model: nn.Module, temperature: float, *, classes: int) -> bool:
     return True
 
 
-def save_delivery(model: Any, tokenizer: Any, preset: Preset, folder: Path) -> None:
-    """Hugging Face files that load with no code of ours: a model, or an adapter with its head."""
-    if hasattr(model, "peft_config"):
-        for config in model.peft_config.values():
-            config.base_model_name_or_path = preset.model.id
-    model.save_pretrained(folder)
+def save_delivery(
+    model: Any, tokenizer: Any, preset: Preset, folder: Path, labels: Sequence[str]
+) -> nn.Module:
+    """Hugging Face files that load with no code of ours; returns the model that they hold.
+
+    The tokenizer cuts where training did. No path of this machine is in the files. What a method
+    has besides (an adapter) lies below `folder`. `model` is spent.
+    """
+    plain: Any = methods.save(model, preset.method, folder, base=base_name(preset.model))
+    plain.save_pretrained(folder)
+    save_tokenizer(tokenizer, preset.training.max_length, folder)
+    names = json.dumps(list(labels), ensure_ascii=False)
+    (folder / "labels.json").write_text(names, "utf-8")
+    return plain.eval()  # type: ignore[no-any-return]
+
+
+def save_tokenizer(tokenizer: Any, max_length: int, folder: Path) -> None:
+    """The tokenizer as it was used, so that it cuts at `max_length`; no path is in its files."""
+    tokenizer.model_max_length = max_length
     tokenizer.save_pretrained(folder)
+    path = folder / "tokenizer_config.json"
+    facts = json.loads(path.read_text("utf-8"))
+    for name in ("name_or_path", "tokenizer_file", "vocab_file", "special_tokens_map_file"):
+        facts.pop(name, None)
+    path.write_text(json.dumps(facts, indent=2, ensure_ascii=False), "utf-8")
 
 
 def load_delivery(folder: Path, base: str | None) -> tuple[Any, Any]:
@@ -94,8 +125,6 @@ def load_delivery(folder: Path, base: str | None) -> tuple[Any, Any]:
     tokenizer = load_tokenizer(str(folder))
     if not (folder / "adapter_config.json").exists():
         return AutoModelForSequenceClassification.from_pretrained(folder).eval(), tokenizer
-    import json
-
     from peft import PeftModel
 
     names = json.loads((folder / "labels.json").read_text("utf-8"))

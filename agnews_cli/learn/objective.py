@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from agnews_cli.core.preset import Training
+from agnews_cli.learn.weighing import weights_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,8 @@ class Objective:
     @classmethod
     def of(cls, training: Training, classes: NDArray[np.int64], count: int) -> Objective:
         """`classes`: of the training rows; `count`: how many classes there are."""
-        weights = None
-        if (
-            training.class_weights == "balanced"
-        ):  # as in scikit-learn: rows / (classes * rows of it)
-            rows = np.maximum(1, np.bincount(classes, minlength=count))
-            weights = torch.from_numpy(len(classes) / (count * rows)).float()
+        found = weights_of(training.class_weights, classes, count)
+        weights = None if found is None else torch.from_numpy(found).float()
         return cls(training.label_smoothing, training.r_drop, weights)
 
     def repeated(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

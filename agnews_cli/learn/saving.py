@@ -121,6 +121,13 @@ class Saver:
         if wait:
             self.finish()
 
+    def conclude(self, snapshot: Snapshot, *, step: int) -> None:
+        """Keep this alone of the fine-tuning: what it was for is known, and it will not go on."""
+        self.save(snapshot, "final", step=step, wait=True)
+        if not self.has_failed:
+            with suppress(Exception):  # older ones only take room
+                self._checkpoints.prune(keep=1, fence=self._fence)
+
     def failed(self, error: Exception, *, step: int) -> None:
         """Count a save of `step` that failed before there was anything to write."""
         self._failures, self._error = self._failures + 1, error

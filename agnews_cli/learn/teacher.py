@@ -24,9 +24,12 @@ def out_of_fold(
     *,
     count: int,
     seed: int,
+    weights: NDArray[np.float64] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float32]:
     """Class probabilities, (rows, `count`). `check` may raise between two folds.
+
+    `weights`: as in `Linear.fit`.
 
     Classes with fewer rows than there are folds stay in every training, and keep their labels.
     """
@@ -44,6 +47,7 @@ def out_of_fold(
                 classes[outside],
                 count=count,
                 seed=seed,
+                weights=weights,
             )
             found[outside] = model.predict(asked)
     return found

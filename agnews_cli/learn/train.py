@@ -75,7 +75,7 @@ class FineTuning:
         training: Training,
         precision: str,
         tokens: Tokens,
-        validation: Tokens,
+        validation: Tokens | None,
         pad_id: int,
         mask_id: int,
         classes: int,
@@ -85,20 +85,27 @@ class FineTuning:
         saver: Saver | None = None,
         trace: Callable[[StepTrace], None] | None = None,
         teach: Callable[[], NDArray[np.float32]] | None = None,
+        saves_end: bool = True,
     ) -> None:
-        """`teach`: says what a teacher says of the training rows, (rows, classes) probabilities;
-        asked once, where the recipe gives it a share of the target."""
+        """`validation`: None trains to the end of the plan, and the last weights are the best.
+
+        `teach`: says what a teacher says of the training rows, (rows, classes) probabilities;
+        asked once, where the recipe gives it a share of the target. `saves_end`: whether the end
+        of training is saved, and not only that of a session.
+        """
         self.name, self.training, self.precision = name, training, precision
         self.tokens, self.validation, self.pad_id, self.seed = tokens, validation, pad_id, seed
         self.accelerator, self.log, self.stop = accelerator, log, stop
         self.saver, self.trace = saver, trace
         self.position = Position()
+        self.answers: NDArray[np.float32] | None = None
+        """What the trained model said of the validation rows, where that was all it was for."""
         self._best: Tensors | None = None
         self._lowest: NDArray[np.float64] | None = None
         """Each validation row's loss where their mean was lowest."""
         self._saved_at: tuple[int, int] | None = None
         self._validation_s = 0.0
-        self._teach, self._classes = teach, classes
+        self._teach, self._classes, self._saves_end = teach, classes, saves_end
         self._targets: torch.Tensor | None = None
         """(rows, classes): what is learned instead of the labels, where there is a teacher."""
         self._objective = Objective.of(training, tokens.classes, classes)
@@ -196,6 +203,10 @@ class FineTuning:
         if found is None:
             return None
         saved, tensors = found
+        if "answers" in tensors:  # concluded: nothing is left to train
+            self.position = Position.from_json(kept_in(saved.manifest.state, "position"))
+            self.answers = tensors["answers"]["answers"].numpy()
+            return saved
         needed = ["weights", "optimizer", "generators"]
         for name in [*needed, "average"] if self._average is not None else needed:
             if name not in tensors:
@@ -227,11 +238,25 @@ class FineTuning:
             set_seed(other % 2**32)
         return saved
 
+    def conclude(self, answers: NDArray[np.float32]) -> None:
+        """Keep what the trained model says of its validation rows, (rows, classes), and no weights.
+
+        A later session finds them in `answers` once it called `resume`.
+        """
+        self.answers = answers
+        if self.saver is not None and self.accelerator.is_main_process:
+            tensors = {"answers": {"answers": torch.from_numpy(answers)}}
+            self.saver.conclude(
+                Snapshot(tensors, {"position": self.position.as_json()}), step=self.position.step
+            )
+
     def _save_last(self, losses: Running, clock: Clock, end_s: float | None) -> None:
         """Until it is whole: whoever hears that the run is paused may end this process."""
         at = self.position
         while self.saver is not None:
             self.saver.finish()
+            if not at.interrupted and not self._saves_end:
+                break
             is_unsaved = self._saved_at != (at.step, at.validated_step) or self.saver.has_failed
             if not self._agree(float(is_unsaved)):
                 break
@@ -388,6 +413,9 @@ class FineTuning:
 
         A validation that was given up is done again, whole, when the run goes on.
         """
+        if self.validation is None:
+            self.position.validated_step = self.position.step
+            return True
         began_s, is_alone = time.monotonic(), self.accelerator.num_processes == 1
         if is_alone and self.stop.left_s < self._validation_s:
             return False
@@ -402,7 +430,7 @@ class FineTuning:
                     self.training.batch_tokens,
                     check=self.stop.check if is_alone else lambda: None,
                 )
-                self._judge(probabilities, time.monotonic() - began_s)
+                self._judge(probabilities, self.validation.classes, time.monotonic() - began_s)
         except StopRequested:
             return False
         finally:
@@ -411,15 +439,19 @@ class FineTuning:
         clock.exclude(self._validation_s)
         return True
 
-    def _judge(self, probabilities: NDArray[np.floating], took_s: float) -> None:
+    def _judge(
+        self, probabilities: NDArray[np.floating], classes: NDArray[np.int64], took_s: float
+    ) -> None:
         """Compare this validation with the lowest loss so far, and keep the weights that are best.
 
         The best is the last one not worse than the lowest loss by more than a standard error of
         their difference over the rows: later weights have decayed further, and which of two equals
         a few hundred rows prefer is chance (the one-standard-error rule, Breiman et al. 1984).
         """
-        at, classes = self.position, self.validation.classes
+        at = self.position
         losses = blend.row_losses(blend.calibrated(probabilities, classes), classes)
+        if self._objective.class_weights is not None:  # or the step that answers no rare class wins
+            losses = losses * self._objective.class_weights.numpy()[classes]
         loss = float(losses.mean())
         if loss < at.lowest_loss:
             at.lowest_loss, at.validations_without_gain = loss, 0

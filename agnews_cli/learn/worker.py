@@ -30,12 +30,14 @@ from agnews_cli.core.job import Failure, Job, Outcome
 from agnews_cli.core.redaction import redact, secrets_in
 from agnews_cli.errors import (
     AgnewsError,
+    BudgetTooShort,
     CannotRead,
     CannotWrite,
     InternalError,
     NoDiskSpace,
     OutOfMemory,
 )
+from agnews_cli.learn.budget import Budget, OutOfTime
 from agnews_cli.learn.events import EventLog, StopFlag, StopRequested, WithoutSecrets
 from agnews_cli.store import files, leases
 from agnews_cli.store.runs import write_text_atomically
@@ -47,6 +49,10 @@ _BROKEN_DISK = (
     "Transport endpoint is not connected",
 )
 _ROOM_BYTES = 16 << 20
+# Of the test split under a budget: reading and tokenising a row, and what is asked in any case.
+_READ_ROW_S, _LEAST_TEST_ROWS, _SURELY = 3e-4, 200, 0.9
+_LATE_S = 10.0
+"""So much after the budget's end evaluating is given up."""
 _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "numpy", "agnews-cli")
 
 
@@ -84,6 +90,9 @@ def ended(job: Job, stop: StopFlag, work: Callable[[], Outcome]) -> Outcome:
         try:
             return work()
         except StopRequested:
+            if job.deadline_monotonic_s is not None and time.monotonic() > job.deadline_monotonic_s:
+                reason = "it ended before there was a model"
+                return _failed(Budget.of(job, stop).too_short(reason))
             return Outcome(state="paused" if stop.is_deadline else "interrupted")
         except Exception as error:
             room.close()
@@ -125,9 +134,8 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     import torch
     from accelerate import Accelerator, PartialState
 
-    from agnews_cli.learn import blend, precision
+    from agnews_cli.learn import blend, cards, overlap, precision
     from agnews_cli.learn.compete import Competition
-    from agnews_cli.learn.data import tokenise
     from agnews_cli.learn.evaluate import evaluate
 
     stop.check()
@@ -151,38 +159,103 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
             candidates=tuple(c.facts for c in done),
         )
 
-    validation = competition.held_classes
-    shares = competition.choose(validation)
-    delivered = [c for c in done if c.facts.name in shares]
-    mixed = blend.mix({c.facts.name: c.validation for c in delivered}, shares)
-    result = Evaluation(labels=labels, validation=evaluate(mixed, validation, labels))
-    _write_delivery(job, competition)
+    shares = competition.choose()
+    result: Evaluation | None = None
+    if accelerator.is_main_process:
+        mixed = blend.mix({c.facts.name: c.validation for c in done}, shares)
+        held = evaluate(mixed, competition.held_classes, labels, chose=True)
+        result = Evaluation(labels=labels, validation=held)
+        _write_delivery(job, competition)
+    members = {c.facts.name: competition.alone(c) for c in done if c.facts.name in shares}
     if job.dataset.test is not None:
         log("phase", name="evaluating on the test split")
-        from agnews_cli.store.data import datasets
-
-        rows = datasets.read(job.dataset, "test")
-        tokens = tokenise(rows, competition.tokenizer, job.preset.training.max_length)
-        began_s = time.monotonic()
-        each = {c.facts.name: c.predict(rows, tokens) for c in delivered}
-        classes = np.asarray(rows.classes)
-        result = Evaluation(
-            labels=labels,
-            validation=result.validation,
-            test=evaluate(blend.mix(each, shares), classes, labels, rows.texts),
-        )
-        log(
-            "note", text=f"predicted {len(classes)} test rows in {time.monotonic() - began_s:.1f} s"
-        )
-        if accelerator.is_main_process:
-            _write_predictions(Path(job.folder), rows, labels, blend.mix(each, shares), each)
-    if accelerator.is_main_process:
+        found = _asked_of_test(job, competition, shares)
+        if found is not None and result is not None:
+            rows, each = found
+            mixed = blend.mix(each, shares)
+            classes, known = (
+                np.asarray(rows.classes),
+                overlap.are_in(rows.texts, competition.seen()),
+            )
+            test = evaluate(mixed, classes, labels, rows.texts, is_in_training=known)
+            result = result.model_copy(update={"test": test})
+            for name, answers in each.items():
+                own = evaluate(answers, classes, labels, is_in_training=known)
+                members[name] = members[name].model_copy(update={"test": own})
+            _write_predictions(Path(job.folder), rows, labels, mixed, each)
+    if result is not None:
         text = result.model_dump_json(indent=2)
         write_text_atomically(Path(job.folder) / "evaluation.json", text)
+        delivered = [
+            cards.Member(c.facts, c.folder.name, members[c.facts.name])
+            for c in done
+            if c.facts.name in shares
+        ]
+        rows_trained = competition.trained_rows
+        cards.write(competition.as_trained, delivered, result, trained_rows=rows_trained)
         files.sync_all(Path(job.folder))  # the outcome says that all this is there
     if torch.distributed.is_initialized():
         accelerator.wait_for_everyone()
-    return Outcome(state="completed", candidates=tuple(c.facts for c in done))
+    return Outcome(
+        state="completed",
+        candidates=tuple(c.facts for c in done),
+        why=competition.told.why,
+        notes=tuple(competition.told.kept),
+    )
+
+
+def _asked_of_test(
+    job: Job, competition: Any, shares: dict[str, float]
+) -> tuple[Rows, dict[str, NDArray[np.floating]]] | None:
+    """The test rows, and what each delivered candidate says of them; None without the time for it.
+
+    Of more rows than there is time for, some are drawn, the same share of each class.
+    """
+    from agnews_cli.learn.data import tokenise
+    from agnews_cli.learn.material import read_part
+
+    file, budget, told = job.dataset.test, competition.budget, competition.told
+    assert file is not None
+    delivered = [c for c in competition.contenders if c.facts.name in shares]
+    limit: int | None = None
+    if budget.end_s is not None:
+        row_s = _READ_ROW_S + sum(c.row_s for c in delivered)
+        in_time = max(_LEAST_TEST_ROWS, int(_SURELY * budget.left_s / row_s))
+        limit = in_time if in_time < file.rows else None
+
+    def hear_of(name: str, total: int) -> Callable[[int], None]:
+        work = told.work(name, total)
+
+        def hear(done: int) -> None:
+            work(done)
+            if budget.left_s < -_LATE_S:
+                raise OutOfTime
+
+        return hear
+
+    try:
+        rows = read_part(job.dataset, "test", limit, job.seed, budget, told)
+        if limit is not None:
+            told.decided(
+                f"{len(rows.texts):,} of {file.rows:,} test rows are evaluated, the same share of "
+                "each class: the budget leaves time for no more"
+            )
+        tokens = None
+        if any(c.facts.kind != "linear" for c in delivered):
+            hear = hear_of("tokenising test rows", len(rows.texts))
+            length = competition.training.max_length
+            tokens = tokenise(rows, competition.tokenizer, length, told=hear)
+        began_s = time.monotonic()
+        each = {}
+        for one in delivered:
+            hear = hear_of(f"evaluating {one.facts.name} on test rows", len(rows.texts))
+            each[one.facts.name] = one.predict(rows, tokens, hear)
+    except (OutOfTime, BudgetTooShort):
+        told.warn("the budget left no time for the test split: only validation was evaluated")
+        return None
+    took_s = time.monotonic() - began_s
+    told.note(f"predicted {len(rows.texts)} test rows in {took_s:.1f} s")
+    return rows, each
 
 
 def _write_delivery(job: Job, competition: Any) -> None:
@@ -199,7 +272,12 @@ def _write_delivery(job: Job, competition: Any) -> None:
     facts = {
         "schema": "agnews.delivery/1",
         "labels": list(job.dataset.labels),
-        "max_length": job.preset.training.max_length,
+        "label_values": list(job.dataset.label_values),
+        "text_columns": list(job.dataset.text_columns),
+        "label_column": job.dataset.label_column,
+        "id_column": job.dataset.id_column,
+        "cleaning": job.dataset.cleaning,
+        "max_length": competition.training.max_length,
         "members": members,
     }
     text = json.dumps(facts, indent=2, ensure_ascii=False)

@@ -77,6 +77,18 @@ class Resolved:
     note: str
 
 
+def hub_id(model: Model) -> str | None:
+    """The model's id on the hub; None where it is a folder of this machine."""
+    folder = Path(model.id).expanduser()
+    is_here = (folder / "config.json").is_file() or model.id.startswith(("/", ".", "~"))
+    return None if is_here else model.id
+
+
+def base_name(model: Model) -> str:
+    """What files for others call the model: its hub id, or its folder's own name alone."""
+    return hub_id(model) or Path(model.id).expanduser().absolute().name
+
+
 def resolve(
     model: Model,
     *,

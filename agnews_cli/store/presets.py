@@ -202,10 +202,20 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
     """The preset with `field.path=value` applied in order, the value read as YAML.
 
     A field that holds text takes the value as typed (`model.revision=0123`). What was measured
-    was measured without the settings, so it is dropped. Raises SettingInvalid.
+    was measured without the settings, so it is dropped. A length or number of epochs that was set
+    is not adapted to the data. Raises SettingInvalid.
     """
     for given in settings:
         preset = _with_setting(preset, given)
+    asked = {given.partition("=")[0].strip() for given in settings}
+    exact: dict[str, int] = {}
+    if "training.max_length" in asked and "training.longest" not in asked:
+        exact["longest"] = preset.training.max_length
+    if "training.epochs" in asked and "training.least_steps" not in asked:
+        exact["least_steps"] = 0
+    if exact:
+        training = preset.training.model_copy(update=exact)
+        preset = preset.model_copy(update={"training": training})
     return preset.model_copy(update={"measured": ()}) if settings else preset
 
 

@@ -7,6 +7,7 @@ option's default. `agnews.request/1` is the only version. docs/request-file.md s
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -58,6 +59,12 @@ class RequestFile(BaseModel):
     data: str | None = None
     text_column: Several | None = None
     label_column: str | None = None
+    id_column: str | None = None
+    encoding: str | None = None
+    no_header: bool = False
+    raw_text: bool = False
+    skip_bad_rows: bool = False
+    drop_rare: Annotated[int, Field(ge=0)] | None = None
     preset: str | None = None
     goal: Goal | None = None
     budget: Duration | None = None
@@ -117,7 +124,7 @@ def require_new(path: Path) -> None:
         hint = "Name another file, or remove this one."
         raise CannotWrite(path=path, reason="there is something by that name", hint=hint)
     if not path.absolute().parent.is_dir():
-        hint = f"Make it first: mkdir -p {path.parent}"
+        hint = f"Make it first: mkdir -p {shlex.quote(str(path.parent))}"
         raise CannotWrite(path=path, reason=f"there is no folder {path.parent}", hint=hint)
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from agnews_cli.core.dataset import Dataset, File
+from agnews_cli.core.dataset import Dataset, File, Reading
 from agnews_cli.core.evaluation import Evaluation
 from agnews_cli.core.job import Outcome
 from agnews_cli.core.preset import Preset
@@ -49,8 +49,6 @@ SAVE_NOW = "save-now"
 _CREATED = "created.json"
 _ORDER: Mapping[str, Any] = {
     "data": str | None,
-    "text_columns": list,
-    "label_column": str | None,
     "limit_train": int | None,
     "budget_s": float | int | None,
     "seed": int,
@@ -59,10 +57,14 @@ _ORDER: Mapping[str, Any] = {
 _ADDED_TRAINING = {
     "r_drop": 0.0,
     "linear_teacher": 0.0,
-    "class_weights": "none",
+    "class_weights": "auto",
+    "longest": None,
+    "least_steps": 60,
+    "yardstick": True,
     "token_masking": 0.0,
     "ema": 0.0,
 }
+_ADDED_DATA = {"validation_rows_at_least": 200, "cross_validated_below": 600}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ class RunFolder:
             name in found and isinstance(found[name], kind) and not isinstance(found[name], bool)
             for name, kind in _ORDER.items()
         )
-        return found if fits and all(isinstance(c, str) for c in found["text_columns"]) else {}
+        return found if fits and _is_reading(found.get("reading", {})) else {}
 
     def ended(self) -> Outcome | None:
         """How its last session's worker ended; None where none has, or what it wrote is damaged."""
@@ -153,6 +155,14 @@ class RunFolder:
         return facts if isinstance(facts, dict) else {}
 
 
+def _is_reading(found: object) -> bool:
+    try:
+        Reading.model_validate(found)
+    except ValidationError:
+        return False
+    return True
+
+
 def _read(path: Path, kind: type[Record]) -> Record | None:
     try:
         return kind.model_validate_json(path.read_text("utf-8"))
@@ -171,9 +181,10 @@ def fingerprint(preset: Preset, dataset: Dataset, seed: int, extra: Mapping[str,
     lie); the seed, and `extra`, such as a limit on the rows. `extra` must be JSON.
     """
     resolved = preset.model_dump(mode="json", exclude={"summary", "order", "measured"})
-    for field, before in _ADDED_TRAINING.items():
-        if resolved["training"][field] == before:
-            del resolved["training"][field]
+    for group, added in (("training", _ADDED_TRAINING), ("data", _ADDED_DATA)):
+        for field, before in added.items():
+            if resolved[group][field] == before:
+                del resolved[group][field]
     # Matters under a budget alone; and presets got it after runs had ids.
     is_said = any(value is not None for value in resolved["short_of_time"].values())
     if extra.get("budget_s") is None or not is_said:
@@ -195,6 +206,7 @@ def fingerprint(preset: Preset, dataset: Dataset, seed: int, extra: Mapping[str,
             "label_column": dataset.label_column,
             "labels": dataset.labels,
             "label_values": dataset.label_values,
+            **{name: value for name, value in _ways_of_reading(dataset).items() if value},
         },
         "seed": seed,
         "extra": dict(extra),
@@ -203,6 +215,16 @@ def fingerprint(preset: Preset, dataset: Dataset, seed: int, extra: Mapping[str,
         _canonical(facts), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )
     return f"{preset.name}-{hashlib.sha256(canonical.encode('ascii')).hexdigest()[:10]}"
+
+
+def _ways_of_reading(dataset: Dataset) -> dict[str, object]:
+    # What is usual is not named: runs had ids before there was a choice.
+    return {
+        "cleaning": "" if dataset.cleaning == "markup" else dataset.cleaning,
+        "split_column": dataset.split_column,
+        "skip_bad_rows": dataset.skip_bad_rows,
+        "drop_rare": dataset.drop_rare,
+    }
 
 
 def _content(file: File) -> dict[str, object]:
@@ -291,7 +313,7 @@ def find(store: Path, name: str) -> RunFolder:
 
     Raises RunUnknown, naming the ids that are near or that a beginning could mean.
     """
-    runs = list_runs(store)
+    runs, hint = list_runs(store), ""
     if name == LATEST and runs:
         return runs[0]
     ids = {run.id: run for run in runs}
@@ -306,7 +328,10 @@ def find(store: Path, name: str) -> RunFolder:
         more = f" and {len(begun) - 3} more" if len(begun) > 3 else ""
         near = f": it may be {' or '.join(map(repr, begun[:3]))}{more}"
     elif not runs:
-        near = ", which holds no runs"
+        near, hint = (
+            ", which holds no runs",
+            "`agnews auto` trains one; --store names another folder.",
+        )
     else:
         near = nearest(name, sorted(ids))
-    raise RunUnknown(name=name, store=store, near=near)
+    raise RunUnknown(name=name, store=store, near=near, hint=hint)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agnews_cli.core import duration
-from agnews_cli.core.estimate import training_time
+from agnews_cli.core.estimate import around_s, training_time
 from agnews_cli.core.plan import graphs, planner
 from agnews_cli.core.plan.instance import Instance
 from agnews_cli.core.platform import Platform
@@ -21,6 +21,8 @@ from agnews_cli.workflows import costs
 from agnews_cli.workflows.offers import Market
 
 _EFFORT = 300
+_SAID_FROM_S = 10.0
+"""Reading and evaluating that take less are not worth a word."""
 
 
 def ahead(
@@ -30,10 +32,13 @@ def ahead(
     *,
     run: Path,
     left_s: float | None,
+    read_rows: int = 0,
+    predicted_rows: int = 0,
     now: datetime | None = None,
 ) -> tuple[str, ...]:
     """In words. `rows`: of the training split; `run`: the run's folder, which may not be there yet;
-    `left_s`: of this session, None without an end.
+    `left_s`: of this session, None without an end. `read_rows`: of all files; `predicted_rows`: of
+    the test split.
     """
     now = (now or datetime.now(UTC)).replace(microsecond=0)
     market = Market.of(None, now, left_s={}, reserve_s=0.0)
@@ -51,6 +56,11 @@ def ahead(
         return ()
     speed = measured.source if kind in measured.examples_per_s else None
     lines = [f"plan: {_time(preset, rows, platform, needs_s, speed)}"]
+    beside_s = around_s(preset, read_rows, predicted_rows, device)
+    if beside_s >= _SAID_FROM_S:
+        evaluating = f" and evaluating {predicted_rows:,}" if predicted_rows else ""
+        took = f"{duration.show(beside_s)} more"
+        lines[0] += f"; reading and tokenising {read_rows:,} rows{evaluating} takes about {took}"
     if left_s is None:
         return tuple(lines)
     now_steps = max(0, int((left_s - training.load_s - training.save_s) / step_s))

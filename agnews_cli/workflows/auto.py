@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shlex
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,22 +19,31 @@ from typing import Any
 
 import agnews_cli
 from agnews_cli.core import duration
+from agnews_cli.core.accelerator import Kind
+from agnews_cli.core.allowance import bytes_within, rows_within
 from agnews_cli.core.choose import Goal, PassedOver, choose
 from agnews_cli.core.dataset import Dataset, Reading
 from agnews_cli.core.evaluation import Evaluation
-from agnews_cli.core.job import CandidateKind, Event, Job, Outcome
+from agnews_cli.core.job import CandidateKind, Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.platform import Platform, describe
 from agnews_cli.core.preset import Preset
-from agnews_cli.errors import BudgetTooShort, ExtraMissing, HubUnreachable, NothingFits
+from agnews_cli.errors import (
+    BudgetTooShort,
+    ExtraMissing,
+    HubUnreachable,
+    LimitTooSmall,
+    NothingFits,
+)
 from agnews_cli.host import network, probe
 from agnews_cli.host.detect import detect
 from agnews_cli.store import models, presets, runs
 from agnews_cli.store.data import datasets
 from agnews_cli.store.home import cache
 from agnews_cli.store.remotes.remote import Remote
-from agnews_cli.workflows import session, stores
+from agnews_cli.workflows import afterwards, session, stores, submission
 from agnews_cli.workflows.ahead import ahead
 from agnews_cli.workflows.deadline import session_left_s
+from agnews_cli.workflows.submission import Submission
 
 RESULT_SCHEMA = "agnews.result/1"
 _HOME_DATASET = "fancyzhx/ag_news"
@@ -59,6 +69,12 @@ class Request:
     data: str | None = None
     text_columns: tuple[str, ...] = ()
     label_column: str | None = None
+    id_column: str | None = None
+    encoding: str | None = None
+    no_header: bool = False
+    raw_text: bool = False
+    skip_bad_rows: bool = False
+    drop_rare: int = 0
     preset: str | None = None
     goal: Goal = "accuracy"
     budget_s: float | None = None
@@ -80,6 +96,34 @@ class Request:
     """Nothing is to be written, not even what a probe found."""
     started_monotonic_s: float = field(default_factory=time.monotonic)
 
+    @property
+    def reading(self) -> Reading:
+        """What is said of the data."""
+        return Reading(
+            text_columns=self.text_columns,
+            label_column=self.label_column,
+            id_column=self.id_column,
+            encoding=self.encoding,
+            header=False if self.no_header else None,
+            raw_text=self.raw_text,
+            skip_bad_rows=self.skip_bad_rows,
+            drop_rare=self.drop_rare,
+        )
+
+    def with_reading(self, reading: Reading) -> Request:
+        """The request whose `reading` is this one."""
+        return replace(
+            self,
+            text_columns=reading.text_columns,
+            label_column=reading.label_column,
+            id_column=reading.id_column,
+            encoding=reading.encoding,
+            no_header=reading.header is False,
+            raw_text=reading.raw_text,
+            skip_bad_rows=reading.skip_bad_rows,
+            drop_rare=reading.drop_rare,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -88,6 +132,8 @@ class Plan:
     request: Request
     platform: Platform
     dataset: Dataset
+    limit_train: int | None
+    """How many training rows are used at most; None: all."""
     preset: Preset
     model: models.Resolved
     run: str
@@ -119,6 +165,13 @@ class Plan:
                 "name": self.dataset.name,
                 "labels": list(self.dataset.labels),
                 "train_rows": self.dataset.train.rows,
+                "used_rows": min(self.limit_train or sys.maxsize, self.dataset.train.rows),
+                "class_rows": dict(
+                    zip(self.dataset.labels, self.dataset.train.class_rows, strict=True)
+                ),
+                "text_columns": list(self.dataset.text_columns),
+                "label_column": self.dataset.label_column,
+                "warnings": list(self.dataset.warnings),
                 "test_rows": self.dataset.test.rows if self.dataset.test else None,
             },
             "store": str(self.store),
@@ -139,6 +192,14 @@ class Result:
     wall_s: float
     was_there: bool
     """Whether the run was finished before this command."""
+    submission: Submission | None = None
+    """What was predicted for a competition."""
+
+    @property
+    def use(self) -> afterwards.Use:
+        usual = runs.default_store(self.plan.platform.name).absolute()
+        store = self.plan.store
+        return afterwards.use(self.folder, store=None if store == usual else store)
 
     def as_json(self) -> dict[str, Any]:
         """Schema `agnews.result/1` (docs/json.md)."""
@@ -147,9 +208,15 @@ class Result:
             "was_there": self.was_there,
             "candidates": [c.model_dump() for c in self.outcome.candidates],
             "evaluation": self.evaluation.as_json(),
+            "why": self.outcome.why,
+            "warnings": list(afterwards.warnings(self)),
+            "use": self.use.as_json(),
+            "better": list(afterwards.better(self)),
+            "submission": self.submission.as_json() if self.submission else None,
             "files": {
                 "model": str(self.folder.model) if self.folder.model.exists() else None,
                 "delivery": str(self.folder.path / "delivery.json"),
+                "card": str(self.folder.path / "README.md"),
                 "evaluation": str(self.folder.evaluation),
                 "predictions": str(self.folder.predictions)
                 if self.folder.predictions.exists()
@@ -163,8 +230,8 @@ class Result:
 # ---- deciding -----------------------------------------------------------------------------------
 
 
-def prepare(request: Request) -> Plan:
-    """Look at machine, data and presets, and decide. Writes nothing."""
+def prepare(request: Request, *, show: Callable[[Event], None] | None = None) -> Plan:
+    """Look at machine, data and presets, and decide. Writes nothing; `show` hears of reading."""
     if request.budget_s is not None and request.budget_s < _LEAST_BUDGET_S:
         raise BudgetTooShort(
             given=duration.show(request.budget_s),
@@ -176,7 +243,8 @@ def prepare(request: Request) -> Plan:
     given = presets.load(request.preset) if request.preset else None
     if given is not None:
         given = presets.with_settings(given, request.settings)
-    dataset, reasons = _data(request, hub)
+    told = datasets.nobody if show is None else _Reading(show, request.started_monotonic_s)
+    dataset, reasons = _data(request, hub, told)
     platform = detect()
     accelerator, notes = probe.usable(
         platform, processes=request.processes, remember=not request.is_rehearsal
@@ -187,6 +255,8 @@ def prepare(request: Request) -> Plan:
     request = replace(request, session_s=session_s)
     reasons += [why] if why else []
     on_cpu = platform.accelerator.kind == "cpu"
+    limit_train, too_many = _rows_to_use(request, dataset, platform.accelerator.kind)
+    reasons += [too_many] if too_many else []
     located: dict[str, models.Resolved] = {}
 
     def why_unavailable(preset: Preset) -> str | None:
@@ -215,8 +285,14 @@ def prepare(request: Request) -> Plan:
         reasons.append(f"preset {preset.name}: {'; '.join(choice.reasons)}")
     reasons.append(f"weights: {model.note}")
     candidates: tuple[CandidateKind, ...] = ("linear", "finetune")
-    if request.budget_s is None:
-        reasons.append("no budget: the fine-tuned model is the plan, a linear model its yardstick")
+    if not preset.training.yardstick:
+        candidates = ("finetune",)
+        reasons.append("training.yardstick: the fine-tuned model alone, as asked")
+    elif request.budget_s is None:
+        reasons.append(
+            "no budget: the fine-tuned model is the plan, a linear model its yardstick; which "
+            "validates better is delivered"
+        )
     elif on_cpu:
         candidates = ("linear", "embedding", "finetune")
         reasons.append(
@@ -236,12 +312,22 @@ def prepare(request: Request) -> Plan:
     }
     run = runs.fingerprint(preset, dataset, request.seed, extra)
     if request.budget_s is None:
-        rows = min(dataset.train.rows, request.limit_train or dataset.train.rows)
-        reasons += ahead(preset, rows, platform, run=store / run, left_s=session_s)
+        rows = min(dataset.train.rows, limit_train or dataset.train.rows)
+        test_rows = dataset.test.rows if dataset.test else 0
+        reasons += ahead(
+            preset,
+            rows,
+            platform,
+            run=store / run,
+            left_s=session_s,
+            read_rows=dataset.train.rows + test_rows,
+            predicted_rows=test_rows,
+        )
     return Plan(
         request=request,
         platform=platform,
         dataset=dataset,
+        limit_train=limit_train,
         preset=preset,
         model=model,
         run=run,
@@ -254,7 +340,24 @@ def prepare(request: Request) -> Plan:
     )
 
 
-def _data(request: Request, hub: Callable[[], bool]) -> tuple[Dataset, list[str]]:
+def _rows_to_use(request: Request, dataset: Dataset, device: Kind) -> tuple[int | None, str]:
+    """(how many training rows at most, why fewer than there are). Raises LimitTooSmall."""
+    classes, there = len(dataset.labels), dataset.train.rows
+    least = datasets.LEAST_ROWS * classes
+    if request.limit_train is not None and request.limit_train < min(least, there):
+        raise LimitTooSmall(given=request.limit_train, classes=classes, least=least)
+    if request.budget_s is None:
+        return request.limit_train, ""
+    within = max(rows_within(request.budget_s, device), least)
+    if within >= min(there, request.limit_train or there):
+        return request.limit_train, ""
+    budget = duration.show(request.budget_s)
+    return within, f"rows: {within:,} of {there:,}, as many as a budget of {budget} can use"
+
+
+def _data(
+    request: Request, hub: Callable[[], bool], told: datasets.Told
+) -> tuple[Dataset, list[str]]:
     if request.data == SAMPLE:
         source, reasons = _sample(), ["data: the built-in sample"]
     elif request.data is not None:
@@ -267,15 +370,38 @@ def _data(request: Request, hub: Callable[[], bool]) -> tuple[Dataset, list[str]
             f"no hub answers within {_HUB_TIMEOUT_S:g} s: the built-in sample of 480 news items "
             "and the embedded model are used"
         ]
-    found = datasets.find(
-        source, Reading(text_columns=request.text_columns, label_column=request.label_column)
-    )
+    most = None if request.budget_s is None else bytes_within(request.budget_s)
+    found = datasets.find(source, request.reading, bytes_at_most=most, told=told)
     reasons += [f"data: {note}" for note in found.notes]
     return found, reasons
 
 
 def _sample() -> str:
     return str(Path(agnews_cli.__file__).parent / "sample")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Tells how far reading is, once a second, where it takes longer."""
+
+    show: Callable[[Event], None]
+    started_s: float
+    _split: str = ""
+    _began_s: float = 0.0
+    _told_s: float = 0.0
+
+    def __call__(self, split: str, rows: int) -> None:
+        now_s = time.monotonic()
+        if split != self._split:
+            self._split, self._began_s, self._told_s = split, now_s, now_s
+        if now_s - self._told_s < 1.0:
+            return
+        self._told_s = now_s
+        per_s = rows / (now_s - self._began_s)
+        facts = {"name": f"reading {split} rows", "done": rows, "per_s": round(per_s)}
+        moment = datetime.now(UTC).isoformat()
+        with suppress(ReaderLeft):  # who trains will hear of it
+            self.show(Event(kind="work", at=moment, elapsed_s=now_s - self.started_s, data=facts))
 
 
 class _Once:
@@ -296,7 +422,7 @@ class _Once:
 def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
     """Train and evaluate as planned; a run that is finished already is recognised."""
     request = plan.request
-    there = _finished(plan)
+    there = _finished(plan, show)
     if there is not None and not request.is_fresh:
         return there
     for module in _TRAINING_MODULES:
@@ -314,7 +440,7 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
     )
     if plan.remotes and not request.is_fresh:
         _bring(plan, folder, show)
-        there = _finished(plan)
+        there = _finished(plan, show)
         if there is not None:
             return there
     deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
@@ -326,7 +452,7 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         model_path=plan.model.path_or_id,
         dataset=plan.dataset,
         seed=request.seed,
-        limit_train=request.limit_train,
+        limit_train=plan.limit_train,
         candidates=plan.candidates,
         blend=request.budget_s is not None,
         parent_pid=os.getpid(),
@@ -348,7 +474,7 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
         is_fresh=request.is_fresh,
         remotes=plan.remotes,
     )
-    return _result(plan, folder, outcome, was_there=False)
+    return _result(plan, folder, outcome, show, was_there=False)
 
 
 def _bring(plan: Plan, folder: runs.RunFolder, show: Callable[[Event], None]) -> None:
@@ -372,23 +498,46 @@ def order_of(plan: Plan) -> dict[str, object]:
         data = str(Path(data).absolute())
     return {
         "data": data,
-        "text_columns": list(request.text_columns),
-        "label_column": request.label_column,
+        "reading": request.reading.model_dump(mode="json", exclude_defaults=True),
         "limit_train": request.limit_train,
         "budget_s": request.budget_s,
         "seed": request.seed,
     }
 
 
-def _finished(plan: Plan) -> Result | None:
+def _finished(plan: Plan, show: Callable[[Event], None]) -> Result | None:
     folder = runs.RunFolder(plan.store / plan.run)
     outcome = folder.ended()
     if outcome is None or outcome.state != "completed" or folder.evaluated() is None:
         return None
-    return _result(plan, folder, outcome, was_there=True)
+    return _result(plan, folder, outcome, show, was_there=True)
 
 
-def _result(plan: Plan, folder: runs.RunFolder, outcome: Outcome, *, was_there: bool) -> Result:
+def _submission(
+    plan: Plan, folder: runs.RunFolder, show: Callable[[Event], None]
+) -> Submission | None:
+    """What a competition asks for: on Kaggle where a notebook's output is submitted from."""
+    data = plan.dataset
+    if data.unlabelled is None:
+        return None
+    place = plan.store.parent if plan.platform.name == "kaggle" else folder.path
+    sample = Path(data.sample) if data.sample else None
+
+    def tell(event: Event) -> None:
+        with suppress(ReaderLeft):  # the answers are written all the same
+            show(event)
+
+    return submission.write(folder, data, sample, place / "submission.csv", show=tell)
+
+
+def _result(
+    plan: Plan,
+    folder: runs.RunFolder,
+    outcome: Outcome,
+    show: Callable[[Event], None],
+    *,
+    was_there: bool,
+) -> Result:
     evaluation = Evaluation.model_validate_json(folder.evaluation.read_text("utf-8"))
     result = Result(
         plan=plan,
@@ -397,18 +546,9 @@ def _result(plan: Plan, folder: runs.RunFolder, outcome: Outcome, *, was_there: 
         evaluation=evaluation,
         wall_s=time.monotonic() - plan.request.started_monotonic_s,
         was_there=was_there,
+        submission=_submission(plan, folder, show),
     )
     if not was_there:
         text = json.dumps(result.as_json(), indent=2, ensure_ascii=False)
         runs.write_text_atomically(folder.path / "result.json", text)
     return result
-
-
-def next_command(result: Result) -> str:
-    """What to type next."""
-    store = (
-        ""
-        if result.plan.request.store is None
-        else f" --store {shlex.quote(str(result.plan.store))}"
-    )
-    return f'agnews predict {result.plan.run} "your text"{store}'

@@ -12,17 +12,21 @@ from agnews_cli.store import runs
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One run of a store. `accuracy` is on the test split, None before there is one."""
+    """One run of a store. `accuracy` is on the test split, None where or while there is none."""
 
     run: str
     state: str
     accuracy: float | None
+    validation_accuracy: float | None
     created: str
     folder: str
 
     @property
     def accuracy_text(self) -> str:
-        return "" if self.accuracy is None else f"{self.accuracy:.2%}"
+        if self.accuracy is not None:
+            return f"{self.accuracy:.2%}"
+        seen = self.validation_accuracy
+        return "" if seen is None else f"none; {seen:.2%} on validation"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,6 +50,7 @@ def _line(folder: runs.RunFolder) -> RunLine:
         run=folder.id,
         state=outcome.state if outcome else "unfinished",
         accuracy=test.accuracy.value if test else None,
+        validation_accuracy=evaluation.validation.accuracy.value if evaluation else None,
         created=created.strftime("%Y-%m-%d %H:%M UTC") if created else "",
         folder=str(folder.path),
     )

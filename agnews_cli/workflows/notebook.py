@@ -27,8 +27,8 @@ class Wish:
     place: Place
     path: Path
     preset: str | None = None
-    data: str | None = None
-    session_hours: float | None = None
+    arguments: tuple[str, ...] = ()
+    """What follows `agnews auto` in it."""
     kaggle_user: str | None = None
     """Whose notebook it will be: then `kernel-metadata.json`, for `kaggle kernels push`, is written
     beside it."""
@@ -78,14 +78,9 @@ def _cell(kind: str, name: str, text: str) -> dict[str, Any]:
 
 
 def _options(wish: Wish) -> str:
-    named = {
-        "--preset": wish.preset,
-        "--data": wish.data,
-        "--session-hours": wish.session_hours and f"{wish.session_hours:g}",
-    }
-    words = [f" {name} {shlex.quote(value)}" for name, value in named.items() if value]
+    words = "".join(f" {shlex.quote(word)}" for word in wish.arguments)
     # IPython fills in {…} and $… in a magic's line.
-    return "".join(words).replace("{", "{{").replace("}", "}}").replace("$", "$$")
+    return words.replace("{", "{{").replace("}", "}}").replace("$", "$$")
 
 
 def _push_order(wish: Wish) -> dict[str, Any]:

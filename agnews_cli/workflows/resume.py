@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from agnews_cli.core.checkpoint import Key
+from agnews_cli.core.dataset import Reading
 from agnews_cli.errors import CannotResume, NothingToResume
 from agnews_cli.store import pulls, runs
 from agnews_cli.store.pulls import Seen
-from agnews_cli.workflows import stores
+from agnews_cli.workflows import replay, stores
 from agnews_cli.workflows.auto import Plan, Request, prepare
 from agnews_cli.workflows.history import where
 
@@ -62,11 +63,10 @@ def prepare_again(
             reason="its folder does not say what was asked for",
             next="Type the command that began it.",
         )
+    reading = Reading.model_validate(order.get("reading", {}))
     again = replace(
-        request,
+        request.with_reading(reading),
         data=data or order["data"],
-        text_columns=tuple(order["text_columns"]),
-        label_column=order["label_column"],
         limit_train=order["limit_train"],
         budget_s=order["budget_s"],
         seed=order["seed"],
@@ -79,7 +79,7 @@ def prepare_again(
         raise CannotResume(
             run=folder.id,
             reason=f"the data or the preset changed, which makes it another run, {plan.run}",
-            next=f"Put back what it was, or begin anew: agnews auto --data {again.data}",
+            next=f"Put back what it was, or begin anew: {replay.command(again)}",
         )
     return plan, tuple(run for run in open_runs if run.run != folder.id)
 

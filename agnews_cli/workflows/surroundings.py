@@ -17,14 +17,14 @@ from typing import Literal
 
 import agnews_cli
 from agnews_cli.core.accelerator import Accelerator
-from agnews_cli.core.dataset import Reading
+from agnews_cli.core.dataset import Reading, split_of
 from agnews_cli.core.platform import Platform, describe
 from agnews_cli.core.preset import Preset
 from agnews_cli.errors import AgnewsError, BadRow, HubUnreachable, NoLabelColumn, NoTextColumn
 from agnews_cli.host import network
 from agnews_cli.host.detect import detect
 from agnews_cli.store import models, presets, runs
-from agnews_cli.store.data import datasets, tables
+from agnews_cli.store.data import datasets, splits, tables
 from agnews_cli.workflows.auto import SAMPLE
 
 HERE = "here"
@@ -210,7 +210,7 @@ def inspect(data: str, text_columns: tuple[str, ...], label_column: str | None) 
 
 
 def _columns(error: AgnewsError) -> Mapping[str, str]:
-    table = tables.read(str(error.facts["path"]), is_header=lambda fields: False)
+    table = tables.open_file(str(error.facts["path"]), is_header=lambda fields: False)
     first = next(iter(table.rows(range(len(table.columns)))), (0, ()))[1]
     if isinstance(first, BadRow):
         return {}
@@ -229,28 +229,27 @@ def _built_in(has_hub: bool) -> tuple[Source, ...]:
 
 
 def _nearby(folder: Path) -> tuple[Source, ...]:
-    """Labelled files here and in folders here, the newest first."""
+    """Labelled files here and in folders here, the newest first; what cannot be used comes last."""
     began = time.monotonic()
     found: list[Source] = []
     for path in _candidates(folder):
-        if len(found) == _MOST_SOURCES:
+        if sum(source.look.is_usable for source in found) == _MOST_SOURCES:
             break
         size_bytes = path.stat().st_size if path.is_file() else 0
         look = Look(note=f"{runs.size(size_bytes)}, not read yet")
         if size_bytes <= _LARGEST_BYTES and time.monotonic() - began < _LOOKING_S:
             look = inspect(str(path), (), None)
         found.append(Source(str(path), "This folder" if path == folder else str(path), look))
-    return tuple(sorted(found, key=lambda source: bool(source.look.problem)))
+    return tuple(sorted(found, key=lambda source: not source.look.is_usable)[:_MOST_SOURCES])
 
 
 def _candidates(folder: Path) -> Sequence[Path]:
-    stems = [stem for names in datasets.SPLIT_NAMES.values() for stem in names]
     try:
         entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        tabular = [p for p in entries if p.suffix.lower() in tables.FORMATS and p.is_file()]
+        tabular = [p for p in entries if p.suffix.lower() in splits.TABULAR and p.is_file()]
         folders = [p for p in entries if p.is_dir() and _has_training_file(p)]
         is_split = _has_training_file(folder)
-        files = [p for p in tabular if not (is_split and p.stem.lower() in stems)]
+        files = [p for p in tabular if not (is_split and split_of(p.stem))]
         dated = sorted((*files, *folders), key=lambda p: (-p.stat().st_mtime, p.name))
         return [p for p in ([folder] if is_split else []) + dated if _is_unicode(p)]
     except OSError:
@@ -259,10 +258,10 @@ def _candidates(folder: Path) -> Sequence[Path]:
 
 def _has_training_file(folder: Path) -> bool:
     try:
-        names = [path for path in folder.iterdir() if path.suffix.lower() in tables.FORMATS]
+        names = [path for path in folder.iterdir() if path.suffix.lower() in splits.TABULAR]
     except OSError:
         return False
-    return any(path.stem.lower() in datasets.SPLIT_NAMES["train"] for path in names)
+    return any(split_of(path.stem) == "train" for path in names)
 
 
 def _is_unicode(path: Path) -> bool:

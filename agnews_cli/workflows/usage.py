@@ -79,7 +79,7 @@ def draw(found: tuple[Week, ...], path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        hint = "Name an .svg, or: pip install matplotlib"
+        hint = "Name an .svg, or: pip install 'agnews-cli[plots]'"
         raise UsageError(message="A PNG needs matplotlib, which is not here", hint=hint) from error
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     axes = figure.subplots()

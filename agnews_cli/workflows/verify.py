@@ -54,6 +54,7 @@ def verify_resume(*, preset: str, rows: int, kills: int, seed: int, say: Say) ->
         place = Path(work)
         order = ["auto", "--data", "sample:", "--preset", preset, "--limit-train", str(rows)]
         order += ["--trace", "--save-every", "1s", "--seed", str(seed)]
+        order += ["--set", "training.yardstick=false", "--set", "data.cross_validated_below=0"]
         say(f"training {rows} rows straight")
         _run(order, place, "straight")
         straight = _only_run(place / "straight")
@@ -85,19 +86,19 @@ def _run(
     kill_after: int | None = None,
     delay_s: float = 0.0,
 ) -> None:
-    """One command to its end, or to a kill of all its processes once step `kill_after` is done."""
+    """One command to its end, or to a kill of all its processes after `kill_after` steps."""
     command = [sys.executable, "-m", "agnews_cli", *order, "--store", str(place / store)]
     env = os.environ | {"AGNEWS_HOME": str(place / "home"), "HF_HUB_OFFLINE": "1"}
     log = place / f"{store}.log"
     with log.open("ab") as sink, _child(command, env, sink) as process:
         while process.poll() is None:
-            if kill_after is not None and (folder := _begun(place / store)) is not None:
-                steps = [int(line["step"]) for line in _trace(folder)]
-                if max(steps, default=0) >= kill_after:
-                    time.sleep(delay_s)
-                    _kill_all(process.pid)
-                    process.wait()
-                    return
+            folder = _begun(place / store) if kill_after is not None else None
+            done = {_step(line) for line in _trace(folder)} if folder is not None else set()
+            if kill_after is not None and len(done) >= kill_after:
+                time.sleep(delay_s)
+                _kill_all(process.pid)
+                process.wait()
+                return
             time.sleep(_POLL_S)
         if process.returncode:
             last = log.read_text("utf-8", "replace").splitlines()[-2:]
@@ -149,16 +150,24 @@ def _trace(folder: runs.RunFolder) -> Iterator[dict[str, Any]]:
 
 
 def _difference(straight: list[dict[str, Any]], killed: list[dict[str, Any]]) -> str | None:
-    expected = {line["step"]: line for line in straight}
+    expected = {_step(line): line for line in straight}
     for line in killed:
-        right = expected.get(line["step"])
+        right = expected.get(_step(line))
         if right is None:
             return f"step {line['step']} is beyond the straight run"
         for name, value in right.items():
             if line.get(name) != value:
                 return f"step {line['step']}: {name} is {line.get(name)}, was {value}"
-    missing = expected.keys() - {line["step"] for line in killed}
-    return f"step {min(missing)} is missing" if missing else None
+    missing = expected.keys() - {_step(line) for line in killed}
+    if not missing:
+        return None
+    candidate, step = min(missing)
+    return f"step {step}{f' of {candidate}' if candidate else ''} is missing"
+
+
+def _step(line: dict[str, Any]) -> tuple[str, int]:
+    """Which step of which training."""
+    return line.get("candidate", ""), line["step"]
 
 
 def _delivered_difference(straight: runs.RunFolder, killed: runs.RunFolder) -> str | None:

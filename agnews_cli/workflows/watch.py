@@ -17,9 +17,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from agnews_cli.core import duration
 from agnews_cli.core.job import Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.platform import Platform
-from agnews_cli.errors import Interrupted, WorkerDied
+from agnews_cli.errors import AgnewsError, BudgetTooShort, Interrupted, WorkerDied
 from agnews_cli.host import launch
 from agnews_cli.host.notebook import Lifeline
 from agnews_cli.store.remotes.remote import Remote
@@ -99,7 +100,7 @@ class _Watch:
                 if self.is_time_up:
                     return Outcome(state="paused")
                 if self.asked_s is not None:
-                    raise interrupted(self.folder)
+                    raise self._stopped()
                 raise WorkerDied(
                     how=_how(code), log=self.folder.log, next=resume_command(self.folder)
                 )
@@ -107,7 +108,7 @@ class _Watch:
             if self.end_s is not None and now_s > self.end_s + _CLOSING_S:
                 return Outcome(state="paused")  # what is committed is safe; the rest is late
             if self._is_given_up(now_s):
-                raise interrupted(self.folder)
+                raise self._stopped()
             if self.asked_s is None and self._must_stop(now_s):
                 self.asked_s = now_s
                 self.worker.ask_to_stop(self.pid)
@@ -156,6 +157,18 @@ class _Watch:
         news, self.answered = self.received[self.answered :], len(self.received)
         is_pressed_again = signal.SIGINT in news and now_s - self.asked_s > _BURST_S
         return is_pressed_again or now_s - self.asked_s > _GRACE_S
+
+    def _stopped(self) -> AgnewsError:
+        """What to say of a worker that was asked to stop and left no outcome."""
+        deadline_s = self.job.deadline_monotonic_s
+        if self.received or deadline_s is None or time.monotonic() < deadline_s:
+            return interrupted(self.folder)
+        given_s = deadline_s - self.job.started_monotonic_s
+        return BudgetTooShort(
+            given=duration.show(given_s),
+            reason="it ended before there was a model",
+            least=f"{2 * given_s:.0f}s",
+        )
 
     def _outcome(self) -> Outcome | None:
         """This session's; what the worker of another one still wrote is not."""

@@ -134,7 +134,7 @@ def test_bad_input_is_one_clear_error(name, agnews, tmp_path):
     (tmp_path / "one.csv").write_text("label,text\na,x y\na,z w\n")
     (tmp_path / "header.csv").write_text("label,text\n")
     (tmp_path / "empty.csv").write_text("")
-    (tmp_path / "latin.csv").write_bytes("label,text\na,caf\xe9\nb,the\n".encode("latin-1"))
+    (tmp_path / "latin.csv").write_bytes("label,text\na,мир\nb,труд\n".encode("cp1251"))
     (tmp_path / "ok.csv").write_text("label,text\n" + "a,x y\nb,z w\n" * 5)
     (tmp_path / "bad.yaml").write_text("name: bad\ntier: encodr\nepochs: 3\n")
     arguments, code, fragment = BAD[name]

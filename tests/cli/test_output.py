@@ -187,6 +187,29 @@ def test_a_window_with_size_keeps_it(terminal: Pty) -> None:
 # ---- progress -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("sink", ["terminal", "notebook", "plain"])
+def test_reading_and_evaluating_show_how_far_they_are_and_how_fast(
+    sink: str, request: pytest.FixtureRequest
+) -> None:
+    facts = {"name": "reading training rows", "done": 1_200_000, "total": 2_350_000}
+    work = event("work", 6.0, **facts, per_s=210_000.0, left_s=5.5)
+    if sink == "plain":
+        stream: Any = io.StringIO()
+        out = Output(stream=stream, env=FORCED)
+    else:
+        pty = request.getfixturevalue("terminal" if sink == "terminal" else "colab")
+        stream = pty.stream
+        out = Output(stream=stream, error_stream=stream, env={} if sink == "terminal" else NOTEBOOK)
+    with out.progress() as progress:
+        progress.event(work)
+        progress.event(event("ended", 7.0, state="completed"))
+    shown = stream.getvalue() if sink == "plain" else pty.close()
+    assert "reading training rows" in shown
+    assert "1,200,000/2,350,000 (51%)" in shown
+    if sink != "terminal":  # there a bar is drawn four times a second
+        assert "210,000 rows/s, 6 s left" in shown
+
+
 def test_plain_says_one_line_each_half_minute_and_one_an_event() -> None:
     stream, clock = io.StringIO(), Clock()
     out = Output(stream=stream, env=FORCED, clock=clock)
@@ -575,7 +598,7 @@ def test_class_names_that_shorten_to_the_same_are_numbered() -> None:
 def test_the_validation_split_is_shown_without_a_test_split() -> None:
     figures = evaluation(4).model_copy(update={"test": None})
     lines = shown(*screens.evaluation_screen(figures))
-    assert lines[0] == "Validation: 7,600 rows"
+    assert lines[0] == "Validation, as there is no test split: 7,600 rows"
 
 
 def test_candidates_and_plans_are_tables() -> None:

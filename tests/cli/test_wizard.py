@@ -113,9 +113,25 @@ def test_one_has_a_csv_and_45_minutes(terminal, tmp_path, agnews):
     assert (plan["budget_s"], plan["data"]["train_rows"]) == (2700, 120)
 
 
+def test_what_can_be_used_is_proposed_before_newer_files_that_cannot(terminal, tmp_path):
+    write_reviews(tmp_path / "reviews.csv")
+    os.utime(tmp_path / "reviews.csv", (1, 1))
+    for number in range(8):
+        (tmp_path / f"newer{number}.csv").write_text("a,b\n1,2\n")
+    at = terminal().at(GOAL, ENTER).at(DATA).at("120 rows, 2 classes", ENTER)
+    for question in (MACHINE, MODEL, TIME, STORE):
+        at.at(question, ENTER)
+    at.at("agnews auto --data reviews.csv").at("Save only", DOWN, ENTER)
+    assert at.ended() == 0
+    assert saved(tmp_path) == {"data": "reviews.csv"}
+
+
 def test_an_expert_wants_a_language_model_on_a_gpu(terminal, tmp_path, gpu_and_hub):
     (tmp_path / "lab").mkdir()
-    write_reviews(tmp_path / "lab" / "tickets.csv", header="body of it,team")
+    write_reviews(tmp_path / "lab" / "tickets.csv")
+    rows = (tmp_path / "lab" / "tickets.csv").read_text().splitlines()[1:]
+    doubled = [f"{row.partition(',')[0]},{row},{row.partition(',')[2]}" for row in rows]
+    (tmp_path / "lab" / "tickets.csv").write_text("\n".join(["of it,it,team,crew", *doubled]))
     at = terminal("--save", "lab.yaml", size=(50, 200), **gpu_and_hub)
     at.at(GOAL).at("deberta-v3-large-lora", ENTER)
     at.at(DATA).at("AG News").at("120,000 rows, 4 classes", DOWN, DOWN, ENTER)
@@ -133,7 +149,7 @@ def test_an_expert_wants_a_language_model_on_a_gpu(terminal, tmp_path, gpu_and_h
     assert at.ended() == 0
     assert saved(tmp_path, "lab.yaml") == {
         "data": "lab/tickets.csv",
-        "text_column": ["body of it"],
+        "text_column": ["of it"],
         "label_column": "team",
         "preset": "qwen3-0.6b-lora",
         "budget": "2h",

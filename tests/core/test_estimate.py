@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agnews_cli.core.estimate import SPEEDS, training_time
+from agnews_cli.core.estimate import SPEEDS, around_s, training_time
 from agnews_cli.core.platform import Accelerator
 from agnews_cli.store import presets
 
@@ -46,9 +46,16 @@ def test_every_speed_has_its_source_and_date():
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"), [(8, "at most 2 s"), (2_000, "4 to 10 min"), (120_000, "4 to 11 h")]
+    ("rows", "words"), [(8, "at most 32 s"), (2_000, "4 to 10 min"), (120_000, "4 to 11 h")]
 )
 def test_words_are_no_more_exact_than_what_is_known(rows, words):
     found = training_time(presets.load("minilm"), rows, CPU)
     assert found is not None
     assert found.words() == f"{words}, as measured on 2 cores"
+
+
+def test_reading_and_evaluating_count_too():
+    preset = presets.load("minilm")
+    assert around_s(preset, 600_000, 0, CPU) == pytest.approx(186, rel=0.02)
+    assert 50 < around_s(preset, 0, 7_600, CPU) < 120  # 50 s were measured, with nothing beside
+    assert around_s(presets.load("roberta-base"), 0, 7_600, CPU) == 0

@@ -28,7 +28,6 @@ def dataset() -> Dataset:
         label_column="class",
         labels=("World", "Sports"),
         label_values=("1", "2"),
-        class_rows=(2, 2),
     )
 
 

@@ -84,7 +84,7 @@ DATA: dict[str, tuple[Change, int, str]] = {
             (at / "data.csv").read_text().replace("number 7", "number 8")
         ), 78, "changed",
     ),
-    "binary": (lambda at, run: (at / "data.csv").write_bytes(b"\xff\xfe\0\0"), 65, "UTF"),
+    "binary": (lambda at, run: (at / "data.csv").write_bytes(b"\xff\xff\xfe\xfe"), 65, "UTF"),
     "other columns": (
         lambda at, run: (at / "data.csv").write_text("a,b\n1,2\n3,4\n"), 65, "column",
     ),
@@ -114,7 +114,7 @@ RECORD: dict[str, tuple[Change, int, str]] = {
         78, "what was asked for",
     ),
     "an order in part": (lambda at, run: order_without(run, "seed"), 78, "what was asked for"),
-    "columns as a number": (lambda at, run: order(run, text_columns=3), 78, "what was asked for"),
+    "columns as a number": (lambda at, run: order(run, reading=3), 78, "what was asked for"),
     "data as a list": (lambda at, run: order(run, data=["x"]), 78, "what was asked for"),
     "a seed as text": (lambda at, run: order(run, seed="0"), 78, "what was asked for"),
     "another seed": (lambda at, run: order(run, seed=5), 78, "changed"),

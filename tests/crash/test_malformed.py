@@ -99,8 +99,8 @@ TABLES: dict[str, bytes] = {
     "only a header.csv": b"label,text\n",
     "many columns.csv": b",".join(b"c%d" % n for n in range(20_000)) + b"\n1\n",
     "carriage returns.csv": b"label,text\r1,a\r2,b\r",
-    "UTF-16.csv": GOOD_CSV.decode().encode("utf-16"),
-    "UTF-32.csv": GOOD_CSV.decode().encode("utf-32"),
+    "half of UTF-16.csv": GOOD_CSV.decode().encode("utf-16")[:-1],
+    "half of UTF-32.csv": GOOD_CSV.decode().encode("utf-32")[:-2],
     "latin 1.csv": b"label,text\n1,caf\xe9\n2,a\n",
     "NUL.csv": b"label,text\n1,a\0b\n",
     "BOM inside.csv": b"label,text\n1,\xef\xbb\xbf\n2,\xef\xbb\xbf\n",
@@ -131,9 +131,12 @@ def test_tables_that_are_none(tmp_path, name):
     assert outcome != "read", "this was taken for data"
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
+WIDE = {"16.csv": GOOD_CSV.decode().encode("utf-16"), "32.csv": GOOD_CSV.decode().encode("utf-32")}
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", *WIDE])
 def test_what_the_fuzzer_starts_from_is_read(tmp_path, name):
-    good = {"a.csv": GOOD_CSV, "a.tsv": GOOD_TSV, "a.jsonl": GOOD_JSONL}[name]
+    good = {"a.csv": GOOD_CSV, "a.tsv": GOOD_TSV, "a.jsonl": GOOD_JSONL, **WIDE}[name]
     (tmp_path / name).write_bytes(good)
     assert in_words(lambda: datasets.find(str(tmp_path / name))) == "read"
 

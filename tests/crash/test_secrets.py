@@ -141,6 +141,7 @@ def test_a_whole_run_writes_none(planted, tmp_path, agnews, own_home):
     """Every file and every word of a real run, the ledger's bytes included."""
     pytest.importorskip("torch")
     settings = ("--limit-train", "64", "--set", "training.epochs=1", "--save-every", "1s")
+    settings += ("--set", "data.cross_validated_below=0")
     done = agnews("auto", "--data", "sample:", "--preset", "minilm", *settings, **PLANTED)
     assert done.code == 0, done.err
     assert_none(done.out + done.err, "what the command said")

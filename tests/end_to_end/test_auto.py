@@ -17,7 +17,10 @@ import pytest
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
-QUICK = ("--preset", "minilm", "--limit-train", "64", "--set", "training.epochs=1")
+QUICK = (
+    "--preset", "minilm", "--limit-train", "64", "--set", "training.epochs=1",
+    "--set", "training.yardstick=false", "--set", "data.cross_validated_below=0",
+)  # fmt: skip
 
 
 def events(folder: str) -> list[dict]:
@@ -49,7 +52,7 @@ def test_json_says_what_was_done(finished):
     assert 0 < test["accuracy"] <= 1
     low, high = (test["intervals"]["accuracy"][end] for end in ("low", "high"))
     assert low < test["accuracy"] < high
-    assert {c["name"] for c in result["candidates"]} == {"linear", "minilm"}
+    assert {c["name"] for c in result["candidates"]} == {"minilm"}
     assert "\x1b" not in err
     assert "built-in sample" in err
 
@@ -203,13 +206,12 @@ def test_a_loss_that_is_not_finite_stops_with_what_to_do(agnews, tmp_path):
 def test_lora_delivers_an_adapter_that_peft_loads(agnews, tmp_path):
     pytest.importorskip("peft")
     done = agnews(
-        "auto", "--preset", "minilm-lora", "--limit-train", "64", "--json",
-        "--set", "training.epochs=1",
+        "auto", "--preset", "minilm-lora", *QUICK[2:], "--json",
     )  # fmt: skip
     assert done.code == 0, done.err
     folder = Path(done.json["folder"])
-    assert (folder / "model" / "adapter_config.json").exists()
-    assert (folder / "model" / "adapter_model.safetensors").stat().st_size < 10e6
+    assert (folder / "model" / "adapter" / "adapter_config.json").exists()
+    assert (folder / "model" / "adapter" / "adapter_model.safetensors").stat().st_size < 10e6
     labels = agnews("predict", "latest", "The striker scored twice", "--json")
     assert labels.code == 0, labels.err
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
@@ -249,3 +251,67 @@ def test_other_shapes_need_no_configuration(agnews, tmp_path):
     assert result["data"]["labels"] == sorted(words)
     assert result["evaluation"]["test"] is None
     assert result["evaluation"]["validation"]["rows"] >= 14
+
+
+def rows_of(path: Path, rows: int, seed: int = 0) -> Path:
+    """A CSV of three classes, each with words of its own in most texts."""
+    import random
+
+    rng = random.Random(seed)
+    words = [[f"{topic}{n}" for n in range(40)] for topic in ("goal", "bank", "star")]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        for n in range(rows):
+            said = [rng.choice(rng.choice(words)) for _ in range(4)]
+            writer.writerow([" ".join([*said, *rng.choices(words[n % 3], k=6)]), f"c{n % 3}"])
+    return path
+
+
+def test_what_validated_best_is_delivered_without_a_budget_and_predicts(agnews, tmp_path):
+    """One pass over 90 made-up rows teaches the fine-tuned model nothing."""
+    rows_of(tmp_path / "d.csv", 90)
+    done = agnews(
+        "auto", "--data", "d.csv", "--preset", "minilm", "--set", "training.epochs=1", "--json",
+        "--set", "data.cross_validated_below=0", "--store", "runs",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    shares = {c["name"]: c["weight"] for c in done.json["candidates"]}
+    assert shares == {"linear": 1.0, "minilm": 0.0}
+    folder = Path(done.json["folder"])
+    delivery = json.loads((folder / "delivery.json").read_text())
+    assert [member["kind"] for member in delivery["members"]] == ["linear"]
+    why = done.json["why"]
+    assert why.startswith("linear is delivered")
+    assert "of minilm on the same 30 validation rows (paired p =" in why
+    assert why in done.err
+    assert json.loads((folder / "evaluation.json").read_text())["validation"]["chose"] is True
+    one = agnews("predict", done.json["run"], "bank1 bank2 bank3", "--store", "runs", "--json")
+    assert one.json[0]["label"] == "c1", one.err
+
+
+def test_a_large_file_ends_with_a_model_inside_a_short_budget(agnews, tmp_path):
+    rows_of(tmp_path / "large.csv", 60_000)
+    began = time.monotonic()
+    done = agnews(
+        "auto", "--data", "large.csv", "--limit-train", "300", "--budget", "40s", "--json"
+    )
+    assert done.code == 0, done.err
+    assert time.monotonic() - began < 40 + 20
+    assert sum(c["weight"] for c in done.json["candidates"]) == pytest.approx(1)
+    assert "Interrupted" not in done.err
+
+
+def test_a_test_split_too_large_for_the_budget_is_evaluated_in_part_and_said(agnews, tmp_path):
+    (tmp_path / "d").mkdir()
+    rows_of(tmp_path / "d" / "train.csv", 2000)
+    rows_of(tmp_path / "d" / "test.csv", 150_000, seed=1)
+    done = agnews("auto", "--data", "d", "--budget", "45s", "--json", "--store", "runs")
+    assert done.code == 0, done.err
+    notes = json.loads(Path(done.json["folder"], "outcome.json").read_text())["notes"]
+    test = done.json["evaluation"]["test"]
+    if test is None:
+        assert any("no time for the test split" in note for note in notes)
+    elif test["rows"] < 150_000:
+        said = f"{test['rows']:,} of 150,000 test rows are evaluated"
+        assert any(note.startswith(said) for note in notes)

@@ -103,7 +103,8 @@ def small(tmp_path: Path, capsys) -> tuple[str, ...]:
         main(["presets", "show", "minilm"])
     preset = yaml.safe_load(capsys.readouterr().out)
     preset["name"] = "small"
-    preset["training"] |= {"epochs": 1, "r_drop": 0}
+    preset["training"] |= {"epochs": 1, "r_drop": 0, "least_steps": 0, "yardstick": False}
+    preset["data"] |= {"cross_validated_below": 0}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(preset))
     return ("--preset", str(tmp_path / "small.yaml"), "--data", str(data))
 

@@ -20,7 +20,10 @@ from agnews_cli.cli.main import main
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
-ORDER = "--preset minilm --limit-train 64 --set training.epochs=4000 --set training.r_drop=0"
+ORDER = (
+    "--preset minilm --limit-train 64 --set training.epochs=4000 --set training.r_drop=0 "
+    "--set training.yardstick=false --set data.cross_validated_below=0"
+)
 COLAB = "%load_ext colab_shell"
 EXTENSION = "%load_ext agnews_cli"
 

@@ -362,12 +362,31 @@ def test_what_a_run_writes_can_be_read_again(tmp_path: Path) -> None:
 
 def test_what_replaces_the_recipe_when_a_budget_is_short() -> None:
     preset = presets.load("minilm")
-    hurried = preset.hurried_training()
+    hurried = preset.hurried(preset.training)
     assert (hurried.r_drop, hurried.linear_teacher, hurried.lr) == (0, 0, 1e-4)
     assert (hurried.passes, preset.training.passes) == (2, 8)
     whole = {"r_drop": 2, "linear_teacher": 0.5, "lr": 1.5e-4, "epochs": 4}
     whole["evaluations_per_epoch"] = 2
     assert hurried.model_copy(update=whole) == preset.training
     slower = presets.with_settings(preset, ["short_of_time.lr=5e-5"])
-    assert slower.hurried_training().lr == 5e-5
-    assert presets.load("mpnet").hurried_training() == presets.load("mpnet").training
+    assert slower.hurried(slower.training).lr == 5e-5
+    mpnet = presets.load("mpnet")
+    assert mpnet.hurried(mpnet.training) == mpnet.training
+
+
+def test_a_length_that_is_asked_for_is_not_adapted_and_makes_another_run() -> None:
+    preset = presets.load("minilm")
+    asked = presets.with_settings(preset, ["training.max_length=128"])
+    assert (preset.training.longest, asked.training.longest) == (None, 128)
+    both = presets.with_settings(preset, ["training.longest=256", "training.max_length=64"])
+    assert (both.training.max_length, both.training.longest) == (64, 256)
+
+
+def test_few_rows_are_passed_more_often_unless_the_epochs_are_set() -> None:
+    training = presets.load("minilm").training
+    longer = training.of_steps(6)
+    assert (longer.epochs, longer.evaluations_per_epoch) == (10, 1)
+    assert training.of_steps(1).epochs == 20
+    assert training.of_steps(600) == training
+    asked = presets.with_settings(presets.load("minilm"), ["training.epochs=1"]).training
+    assert asked.of_steps(6).epochs == 1

@@ -30,7 +30,6 @@ def dataset(**changes: Any) -> Dataset:
         "label_column": "class",
         "labels": ("World", "Sports"),
         "label_values": ("1", "2"),
-        "class_rows": (2, 2),
     }
     return Dataset(**(facts | changes))
 
@@ -189,8 +188,9 @@ def test_find_by_id_beginning_or_folder(
 
 
 def test_find_nothing_says_what_is_near(preset: Preset, tmp_path: Path) -> None:
-    with pytest.raises(RunUnknown, match="which holds no runs"):
+    with pytest.raises(RunUnknown, match="which holds no runs") as caught:
         find(tmp_path, "latest")
+    assert "`agnews auto` trains one" in caught.value.advice
     for name in ("minilm-ab12", "minilm-cd34", "minilm-ef56", "minilm-gh78"):
         make(tmp_path, preset, name)
     with pytest.raises(RunUnknown, match=r"may be 'minilm-ab12' or .* and 1 more"):

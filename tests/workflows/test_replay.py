@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agnews_cli.cli.auto import auto
+from agnews_cli.core.dataset import Reading
 from agnews_cli.store import requests
 from agnews_cli.store.requests import RequestFile
 from agnews_cli.workflows import replay
@@ -105,3 +106,19 @@ def test_the_file_has_the_options_of_auto_and_no_others() -> None:
     options = {name.rstrip("_") for name in inspect.signature(auto).parameters}
     how_it_is_shown = {"config", "dry_run", "yes", "json", "quiet"}
     assert options - how_it_is_shown == set(RequestFile.model_fields) - {"schema_"}
+
+
+def test_what_is_said_of_the_data_comes_back_whole_when_a_run_goes_on():
+    said: dict[str, object] = {
+        "text_columns": ("title", "body"),
+        "label_column": "kind",
+        "id_column": "no",
+        "encoding": "cp1252",
+        "header": False,
+        "raw_text": True,
+        "skip_bad_rows": True,
+        "drop_rare": 3,
+    }
+    assert said.keys() == Reading.model_fields.keys()
+    reading = Reading.model_validate(said)
+    assert Request().with_reading(reading).reading == reading

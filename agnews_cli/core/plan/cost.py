@@ -25,10 +25,9 @@ def rows_per_step(preset: Preset, tokens_per_row: float = TOKENS_PER_ROW) -> flo
 
 def steps(preset: Preset, rows: int, tokens_per_row: float = TOKENS_PER_ROW) -> int:
     """Optimizer steps of the whole training, without early stopping."""
-    train_rows = rows * (1 - preset.data.validation_share)
-    return max(
-        1, math.ceil(train_rows * preset.training.epochs / rows_per_step(preset, tokens_per_row))
-    )
+    an_epoch = rows / rows_per_step(preset, tokens_per_row)
+    epochs = preset.training.of_steps(an_epoch).epochs
+    return max(1, math.ceil(preset.data.trained(rows) / rows * an_epoch * epochs))
 
 
 def step_flops(preset: Preset) -> float:

@@ -1,12 +1,22 @@
-"""Full fine-tuning: every weight is trained."""
+"""Full fine-tuning: every weight is trained, and the model is all there is to deliver."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 from torch import nn
 
 from agnews_cli.core.preset import Method
 
 
-def full(model: nn.Module, method: Method) -> nn.Module:
-    """The model as it is."""
+def apply(model: nn.Module, method: Method, new: Sequence[str]) -> nn.Module:
+    return model
+
+
+def merge(model: nn.Module) -> None:
+    pass
+
+
+def save(model: nn.Module, folder: Path, base: str) -> nn.Module:
     return model

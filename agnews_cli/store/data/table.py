@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -16,7 +17,8 @@ ABSENT: Final = object()
 """The value of a key that a JSON row does not have."""
 
 Row = tuple[int, Sequence[object] | BadRow]
-"""(physical line on which it begins, from 1; parquet, arrow and hub: row, from 1; wanted values).
+"""(physical line on which it begins, from 1, or number of the row where there are no lines: JSON
+documents, Parquet, Arrow, the hub; wanted values).
 
 A row that is not one (too many fields, no JSON) comes as the error that says so: whoever reads
 decides whether to raise it, count it or pass it over."""
@@ -28,10 +30,10 @@ class Table:
 
     `rows(wanted)` opens it anew at each call and streams the values of the columns with these
     numbers; no more than a few megabytes are in memory at a time. `class_names` holds, per column,
-    the names that its integers stand for. `sha256` is that of the file's bytes; the hub has no
-    file, so there it is empty and `store.data.datasets` hashes the rows. `notes` says what was
-    found out about the file (separator, encoding). `row_hint` replaces the advice of row errors
-    where "line" would mislead.
+    the names that its integers stand for. `sha256` is that of the file's bytes, of a packed file
+    that of what is inside, and `size_bytes` their number; the hub has no file, so there it is empty
+    and `store.data.datasets` hashes the rows. `notes` says what was found out about the file
+    (separator, encoding). `row_hint` replaces the advice of row errors where "line" would mislead.
     """
 
     path: str
@@ -46,11 +48,23 @@ class Table:
     size_bytes: int = 0
     shards: tuple[str, ...] = ()
     bytes_read: int | None = None
+    doubled: tuple[str, ...] = ()
+    """Names that several columns have; the second of `id` is called `id.1`."""
+    row_count: int | None = None
+    """Where it is known before reading: Parquet, Arrow, the hub."""
+    starts: tuple[int, ...] = ()
+    """Of several shards: the number before the first line of each, as `rows` counts on."""
 
     def bad_row(self, line: int, found: str, expected: str) -> BadRow:
-        return BadRow(
-            path=self.place, line=line, found=found, expected=expected, hint=self.row_hint
-        )
+        place, line = self.where(line)
+        return BadRow(path=place, line=line, found=found, expected=expected, hint=self.row_hint)
+
+    def where(self, line: int) -> tuple[str, int]:
+        """What messages call the file, and the line in it, of a line that `rows` told."""
+        if not self.starts:
+            return self.place, line
+        shard = bisect_left(self.starts, line) - 1
+        return self.shards[shard], line - self.starts[shard]
 
     @property
     def place(self) -> str:

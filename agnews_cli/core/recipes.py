@@ -1,0 +1,119 @@
+"""Python that uses a delivered model and imports nothing of ours; for cards and screens.
+
+The lines are the documentation (docs/delivered.md) and are executed as they stand by
+tests/end_to_end/test_delivered.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_LINEAR = """
+def linear(folder, texts):
+    parts, views = [], {"words": ("word", (1, 2)), "characters": ("char_wb", (2, 5))}
+    for view, (analyzer, ngrams) in views.items():
+        facts = json.load(open(f"{folder}/{view}.json", encoding="utf-8"))
+        arrays = load_file(f"{folder}/{view}.safetensors")
+        vectors = TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams, sublinear_tf=True,
+                                  vocabulary=facts["vocabulary"], dtype=np.float32)
+        vectors.idf_ = arrays["idf"]
+        scores = vectors.transform(texts) @ arrays["weights"] + arrays["bias"]
+        parts.append(softmax(scores / facts["temperature"], axis=1))
+    return np.mean(parts, axis=0)
+"""
+_FINETUNE = """
+def finetune(folder, texts):
+    classify = pipeline("text-classification", model=folder, truncation=True, top_k=None)
+    found = [{each["label"]: each["score"] for each in row} for row in classify(texts)]
+    return np.array([[row[label] for label in labels] for row in found])
+"""
+_EMBEDDING = """
+def embedding(folder, texts):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    batch = tokenizer(texts, truncation=True, padding=True, return_tensors="pt")
+    hidden = AutoModel.from_pretrained(base).eval()(**batch).last_hidden_state.detach().numpy()
+    mask = batch["attention_mask"].numpy()[:, :, None]
+    mean = (hidden * mask).sum(1) / mask.sum(1)
+    mean /= np.linalg.norm(mean, axis=1, keepdims=True)
+    head = load_file(f"{folder}/head.safetensors")
+    return softmax(mean @ head["weights"] + head["bias"], axis=1)
+"""
+_FUNCTIONS = {"linear": _LINEAR, "finetune": _FINETUNE, "embedding": _EMBEDDING}
+_IMPORTS = {
+    "linear": (
+        "from safetensors.numpy import load_file",
+        "from scipy.special import softmax",
+        "from sklearn.feature_extraction.text import TfidfVectorizer",
+    ),
+    "finetune": ("from transformers import pipeline",),
+    "embedding": (
+        "from safetensors.numpy import load_file",
+        "from scipy.special import softmax",
+        "from transformers import AutoModel, AutoTokenizer",
+    ),
+}
+
+
+def pipeline(folder: str, text: str = "your text") -> str:
+    """Three lines for a folder with a Hugging Face model; a long text is cut as in training."""
+    return (
+        "from transformers import pipeline\n"
+        f'classify = pipeline("text-classification", model={_quoted(folder)}, truncation=True)\n'
+        f"print(classify({_quoted(text)}))\n"
+    )
+
+
+def adapter(folder: str, base: str, classes: int, *, is_on_hub: bool) -> str:
+    """The adapter on its base model. PEFT must be told how many classes the head has."""
+    if is_on_hub:
+        return (
+            "from peft import AutoPeftModelForSequenceClassification\n"
+            "model = AutoPeftModelForSequenceClassification.from_pretrained("
+            f"{_quoted(folder)}, num_labels={classes})\n"
+        )
+    return (
+        "from peft import PeftModel\n"
+        "from transformers import AutoModelForSequenceClassification\n"
+        f"folder = {_quoted(base)}  # of the base model, which is not on the hub\n"
+        "base = AutoModelForSequenceClassification.from_pretrained("
+        f"folder, num_labels={classes})\n"
+        f"model = PeftModel.from_pretrained(base, {_quoted(folder)})\n"
+    )
+
+
+def average(
+    members: Sequence[tuple[str, str, float]],
+    *,
+    base: str,
+    is_alone: bool = False,
+) -> str:
+    """Plain Python for what a run delivers. members: (kind, folder, share) of each.
+
+    `is_alone`: one member's folder, without the run around it. `base`: the encoder of embeddings.
+    """
+    kinds = sorted({kind for kind, _, _ in members})
+    imports = sorted({line for kind in kinds for line in _IMPORTS[kind]})
+    lines = ["import json", "import numpy as np", *imports, ""]
+    source = '"agnews.json"' if is_alone else '"delivery.json"'
+    lines.append(f'facts = json.load(open({source}, encoding="utf-8"))')
+    lines.append('labels = facts["labels"]')
+    if "embedding" in kinds:
+        lines.append(f"base = {_quoted(base)}")
+    code = "\n".join(lines) + "\n" + "".join(_FUNCTIONS[kind] for kind in kinds)
+    texts = 'texts = ["your text"]\n'
+    if is_alone:
+        last = f'probabilities = {members[0][0]}(".", texts)\n'
+    else:
+        kinds_of = ", ".join(f'"{kind}": {kind}' for kind in kinds)
+        last = (
+            f"kinds = {{{kinds_of}}}\n"
+            'probabilities = sum(m["share"] * kinds[m["kind"]](m["folder"], texts)\n'
+            '                    for m in facts["members"])\n'
+        )
+    return f"{code}\n{texts}{last}print([labels[k] for k in probabilities.argmax(1)])\n"
+
+
+def _quoted(text: str) -> str:
+    """As Python source, in double quotes where that says the same."""
+    found = repr(text)
+    return f'"{text}"' if found == f"'{text}'" and '"' not in text else found

