@@ -83,9 +83,9 @@ def main() -> int:
         linear = Linear.load(Path(result["folder"]) / "linear").predict(test.texts)
         alone = float((linear.argmax(1) == np.asarray(test.classes)).mean())
         delivered = result["evaluation"]["test"]["accuracy"]
-        why = [note for note in outcome["notes"] if "delivered" in note]
+        why = result["why"]
         print(f"test accuracy: delivered {delivered:.1%}, linear alone {alone:.1%}")
-        print(*outcome["notes"], f"{result['wall_s']} s", sep="\n")
+        print(why, *outcome["notes"], f"{result['wall_s']} s", sep="\n")
         return int(delivered < alone - NEAR or not why)
 
 

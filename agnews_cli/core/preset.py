@@ -121,7 +121,7 @@ class Training(_Strict):
         teacher slow the first steps, of which there are hardly more.
         """
         epochs = min(_MOST_EPOCHS, self.least_steps / an_epoch)
-        if epochs <= self.epochs:
+        if epochs < self.epochs:
             return self
         plain = {"r_drop": 0.0, "linear_teacher": 0.0}
         return self.model_copy(update=plain | {"epochs": epochs, "evaluations_per_epoch": 1})

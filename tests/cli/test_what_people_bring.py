@@ -206,6 +206,9 @@ BROUGHT = {
     "six columns without names": Brought(
         {"x.csv": table(None, TWEETS)}, labels=("0", "4"), text=("column 6",), label="column 1"
     ),
+    "a class that is called as its column": Brought(
+        {"x.csv": table(["review", "money"], rows())}, text=("review",), label="money"
+    ),
     "an index column": Brought(
         {"x.csv": table(["", "text", "label"], [(i, *row) for i, row in enumerate(rows())])}
     ),
@@ -402,8 +405,14 @@ BROUGHT = {
         warns=1,
     ),
     "half stars with a comma": Brought(
-        {"x.csv": table(["text", "stars"], rows(money="1,5", sport="5,0"), ";")},
-        labels=("1,5", "5,0"),
+        {
+            "x.csv": table(
+                ["text", "stars"],
+                [(t, ("1,0", "1,5", "5,0")[i % 3]) for i, (t, _) in enumerate(rows())],
+                ";",
+            )
+        },
+        labels=("1,0", "1,5", "5,0"),
         label="stars",
     ),
     "a tuple of one label": Brought(
@@ -511,6 +520,35 @@ BROUGHT = {
     ),
     "names with a word in them": Brought(
         {"d/my_training_set.csv": PLAIN, "d/my_test_set.csv": PLAIN}, data="d", test=12
+    ),
+    "numbered parts": Brought(
+        {"d/train_1.csv": PLAIN, "d/train_2.csv": PLAIN, "d/test1.csv": PLAIN},
+        data="d",
+        train=24,
+        test=12,
+        says=("train_1.csv, train_2.csv are parts of one split",),
+    ),
+    "one of several years, said": Brought(
+        {"d/train_2019.csv": PLAIN, "d/train_2020.csv": PLAIN},
+        data="d",
+        says=("train_2020.csv is not used",),
+    ),
+    "shards with short numbers": Brought(
+        {"d/train-0-of-2.csv": PLAIN, "d/train-1-of-2.csv": PLAIN}, data="d", train=24
+    ),
+    "a folder a split": Brought(
+        {"d/train/a.csv": PLAIN, "d/train/b.csv": PLAIN, "d/test/a.csv": PLAIN},
+        data="d",
+        train=24,
+        test=12,
+    ),
+    "fastText": Brought(
+        {
+            f"d/{split}.txt": "".join(f"__label__{y} {t}\n" for t, y in rows())
+            for split in ("train", "test")
+        },
+        data="d",
+        test=12,
     ),
     "one file in a folder": Brought({"d/reviews.csv": PLAIN, "d/README.md": "# hello"}, data="d"),
     "a hub snapshot": Brought(
@@ -685,6 +723,10 @@ REFUSED = {
         {"x.csv": table(["who", "this", "that", "label"], [("a", t, t, y) for t, y in rows()])},
         "NoTextColumn", "who, this, that", way_out=True,
     ),
+    "a text inside an object": Refused(
+        {"x.jsonl": lines([{"data": {"text": t}, "label": y} for t, y in rows()])},
+        "NoTextColumn", "data, label",
+    ),
     "several labels in every row": Refused(
         {"x.csv": ALL_LISTED}, "SeveralLabels", "12 rows", options=("--skip-bad-rows",),
     ),
@@ -764,6 +806,29 @@ REFUSED = {
     ),
     "a spreadsheet called .csv": Refused(
         {"x.csv": zipped(**{"xl/workbook__xml": "<x/>"})}, "NotATable", "x.csv is an Excel workbook"
+    ),
+    "an archive of two data sets": Refused(
+        {"x.zip": zipped(**{"a/train__csv": PLAIN, "b/train__csv": PLAIN})}, "SeveralTables",
+        "a/train.csv, b/train.csv",
+    ),
+    "an archive of shards": Refused(
+        {"x.zip": zipped(**{f"train-{n}-of-2__csv": PLAIN for n in range(2)})}, "SeveralTables",
+        "train-0-of-2.csv, train-1-of-2.csv",
+    ),
+    "a folder a class": Refused(
+        {"d/train/pos/1.txt": "good", "d/train/neg/1.txt": "bad"}, "NoTrainingSplit",
+        "among train/", data="d",
+    ),
+    "tables of other names": Refused(
+        {"d/jan.csv": PLAIN, "d/feb.csv": PLAIN}, "NoTrainingSplit", "feb.csv, jan.csv", data="d",
+        way_out=True,
+    ),
+    "several labels in fastText's form": Refused(
+        {"x.txt": "".join(f"__label__{y} {t}\n" for t, y in rows()) + "__label__a __label__b c\n"},
+        "SeveralLabels", "line 13", way_out=True,
+    ),
+    "lines of text without labels": Refused(
+        {"x.txt": "".join(f"{t}\n" for t, _ in rows())}, "NoLabelColumn", "column 1"
     ),
     "an archive of several tables": Refused(
         {"x.zip": zipped(a__csv=PLAIN, b__csv=PLAIN)}, "SeveralTables", "a.csv, b.csv"

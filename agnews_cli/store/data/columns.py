@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from typing import Final, Literal
 
@@ -74,6 +75,10 @@ _LOOKED_AT_LONGER = 20_000  # rows, where the first ones do not tell
 _MOST_VALUES = 50  # of a column taken for the label by what is in it
 _MUCH_LONGER = 3.0
 _ONE_COLUMN = "It has one column; training needs a text and its label in each row, in two columns."
+_NESTED = (
+    "They are empty, or hold lists or objects: give each value a column of its own, in Python: "
+    "pandas.json_normalize(rows).to_csv('data.csv', index=False)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +210,8 @@ def find_columns(table: Table, reading: Reading, again: str) -> Columns:
         raise PredictionsGiven(path=table.place)
     if not texts:
         longest = sorted((n for n in others if n and looks[n].filled), key=_length_in(looks))
-        hint = f"Name it: {again} --text-column {shlex.quote(longest[-1])}" if longest else ""
-        hint = _ONE_COLUMN if len(names) == 1 else hint
+        named = f"Name it: {again} --text-column {shlex.quote(longest[-1])}" if longest else ""
+        hint = _ONE_COLUMN if len(names) == 1 else named or (_NESTED if others else "")
         raise NoTextColumn(path=table.place, columns=shown, again=again, hint=hint)
     if label is None:
         left = [name for name in others if name not in texts]
@@ -324,6 +329,7 @@ def _texts(others: Sequence[str], looks: dict[str, _Look]) -> tuple[tuple[str, .
     return (), ""
 
 
+@lru_cache(1024)
 def split_said(column: str, cell: str) -> Split | None:
     """The split that a cell of a column names: test, Test set, PublicTest; 1 in is_test."""
     told = _IS_SPLIT.fullmatch(normal(column))

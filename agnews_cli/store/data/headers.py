@@ -1,7 +1,8 @@
 """The first row of a separated file: names of columns, or a row like the others.
 
-People's files rarely say. What tells: usual names; a word over a column of numbers or dates; a cell
-that stands in the same column again below, or is a number or a long text like those below.
+People's files rarely say. What tells: usual names; a word over a column of numbers, dates or
+long texts; a cell that stands in the same column again below, or is a number or a long text like
+those below.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def has_header(first: Fields, below: Sequence[Fields], is_header: Callable[[Fiel
         return False
     pairs = list(zip(first, columns, strict=True))
     if any(_is_name_over_values(cell, column) for cell, column in pairs):
+        return True
+    if any(_is_name_over_texts(cell, column) for cell, column in pairs):
         return True
     return not any(_is_like(cell, column) for cell, column in pairs)
 
@@ -119,6 +122,11 @@ def _is_name_over_values(cell: str, below: Sequence[str]) -> bool:
     if _is_value(cell) or cell.strip().lower() in _NOTHING:
         return False
     return bool(below) and _mostly(below, _is_value)
+
+
+def _is_name_over_texts(cell: str, below: Sequence[str]) -> bool:
+    """One word where every row has a text; a class may well be called as its column."""
+    return cell.strip().isidentifier() and len(below) > 4 and all(map(_is_long, below))
 
 
 def _is_like(cell: str, below: Sequence[str]) -> bool:

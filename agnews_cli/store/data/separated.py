@@ -22,6 +22,8 @@ _MOST_COLUMNS = 100_000
 _SEPARATORS: Final = {".tsv": "\t,;|", ".tab": "\t,;|", ".psv": "|,\t;", ".csv": ",;\t|"}
 _MARK = "\ufeff"
 _NOWHERE = "\x1f"  # separates nothing that people write: each line is one field
+_LABEL = "__label__"  # fastText's form: labels and text in a line, no separator
+_LABELLED = re.compile(r"((?:__label__[^\s,;]+\s+)+)(\S.*)")
 _EXCEL = re.compile(r'"?sep=(.)"?\s*', re.I)
 _HEAD_ROWS = 200
 _MOST_LINES_ABOVE = 10
@@ -44,7 +46,9 @@ def table(source: Source, look: Look, form: Form) -> Table:
             f"the column name {name!r} stands more than once (line {line})" for name in doubled
         ]
     else:
-        columns, doubled = default_names(first, below), ()
+        is_labelled = form.separator == _LABEL
+        columns = ("label", "text") if is_labelled else default_names(first, below)
+        doubled = ()
         notes = [f"no header, read as {', '.join(columns[:8])}{', …' * (len(columns) > 8)}"]
 
     def rows(wanted: Sequence[int]) -> Iterator[Row]:
@@ -73,6 +77,15 @@ def find_form(
     """Separator, quoting, header: as the first rows show them."""
     refuse_endless_lines(source, look)
     text, is_whole = _beginning(source, look)
+    if _are_labelled(text):
+        return Form(
+            format="csv",
+            compression=source.compression,
+            member=source.member,
+            encoding=look.encoding,
+            separator=_LABEL,
+            header=False,
+        )
     skipped, separator = 0, ""
     if named := _EXCEL.fullmatch(text.split("\n", 1)[0]):
         skipped, separator = 1, named[1]
@@ -103,7 +116,14 @@ def _told(form: Form, suffix: str) -> tuple[str, ...]:
 
 def _told_separator(form: Form, suffix: str) -> tuple[str, ...]:
     usual = {".tsv": "\t", ".tab": "\t", ".psv": "|"}.get(suffix, ",")
-    words = {";": "semicolon", "\t": "tab", ",": "comma", "|": "bar (|)", _NOWHERE: ""}
+    words = {
+        ";": "semicolon",
+        "\t": "tab",
+        ",": "comma",
+        "|": "bar (|)",
+        _NOWHERE: "",
+        _LABEL: _LABEL,
+    }
     if form.separator == usual:
         return ()
     word = words.get(form.separator, repr(form.separator))
@@ -136,6 +156,24 @@ def _separator(text: str, is_whole: bool, suffix: str) -> str:
     return best
 
 
+def _are_labelled(text: str) -> bool:
+    lines = [line.strip() for line in text.split("\n")[:_HEAD_ROWS] if line.strip()]
+    return (
+        bool(lines)
+        and _LABELLED.fullmatch(lines[0]) is not None
+        and (sum(line.startswith(_LABEL) for line in lines) >= _SEPARATED * len(lines))
+    )
+
+
+def _labelled(line: str) -> list[str]:
+    """[label, text]; several labels are one list, which is refused later."""
+    found = _LABELLED.fullmatch(line.strip())
+    if found is None:
+        return ["", line.strip()]
+    labels = [word.removeprefix(_LABEL) for word in found[1].split()]
+    return [labels[0] if len(labels) == 1 else str(labels), found[2]]
+
+
 def _lines_above(text: str, is_whole: bool) -> int:
     """How many lines stand above a table: a title, remarks, what an export says of itself.
 
@@ -150,7 +188,7 @@ def _lines_above(text: str, is_whole: bool) -> int:
             above += 1
         if 0 < above <= _MOST_LINES_ABOVE and any(line.strip() for line in lines[:above]):
             rest = _split("\n".join(lines[above:]), separator, True, is_whole)
-            if len(rest) > 1 and all(len(row) == len(rest[0]) > 1 for row in rest):
+            if len(rest) > 1 and _is_table(rest):
                 return above
     return 0
 
@@ -307,6 +345,9 @@ def _parsed(source: Source, look: Look, form: Form) -> _Parsed:
         for _ in range(form.skipped_lines):
             stream.readline()
         lines: Iterable[str] = _whole_lines(stream) if look.is_cut else stream
+        if form.separator == _LABEL:
+            yield from ((n, _labelled(line)) for n, line in enumerate(lines, 1) if line.strip())
+            return
         reader = csv.reader(
             lines,
             delimiter=form.separator,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,8 @@ _SAMPLES: Final = (
     "gender_submission",
     "submission_format",
 )
-_SHARD = re.compile(r"(.+?)-\d{5}-of-\d{5}(?:-[0-9a-f]+)?")
+_SHARD = re.compile(r"(.+?)-\d+-of-\d+(?:-[0-9a-f]+)?")
+_PART = re.compile(r"(.*?\D)(\d{1,3})")  # train_1, train_2
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*", re.ASCII)
 _FILE_LIKE = re.compile(
     r"\.(csv|tsv|jsonl?|ndjson|parquet|txt|xlsx?|gz|zip|bz2|xz|zst|arrow)$", re.I
@@ -110,8 +112,10 @@ _Open = Callable[..., Table]
 def _file(path: Path, opened: _Open) -> Source:
     members = tables.members(str(path))
     if len(members) > 1:
-        found = _by_split([Path(member) for member in members])
-        if "train" in found:
+        files = [Path(member) for member in members]
+        found = _by_split(files)
+        homes = {file.parent for file in files if "train" in _by_split([file])}
+        if len(homes) == 1 and all(len(shards) == 1 for shards in found.values()):
             return Source(path.stem, {s: opened(path, str(files[0])) for s, files in found.items()})
     return Source(path.stem, {"train": opened(path)})
 
@@ -132,6 +136,8 @@ def _folder(folder: Path, opened: _Open) -> Source:
                 found, notes, folder = *inside, inner
                 break
     if "train" not in found:
+        found = _folders_of_splits(folder) or found
+    if "train" not in found:
         usable = [file for file in files if _suffix(file) in TABULAR and not _is_sample(file)]
         if len(usable) != 1 or split_of(_stem(usable[0])) is not None:
             raise _no_training(folder, files)
@@ -145,8 +151,28 @@ def _no_training(folder: Path, files: Sequence[Path]) -> AgnewsError:
     excel = next((f for f in files if split_of(f.stem) == "train"), None)
     if excel is not None:
         return UnsupportedFile(path=excel, suffix=excel.suffix)
-    listed = some([file.name for file in files]) if files else "no files"
-    return NoTrainingSplit(path=folder, files=listed)
+    names = [*(f"{f.name}/" for f in _inner(folder)), *(file.name for file in files)]
+    usable = [file for file in files if _suffix(file) in TABULAR and not _by_split([file])]
+    hint = "Write one table of all texts and their labels, and give that: text,label"
+    if usable:
+        hint = f"Give the training file: agnews auto --data {shlex.quote(str(usable[0]))}"
+    return NoTrainingSplit(path=folder, files=some(names) if names else "no files", hint=hint)
+
+
+def _inner(folder: Path) -> list[Path]:
+    return sorted(f for f in folder.iterdir() if f.is_dir() and f.name[:1] != ".")
+
+
+def _folders_of_splits(folder: Path) -> dict[Split, list[Path]]:
+    """train/part1.csv, test/part1.csv: all tables in a folder are its split's; {} without train.
+
+    A `.txt` there is mostly one text of many, not a table.
+    """
+    named = {of: _files(inner) for inner in _inner(folder) if (of := split_of(inner.name))}
+    kinds = [suffix for suffix in TABULAR if suffix != ".txt"]
+    found = {of: [f for f in files if _suffix(f) in kinds] for of, files in named.items()}
+    ordered = {of: found[of] for of in SPLIT_NAMES if found.get(of)}
+    return ordered if "train" in ordered else {}
 
 
 def _files(folder: Path) -> list[Path]:
@@ -158,7 +184,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _folders_with_training(folder: Path) -> list[Path]:
     """The one folder in it that has training files. Raises SeveralConfigurations for more."""
-    inner = [f for f in sorted(folder.iterdir()) if f.is_dir() and f.name != "data"]
+    inner = [f for f in _inner(folder) if f.name != "data"]
     having = [f for f in inner if "train" in _named_files(_files(f))[0]]
     if len(having) > 1:
         names = some([f.name for f in having])
@@ -170,8 +196,10 @@ def _named_files(files: Sequence[Path]) -> tuple[dict[Split, list[Path]], list[s
     """The files of each split, more than one where they are shards; notes on what is not used."""
     found = _by_split([file for file in files if not _is_sample(file)])
     used = {file for shards in found.values() for file in shards}
-    named = [f for f in files if split_of(_stem(f)) is not None and f not in used]
-    return found, [f"{file.name} is not used" for file in named]
+    named = [f for f in files if f not in used and not _is_sample(f) and _by_split([f])]
+    parts = [files for files in found.values() if len(files) > 1 and not _is_shard(files[0])]
+    notes = [f"{some([file.name for file in files])} are parts of one split" for files in parts]
+    return found, notes + [f"{file.name} is not used" for file in named]
 
 
 def _by_split(files: Iterable[Path]) -> dict[Split, list[Path]]:
@@ -180,14 +208,26 @@ def _by_split(files: Iterable[Path]) -> dict[Split, list[Path]]:
     found: dict[Split, list[Path]] = {}
     for split, names in SPLIT_NAMES.items():
         exact = [f for f in usable if _stem(f).lower() in names]
-        words = [f for f in usable if set(re.split(r"[\W_]+", _stem(f).lower())) & set(names)]
+        words = [f for f in usable if set(re.split(r"[\W_\d]+", _stem(f).lower())) & set(names)]
         candidates = exact or words
         if not candidates:
             continue
         best = min(candidates, key=lambda f: (TABULAR.index(_suffix(f)), f.name.lower()))
-        shards = [f for f in candidates if _is_shard(f) and _suffix(f) == _suffix(best)]
-        found[split] = sorted(shards) if _is_shard(best) else [best]
+        same = [f for f in candidates if _suffix(f) == _suffix(best)]
+        shards = sorted(f for f in same if _is_shard(f))
+        found[split] = shards if _is_shard(best) else _parts(best, same)
     return found
+
+
+def _parts(best: Path, files: Sequence[Path]) -> list[Path]:
+    """`best` and what goes on with it, where they are numbered from 0 or 1 without a gap."""
+    said = {file: part for file in files if (part := _PART.fullmatch(_stem(file)))}
+    if best not in said:
+        return [best]
+    numbered = {int(p[2]): file for file, p in said.items() if p[1] == said[best][1]}
+    first = min(numbered)
+    is_whole = sorted(numbered) == list(range(first, first + len(numbered)))
+    return [numbered[n] for n in sorted(numbered)] if is_whole and first < 2 else [best]
 
 
 def _suffix(file: Path) -> str:
