@@ -24,7 +24,6 @@ from agnews_cli.learn.data import (
     Tokens,
     cached_tokens,
     folds_of,
-    limit_rows,
     split_off,
     tail_of,
 )
@@ -80,8 +79,8 @@ def read(job: Job, budget: Budget, told: Told) -> Material:
     wanted = job.limit_train or dataset.train.rows
     limit = wanted if wanted < dataset.train.rows else None
     _require_memory(dataset.train, limit, parameters=preset.model.parameters)
-    rows = _rows(dataset, "train", limit, job.seed, budget, told)
-    kept = limit_rows(rows.classes, limit or len(rows.texts), seed=job.seed)
+    rows = read_rows(dataset, "train", limit, job.seed, budget, told)
+    kept: Indices = np.arange(len(rows.texts))
     classes = np.asarray(rows.classes, dtype=np.int64)
     held_limit: int | None = None
     held_read: Rows | None = None
@@ -90,17 +89,16 @@ def read(job: Job, budget: Budget, told: Told) -> Material:
         if most > _MOST_VALIDATION_ROWS:
             held_limit = _MOST_VALIDATION_ROWS
             told.note(f"{held_limit:,} of the {most:,} validation rows are used: more tell no more")
-        held_read = _rows(dataset, "validation", held_limit, job.seed, budget, told)
+        held_read = read_rows(dataset, "validation", held_limit, job.seed, budget, told)
         held_classes = np.asarray(held_read.classes, dtype=np.int64)
-        some = limit_rows(held_classes, held_limit or len(held_classes), seed=job.seed)
         return Material(
-            texts=[rows.texts[i] for i in kept],
-            classes=classes[kept],
-            held_texts=[held_read.texts[i] for i in some],
-            held_classes=held_classes[some],
+            texts=list(rows.texts),
+            classes=classes,
+            held_texts=list(held_read.texts),
+            held_classes=held_classes,
             fold=None,
             chosen=kept,
-            held=some,
+            held=np.arange(len(held_classes)),
             read=rows,
             held_read=held_read,
             limit=limit,
@@ -139,9 +137,10 @@ def read(job: Job, budget: Budget, told: Told) -> Material:
     )
 
 
-def _rows(
+def read_rows(
     dataset: Dataset, split: Split, limit: int | None, seed: int, budget: Budget, told: Told
 ) -> Rows:
+    """A split, or so many of its rows with the same share of each class, as time allows."""
     file = dataset.file(split)
     assert file is not None
     name = {"train": "training", "validation": "validation", "test": "test"}[split]
@@ -154,17 +153,6 @@ def _rows(
     rows = datasets.read(dataset, split, limit=limit, seed=seed, told=hear)
     work(file.rows)
     return rows
-
-
-def read_part(
-    dataset: Dataset, split: Split, limit: int | None, seed: int, budget: Budget, told: Told
-) -> Rows:
-    """A split, or so many of its rows with the same share of each class."""
-    rows = _rows(dataset, split, limit, seed, budget, told)
-    if limit is None or len(rows.texts) <= limit:
-        return rows
-    kept = limit_rows(rows.classes, limit, seed=seed)
-    return Rows([rows.texts[i] for i in kept], [rows.classes[i] for i in kept])
 
 
 def _require_memory(file: File, limit: int | None, *, parameters: int) -> None:

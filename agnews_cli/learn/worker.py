@@ -212,7 +212,7 @@ def _asked_of_test(
     Of more rows than there is time for, some are drawn, the same share of each class.
     """
     from agnews_cli.learn.data import tokenise
-    from agnews_cli.learn.material import read_part
+    from agnews_cli.learn.material import read_rows
 
     file, budget, told = job.dataset.test, competition.budget, competition.told
     assert file is not None
@@ -234,7 +234,7 @@ def _asked_of_test(
         return hear
 
     try:
-        rows = read_part(job.dataset, "test", limit, job.seed, budget, told)
+        rows = read_rows(job.dataset, "test", limit, job.seed, budget, told)
         if limit is not None:
             told.decided(
                 f"{len(rows.texts):,} of {file.rows:,} test rows are evaluated, the same share of "
