@@ -72,6 +72,10 @@ class Training(_Strict):
         description="Most tokens that may be kept of a text. None: 512, or what the model reads "
         "where that is less. --set training.max_length=N sets it to N too.",
     )
+    optimizer: Literal["adamw"] = Field("adamw", description="What changes the weights.")
+    loss: Literal["cross_entropy"] = Field(
+        "cross_entropy", description="What is minimised, before options add to it."
+    )
     clip_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="Largest gradient norm.")
     label_smoothing: Share = Field(0.0, description="Share of the target spread over all classes.")
     r_drop: Annotated[float, Field(ge=0)] = Field(

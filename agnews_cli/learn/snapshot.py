@@ -1,7 +1,8 @@
 """All that training needs to go on exactly: copied to the host in one pause, put back whole.
 
 Tensors go into blobs: `weights` (what is trained, and buffers), `optimizer`, `generators` (of every
-process) and `best` (the weights that validated best). The rest is JSON. Nothing is pickled.
+process), `best` (the weights that validated best) and the state of each option that has one. The
+rest is JSON. Nothing is pickled.
 Restoring checks every name and shape first: it happens as a whole or not at all.
 """
 
@@ -17,7 +18,6 @@ import torch
 from torch import nn
 
 Tensors = dict[str, torch.Tensor]
-_MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what AdamW keeps of each parameter
 
 
 class Misfit(Exception):
@@ -93,8 +93,16 @@ def restore_weights(model: nn.Module, saved: Tensors, what: str = "weights") -> 
             current[name].copy_(tensor)
 
 
-def restore_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, saved: Tensors) -> None:
-    """Raises Misfit when `saved` names other parameters, or has other shapes."""
+def restore_optimizer(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    saved: Tensors,
+    shapes: Mapping[str, str],
+) -> None:
+    """`shapes`: `optimizers.state_shapes`.
+
+    Raises Misfit when `saved` names other parameters, or has other shapes.
+    """
     by_name: dict[str, Tensors] = {}
     for key, tensor in saved.items():
         name, _, field = key.partition("|")
@@ -104,10 +112,10 @@ def restore_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, saved:
     if by_name and set(by_name) != set(ordered):
         raise Misfit(f"optimizer: {_difference(set(ordered), set(by_name))}")
     for name, fields in by_name.items():
-        if set(fields) != _MOMENTS:
-            raise Misfit(f"optimizer: {name} has {sorted(fields)}, not {sorted(_MOMENTS)}")
+        if set(fields) != set(shapes):
+            raise Misfit(f"optimizer: {name} has {sorted(fields)}, not {sorted(shapes)}")
         for field, tensor in fields.items():
-            shape = () if field == "step" else tuple(ordered[name].shape)
+            shape = () if shapes[field] == "scalar" else tuple(ordered[name].shape)
             if tuple(tensor.shape) != shape:
                 found = f"{tuple(tensor.shape)} instead of {shape}"
                 raise Misfit(f"optimizer: {name}|{field} has the shape {found}")

@@ -19,7 +19,8 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,18 +32,17 @@ from torch import nn
 
 from agnews_cli.core.preset import Training
 from agnews_cli.errors import CannotSave, NonFiniteLoss
-from agnews_cli.learn import blend
-from agnews_cli.learn.augment import Masking
-from agnews_cli.learn.average import Average
+from agnews_cli.learn import blend, losses, optimizers, options
 from agnews_cli.learn.batches import Indices, batches_from, cut, steps_in
 from agnews_cli.learn.data import Tokens
 from agnews_cli.learn.events import EventLog, StopFlag, StopRequested
 from agnews_cli.learn.forward import on_device, predict
-from agnews_cli.learn.objective import Objective
-from agnews_cli.learn.optimizer import learning_rate, optimizer_for
+from agnews_cli.learn.loss import Targets
+from agnews_cli.learn.option import Batch, Start
 from agnews_cli.learn.pace import Clock, Running
 from agnews_cli.learn.position import Position, StepTrace
 from agnews_cli.learn.saving import Saver, kept_in
+from agnews_cli.learn.schedule import learning_rate
 from agnews_cli.learn.snapshot import (
     Misfit,
     Snapshot,
@@ -57,6 +57,7 @@ from agnews_cli.learn.snapshot import (
     weights,
 )
 from agnews_cli.learn.teacher import one_hot
+from agnews_cli.learn.weighing import weights_of
 from agnews_cli.store.checkpoints import Saved, Why
 
 _MEASURED_STEPS = 12  # before the plan is fitted to the speed; the first three are not counted
@@ -108,10 +109,11 @@ class FineTuning:
         self._teach, self._classes, self._saves_end = teach, classes, saves_end
         self._targets: torch.Tensor | None = None
         """(rows, classes): what is learned instead of the labels, where there is a teacher."""
-        self._objective = Objective.of(training, tokens.classes, classes)
-        self._masking = Masking(training.token_masking, mask_id, seed)
-        self.model, self.optimizer = accelerator.prepare(model, optimizer_for(model, training))
-        self._average = Average(self.bare_model, training.ema) if training.ema else None
+        self._class_weights = weights_of(training.class_weights, tokens.classes, classes)
+        self._loss = losses.begin(training, tokens.classes, classes)
+        self.model, self.optimizer = accelerator.prepare(model, optimizers.build(model, training))
+        self._options = options.begin(Start(training, self.bare_model, mask_id, seed))
+        self._copies = math.prod(option.copies for option in self._options.values())
 
     @property
     def bare_model(self) -> Any:
@@ -176,8 +178,10 @@ class FineTuning:
                 raise  # else training is over, and the model matters more than this checkpoint
         if self._best is not None:
             restore_weights(self.bare_model, self._best, "best")
-        elif self._average is not None:
-            restore_weights(self.bare_model, self._average.tensors, "average")
+        else:
+            for name, option in self._options.items():
+                if (delivered := option.delivered()) is not None:
+                    restore_weights(self.bare_model, delivered, name)
         return at
 
     def _fit_to_time(self, planned: int, end_s: float, clock: Clock) -> None:
@@ -207,16 +211,17 @@ class FineTuning:
             self.position = Position.from_json(kept_in(saved.manifest.state, "position"))
             self.answers = tensors["answers"]["answers"].numpy()
             return saved
-        needed = ["weights", "optimizer", "generators"]
-        for name in [*needed, "average"] if self._average is not None else needed:
+        stateful = [name for name, option in self._options.items() if option.state()]
+        for name in ["weights", "optimizer", "generators", *stateful]:
             if name not in tensors:
                 raise Misfit(f"{saved.id} has no {name}")
         position = Position.from_json(kept_in(saved.manifest.state, "position"))
         optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
         restore_weights(self.bare_model, tensors["weights"])
-        restore_optimizer(self.bare_model, optimizer, tensors["optimizer"])
-        if self._average is not None:
-            self._average.restore(tensors["average"])
+        shapes = optimizers.state_shapes(self.training)
+        restore_optimizer(self.bare_model, optimizer, tensors["optimizer"], shapes)
+        for name in stateful:
+            self._options[name].restore(tensors[name])
         scaler = self.accelerator.scaler
         if scaler is not None and (state := saved.manifest.state.get("scaler")):
             scaler.load_state_dict(state)
@@ -298,8 +303,9 @@ class FineTuning:
             "weights": on_host(weights(self.bare_model)),
             "optimizer": on_host(optimizer_tensors(self.bare_model, optimizer)),
         }
-        if self._average is not None:
-            tensors["average"] = on_host(self._average.tensors)
+        for name, option in self._options.items():
+            if state := option.state():
+                tensors[name] = on_host(state)
         if self._targets is not None:
             tensors["targets"] = {"targets": self._targets}
         if self._lowest is not None:
@@ -316,34 +322,57 @@ class FineTuning:
 
     def _step(self, rows: Indices, rate: float, epoch: int) -> torch.Tensor:
         """One optimizer step on the global batch `rows`; returns its mean loss, on the device."""
-        accelerator, world = self.accelerator, self.accelerator.num_processes
-        mine = rows[accelerator.process_index :: world]
+        accelerator = self.accelerator
+        mine = rows[accelerator.process_index :: accelerator.num_processes]
         parts = self._micro_batches(mine)
         loss_sum = torch.zeros((), device=accelerator.device)
         for number, part in enumerate(parts):
-            is_last = number == len(parts) - 1
-            context = nullcontext() if is_last else accelerator.no_sync(self.model)
-            with context, accelerator.autocast():
-                batch = self._masking.masked(self.tokens.batch(part, self.pad_id), part, epoch)
-                if self._targets is not None:
-                    batch["labels"] = self._targets[torch.from_numpy(part)]
-                batch = self._objective.repeated(on_device(batch, accelerator.device))
-                labels = batch.pop("labels")
-                logits = self.model(**batch).logits.float()
-                loss = self._objective.loss(logits, labels) / len(rows)
-                if not len(mine):
-                    loss = loss * 0.0
-            # DDP averages over processes; the sum over them is wanted.
-            accelerator.backward(loss * world)
-            loss_sum += loss.detach()
+            batch = self.tokens.batch(part, self.pad_id)
+            for option in self._options.values():
+                batch = option.batch(batch, part, epoch)
+            if self._targets is not None:
+                batch["soft"] = self._targets[torch.from_numpy(part)]
+            batch = on_device(batch, accelerator.device)
+            if self._copies > 1:
+                batch = {name: torch.cat([t] * self._copies) for name, t in batch.items()}
+            one_pass = partial(
+                self._pass,
+                batch,
+                len(rows),
+                is_last=number == len(parts) - 1,
+                counts=bool(len(mine)),
+            )
+            loss_sum += one_pass()
+            for option in self._options.values():
+                option.after_backward(one_pass)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         accelerator.clip_grad_norm_(self.model.parameters(), self.training.clip_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        if self._average is not None:
-            self._average.update(self.position.step)
+        for option in self._options.values():
+            option.after_step(self.position.step)
         return loss_sum
+
+    def _pass(self, batch: Batch, rows: int, *, is_last: bool, counts: bool) -> torch.Tensor:
+        """A micro-batch forwards and backwards; returns its part of the mean loss over `rows`.
+
+        `counts`: whether its loss does; `is_last`: whether the processes add their gradients up.
+        """
+        accelerator = self.accelerator
+        context = nullcontext() if is_last else accelerator.no_sync(self.model)
+        with context, accelerator.autocast():
+            inputs = {name: t for name, t in batch.items() if name not in ("labels", "soft")}
+            logits = self.model(**inputs).logits.float()
+            loss = self._loss(logits, Targets(batch["labels"], batch.get("soft")))
+            for option in self._options.values():
+                loss = option.loss(loss, logits)
+            loss = loss / rows
+            if not counts:
+                loss = loss * 0.0
+        # DDP averages over processes; the sum over them is wanted.
+        accelerator.backward(loss * accelerator.num_processes)
+        return loss.detach()
 
     def _taught(self, teach: Callable[[], NDArray[np.float32]]) -> torch.Tensor:
         """The labels and the main process's teacher, in their shares."""
@@ -357,9 +386,7 @@ class FineTuning:
         if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing
             return [np.zeros(1, dtype=np.int64)]
         most = self.training.micro_batch_tokens
-        if most and self.training.r_drop:
-            most = max(1, most // 2)  # each row passes twice
-        return cut(mine, self.tokens.lengths, most) if most else [mine]
+        return cut(mine, self.tokens.lengths, max(1, most // self._copies)) if most else [mine]
 
     def _report(self, losses: Running, clock: Clock, rate: float, end_s: float | None) -> None:
         at = self.position
@@ -419,9 +446,10 @@ class FineTuning:
         began_s, is_alone = time.monotonic(), self.accelerator.num_processes == 1
         if is_alone and self.stop.left_s < self._validation_s:
             return False
-        averaged = nullcontext() if self._average is None else self._average.entered()
         try:
-            with averaged:
+            with ExitStack() as judged:
+                for option in self._options.values():
+                    judged.enter_context(option.judged())
                 probabilities = predict(
                     self.model,
                     self.validation,
@@ -450,8 +478,8 @@ class FineTuning:
         """
         at = self.position
         losses = blend.row_losses(blend.calibrated(probabilities, classes), classes)
-        if self._objective.class_weights is not None:  # or the step that answers no rare class wins
-            losses = losses * self._objective.class_weights.numpy()[classes]
+        if self._class_weights is not None:  # or the step that answers no rare class wins
+            losses = losses * self._class_weights.astype(np.float32)[classes]
         loss = float(losses.mean())
         if loss < at.lowest_loss:
             at.lowest_loss, at.validations_without_gain = loss, 0

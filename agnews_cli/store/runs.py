@@ -63,6 +63,8 @@ _ADDED_TRAINING = {
     "yardstick": True,
     "token_masking": 0.0,
     "ema": 0.0,
+    "optimizer": "adamw",
+    "loss": "cross_entropy",
 }
 _ADDED_DATA = {"validation_rows_at_least": 200, "cross_validated_below": 600}
 

@@ -16,8 +16,9 @@ import pytest
 pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
 
+from agnews_cli.core.preset import Training  # noqa: E402
 from agnews_cli.errors import CannotRead, CannotSave, Fenced  # noqa: E402
-from agnews_cli.learn import serial, snapshot  # noqa: E402
+from agnews_cli.learn import optimizers, serial, snapshot  # noqa: E402
 from agnews_cli.learn.events import EventLog  # noqa: E402
 from agnews_cli.learn.position import Position  # noqa: E402
 from agnews_cli.learn.saving import Saver  # noqa: E402
@@ -349,7 +350,8 @@ def test_moments_of_another_shape_or_name_are_a_misfit():
     model(torch.ones(1, 3)).sum().backward()
     optimizer.step()
     good = snapshot.on_host(snapshot.optimizer_tensors(model, optimizer))
-    snapshot.restore_optimizer(model, optimizer, good)
+    shapes = optimizers.state_shapes(Training(lr=0.1))
+    snapshot.restore_optimizer(model, optimizer, good, shapes)
     for change in (
         {"weight|exp_avg": torch.zeros(2, 2)},
         {"weight|step": torch.zeros(5)},
@@ -358,4 +360,4 @@ def test_moments_of_another_shape_or_name_are_a_misfit():
         {"other|exp_avg": torch.zeros(2)},
     ):
         with pytest.raises(Misfit, match="optimizer"):
-            snapshot.restore_optimizer(model, optimizer, good | change)
+            snapshot.restore_optimizer(model, optimizer, good | change, shapes)

@@ -15,7 +15,7 @@ from agnews_cli.learn.data import limit_rows, split_off  # noqa: E402
 from agnews_cli.learn.evaluate import calibration_error, evaluate  # noqa: E402
 from agnews_cli.learn.linear import Linear  # noqa: E402
 from agnews_cli.learn.model import cool_head  # noqa: E402
-from agnews_cli.learn.optimizer import learning_rate  # noqa: E402
+from agnews_cli.learn.schedule import learning_rate  # noqa: E402
 from agnews_cli.learn.train import _is_worse  # noqa: E402
 
 

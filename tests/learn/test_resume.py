@@ -21,10 +21,11 @@ from accelerate import Accelerator  # noqa: E402
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
 from agnews_cli.core.preset import Method, Training  # noqa: E402
-from agnews_cli.learn import dropout, methods  # noqa: E402
+from agnews_cli.learn import dropout, methods, options  # noqa: E402
 from agnews_cli.learn.data import Tokens  # noqa: E402
 from agnews_cli.learn.events import EventLog, StopRequested  # noqa: E402
 from agnews_cli.learn.position import StepTrace  # noqa: E402
+from agnews_cli.learn.registry import modules  # noqa: E402
 from agnews_cli.learn.saving import Saver  # noqa: E402
 from agnews_cli.learn.snapshot import (  # noqa: E402
     on_host,
@@ -52,16 +53,14 @@ VARIANTS = {
     "torch's dropout": Variant(is_fast_dropout=False),
     "accumulation": Variant({"micro_batch_tokens": 40}),
     "uneven accumulation": Variant({"micro_batch_tokens": 75}),
-    "R-Drop": Variant({"r_drop": 2.0}),
     "LoRA and head": Variant(method=Method(kind="lora", rank=2, alpha=4, dropout=0.2)),
     "early stop": Variant({"lr": 0.05, "patience": 2, "evaluations_per_epoch": 6}),
     "cosine and warm-up": Variant({"schedule": "cosine", "warmup": 0.3}),
     "label smoothing": Variant({"label_smoothing": 0.1}),
-    "random augmentation": Variant({"token_masking": 0.2}),
-    "EMA": Variant({"ema": 0.9}),
     "teacher": Variant({"linear_teacher": 0.5, "r_drop": 1.0}),
     "class weights": Variant({"class_weights": "balanced"}),
 }
+VARIANTS |= {f"option {name}": Variant(option.EXAMPLE) for name, option in modules(options).items()}
 
 
 class StopAt:
