@@ -36,14 +36,24 @@ class Model(_Strict):
     licence: str = Field(description="SPDX name, or the licence's own.")
 
 
-class Method(_Strict):
-    kind: Literal["full", "lora"] = Field("full", description="What is trained.")
+class Full(_Strict):
+    kind: Literal["full"] = Field("full", description="Every weight is trained.")
+
+
+class Lora(_Strict):
+    kind: Literal["lora"] = Field(
+        "lora", description="Small updates of frozen weights are trained, and the head."
+    )
     rank: Positive = Field(16, description="LoRA: rank r of the update (Hu et al. 2021).")
     alpha: Positive = Field(32, description="LoRA: the update is scaled by alpha / rank.")
     dropout: Share = Field(0.05, description="LoRA: dropout before the update.")
     targets: tuple[str, ...] = Field(
         (), description="LoRA: names of the modules adapted; empty takes every linear layer."
     )
+
+
+Method = Annotated[Full | Lora, Field(discriminator="kind")]
+"""What of a model is trained; each kind has its own fields, and no others can be set."""
 
 
 class Training(_Strict):
@@ -219,7 +229,7 @@ class Preset(_Strict):
         description="Our order of preference where several fit, higher first; not a measurement."
     )
     model: Model
-    method: Method = Method()
+    method: Method = Full()
     training: Training
     short_of_time: ShortOfTime = ShortOfTime()
     data: Data = Data()

@@ -14,7 +14,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -152,18 +152,32 @@ def _validate(data: Mapping[str, Any]) -> tuple[Preset | None, list[tuple[Loc, s
         return None, [
             (loc, _reason(detail["type"], detail["msg"], loc, data))
             for detail in error.errors(include_url=False)
-            for loc in [detail["loc"]]
+            for loc in [_place_of(detail)]
         ]
 
 
+def _place_of(detail: Any) -> Loc:
+    """Where in the file: pydantic puts a union's kind between (`method.lora.rank`)."""
+    loc: Loc = detail["loc"]
+    if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return (*loc, "kind")
+    return (loc[0], *loc[2:]) if loc[0] in _unions() and len(loc) > 2 else loc
+
+
 def _reason(kind: str, message: str, loc: Loc, data: Mapping[str, Any]) -> str:
-    if kind == "missing":
+    if kind in ("missing", "union_tag_not_found"):
         return "required (found nothing)"
     value: Any = data
     for part in loc:
         value = value[part]
+    if kind == "union_tag_invalid":
+        kinds = [member.model_fields["kind"].default for member in _unions()[str(loc[0])]]
+        return f"should be {' or '.join(map(repr, kinds))} (found {shown(value)})"
     if kind == "extra_forbidden":
         parent, last = ".".join(map(str, loc[:-1])), str(loc[-1])
+        if parent in _unions() and parent + "." + last in _fields():
+            of, here = _kind_with(parent, last), data[parent]["kind"]
+            return f"{parent}.kind is {here!r}, and only {of!r} has this (found {shown(value)})"
         known = [name.rpartition(".")[2] for name in _fields() if _parent(name) == parent]
         known += sorted({_parent(name) for name in _fields()} - {""}) if not parent else []
         message = f"there is no such field{nearest(last, known)}"
@@ -184,15 +198,37 @@ def _parent(name: str) -> str:
 
 
 def _fields(model: type[BaseModel] = Preset, prefix: str = "") -> tuple[str, ...]:
-    """Dotted names of all values of a preset: `training.lr`."""
+    """Dotted names of all values that a preset may have: `training.lr`."""
     found: list[str] = []
     for name, info in model.model_fields.items():
-        kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found += _fields(kind, f"{prefix}{name}.")
-        else:
-            found.append(prefix + name)
-    return tuple(found)
+        kinds = get_args(info.annotation) if info.discriminator else (info.annotation,)
+        for kind in kinds:
+            if _is_group(kind):
+                found += _fields(kind, f"{prefix}{name}.")
+            else:
+                found.append(prefix + name)
+    return tuple(dict.fromkeys(found))
+
+
+def _is_group(kind: Any) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _unions() -> dict[str, tuple[type[BaseModel], ...]]:
+    """Groups whose fields depend on their `kind`."""
+    return {
+        name: get_args(info.annotation)
+        for name, info in Preset.model_fields.items()
+        if info.discriminator is not None
+    }
+
+
+def _kind_with(group: str, field: str) -> str:
+    return " or ".join(
+        member.model_fields["kind"].default
+        for member in _unions()[group]
+        if field in member.model_fields
+    )
 
 
 # ---- changing -----------------------------------------------------------------------------------
@@ -203,9 +239,10 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
 
     A field that holds text takes the value as typed (`model.revision=0123`). What was measured
     was measured without the settings, so it is dropped. A length or number of epochs that was set
-    is not adapted to the data. Raises SettingInvalid.
+    is not adapted to the data. A `kind` is set first, for it decides which fields there are. Raises
+    SettingInvalid.
     """
-    for given in settings:
+    for given in sorted(settings, key=lambda given: not _sets_kind(given)):
         preset = _with_setting(preset, given)
     asked = {given.partition("=")[0].strip() for given in settings}
     exact: dict[str, int] = {}
@@ -217,6 +254,11 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
         training = preset.training.model_copy(update=exact)
         preset = preset.model_copy(update={"training": training})
     return preset.model_copy(update={"measured": ()}) if settings else preset
+
+
+def _sets_kind(given: str) -> bool:
+    group, _, last = given.partition("=")[0].strip().rpartition(".")
+    return group in _unions() and last == "kind"
 
 
 def _with_setting(preset: Preset, given: str) -> Preset:
@@ -254,6 +296,8 @@ def _replaced(preset: Preset, name: str, value: Any) -> dict[str, Any]:
     target = data
     for group in groups:
         target = target[group]
+    if last == "kind" and groups[0] in _unions() and target[last] != value:
+        target.clear()  # another kind has other fields
     target[last] = value
     return data
 

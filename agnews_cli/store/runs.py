@@ -7,7 +7,6 @@ its time orders runs, since copying a store changes every mtime.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from agnews_cli.core.dataset import Dataset, File, Reading
+from agnews_cli.core import identity
+from agnews_cli.core.dataset import Dataset, Reading
 from agnews_cli.core.evaluation import Evaluation
 from agnews_cli.core.job import Outcome
 from agnews_cli.core.preset import Preset
@@ -33,7 +33,6 @@ __all__ = [
     "create",
     "default_store",
     "find",
-    "fingerprint",
     "list_runs",
     "refusal",
     "require_space",
@@ -53,20 +52,6 @@ _ORDER: Mapping[str, Any] = {
     "budget_s": float | int | None,
     "seed": int,
 }
-# Fields that presets got after runs had ids, with what held before: there they change no id.
-_ADDED_TRAINING = {
-    "r_drop": 0.0,
-    "linear_teacher": 0.0,
-    "class_weights": "auto",
-    "longest": None,
-    "least_steps": 60,
-    "yardstick": True,
-    "token_masking": 0.0,
-    "ema": 0.0,
-    "optimizer": "adamw",
-    "loss": "cross_entropy",
-}
-_ADDED_DATA = {"validation_rows_at_least": 200, "cross_validated_below": 600}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +134,10 @@ class RunFolder:
             return None
         return moment if moment.tzinfo else None
 
+    def is_of_other_rules(self) -> bool:
+        """Whether its id was made by other rules than today's, so that none of today's is it."""
+        return self._created().get("identity") != identity.VERSION
+
     def _created(self) -> dict[str, Any]:
         try:
             facts = json.loads((self.path / _CREATED).read_text("utf-8"))
@@ -170,87 +159,6 @@ def _read(path: Path, kind: type[Record]) -> Record | None:
         return kind.model_validate_json(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-
-
-# ---- identity -----------------------------------------------------------------------------------
-
-
-def fingerprint(preset: Preset, dataset: Dataset, seed: int, extra: Mapping[str, object]) -> str:
-    """The run's id: `<preset name>-<10 hex digits of SHA-256>`.
-
-    Of the preset, all that decides the result (not its summary, order or measurements); of the
-    data, the splits' contents and how they are read, the columns and the classes (not where they
-    lie); the seed, and `extra`, such as a limit on the rows. `extra` must be JSON.
-    """
-    resolved = preset.model_dump(mode="json", exclude={"summary", "order", "measured"})
-    for group, added in (("training", _ADDED_TRAINING), ("data", _ADDED_DATA)):
-        for field, before in added.items():
-            if resolved[group][field] == before:
-                del resolved[group][field]
-    # Matters under a budget alone; and presets got it after runs had ids.
-    is_said = any(value is not None for value in resolved["short_of_time"].values())
-    if extra.get("budget_s") is None or not is_said:
-        del resolved["short_of_time"]
-    facts = {
-        "version": 1,
-        "preset": resolved,
-        "dataset": {
-            "splits": {
-                split: _content(file)
-                for split, file in (
-                    ("train", dataset.train),
-                    ("validation", dataset.validation),
-                    ("test", dataset.test),
-                )
-                if file is not None
-            },
-            "text_columns": dataset.text_columns,
-            "label_column": dataset.label_column,
-            "labels": dataset.labels,
-            "label_values": dataset.label_values,
-            **{name: value for name, value in _ways_of_reading(dataset).items() if value},
-        },
-        "seed": seed,
-        "extra": dict(extra),
-    }
-    canonical = json.dumps(
-        _canonical(facts), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    )
-    return f"{preset.name}-{hashlib.sha256(canonical.encode('ascii')).hexdigest()[:10]}"
-
-
-def _ways_of_reading(dataset: Dataset) -> dict[str, object]:
-    # What is usual is not named: runs had ids before there was a choice.
-    return {
-        "cleaning": "" if dataset.cleaning == "markup" else dataset.cleaning,
-        "split_column": dataset.split_column,
-        "skip_bad_rows": dataset.skip_bad_rows,
-        "drop_rare": dataset.drop_rare,
-    }
-
-
-def _content(file: File) -> dict[str, object]:
-    # One set of bytes may hold several splits (`part`) or be read in two ways.
-    facts = {
-        "sha256": file.sha256,
-        "format": file.form.format,
-        "header": file.form.header,
-        "part": file.part,
-    }
-    form = file.form.model_dump(mode="json", exclude_defaults=True, exclude={"format", "header"})
-    further = {"form": form, "split_values": file.split_values, "bytes_read": file.bytes_read}
-    return facts | {name: value for name, value in further.items() if value}
-
-
-def _canonical(value: Any) -> Any:
-    """3.0 and 3 are one number: pydantic leaves a default as written and converts what is given."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, Mapping):
-        return {key: _canonical(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    return value
 
 
 # ---- the store ----------------------------------------------------------------------------------
@@ -294,6 +202,7 @@ def create(
         "dataset": dataset.name,
         "seed": seed,
         "order": dict(order or {}),
+        "identity": identity.VERSION,
     }
     write_text_atomically(folder.path / _CREATED, json.dumps(facts, indent=2) + "\n")
     return folder

@@ -24,6 +24,7 @@ from agnews_cli.core.allowance import bytes_within, rows_within
 from agnews_cli.core.choose import Goal, PassedOver, choose
 from agnews_cli.core.dataset import Dataset, Reading
 from agnews_cli.core.evaluation import Evaluation
+from agnews_cli.core.identity import run_id
 from agnews_cli.core.job import CandidateKind, Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.platform import Platform, describe
 from agnews_cli.core.preset import Preset
@@ -310,7 +311,7 @@ def prepare(request: Request, *, show: Callable[[Event], None] | None = None) ->
         "limit_train": request.limit_train,
         "model": model.path_or_id if model.source == "folder" else preset.model.id,
     }
-    run = runs.fingerprint(preset, dataset, request.seed, extra)
+    run = run_id(preset, dataset, request.seed, extra)
     if request.budget_s is None:
         rows = min(dataset.train.rows, limit_train or dataset.train.rows)
         test_rows = dataset.test.rows if dataset.test else 0

@@ -6,6 +6,7 @@ auto` prepares and carries out, and a change of data or preset shows as another 
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,10 +64,17 @@ def prepare_again(
             reason="its folder does not say what was asked for",
             next="Type the command that began it.",
         )
+    of = data or order["data"]
+    if folder.is_of_other_rules():
+        raise CannotResume(
+            run=folder.id,
+            reason="another version of agnews began it, and its checkpoints are of that version",
+            next=f"Begin anew: agnews auto{f' --data {shlex.quote(str(of))}' if of else ''}",
+        )
     reading = Reading.model_validate(order.get("reading", {}))
     again = replace(
         request.with_reading(reading),
-        data=data or order["data"],
+        data=of,
         limit_train=order["limit_train"],
         budget_s=order["budget_s"],
         seed=order["seed"],

@@ -117,6 +117,11 @@ RECORD: dict[str, tuple[Change, int, str]] = {
     "columns as a number": (lambda at, run: order(run, reading=3), 78, "what was asked for"),
     "data as a list": (lambda at, run: order(run, data=["x"]), 78, "what was asked for"),
     "a seed as text": (lambda at, run: order(run, seed="0"), 78, "what was asked for"),
+    "of another version": (
+        lambda at, run: created(
+            run, (run.path / "created.json").read_text().replace('"identity": 2', '"identity": 1')
+        ), 78, "another version of agnews began it",
+    ),
     "another seed": (lambda at, run: order(run, seed=5), 78, "changed"),
 }  # fmt: skip
 MODEL: dict[str, tuple[Change, int, str]] = {

@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
-from agnews_cli.core.preset import Method, Training  # noqa: E402
+from agnews_cli.core.preset import Full, Lora, Training  # noqa: E402
 from agnews_cli.learn import blend, dropout, methods  # noqa: E402
 from agnews_cli.learn.data import limit_rows, split_off  # noqa: E402
 from agnews_cli.learn.evaluate import calibration_error, evaluate  # noqa: E402
@@ -75,7 +75,9 @@ def test_a_cooled_head_divides_the_logits_and_nothing_else(kind):
         vocab_size=60, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
         intermediate_size=32, max_position_embeddings=32, num_labels=3,
     )  # fmt: skip
-    net = methods.apply(BertForSequenceClassification(config), Method(kind=kind, rank=2)).eval()
+    net = methods.apply(
+        BertForSequenceClassification(config), Lora(rank=2) if kind == "lora" else Full()
+    ).eval()
     ids = torch.arange(3, 13).view(2, 5)
     before = net(input_ids=ids).logits
     assert cool_head(net, 2.5, classes=3)

@@ -20,7 +20,7 @@ torch = pytest.importorskip("torch")
 from accelerate import Accelerator  # noqa: E402
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
-from agnews_cli.core.preset import Method, Training  # noqa: E402
+from agnews_cli.core.preset import Full, Lora, Method, Training  # noqa: E402
 from agnews_cli.learn import dropout, methods, options  # noqa: E402
 from agnews_cli.learn.data import Tokens  # noqa: E402
 from agnews_cli.learn.events import EventLog, StopRequested  # noqa: E402
@@ -42,7 +42,7 @@ BASE = {"lr": 1e-3, "epochs": 3, "batch_tokens": 128, "evaluations_per_epoch": 2
 @dataclass(frozen=True)
 class Variant:
     training: dict = field(default_factory=dict)
-    method: Method = field(default_factory=Method)
+    method: Method = field(default_factory=Full)
     p_dropout: float = 0.1
     is_fast_dropout: bool = True
 
@@ -53,7 +53,7 @@ VARIANTS = {
     "torch's dropout": Variant(is_fast_dropout=False),
     "accumulation": Variant({"micro_batch_tokens": 40}),
     "uneven accumulation": Variant({"micro_batch_tokens": 75}),
-    "LoRA and head": Variant(method=Method(kind="lora", rank=2, alpha=4, dropout=0.2)),
+    "LoRA and head": Variant(method=Lora(rank=2, alpha=4, dropout=0.2)),
     "early stop": Variant({"lr": 0.05, "patience": 2, "evaluations_per_epoch": 6}),
     "cosine and warm-up": Variant({"schedule": "cosine", "warmup": 0.3}),
     "label smoothing": Variant({"label_smoothing": 0.1}),

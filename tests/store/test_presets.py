@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agnews_cli.core.preset import Preset
+from agnews_cli.core.preset import Full, Lora, Preset
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
 from agnews_cli.store import presets
 
@@ -194,6 +194,7 @@ training:
   lr: "1e-4"
   epochs: 0
 method:
+  kind: lora
   targets:
     - query
     - 7
@@ -209,9 +210,9 @@ colour: red
         "6: model.paramters: there is no such field (did you mean 'parameters'?) (found 5)",
         "9: training.lr: should be a valid number (found '1e-4')",
         "10: training.epochs: should be greater than 0 (found 0)",
-        "14: method.targets.1: should be a valid string (found 7)",
-        "15: method.rank: should be a valid integer (found 1.5)",
-        "16: colour: there is no such field (found 'red')",
+        "15: method.targets.1: should be a valid string (found 7)",
+        "16: method.rank: should be a valid integer (found 1.5)",
+        "17: colour: there is no such field (found 'red')",
     ]
 
 
@@ -298,6 +299,7 @@ def test_settings_apply_in_order() -> None:
             "training.lr=5e-4",
             "training.lr=1e-3",
             "method.targets=[query, value]",
+            "method.kind=lora",
             "training.micro_batch_tokens=512",
             "model.id=a=b/c",
             "model.revision=0123",
@@ -338,7 +340,9 @@ def test_a_setting_drops_what_was_measured_without_it(tmp_path: Path) -> None:
         ("training.lr='1e-4'", "should be a valid number (found '1e-4')"),
         ("training.batch_tokens=1e3", "should be a valid integer (found 1000.0)"),
         ("training.precision=fp61", "should be 'auto', 'fp32', 'fp16' or 'bf16' (found 'fp61')"),
-        ("method.targets=query", "should be a valid array (found 'query')"),
+        ("method.targets=query", "method.kind is 'full', and only 'lora' has this"),
+        ("method.kind=qlora", "should be 'full' or 'lora' (found 'qlora')"),
+        ("method.ranks=8", "there is no field 'method.ranks' (did you mean 'method.rank'"),
         ("training.lr=&a 1", "anchors are refused"),
         ("training.lr={a: 1, a: 2}", "given twice"),
         ("training.lr=[", "not YAML"),
@@ -390,3 +394,20 @@ def test_few_rows_are_passed_more_often_unless_the_epochs_are_set() -> None:
     assert training.of_steps(600) == training
     asked = presets.with_settings(presets.load("minilm"), ["training.epochs=1"]).training
     assert asked.of_steps(6).epochs == 1
+
+
+def test_a_method_has_its_own_fields_and_no_others(tmp_path: Path) -> None:
+    """A rank on a full fine-tuning was taken, changed the run's id, and did nothing."""
+    lora = presets.load("minilm-lora")
+    assert presets.with_settings(lora, ["method.rank=4"]).method.rank == 4  # type: ignore[union-attr]
+    assert presets.with_settings(lora, ["method.kind=full"]).method == Full()
+    begun = presets.with_settings(presets.load("minilm"), ["method.rank=4", "method.kind=lora"])
+    assert begun.method == Lora(rank=4)
+    written = presets.text("minilm") + "\nmethod: {kind: full, rank: 8}\n"
+    (tmp_path / "minilm.yaml").write_text(written)
+    with pytest.raises(PresetInvalid) as caught:
+        presets.load(str(tmp_path / "minilm.yaml"))
+    line = written.count("\n")
+    assert f":{line}: method.rank: method.kind is 'full', and only 'lora' has this (found 8)" in (
+        caught.value.message
+    )

@@ -15,7 +15,7 @@ from agnews_cli.core.dataset import Dataset, File, Form
 from agnews_cli.core.preset import Preset
 from agnews_cli.errors import CannotRead, CannotWrite, NoDiskSpace, RunUnknown
 from agnews_cli.store import presets, runs
-from agnews_cli.store.runs import RunFolder, create, find, fingerprint, list_runs
+from agnews_cli.store.runs import RunFolder, create, find, list_runs
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -48,77 +48,6 @@ def preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preset:
 def make(store: Path, preset: Preset, run: str, seconds: float = 0) -> RunFolder:
     moment = NOW + timedelta(seconds=seconds)
     return create(store, run, preset=preset, dataset=dataset(), seed=1, now=moment)
-
-
-# ---- identity -----------------------------------------------------------------------------------
-
-
-def test_the_id_is_this_one_also_tomorrow(tmp_path: Path) -> None:
-    """Pinned: an id that changes by accident makes every user's run start again."""
-    (tmp_path / "p.yaml").write_text(
-        "{name: p, tier: encoder, summary: s, order: 1, training: {lr: 1e-4},"
-        " model: {id: a/b, parameters: 5, licence: mit}}"
-    )
-    fixed = presets.load(str(tmp_path / "p.yaml"))
-    assert fingerprint(fixed, dataset(), 7, {"limit_train": None}) == "p-20a8bf84d8"
-
-
-def test_what_does_not_decide_the_result_does_not_change_the_id(preset: Preset) -> None:
-    same = fingerprint(preset, dataset(), 1, {})
-    moved = dataset(
-        name="other",
-        train=file(path="/b/t.csv"),
-        test=File(path="/b/x.csv", form=Form(format="csv"), rows=2, sha256="bb"),
-        notes=("n",),
-    )
-    assert fingerprint(preset, moved, 1, {}) == same
-    retold = preset.model_copy(update={"summary": "new", "order": 7})
-    assert fingerprint(retold, dataset(), 1, {}) == same
-    assert fingerprint(preset, dataset(), 1, {"b": 1, "a": 2}) == fingerprint(
-        preset, dataset(), 1, {"a": 2, "b": 1}
-    )
-
-
-def test_a_default_written_out_is_the_same_run(tmp_path: Path) -> None:
-    # `epochs` defaults to the integer 3 and is read as the float 3.0.
-    ours = presets.text("minilm-lora")
-    assert "  epochs: 3\n" in ours
-    (tmp_path / "spoken.yaml").write_text(ours)
-    (tmp_path / "silent.yaml").write_text(ours.replace("  epochs: 3\n", ""))
-    spoken, silent = (presets.load(str(tmp_path / f"{n}.yaml")) for n in ("spoken", "silent"))
-    assert silent.training.epochs == 3
-    assert fingerprint(silent, dataset(), 1, {}) == fingerprint(spoken, dataset(), 1, {})
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        dataset(train=file(sha256="cc")),
-        dataset(train=file(form=Form(format="csv", header=False))),
-        dataset(train=file(form=Form(format="tsv"))),
-        dataset(train=file(part="train")),
-        dataset(test=None),
-        dataset(validation=file(sha256="dd")),
-        dataset(text_columns=("body", "title")),
-        dataset(label_column="other"),
-        dataset(labels=("Sports", "World")),
-        dataset(label_values=("2", "1")),
-    ],
-)
-def test_what_decides_the_result_changes_the_id(preset: Preset, changed: Dataset) -> None:
-    assert fingerprint(preset, changed, 1, {}) != fingerprint(preset, dataset(), 1, {})
-
-
-def test_settings_seed_and_extra_change_the_id(preset: Preset) -> None:
-    ids = {
-        fingerprint(preset, dataset(), 1, {}),
-        fingerprint(preset, dataset(), 2, {}),
-        fingerprint(preset, dataset(), 1, {"limit_train": 100}),
-        fingerprint(presets.with_settings(preset, ["training.lr=2e-4"]), dataset(), 1, {}),
-        fingerprint(presets.with_settings(preset, ["model.revision=abc"]), dataset(), 1, {}),
-    }
-    assert len(ids) == 5
-    assert all(run.startswith("minilm-") and len(run) == len("minilm-") + 10 for run in ids)
 
 
 # ---- the store ----------------------------------------------------------------------------------
@@ -286,11 +215,3 @@ def test_killed_between_write_and_rename_leaves_the_old(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=False)
     assert ended.returncode == -9
     assert path.read_text() == "old"
-
-
-def test_what_holds_when_time_is_short_is_part_of_a_run_with_a_budget_alone() -> None:
-    preset = presets.load("minilm")
-    other = presets.with_settings(preset, ["short_of_time.lr=5e-5"])
-    for budget_s, is_same in ((None, True), (300.0, False)):
-        one, two = (fingerprint(p, dataset(), 1, {"budget_s": budget_s}) for p in (preset, other))
-        assert (one == two) == is_same

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import nn
 
-from agnews_cli.core.preset import Method
+from agnews_cli.core.preset import Full
 
 
-def apply(model: nn.Module, method: Method, new: Sequence[str]) -> nn.Module:
+def apply(model: nn.Module, method: Full, new: Sequence[str]) -> nn.Module:
     return model
 
 

@@ -9,14 +9,14 @@ from typing import Any
 
 from torch import nn
 
-from agnews_cli.core.preset import Method
+from agnews_cli.core.preset import Lora
 
 ADAPTER = "adapter"
 """Where the adapter lies, below the merged model."""
 _HEADS = {"classifier", "score"}  # PEFT saves these by itself
 
 
-def apply(model: Any, method: Method, new: Sequence[str]) -> nn.Module:
+def apply(model: Any, method: Lora, new: Sequence[str]) -> nn.Module:
     """The model wrapped in PEFT; PEFT finds the classification head and trains and saves it.
 
     So must the rest of what is `new` be (a pooler, in DeBERTa): the base model has no such weights.
