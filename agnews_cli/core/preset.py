@@ -123,9 +123,14 @@ class Training(_Strict):
     gradient_checkpointing: bool = Field(False, description="Less memory for a third more time.")
 
     @property
+    def passes_in_an_epoch(self) -> int:
+        """How often each row passes through the model, forwards and backwards, in one."""
+        return 2 if self.r_drop else 1
+
+    @property
     def passes(self) -> float:
-        """How often each row passes through the model, forwards and backwards."""
-        return self.epochs * (2 if self.r_drop else 1)
+        """The same in the whole training."""
+        return self.epochs * self.passes_in_an_epoch
 
     def of_steps(self, an_epoch: float) -> Training:
         """The recipe where an epoch has so many steps: longer, and validated once in each epoch,

@@ -2,7 +2,7 @@
 
 6 is 2 for the forward and 4 for the backward pass (Kaplan et al. 2020, arXiv 2001.08361, 2.1).
 LoRA needs no gradients of the frozen weights: 4. Activation checkpointing repeats the forward pass:
-2 more. R-Drop passes each row twice. Padding is inside `batch_tokens`.
+2 more. Some options pass each row twice. Padding is inside `batch_tokens`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,7 @@ def step_flops(preset: Preset) -> float:
     passes = 6.0 if preset.method.kind == "full" else 4.0
     if preset.training.gradient_checkpointing:
         passes += 2.0
-    if preset.training.r_drop:
-        passes *= 2.0
+    passes *= preset.training.passes_in_an_epoch
     return passes * preset.model.parameters * preset.training.batch_tokens
 
 
