@@ -93,6 +93,11 @@ class Training(_Strict):
         description="Weight alpha of R-Drop (Liang et al. 2021): each row passes twice with other "
         "dropout masks, and how far they lead apart is added to the loss. Twice the work.",
     )
+    fgm: Annotated[float, Field(ge=0)] = Field(
+        0.0,
+        description="Norm of FGM's attack on a row's word embeddings (Miyato et al. 2017): each "
+        "row passes once more, attacked, and both losses count. Twice the work; 0.1 to 1 is usual.",
+    )
     linear_teacher: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0,
         description="Share of a row's target that is what the linear model says of it, asked of "
@@ -125,7 +130,7 @@ class Training(_Strict):
     @property
     def passes_in_an_epoch(self) -> int:
         """How often each row passes through the model, forwards and backwards, in one."""
-        return 2 if self.r_drop else 1
+        return (2 if self.r_drop else 1) * (2 if self.fgm else 1)
 
     @property
     def passes(self) -> float:

@@ -88,3 +88,41 @@ def test_the_average_follows_the_weights_and_gives_them_back():
         assert net.weight.data.tolist() == [[6.0, 6.0]]  # 8 - 8 / 2 / 2
     assert net.weight.data.tolist() == [[8.0, 8.0]]
     assert average.delivered()["weight"].tolist() == [[6.0, 6.0]]
+
+
+class Words(torch.nn.Module):
+    """Word embeddings and a sum: its gradient by an embedding is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(9, 4)
+        self.scale = torch.nn.Parameter(torch.ones(()))  # what is trained where words are frozen
+
+    def get_input_embeddings(self) -> torch.nn.Module:
+        return self.words
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.scale * (self.words(ids) ** 2).sum((1, 2))
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_fgm_moves_each_row_by_its_norm_to_where_the_loss_is_higher(is_frozen):
+    model, ids = Words(), torch.tensor([[1, 2, 3], [4, 5, 6]])
+    model.words.weight.requires_grad_(not is_frozen)
+    option, losses_seen = begun("fgm", model, fgm=0.5), []
+
+    def one_pass() -> torch.Tensor:
+        loss = model(ids)
+        losses_seen.append(loss.detach())
+        loss.sum().backward()
+        return loss.sum()
+
+    one_pass()
+    alone = None if is_frozen else model.words.weight.grad.clone()
+    option.after_backward(one_pass)
+    before, after = losses_seen
+    norm = model.words(ids).detach().norm(dim=(1, 2))
+    assert torch.allclose(after, (norm + 0.5) ** 2)  # along the gradient of a square
+    assert torch.allclose(before, model(ids).detach())  # and nothing is moved any more
+    if alone is not None:
+        assert (model.words.weight.grad.norm() > 2 * alone.norm()).item()  # gradients add up
