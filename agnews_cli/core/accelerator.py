@@ -7,6 +7,7 @@ emulates it. Capability, the wheel's list of architectures and one real operatio
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -74,6 +75,18 @@ def tpu(accelerator_type: str) -> Accelerator:
 def short(name: str) -> str:
     """`Tesla T4` as people say it: `T4`."""
     return name.removeprefix("NVIDIA ").removeprefix("Tesla ")
+
+
+_FORM = re.compile(r"[- ](?:SXM\d*|PCIE|NVL|HBM\w*|\d+ ?GB)\b.*", re.IGNORECASE)
+"""What follows a card's name: how it is plugged in, and its memory."""
+
+
+def model(name: str) -> str:
+    """The word for a card, whoever names it: `H100` of `NVIDIA H100 80GB HBM3` and `H100 PCIe`.
+
+    So speeds that were measured on one are found for the other. `name`: as drivers give it.
+    """
+    return _FORM.sub("", short(name.strip()).removeprefix("GeForce "))
 
 
 def dotted(capability: tuple[int, int]) -> str:

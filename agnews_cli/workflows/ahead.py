@@ -10,7 +10,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from agnews_cli.core import duration
+from agnews_cli.core import accelerator, duration
 from agnews_cli.core.estimate import around_s, training_time
 from agnews_cli.core.plan import graphs, planner
 from agnews_cli.core.plan.instance import Instance
@@ -45,7 +45,7 @@ def ahead(
     measured = costs.Measured.read(run.parent, preset.name)
     training = costs.training(preset, rows, market.devices, measured.examples_per_s)
     device = platform.accelerator
-    kind = "cpu" if device.kind == "cpu" else device.name.split()[-1]
+    kind = "cpu" if device.kind == "cpu" else accelerator.model(device.name)
     step_s = training.step_s.get(kind)
     if step_s is None:
         return (f"plan: how fast {device.name} trains {preset.name} is not known before it does",)

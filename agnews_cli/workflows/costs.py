@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from agnews_cli.core import accelerator
 from agnews_cli.core.plan import cost, graphs
 from agnews_cli.core.preset import Preset
 from agnews_cli.store import runs
@@ -57,7 +58,7 @@ def _progress(folder: runs.RunFolder) -> tuple[str, float, float]:
     """(kind of device, examples a second, share saved) of a run; 0 where it is not known."""
     environment, outcome = _object(folder.environment), _object(folder.outcome)
     device = str(environment.get("accelerator") or "cpu")
-    kind = device.split()[-1]  # "Tesla T4" is the kind T4
+    kind = accelerator.model(device)
     speed, saved, total = 0.0, 0, 0
     for event, data in _last_events(folder.events):
         try:
