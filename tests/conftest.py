@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.servers.commands import Commands
+
+# Under nohup, or in a script's background, no command that a test starts would hear these.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
@@ -45,13 +52,28 @@ class Ended:
         return json.loads(self.out)
 
 
+@pytest.fixture(scope="session")
+def commands() -> Iterator[Commands]:
+    server = Commands()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def agnews(tmp_path: Path) -> Callable[..., Ended]:
-    """Run the real command in a process of its own, in `tmp_path`."""
+def agnews(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Ended]:
+    """Run the real command in a process of its own, in `tmp_path`.
+
+    The process is forked from one that has imported the command, unless a variable of Python's
+    own is given. A test of starting itself, or of what is imported then, starts one by hand.
+    """
 
     def run(*arguments: object, **env: str) -> Ended:
+        words = list(map(str, arguments))
+        if not any(name.startswith("PYTHON") for name in env):
+            commands = request.getfixturevalue("commands")
+            return Ended(*commands.run(words, tmp_path, os.environ | env, 600))
         done = subprocess.run(
-            [sys.executable, "-m", "agnews_cli", *map(str, arguments)],
+            [sys.executable, "-m", "agnews_cli", *words],
             cwd=tmp_path,
             env=os.environ | env,
             stdin=subprocess.DEVNULL,

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "agnews_cli"
 NAMES = {"yaml": "pyyaml", "sklearn": "scikit-learn", "pynvml": "nvidia-ml-py"}
 # Modules that only the platform itself has, and only where it is asked for them.
-GIVEN = {"IPython", "google", "kaggle", "kaggle_secrets"}
+# And Click, which Typer itself brought until it carried its own.
+GIVEN = {"IPython", "google", "kaggle", "kaggle_secrets", "click"}
 
 
 def declared() -> dict[str, set[str]]:

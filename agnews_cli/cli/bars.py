@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agnews_cli.cli import screens
 from agnews_cli.cli.output import Output
@@ -11,9 +11,11 @@ from agnews_cli.core import duration, quota
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from agnews_cli.workflows.quota import Row, View
+    from agnews_cli.workflows.quota import Demand, Row, View
 
 _WIDTH = 28
+_LITTLE = 0.2
+"""Of what is allowed."""
 
 
 def show(out: Output, view: View) -> None:
@@ -24,6 +26,23 @@ def show(out: Output, view: View) -> None:
         out.screen(_grid(view), *_notes(view))
     else:
         out.screen(*(_line(row) for row in view.rows), *_notes(view))
+
+
+def judged(out: Output, asked: Demand) -> None:
+    """Whether so many hours fit, the answer last where it stays in view."""
+    if out.is_json:
+        return
+    tints: dict[bool | None, screens.Meaning] = {True: "good", False: "bad", None: "warn"}
+    out.screen("", *asked.lines())
+    words = {True: "It fits.", False: "It does not fit now.", None: "It is not known if it fits."}
+    out.screen(screens.tinted(words[asked.fits], tints[asked.fits]))
+
+
+def as_json(view: View, asked: Demand | None) -> dict[str, Any]:
+    """Schema `agnews.quota/1` (docs/json.md)."""
+    if asked is None:
+        return view.as_json() | {"plan": [], "fits": None}
+    return view.as_json() | {"plan": asked.as_json(), "fits": asked.fits}
 
 
 def _line(row: Row) -> str:
@@ -72,6 +91,11 @@ def _lives(row: Row) -> str:
 
 def _notes(view: View) -> list[str]:
     told = [note for row in view.rows for note in row.budget.notes]
+    budgets = (row.budget for row in view.rows)
+    silent = next((b for b in budgets if b.left_s is None and b.resource != "cpu"), None)
+    if silent is not None:
+        say = f"agnews quota set {silent.platform} {silent.resource} 11.2h"
+        told.append(f"{silent.title} tells no program what is left; say what you read: {say}")
     return [f"  - {note}" for note in dict.fromkeys((*told, *view.notes))]
 
 
@@ -85,17 +109,26 @@ def _grid(view: View) -> RenderableType:
         grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for row in view.rows:
-        found = row.budget
+        found, style = row.budget, _style(row.budget)
         name = Text(f"{found.title} {found.resource.upper()}", style="bold")
-        bar: RenderableType = Text("?" * _WIDTH if found.left_s is None else "", style="dim")
+        bar: RenderableType = Text("")
         if found.left_s is not None and found.allowed_s:
             bar = ProgressBar(
                 total=found.allowed_s,
                 completed=found.left_s,
                 width=_WIDTH,
-                finished_style="bar.complete",
+                complete_style=style,
+                finished_style=style,
             )
         first, *rest = _facts(row)
-        grid.add_row(name, bar, Text(screens.clean(first)))
+        grid.add_row(name, bar, Text(screens.clean(first), style=style))
         grid.add_row("", "", Text(screens.clean("; ".join(rest)), style="dim"))
     return grid
+
+
+def _style(found: quota.Budget) -> str:
+    """By what is left of what is allowed; the figures beside it say the same."""
+    if found.left_s is None:
+        return ""
+    share = found.left_s / found.allowed_s if found.allowed_s else float(found.left_s > 0)
+    return "bold red" if share <= 0 else "yellow" if share < _LITTLE else "green"

@@ -10,7 +10,7 @@ import typer
 
 def _take(context: typer.Context, path: Path | None) -> Path | None:
     """Make the file's values this command's defaults, before its other options are read."""
-    if path is not None:
+    if path is not None and not context.resilient_parsing:
         from agnews_cli.store import requests
 
         asked = requests.load(path).asked()

@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
+from agnews_cli.cli.manual import examples
 
+
+@examples(
+    ("agnews doctor", "all checks, with the accelerator"),
+    ("agnews doctor --quick", "without hub, clock and accelerator"),
+)
 def doctor(
     store: Annotated[Path | None, typer.Option(help="Folder for runs. [./agnews-runs]")] = None,
     quick: Annotated[

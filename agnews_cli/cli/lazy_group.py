@@ -1,35 +1,54 @@
-"""A group of commands that reads a command's options only when that command is called.
+"""A group of commands of which each is imported, and its options read, only when it is called.
 
-`agnews --help` shows names and summaries; the options of every command, which Typer reads from its
-signature, took a quarter of the time (benchmarks/RESULTS.md).
+`agnews --help` shows names and summaries; importing every command and reading its options from its
+signature took a third of the time (benchmarks/RESULTS.md).
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from importlib import import_module
+from typing import Any, get_type_hints
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-Part = Callable[..., None] | typer.Typer
+from agnews_cli.cli.manual import Command, Group
 
 
-def lazy_group(parts: Mapping[str, Part]) -> type[TyperGroup]:
-    """The class for `Typer(cls=…)` whose commands are these functions and groups, by name."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A command or a group of them: `module:name` inside `agnews_cli.cli`, and its one line."""
 
-    class LazyGroup(TyperGroup):
+    place: str
+    summary: str
+
+    def load(self) -> Any:
+        """The function, or the Typer application."""
+        module, _, name = self.place.partition(":")
+        return getattr(import_module(f"agnews_cli.cli.{module}"), name)
+
+
+def lazy_group(panels: Mapping[str, Mapping[str, Part]]) -> type[Group]:
+    """The class for `Typer(cls=…)` whose commands are these, by the panel that help shows them
+    in and by name."""
+    parts = {name: part for panel in panels.values() for name, part in panel.items()}
+
+    class LazyGroup(Group):
         def __init__(self, **settings: Any) -> None:
             super().__init__(**{**settings, "commands": _Commands(parts)})
 
         def list_commands(self, ctx: Any) -> list[str]:
             return list(parts)
 
-        def format_commands(self, ctx: Any, formatter: Any) -> None:
-            named = {name: TyperCommand(name, help=_summary(part)) for name, part in parts.items()}
-            TyperGroup(commands={**named}).format_commands(ctx, formatter)
+        def panels(self, ctx: Any) -> Mapping[str, Mapping[str, str]]:
+            return {
+                title: {name: part.summary for name, part in panel.items()}
+                for title, panel in panels.items()
+            }
 
     return LazyGroup
 
@@ -41,10 +60,8 @@ class _Commands(Mapping[str, Any]):
         self._parts = parts
 
     def __getitem__(self, name: str) -> Any:
-        part = self._parts[name]
-        if isinstance(part, typer.Typer):
-            return get_group(part)
-        return command(name, part)
+        part = self._parts[name].load()
+        return get_group(part) if isinstance(part, typer.Typer) else command(name, part)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts)
@@ -54,13 +71,41 @@ class _Commands(Mapping[str, Any]):
 
 
 def command(name: str, part: Callable[..., None]) -> Any:
-    """The command that calls `part`, with the settings of its context that `part` has."""
+    """The command that calls `part`."""
     alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-    alone.command(name, context_settings=getattr(part, "context_settings", None))(part)
+    alone.command(name, cls=Command)(spread(part))
     return get_command(alone)
 
 
-def _summary(part: Part) -> str | None:
-    if not isinstance(part, typer.Typer):
-        return inspect.getdoc(part)
-    return part.info.help if isinstance(part.info.help, str) else None
+def spread(part: Callable[..., None]) -> Callable[..., None]:
+    """`part`, of which a parameter that is a dataclass is given field by field."""
+    given: list[inspect.Parameter] = []
+    records: dict[str, tuple[type, list[str]]] = {}
+    for parameter in inspect.signature(part, eval_str=True).parameters.values():
+        kind = parameter.annotation
+        if not (isinstance(kind, type) and is_dataclass(kind)):
+            given.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        hints = get_type_hints(kind, include_extras=True)
+        records[parameter.name] = kind, [field.name for field in fields(kind)]
+        given += [
+            inspect.Parameter(
+                field.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=field.default,
+                annotation=hints[field.name],
+            )
+            for field in fields(kind)
+        ]
+    if not records:
+        return part
+
+    @wraps(part)
+    def whole(**values: Any) -> None:
+        for name, (kind, names) in records.items():
+            values[name] = kind(**{field: values.pop(field) for field in names})
+        part(**values)
+
+    whole.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]
+    whole.__annotations__ = {each.name: each.annotation for each in given}
+    return whole

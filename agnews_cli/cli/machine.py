@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from agnews_cli.cli import screens
 from agnews_cli.cli.output import Output
 from agnews_cli.core.platform import Platform, answers, describe
 
 if TYPE_CHECKING:
-    from agnews_cli.core.finding import Finding
+    from agnews_cli.core.finding import Finding, Level
     from agnews_cli.core.probe import Report
     from agnews_cli.host.probe import Verdict
 
 _LEVELS = {"good": "good", "know": "worth knowing", "mend": "must be mended"}
+_TINTS: dict[Level, screens.Meaning] = {"good": "good", "know": "warn", "mend": "bad"}
 
 
 def as_json(found: Platform, verdict: Verdict | None = None) -> dict[str, Any]:
@@ -81,11 +83,18 @@ def _rows(report: Report) -> list[tuple[object, ...]]:
 
 
 def findings(out: Output, found: Sequence[Finding]) -> None:
-    """The findings by level, and below them what mends each."""
-    order = list(_LEVELS)
-    ranked = sorted(found, key=lambda finding: -order.index(finding.level))
-    out.table(("", "check", "found"), [(_LEVELS[f.level], f.check, f.text) for f in ranked])
-    todo = [f for f in ranked if f.mend]
+    """The findings, the worst nearest to what mends them, and last how many there are of each."""
+    if out.is_json:
+        return
+    order: list[Level] = ["good", "know", "mend"]
+    ranked = sorted(found, key=lambda finding: order.index(finding.level))
+    rows = [(screens.tinted(_LEVELS[f.level], _TINTS[f.level]), f.check, f.text) for f in ranked]
+    out.table(("", "check", "found"), rows)
+    todo = [f for f in reversed(ranked) if f.mend]
     if todo:
         out.screen("")
         out.table(("check", "what to do"), [(f.check, f.mend) for f in todo])
+    of = {level: sum(f.level == level for f in found) for level in reversed(order)}
+    counted = ", ".join(f"{n} {_LEVELS[level]}" for level, n in of.items() if n)
+    worst: Level = max((f.level for f in found), key=order.index, default="good")
+    out.screen("", screens.tinted(counted, _TINTS[worst]))

@@ -5,61 +5,56 @@ Heavy modules are imported inside the commands, so that `agnews --help` answers 
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
 
 import typer
 
-from agnews_cli.cli import (
-    auto,
-    checkpoints,
-    doctor,
-    notebook,
-    plan,
-    platform,
-    predict,
-    presets,
-    quota,
-    resume,
-    runs,
-    status,
-    verify,
-    wizard,
-)
+from agnews_cli.cli import stopping
 from agnews_cli.cli.lazy_group import Part, lazy_group
+from agnews_cli.cli.manual import examples
 
-_PARTS: dict[str, Part] = {
-    "auto": auto.auto,
-    "wizard": wizard.wizard,
-    "resume": resume.resume,
-    "predict": predict.predict,
-    "plan": plan.plan,
-    "platform": platform.platform,
-    "doctor": doctor.doctor,
-    "runs": runs.runs,
-    "notebook": notebook.notebook,
-    "status": status.status,
-    "verify-resume": verify.verify_resume,
-    "checkpoints": checkpoints.app,
-    "presets": presets.app,
-    "quota": quota.app,
+_COMPLETE = "_AGNEWS_COMPLETE"
+"""What a shell sets to ask what Tab offers."""
+_PANELS: dict[str, dict[str, Part]] = {
+    "Train": {
+        "auto": Part("auto:auto", "From data to a usable model: choose, train, evaluate."),
+        "wizard": Part("wizard:wizard", "Ask what auto would be told, then begin or save it."),
+        "resume": Part("resume:resume", "Go on with an unfinished run, exactly where it stands."),
+        "notebook": Part("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
+        "presets": Part("presets:app", "List and show presets: models with their recipes."),
+    },
+    "Use": {
+        "predict": Part("predict:predict", "Label texts with a finished run's model."),
+    },
+    "Runs and stores": {
+        "runs": Part("runs:app", "List the runs in a store, the newest first."),
+        "status": Part("status:status", "How a run stands, and what of it is saved where."),
+        "checkpoints": Part("checkpoints:app", "What is saved of unfinished runs: list, push, …"),
+        "verify-resume": Part("verify:verify_resume", "Prove that a killed run goes on exactly."),
+    },
+    "Machine and quota": {
+        "platform": Part("platform:platform", "Say what machine this is."),
+        "doctor": Part("doctor:doctor", "Check all that training needs, and say what to mend."),
+        "quota": Part("quota:app", "What is left of each platform's hours, and when it returns."),
+        "plan": Part("plan:plan", "Which sessions a training needs, and when it is finished."),
+    },
 }
 
 app = typer.Typer(
     name="agnews",
-    cls=lazy_group(_PARTS),
-    help="Train text classifiers on free GPUs and CPUs: one command from data to a usable model.",
-    epilog="Begin with `agnews auto`. Exit codes and files: docs/ in the project.",
+    cls=lazy_group(_PANELS),
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(context: typer.Context, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
         import agnews_cli
 
         typer.echo(f"agnews {agnews_cli.__version__}")
@@ -67,10 +62,17 @@ def _show_version(asked: bool) -> None:
 
 
 @app.callback()
+@examples(
+    ("agnews auto reviews.csv", "train on your own table, to a usable model"),
+    ('agnews predict latest "a text"', "use the newest model"),
+    ("agnews auto -h", "a command's own help: options and examples"),
+)
 def agnews(
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", is_eager=True, callback=_show_version),
+        typer.Option(
+            "--version", "-V", help="Show the version.", is_eager=True, callback=_show_version
+        ),
     ] = False,
 ) -> None:
     """Train text classifiers on free GPUs and CPUs: one command from data to a usable model."""
@@ -79,50 +81,109 @@ def agnews(
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; always ends in SystemExit with a documented code."""
     arguments = sys.argv[1:] if argv is None else argv
+    if _COMPLETE in os.environ:
+        from agnews_cli.cli.completion import answer_at_once
+
+        answer_at_once()
+    _stand_in_for_closed()
+    stopping.answer()
     try:
-        code = app(args=arguments, prog_name="agnews", standalone_mode=True) or 0
+        code = app(args=arguments, prog_name="agnews", standalone_mode=False) or 0
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else 1
     except BaseException as error:
-        code = _report(error, as_json="--json" in arguments)
+        code = 0 if _is_of_output(error) else _report(error, arguments)
     _leave(code)
 
 
-def _report(error: BaseException, *, as_json: bool) -> int:
+def _stand_in_for_closed() -> None:
+    """Give what was closed (`>&-`) a place: the next file that is opened would get its number."""
+    for handle in (0, 1, 2):
+        try:
+            os.fstat(handle)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        from agnews_cli.cli.sink import Closed
+
+        sys.stdout = Closed()
+
+
+def _report(error: BaseException, arguments: list[str]) -> int:
+    from agnews_cli.cli import misuse
     from agnews_cli.cli.output import Output
-    from agnews_cli.core.redaction import redact, secrets_in
     from agnews_cli.errors import AgnewsError, InternalError, Interrupted
+    from agnews_cli.store.secrets import hidden
 
     if isinstance(error, KeyboardInterrupt):
-        error = Interrupted(kept="nothing was begun", next="")
+        error = Interrupted(kept="what was under way is not finished", next="")
+    if misuse.is_misuse(error):
+        help_ = misuse.wants_help(error)
+        if help_ is not None:
+            typer.echo(help_)
+            return 0
+        error = misuse.in_our_words(error, arguments)
     if not isinstance(error, AgnewsError):
         error = InternalError(what=f"{type(error).__name__}: {error}", log=_save_traceback(error))
-    secrets = secrets_in(os.environ)
-    error.message, error.advice = redact(error.message, secrets), redact(error.advice, secrets)
-    Output(json=as_json).error(error)
+    error.message, error.advice = hidden(error.message), hidden(error.advice)
+    Output(json="--json" in arguments).error(error)
     return error.exit_code
 
 
 def _save_traceback(error: BaseException) -> str:
-    import tempfile
     import traceback
-    from pathlib import Path
 
-    from agnews_cli.core.redaction import redact, secrets_in
+    from agnews_cli.store import private, secrets
 
-    path = Path(tempfile.gettempdir()) / f"agnews-error-{os.getpid()}.txt"
-    text = redact("".join(traceback.format_exception(error)), secrets_in(os.environ))
-    path.write_text(text, "utf-8")
-    return str(path)
+    try:
+        return str(
+            private.note(secrets.hidden("".join(traceback.format_exception(error))), kind="error")
+        )
+    except OSError as fault:  # no room for it, or nowhere to write
+        return f"no file ({fault.strerror or fault})"
 
 
 def _leave(code: int) -> None:
-    """Flush what the reader may have stopped reading; a closed pipe is no error of ours."""
+    """End, with what was printed read or given up; a reader that left is no error of ours."""
+    sink = sys.modules.get("agnews_cli.cli.sink")
+    refused = sink.refusals[0] if sink is not None and sink.refusals else _refusal
+    if not _takes_more():
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        refused = refused or _refusal
+    if refused and code == 0:
+        from agnews_cli.errors import OutputLost
+
+        code = _report(OutputLost(reason=refused), [])
+    if sink is not None:
+        sink.printer.end()
+        sink.refusals.clear()
+    raise SystemExit(code)
+
+
+def _is_of_output(error: BaseException) -> bool:
+    """Whether the parser's own words, such as help, could not be printed."""
+    global _refusal
+    is_early = "agnews_cli.cli.sink" not in sys.modules
+    if is_early and isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _refusal = str(error.strerror)
+        return True
+    return False
+
+
+_refusal = ""
+"""Why standard output took no more, where its reader did not just leave."""
+
+
+def _takes_more() -> bool:
+    """Whether standard output takes what was written to it."""
+    global _refusal
     try:
         sys.stdout.flush()
-    except (OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    raise SystemExit(code)
+    except (OSError, ValueError) as fault:
+        if not isinstance(fault, BrokenPipeError):
+            _refusal = getattr(fault, "strerror", None) or str(fault)
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -6,7 +6,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Context, Option
+from typer import Argument, Option
+
+from agnews_cli.cli.asked import Asked
+from agnews_cli.cli.manual import examples
 
 
 class Place(StrEnum):
@@ -16,14 +19,21 @@ class Place(StrEnum):
     kaggle = "kaggle"
 
 
+@examples(
+    ("agnews notebook colab", "writes agnews-colab.ipynb"),
+    ("agnews notebook kaggle reviews.csv --budget 2h", "with options of auto"),
+    ("agnews notebook kaggle --kaggle-user me", "for kaggle kernels push"),
+)
 def notebook(
-    context: Context,
-    place: Annotated[Place, Argument(help="Where it will run.")],
+    place: Annotated[Place, Argument(help="Where it will run: colab or kaggle.")],
+    asked: Asked,
     output: Annotated[
-        Path | None, Option("--output", "-o", help="File to write. [agnews-PLACE.ipynb]")
+        Path | None,
+        Option("--output", "-o", help="File to write. [agnews-PLACE.ipynb]", metavar="FILE"),
     ] = None,
     kaggle_user: Annotated[
-        str | None, Option(help="Also write kernel-metadata.json, for `kaggle kernels push`.")
+        str | None,
+        Option(help="Also write kernel-metadata.json, for `kaggle kernels push`.", metavar="NAME"),
     ] = None,
     force: Annotated[bool, Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
@@ -33,27 +43,13 @@ def notebook(
     notebook trains with it.
     """
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.notebook import Wish, write
+    from agnews_cli.workflows.notebook import Wish, next_steps, write
 
     path = output or Path(f"agnews-{place.value}.ipynb")
-    preset = _parsed(context).get("preset")
-    named = preset if isinstance(preset, str) else None
-    wish = Wish(place.value, path, named, tuple(context.args), kaggle_user)
+    asked.request()  # raises what `auto` would, now and not in the notebook
+    wish = Wish(place.value, path, asked.preset, asked.arguments(), kaggle_user)
     out = Output()
     for written in write(wish, force=force):
         out.say(f"written: {written}")
-
-
-notebook.context_settings = {  # type: ignore[attr-defined]
-    "allow_extra_args": True,
-    "ignore_unknown_options": True,
-}
-
-
-def _parsed(context: Context) -> dict[str, object]:
-    """What `agnews auto` makes of the options that follow; those it does not know are refused."""
-    from agnews_cli.cli.auto import auto
-    from agnews_cli.cli.lazy_group import command
-
-    with command("notebook", auto).make_context("agnews notebook", list(context.args)) as parsed:
-        return dict(parsed.params)
+    for step in next_steps(wish):
+        out.say(step)

@@ -11,12 +11,12 @@ error under `--json`):
   sets it for children).
 
 Writing never raises. When the reader of a training's progress leaves (a broken pipe, a closed
-notebook), whoever shows events is told, and stops in good order.
+notebook), whoever shows events is told, and stops in good order. One that only does not read holds
+nothing up (`printer`).
 """
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import sys
@@ -25,7 +25,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
-from agnews_cli.cli import screens
+from agnews_cli.cli import printer, screens, stopping
 from agnews_cli.cli.progress import (
     NotebookProgress,
     Nothing,
@@ -47,6 +47,10 @@ __all__ = ["Output", "Progress", "classify_sink"]
 RESULT_SCHEMA = "agnews.result/1"
 
 _RED, _YELLOW = "31;1", "33"
+
+
+showing: Output | None = None
+"""Who shows progress now."""
 
 
 class Output:
@@ -130,6 +134,8 @@ class Output:
                 "hint": error.advice,
                 "exit_code": error.exit_code,
             }
+            if "saved" in error.facts:
+                failure["saved"] = error.facts["saved"]
             with suppress(CannotWrite):  # the first error is the one to report
                 self.result({"schema": RESULT_SCHEMA, "state": "failed", "error": failure})
 
@@ -155,18 +161,20 @@ class Output:
 
         indent = 2 if self._out.isatty() else None
         self._out.line(dumps(_jsonable(obj), indent=indent, allow_nan=False, default=str))
+        self._out.settle()
         fault = self._out.fault
-        if isinstance(fault, OSError) and fault.errno not in {errno.EPIPE, errno.EIO}:
-            raise CannotWrite(path="standard output", reason=fault.strerror or fault)
+        if isinstance(fault, OSError) and not printer.is_gone(fault):
+            hint = "Make room there; all the rest is done."
+            raise CannotWrite(path="standard output", reason=fault.strerror or fault, hint=hint)
 
     def write(self, text: str) -> int:
-        """Text on standard output as it is, such as rows of CSV.
+        """Text on standard output as it is, such as rows of CSV; cleaned where a terminal reads it.
 
         Raises ReaderLeft where its reader left, and CannotWrite where it takes no more.
         """
-        written = self._out.write(text)
+        written = self._out.write(clean(text) if self._out.isatty() else text)
         fault = self._out.fault
-        if isinstance(fault, OSError) and fault.errno not in {errno.EPIPE, errno.EIO}:
+        if isinstance(fault, OSError) and not printer.is_gone(fault):
             hint = "Make room there, or write to another place: --out FILE"
             raise CannotWrite(path="standard output", reason=fault.strerror or fault, hint=hint)
         if self._out.is_broken:
@@ -247,14 +255,22 @@ class Output:
     # ---- progress
 
     @contextmanager
-    def progress(self) -> Generator[Progress]:
-        """Shows the events given to `.event(event)`, as the sink can."""
+    def progress(self, *, beside: bool = False) -> Generator[Progress]:
+        """Shows the events given to `.event(event)`, as the sink can.
+
+        `beside`: from now on nothing that is printed is waited for, however slow its reader, since
+        there is something to keep meanwhile (`printer`).
+        """
+        if beside:
+            printer.begin()
+            stopping.answer()
+        global showing
         renderer = self._renderer()
-        self._live = renderer
+        self._live, showing = renderer, self
         try:
             yield Watched(renderer, self._people)
         finally:
-            self._live = None
+            self._live = showing = None
             renderer.close()
 
     def _renderer(self) -> Renderer:

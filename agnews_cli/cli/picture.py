@@ -64,7 +64,8 @@ class Picture:
 
     @property
     def title(self) -> str:
-        return " ".join(part for part in (self.phase, self.candidate) if part) or "training"
+        begun = "starting" if self.step is None else "training"
+        return " ".join(part for part in (self.phase, self.candidate) if part) or begun
 
     @property
     def count(self) -> str:

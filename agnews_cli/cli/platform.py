@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
+from agnews_cli.cli.manual import examples
 
+
+@examples(
+    ("agnews platform", "one line"),
+    ("agnews platform --explain", "why, and how sure"),
+    ("agnews platform --probe", "one real operation on each device"),
+)
 def platform(
     explain: Annotated[bool, typer.Option("--explain", help="Show the evidence.")] = False,
     network: Annotated[

@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from agnews_cli.cli.completion import columns, runs
+from agnews_cli.cli.manual import examples
+
 if TYPE_CHECKING:
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.predict import Plan, Report, Request
 
 
+@examples(
+    ('agnews predict latest "a text"', "its label, and how sure"),
+    ("agnews predict latest --file in.csv --out out.csv", "every column, then labels"),
+    ("cat in.csv | agnews predict latest --file -", "a pipe, CSV out"),
+)
 def predict(
     run: Annotated[
         str,
         Argument(
-            help="Run id, the beginning of one, `latest`, a run's folder, or a delivered model's."
+            help="Run id, the beginning of one, `latest`, a run's folder, or a delivered model's.",
+            autocompletion=runs,
         ),
     ],
     texts: Annotated[
@@ -39,7 +48,10 @@ def predict(
     ] = None,
     text_column: Annotated[
         list[str] | None,
-        Option(help="Column with the text, once for each of the run's. [as in training]"),
+        Option(
+            help="Column with the text, once for each of the run's. [as in training]",
+            autocompletion=columns,
+        ),
     ] = None,
     no_header: Annotated[
         bool, Option("--no-header", help="The first row of --file is no header but a text.")

@@ -6,10 +6,19 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="List and show presets.", no_args_is_help=True, rich_markup_mode=None)
+from agnews_cli.cli import completion
+from agnews_cli.cli.manual import Command, Group, examples
+
+app = typer.Typer(
+    help="List and show presets.", no_args_is_help=True, rich_markup_mode=None, cls=Group
+)
 
 
-@app.command("ls")
+@app.command("ls", cls=Command)
+@examples(
+    ("agnews presets ls", "a table"),
+    ("agnews presets ls --json", "for a program"),
+)
 def ls(json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
     """List every preset."""
     from agnews_cli.cli.output import Output
@@ -38,8 +47,16 @@ def ls(json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = F
     out.table(("name", "tier", "method", "weights", "good for"), rows)
 
 
-@app.command("show")
-def show(name: Annotated[str, typer.Argument(help="Preset name or YAML file.")]) -> None:
+@app.command("show", cls=Command)
+@examples(
+    ("agnews presets show minilm", "every field, with its meaning"),
+    ("agnews presets show minilm > mine.yaml", "a start for your own"),
+)
+def show(
+    name: Annotated[
+        str, typer.Argument(help="Preset name or YAML file.", autocompletion=completion.presets)
+    ],
+) -> None:
     """Print a preset's YAML, a start for your own."""
     from agnews_cli.cli.output import Output
     from agnews_cli.store import presets

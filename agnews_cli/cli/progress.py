@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from agnews_cli.cli.picture import PASSING, Picture, finished_line, stamped
+from agnews_cli.cli.printer import is_gone
 from agnews_cli.cli.sink import Stream, fit
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class TerminalProgress:
     def _print(self, text: str, style: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        self._console.print(Text(text, style=style))
 
     def close(self) -> None:
         self._live.stop()
@@ -191,13 +191,16 @@ class Watched:
         self._renderer, self._stream = renderer, stream
 
     def event(self, event: Event) -> None:
-        """Raises ReaderLeft."""
+        """Raises ReaderLeft, or ReaderStalled while nobody reads what is printed beside."""
         self._renderer.event(event)
-        fault = self._stream.fault
-        if isinstance(fault, OSError) and fault.errno in (errno.EPIPE, errno.EIO):
+        if is_gone(self._stream.fault):
             from agnews_cli.core.job import ReaderLeft
 
             raise ReaderLeft
+        if self._stream.is_stalled:
+            from agnews_cli.core.job import ReaderStalled
+
+            raise ReaderStalled
 
     def say(self, text: str) -> None:
         self._renderer.say(text)

@@ -6,12 +6,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Context, Option, Typer
+from typer import Argument, Context, Exit, Option, Typer
+
+from agnews_cli.cli.completion import platforms
+from agnews_cli.cli.manual import Command, Group, examples
 
 app = Typer(
     help="What is left of each platform's hours, when it returns, and how we know.",
     rich_markup_mode=None,
+    cls=Group,
 )
+
+
+_EXIT = {True: 0, False: 75, None: 69}
+"""Of `--needs`: it fits, it does not fit now, nobody knows."""
 
 
 class ResourceName(StrEnum):
@@ -22,20 +30,31 @@ class ResourceName(StrEnum):
     cpu = "cpu"
 
 
-PlatformName = Annotated[str, Argument(help="Platform, such as kaggle or colab.")]
+PlatformName = Annotated[
+    str, Argument(help="Platform, such as kaggle or colab.", autocompletion=platforms)
+]
 Kind = Annotated[ResourceName, Argument(help="gpu, tpu or cpu.")]
 Json = Annotated[bool, Option("--json", help="One JSON object.")]
-Only = Annotated[str | None, Option("--platform", help="Only this platform.")]
+Only = Annotated[
+    str | None, Option("--platform", help="Only this platform.", autocompletion=platforms)
+]
 Offline = Annotated[bool, Option("--offline", help="Ask nobody; what is known is shown.")]
 
 
 @app.callback(invoke_without_command=True)
+@examples(
+    ("agnews quota", "what is left here, and when it returns"),
+    ("agnews quota --needs 9.4h", "does it fit?"),
+    ("agnews quota set colab gpu 95cu", "what you read elsewhere"),
+    ("agnews quota log kaggle gpu 3.5h", "hours that agnews did not see"),
+)
 def quota(
     context: Context,
     platform: Only = None,
     all_: Annotated[bool, Option("--all", help="Every platform that limits are known of.")] = False,
     needs: Annotated[
-        str | None, Option(help="Hours that a plan needs, such as 9.4h: does it fit?")
+        str | None,
+        Option(help="Time that a plan needs, such as 9.4h: does it fit?", metavar="DURATION"),
     ] = None,
     session_started: Annotated[
         str | None, Option(help="When this session began, such as 2026-11-25T08:00Z. [estimated]")
@@ -47,11 +66,12 @@ def quota(
     if context.invoked_subcommand is not None:
         return
     from agnews_cli.cli import bars
+    from agnews_cli.cli.asked import seconds
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.quota import look, plan_facts
+    from agnews_cli.workflows.quota import demand, look
 
     out = Output(json=json)
-    needs_s = hours_s(needs, "--needs")
+    needs_s = seconds("needs", needs, likely="hm")
     view = look(
         platform=platform,
         is_all=all_,
@@ -59,16 +79,22 @@ def quota(
         session_started=checked_moment("session-started", session_started),
     )
     bars.show(out, view)
-    plan = plan_facts(view, needs_s)
-    out.screen(*(each["verdict"] for each in plan))
-    out.result(view.as_json() | {"plan": plan})
+    asked = None if needs_s is None else demand(view, needs_s)
+    out.result(bars.as_json(view, asked))
+    if asked is not None:
+        bars.judged(out, asked)
+        raise Exit(_EXIT[asked.fits])
 
 
-@app.command("log")
+@app.command("log", cls=Command)
+@examples(
+    ("agnews quota log kaggle gpu 3.5h", "just ended"),
+    ("agnews quota log colab gpu 2h --began 2026-11-25T08:00Z", "then"),
+)
 def log(
     platform: PlatformName,
     resource: Kind,
-    hours: Annotated[str, Argument(help="How long, such as 3.5h.")],
+    hours: Annotated[str, Argument(help="How long, such as 3.5h.", metavar="DURATION")],
     began: Annotated[
         str | None, Option(help="When it began, such as 2026-11-25T08:00Z. [so long ago]")
     ] = None,
@@ -85,7 +111,12 @@ def log(
     out.screen(f"Noted: {shown(fact.seconds)} on {platform} {resource.value}.")
 
 
-@app.command("set")
+@app.command("set", cls=Command)
+@examples(
+    ("agnews quota set kaggle gpu 11.2h", "what is left"),
+    ("agnews quota set colab gpu 95cu", "in compute units"),
+    ("agnews quota set kaggle gpu --reserve 5h", "to keep back"),
+)
 def set_(
     platform: PlatformName,
     resource: Kind,
@@ -96,7 +127,7 @@ def set_(
         str | None, Option(help="When the quota returns, such as 2026-11-28T00:00Z.")
     ] = None,
     reserve: Annotated[
-        str | None, Option(help="Hours to keep back, such as 5h; 0h ends it.")
+        str | None, Option(help="Time to keep back, such as 5h; 0h ends it.", metavar="DURATION")
     ] = None,
     file: Annotated[str | None, Option(help="A file that says what is left.")] = None,
     command: Annotated[
@@ -115,7 +146,10 @@ def set_(
     out.screen(*said)
 
 
-@app.command("import")
+@app.command("import", cls=Command)
+@examples(
+    ("agnews quota import hours.csv", "known rows are not counted twice"),
+)
 def import_(
     path: Annotated[Path, Argument(help="CSV, TSV or JSON; see `agnews quota export`.")],
     json: Json = False,
@@ -133,24 +167,32 @@ def import_(
     out.screen(f"{done.new} new rows ({hours(done.seconds)}), {done.known} known before.")
 
 
-@app.command("export")
+@app.command("export", cls=Command)
+@examples(
+    ("agnews quota export", "on the screen"),
+    ("agnews quota export -o hours.csv", "in a file"),
+)
 def export(
     out_path: Annotated[Path | None, Option("--out", "-o", help="A file. [the screen]")] = None,
 ) -> None:
     """Write every session's hours as CSV."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.store.runs import write_text_atomically
+    from agnews_cli.store import outputs
     from agnews_cli.workflows.usage import exported
 
     text = exported()
     if out_path is None:
         Output().screen(text.rstrip("\n"))
     else:
-        write_text_atomically(out_path.expanduser().absolute(), text)
+        outputs.write(out_path, text, hint="Leave --out away: then it can be piped.")
         Output().screen(f"{text.count(chr(10)) - 1} rows in {out_path}")
 
 
-@app.command("forecast")
+@app.command("forecast", cls=Command)
+@examples(
+    ("agnews quota forecast", "every platform"),
+    ("agnews quota forecast --platform kaggle", "one of them"),
+)
 def forecast(platform: Only = None, offline: Offline = False, json: Json = False) -> None:
     """When the hours run out at the rate of the last weeks."""
     from agnews_cli.cli.output import Output
@@ -172,7 +214,11 @@ def forecast(platform: Only = None, offline: Offline = False, json: Json = False
     out.table(("resource", "a week", "runs out"), rows)
 
 
-@app.command("history")
+@app.command("history", cls=Command)
+@examples(
+    ("agnews quota history", "eight weeks"),
+    ("agnews quota history --weeks 20 --picture hours.svg", "and a picture"),
+)
 def history(
     platform: Only = None,
     weeks: Annotated[int, Option(help="How many weeks.", min=1, max=104)] = 8,
@@ -186,10 +232,16 @@ def history(
 
     found = usage.weeks(look(platform=platform, is_offline=True), weeks)
     if picture is not None:
-        usage.draw(found, picture.expanduser())
+        usage.draw(found, picture)
     out = Output(json=json)
     out.result([{"start": week.start.isoformat(), "hours": week.hours} for week in found])
     names = sorted({name for week in found for name in week.hours})
+    if not names:
+        note = "agnews quota log kaggle gpu 3.5h"
+        out.screen(
+            f"No hours are known of these {weeks} weeks. Note what agnews did not see: {note}"
+        )
+        return
     rows = [
         (f"{week.start:%Y-%m-%d}", *(f"{week.hours.get(name, 0.0):.1f}" for name in names))
         for week in found
@@ -197,19 +249,6 @@ def history(
     out.table(("week of", *names), rows)
     if picture is not None:
         out.screen(f"The picture is {picture}")
-
-
-def hours_s(given: str | None, command: str) -> float | None:
-    """Seconds in `9.4h`. Raises BadHours."""
-    from agnews_cli.core.reported import amount_s
-    from agnews_cli.errors import BadHours
-
-    if given is None:
-        return None
-    found = amount_s(given, None)
-    if found is None:
-        raise BadHours(given=given, units="", command=command)
-    return found
 
 
 def checked_moment(option: str, given: str | None) -> str | None:

@@ -6,41 +6,58 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from agnews_cli.cli.auto import STORE_HELP, process_start_s, seconds, session_seconds
+from agnews_cli.cli.completion import unfinished
+from agnews_cli.cli.manual import examples
+from agnews_cli.cli.options import (
+    DATA,
+    Inexact,
+    Json,
+    Processes,
+    Quiet,
+    SaveEvery,
+    SessionHours,
+    Store,
+    Takeover,
+    Trace,
+    Until,
+)
 
 
+@examples(
+    ("agnews resume", "the newest unfinished run"),
+    ("agnews resume --session-hours 8", "pause in time again"),
+    ("agnews resume --store hf://me/runs", "also on an empty machine"),
+)
 def resume(
     run: Annotated[
-        str | None, Argument(help="Run id, or its beginning. [the newest unfinished run]")
+        str | None,
+        Argument(
+            help="Run id, or its beginning. [the newest unfinished run]",
+            autocompletion=unfinished,
+        ),
     ] = None,
-    store: Annotated[list[str] | None, Option(help=STORE_HELP)] = None,
-    data: Annotated[str | None, Option(help="Where the data lie now, if they were moved.")] = None,
-    processes: Annotated[
-        int | None, Option(help="Training processes. [one for each GPU]", min=1)
+    store: Store = None,
+    data: Annotated[
+        str | None,
+        Option(
+            help="Where the data lie now, if they were moved.",
+            metavar="DATA",
+            rich_help_panel=DATA,
+        ),
     ] = None,
-    until: Annotated[
-        str | None, Option(help="Pause in time to be saved by then: HH:MM, local time.")
-    ] = None,
-    session_hours: Annotated[
-        float | None, Option(help="Pause in time to be saved after so many hours.", min=0.01)
-    ] = None,
-    save_every: Annotated[
-        str | None, Option(help="Time between checkpoints, such as 5m. [what costs least]")
-    ] = None,
-    trace: Annotated[
-        bool, Option("--trace", help="Write each step's rows, rate and loss to trace.jsonl.")
-    ] = False,
-    inexact: Annotated[
-        bool, Option("--inexact", help="Go on also where changed libraries may change the result.")
-    ] = False,
-    takeover: Annotated[
-        bool, Option("--takeover", help="Take the run over from a session that seems alive.")
-    ] = False,
-    json: Annotated[bool, Option("--json", help="One JSON object on standard output.")] = False,
-    quiet: Annotated[bool, Option("--quiet", "-q", help="Only results and errors.")] = False,
+    processes: Processes = None,
+    until: Until = None,
+    session_hours: SessionHours = None,
+    save_every: SaveEvery = None,
+    trace: Trace = False,
+    inexact: Inexact = False,
+    takeover: Takeover = False,
+    json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Go on with an unfinished run, exactly where its newest good checkpoint stands."""
     from agnews_cli.cli import show
+    from agnews_cli.cli.asked import process_start_s, seconds, session_seconds
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.auto import Request, carry_out
     from agnews_cli.workflows.resume import prepare_again
@@ -63,6 +80,6 @@ def resume(
     if others:
         out.say("Unfinished too: " + "; ".join(f"{o.run} ({o.where})" for o in others))
     show.plan(out, plan, is_result=False)
-    with out.progress() as progress:
+    with out.progress(beside=True) as progress:
         result = carry_out(plan, show=progress.event)
     show.result(out, result)

@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typer import Context, Typer
 
-import typer
+from agnews_cli.cli.manual import Command, Group, examples
+from agnews_cli.cli.options import Folder, Json, Run
+
+app = Typer(
+    cls=Group,
+    help="List the runs in a store, the newest first; say what became of one.",
+    rich_markup_mode=None,
+)
 
 
-def runs(
-    store: Annotated[Path | None, typer.Option(help="Folder for runs. [./agnews-runs]")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False,
-) -> None:
-    """List the runs in a store, the newest first."""
+@app.callback(invoke_without_command=True)
+@examples(
+    ("agnews runs", "in ./agnews-runs"),
+    ("agnews runs show", "the newest: model, figures, use"),
+    ("agnews runs --store /path/to/runs --json", "elsewhere, for a program"),
+)
+def runs(context: Context, store: Folder = None, json: Json = False) -> None:
+    """List the runs in a store, the newest first; `agnews runs show` answers for one of them."""
+    if context.invoked_subcommand is not None:
+        return
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.history import history
+    from agnews_cli.workflows.history import history, where
 
     out = Output(json=json)
     found = history(store)
     out.result([line.as_json() for line in found])
+    if not found:
+        out.screen(f"No runs in {where(store)}. Next: agnews auto, or name another folder: --store")
+        return
     rows = [(r.run, r.state, r.accuracy_text, r.created) for r in found]
     out.table(("run", "state", "test accuracy", "begun"), rows)
+
+
+@app.command("show", cls=Command)
+@examples(
+    ("agnews runs show", "the newest run"),
+    ("agnews runs show minilm-57391b11fb --json", "one of them, for a program"),
+)
+def show(run: Run = "latest", store: Folder = None, json: Json = False) -> None:
+    """Which model and why, how good, how long, where, how to use it: of a finished run."""
+    from agnews_cli.cli.output import Output
+    from agnews_cli.cli.show import summary
+    from agnews_cli.workflows.summary import of_run
+
+    out = Output(json=json)
+    found = of_run(run, store)
+    out.result(found.as_json())
+    summary(out, found)

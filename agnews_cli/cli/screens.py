@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from agnews_cli.core.evaluation import Evaluation, Interval, SplitEvaluation
     from agnews_cli.core.job import Candidate
 
+Meaning = Literal["good", "warn", "bad"]
 Section = Literal["figures", "classes", "confusion", "mistakes"]
 
 SECTIONS: tuple[Section, ...] = ("figures", "classes", "confusion", "mistakes")
 WIDTH = 100
 """Columns of a screen; what a pipe and a notebook get."""
+WIDEST = 120
+"""Columns of a wide terminal that are used."""
 
 _MATRIX_CLASSES = 12
 _CLASS_ROWS = 14
@@ -32,6 +35,7 @@ _CONFUSIONS = 10
 _MISTAKES = 3
 _CORNER = "true \\ predicted"
 _CHOSE = "these rows also chose the model: optimistic"
+_OFF = "between a probability and the truth"
 _MANY_ROWS = 1000
 """From so many rows on a percentage says enough without its count."""
 _GAP = 2
@@ -40,7 +44,7 @@ _GAP = 2
 # Whole escape sequences first, so that no "[31m" stays behind; then what is left of C0 and C1,
 # and the bidirectional overrides that make a line read as another one.
 _SEQUENCES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def clean(text: str) -> str:
@@ -113,8 +117,23 @@ def table(
             Text(one_line(name)), justify="right" if is_right else "left", overflow="fold"
         )
     for row in held:
-        built.add_row(*(Text("–" if cell is None else clean(str(cell))) for cell in row))
+        built.add_row(*map(_cell, row))
     return built
+
+
+def tinted(text: str, level: Meaning) -> Text:
+    """`text` in the colour of what it means, where there are colours; the words say it alone."""
+    from rich.text import Text
+
+    return Text(clean(text), style={"good": "green", "warn": "yellow", "bad": "bold red"}[level])
+
+
+def _cell(value: object) -> Text:
+    from rich.text import Text
+
+    if isinstance(value, Text):
+        return value
+    return Text("–" if value is None else clean(str(value)))
 
 
 def _is_figure(cell: object) -> bool:
@@ -208,7 +227,7 @@ def _figures(evaluation: Evaluation, split: SplitEvaluation) -> list[RenderableT
     pairs = [
         ("accuracy", f"{_counted(split.accuracy.value, split.rows)}  {_interval(split.accuracy)}"),
         ("macro-F1", macro),
-        ("calibration error", f"{percent(split.calibration_error)}  {loss}"),
+        ("calibration error", f"{percent(split.calibration_error)} {_OFF}  {loss}"),
     ]
     if split.rows_in_training:
         pairs.append(("seen in training", _seen(split)))
@@ -222,7 +241,8 @@ def _figures(evaluation: Evaluation, split: SplitEvaluation) -> list[RenderableT
 
 def _title(evaluation: Evaluation, split: SplitEvaluation) -> str:
     if evaluation.test is not None:
-        return f"Test: {split.rows:,} rows"
+        fresh = "" if split.rows_in_training else "; none is a training row"
+        return f"Test: {split.rows:,} rows, asked once{fresh}"
     chose = f"; {_CHOSE}" if split.chose else ""
     return f"Validation, as there is no test split: {split.rows:,} rows{chose}"
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from agnews_cli.workflows.afterwards import Use
     from agnews_cli.workflows.auto import Plan, Result
     from agnews_cli.workflows.status import Status
-    from agnews_cli.workflows.submission import Submission
+    from agnews_cli.workflows.summary import Summary
 
 
 def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
@@ -39,6 +39,8 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
     )
     for warning in data.warnings:
         out.warn(warning)
+    if plan.is_lost_with_session:
+        out.warn(next(r for r in plan.reasons if r.startswith("storage: ")).partition(": ")[2])
     if is_result:
         passed = [(p.name, p.reason) for p in plan.passed_over]
         if passed:
@@ -53,10 +55,12 @@ def status(out: Output, found: Status) -> None:
         ("run", found.run),
         ("state", found.state),
         ("step", "none yet" if found.step is None else f"{found.step}{of}"),
-        ("sessions", f"{found.sessions}, {found.hours:.2f} hours"),
+        ("took", f"{duration.show(found.hours * 3600)} in {_sessions(found.sessions)}"),
         ("folder", found.folder),
     ]
-    out.screen(screens.key_values(rows))
+    if found.next:
+        rows.append(("next", found.next))
+    out.screen(screens.key_values(rows), "")
     lines = [
         (s.store, s.newest or "nothing", s.proof or "", s.pushed_at or "") for s in found.stores
     ]
@@ -68,43 +72,49 @@ def status(out: Output, found: Status) -> None:
             out.say(f"A second session wrote {branch} in {store.store}; it is kept, and not used.")
 
 
+def _sessions(count: int) -> str:
+    return f"{count} session{'' if count == 1 else 's'}"
+
+
 def result(out: Output, result: Result) -> None:
-    """All figures, and last, where they stay in view: accuracy, where it is, how to use it."""
-    from agnews_cli.workflows import afterwards
+    """All figures, and last, where they stay in view, what everybody asks."""
+    from agnews_cli.workflows import summary as summaries
 
     if result.was_there:
         out.say("This run was finished before; here is its result (--fresh trains it again).")
-    found, use = result.evaluation, result.use
-    done = f"Done in {duration.show(result.wall_s)}. Everything is in {result.folder.path}"
+    found = result.evaluation
     out.screen(
         *screens.evaluation_screen(found, sections=("classes", "confusion", "mistakes")),
         "",
         screens.candidates_table(result.outcome.candidates, rows=found.validation.rows),
         "",
-        *screens.remarks("Mind", afterwards.warnings(result)),
-        *screens.remarks("What would make it better", afterwards.better(result)),
-        *screens.evaluation_screen(found, sections=("figures",)),
-        "",
-        *filter(None, (screens.one_line(result.outcome.why),)),
-        screens.Verbatim(done),
-        *(screens.Verbatim(line) for line in (use.text, use.file)),
-        *_in_python(use),
-        *_submitting(result.submission),
     )
+    summary(out, summaries.of(result))
     out.result(result.as_json())
 
 
-def _submitting(found: Submission | None) -> tuple[screens.Verbatim, ...]:
-    if found is None:
-        return ()
-    lines = (f"{found.rows:,} test rows are labelled in {found.path}", *found.notes, found.command)
-    return tuple(map(screens.Verbatim, lines))
-
-
-def _in_python(use: Use) -> tuple[screens.Verbatim, ...]:
-    lines = (
-        (f"Without agnews, in Python: the lines in {use.card}",)
-        if use.python is None
-        else ("Without agnews, in Python:", *use.python.splitlines())
+def summary(out: Output, found: Summary) -> None:
+    """The nine answers. What may be long comes first: accuracy, folder and use are last."""
+    facts = (
+        ("model", found.model),
+        ("took", found.took),
+        ("quota", found.quota),
     )
-    return tuple(map(screens.Verbatim, lines))
+    out.screen(
+        *screens.remarks("Mind", found.warnings),
+        *screens.remarks("What would make it better", found.better),
+        *map(screens.Verbatim, (found.use.file, *found.submit)),
+        *map(screens.Verbatim, _in_python(found.use)),
+        "",
+        *screens.evaluation_screen(found.evaluation, sections=("figures",)),
+        screens.key_values(facts),
+        screens.Verbatim(f"folder  {found.folder}"),
+        screens.Verbatim(found.use.text),
+    )
+
+
+def _in_python(use: Use) -> tuple[str, ...]:
+    if use.python is not None:
+        return ("In Python, without agnews:", *use.python.splitlines())
+    without = f"Without agnews: the lines in {use.card}"
+    return ("In Python:", *use.load.splitlines(), without)

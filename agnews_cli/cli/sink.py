@@ -1,15 +1,17 @@
-"""What a command's lines go to: found out once, and written to without ever raising."""
+"""What a command's lines go to: found out once, and written to without raising or blocking."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from agnews_cli.cli import screens
+from agnews_cli.cli import printer, screens
+from agnews_cli.cli.printer import Printer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,33 +67,85 @@ def mend_window(stream: Any) -> None:
         termios.tcsetwinsize(stream.fileno(), (24, screens.WIDTH))
 
 
+refusals: list[str] = []
+"""Why standard output took no more, where its reader did not just leave."""
+
+
+class Closed(io.TextIOBase):
+    """Standard output where there is none (`agnews … >&-`): what is written is lost, and known."""
+
+    def write(self, text: str) -> int:
+        if not refusals:
+            refusals.append("it is closed")
+        return len(text)
+
+
 class Stream:
-    """A text stream whose reader may leave: writing never raises, and characters always fit."""
+    """A text stream whose reader may leave: writing never raises, and characters always fit.
+
+    While a run is shown (`printer.begin`) it never blocks either.
+    """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self.fault: OSError | ValueError | None = None
-        self.is_broken = stream is None
+        self._fault: OSError | ValueError | None = None
         self.encoding = (stream and stream.encoding) or "utf-8"
 
+    @property
+    def fault(self) -> OSError | ValueError | None:
+        """Why nothing more can be written."""
+        beside = self._beside()
+        return self._fault or (beside.fault if beside is not None else None)
+
+    @property
+    def is_broken(self) -> bool:
+        return self._stream is None or self.fault is not None
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether nobody has read for a while what waits to be printed."""
+        beside = self._beside()
+        return beside is not None and beside.is_stalled
+
     def write(self, text: str) -> int:
-        if self._stream is not None and not self.is_broken:
+        if self._stream is None or self.is_broken:
+            return len(text)
+        beside = self._beside()
+        if beside is not None:
+            beside.put(text.encode(self.encoding, "replace"))
+            return len(text)
+        try:
             try:
-                try:
-                    self._stream.write(text)
-                except UnicodeEncodeError:
-                    fitting = text.encode(self.encoding, "replace").decode(self.encoding)
-                    self._stream.write(fitting)
-            except (OSError, ValueError) as fault:
-                self._give_up(fault)
+                self._stream.write(text)
+            except UnicodeEncodeError:
+                fitting = text.encode(self.encoding, "replace").decode(self.encoding)
+                self._stream.write(fitting)
+        except (OSError, ValueError) as fault:
+            self._give_up(fault)
         return len(text)
 
     def flush(self) -> None:
-        if self._stream is not None and not self.is_broken:
+        if self._stream is not None and not self.is_broken and self._beside() is None:
             try:
                 self._stream.flush()
             except (OSError, ValueError) as fault:
                 self._give_up(fault)
+
+    def settle(self) -> None:
+        """Wait until all is written, as long as somebody reads."""
+        beside = self._beside()
+        if beside is not None:
+            beside.drain()
+        else:
+            self.flush()
+
+    def _beside(self) -> Printer | None:
+        if self._stream is None or not printer.is_on():
+            return None
+        try:
+            return printer.of(self._stream.fileno())
+        except (OSError, ValueError, AttributeError):  # a stream of Python's own, or a closed one
+            return None
 
     def isatty(self) -> bool:
         return is_tty(self._stream)
@@ -106,8 +160,9 @@ class Stream:
         self.flush()
 
     def _give_up(self, fault: OSError | ValueError) -> None:
-        self.is_broken = True
-        self.fault = fault
+        self._fault = fault
+        if self._stream is sys.stdout and not printer.is_gone(fault):
+            refusals.append(getattr(fault, "strerror", None) or str(fault))
         # What is still buffered would be written again when Python exits, and fail there.
         if self._stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
@@ -117,7 +172,10 @@ class Stream:
 
 
 def fit(console: Console) -> None:
-    """Follow the window of the console's own stream; rich would ask standard input's."""
+    """Follow the window of the console's own stream; rich would ask standard input's.
+
+    No wider than can be read: tables and sentences do not spread over a wide screen.
+    """
     size = window_of(console.file)
     if size is not None and min(size) > 0:
-        console.size = size
+        console.size = (min(size[0], screens.WIDEST), size[1])

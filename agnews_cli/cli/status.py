@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from agnews_cli.cli.manual import examples
+from agnews_cli.cli.options import Folder, Json, Run
 
 
+@examples(
+    ("agnews status", "the newest run"),
+    ("agnews status minilm-4f", "a run, by the beginning of its id"),
+)
 def status(
-    run: Annotated[str, typer.Argument(help="Run id, its beginning, or latest.")] = "latest",
-    store: Annotated[Path | None, typer.Option(help="Folder for runs. [./agnews-runs]")] = None,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    run: Run = "latest",
+    store: Folder = None,
+    json: Json = False,
 ) -> None:
     """Show how a run stands, and what of it is saved where, and how surely."""
     from agnews_cli.cli import show

@@ -8,13 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Option
+from typer import Argument, Option
 
+from agnews_cli.cli.manual import examples
 from agnews_cli.errors import NoTerminal
 
 if TYPE_CHECKING:
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.auto import Request
+    from agnews_cli.workflows.notebook import Wish
     from agnews_cli.workflows.wizard import Walk
 
 DEFAULT_FILE = Path("agnews-request.yaml")
@@ -24,33 +26,50 @@ FLAGS = (
 )
 
 
+@examples(
+    ("agnews wizard", "asks, and proposes what it finds"),
+    ("agnews wizard reviews.csv", "the same, for these data"),
+    ("agnews wizard --save mine.yaml", "save the answers there"),
+)
 def wizard(
+    data: Annotated[
+        str | None, Argument(help="The data, as for auto; then they are not asked for.")
+    ] = None,
     save: Annotated[
-        Path | None, Option(help="A new file for the answers. [agnews-request.yaml]")
+        Path | None,
+        Option(help="A new file for the answers. [agnews-request.yaml]", metavar="FILE"),
     ] = None,
 ) -> None:
     """Ask what `agnews auto` would be told, then begin, or save it for later. Quitting exits 0."""
     from agnews_cli.cli import prompts
     from agnews_cli.cli.output import Output
     from agnews_cli.store import requests
-    from agnews_cli.workflows.surroundings import look_around
-    from agnews_cli.workflows.wizard import Walk
 
     out = Output()
     why_not = prompts.why_not(out.sink)
     file = requests.unused(DEFAULT_FILE) if save is None else save
     requests.require_new(file)
     if why_not is not None:
-        raise _without_questions(why_not, Walk(look_around(str(file), may_ask_hub=False)))
+        raise _without_questions(why_not, _walk(file, data, may_ask_hub=False))
     out.say("Looking at this machine, at this folder and for the hub …")
-    walk = _ask_all(Walk(look_around(str(file), may_ask_hub=True)))
+    walk = _ask_all(_walk(file, data, may_ask_hub=True))
     if walk is None:
         out.say("Nothing was begun and nothing was saved.")
         return
     requests.save(file, walk.keys())
     _show(out, walk)
+    if walk.ready_notebook is not None:
+        _write(out, walk.ready_notebook)
     if walk.begins:
         _begin(out, walk.request())
+
+
+def _walk(file: Path, data: str | None, *, may_ask_hub: bool) -> Walk:
+    from agnews_cli.workflows.surroundings import look_around
+    from agnews_cli.workflows.wizard import Walk
+
+    walk = Walk(look_around(str(file), may_ask_hub=may_ask_hub))
+    return walk if data is None else walk.with_data(data)
 
 
 def _without_questions(why: str, walk: Walk) -> NoTerminal:
@@ -85,6 +104,14 @@ def _show(out: Output, walk: Walk) -> None:
         f"Saved in {walk.seen.file}; replay it:",
         f"  {shlex.join(('agnews', 'auto', '--config', walk.seen.file))}",
     )
+
+
+def _write(out: Output, wish: Wish) -> None:
+    """The notebook that trains with the answers on another machine, and what to do with it."""
+    from agnews_cli.workflows.notebook import next_steps, write
+
+    for written in write(wish, force=False):
+        out.screen("", f"Written: {written}", *next_steps(wish))
 
 
 def _begin(out: Output, request: Request) -> None:

@@ -7,7 +7,6 @@ emulates it. Capability, the wheel's list of architectures and one real operatio
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -77,7 +76,7 @@ def short(name: str) -> str:
     return name.removeprefix("NVIDIA ").removeprefix("Tesla ")
 
 
-_FORM = re.compile(r"[- ](?:SXM\d*|PCIE|NVL|HBM\w*|\d+ ?GB)\b.*", re.IGNORECASE)
+_FORM = r"[- ](?:SXM\d*|PCIE|NVL|HBM\w*|\d+ ?GB)\b.*"
 """What follows a card's name: how it is plugged in, and its memory."""
 
 
@@ -86,7 +85,9 @@ def model(name: str) -> str:
 
     So speeds that were measured on one are found for the other. `name`: as drivers give it.
     """
-    return _FORM.sub("", short(name.strip()).removeprefix("GeForce "))
+    import re
+
+    return re.sub(_FORM, "", short(name.strip()).removeprefix("GeForce "), flags=re.IGNORECASE)
 
 
 def dotted(capability: tuple[int, int]) -> str:

@@ -12,16 +12,17 @@ come from the worker's monotonic clock; only its start is placed by the wall clo
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from agnews_cli.core import strict_json
 from agnews_cli.core.session import Split
 
 _STARTING = ("tokenising", "loading")
 """Phases that only prepare, by the beginning of their name."""
+_MOST_S = 100 * 365 * 86400.0
 _KINDS = frozenset(
     {"started", "phase", "progress", "validated", "candidate", "saved", "resumed", "ended"}
 )
@@ -122,7 +123,9 @@ def _pause_s(moment: Moment) -> float:
     pause_s = moment.data.get("pause_s")
     if pause_s is None and moment.data.get("why") == "final":
         pause_s = moment.data.get("seconds")
-    return float(pause_s) if isinstance(pause_s, int | float) else 0.0
+    if isinstance(pause_s, int | float) and 0 <= pause_s < _MOST_S:
+        return float(pause_s)
+    return 0.0
 
 
 def _learn(before: _Before, events: Iterable[Moment]) -> None:
@@ -148,11 +151,13 @@ def _by_session(
 def _events(lines: Iterable[str]) -> Iterator[tuple[datetime, Moment]]:
     for line in lines:
         try:
-            facts = json.loads(line)
+            facts = strict_json.mapping(line)
             if facts["kind"] in _KINDS:
                 moment = Moment(facts["kind"], float(facts["elapsed_s"]), dict(facts["data"]))
-                yield datetime.fromisoformat(facts["at"]), moment
-        except (ValueError, KeyError, TypeError):
+                at = datetime.fromisoformat(facts["at"])
+                if abs(moment.at_s) < _MOST_S and at.tzinfo is not None:
+                    yield at, moment
+        except (ValueError, KeyError, TypeError, OverflowError):
             continue
 
 
@@ -165,5 +170,4 @@ def _name(moment: Moment, key: str) -> str:
 
 
 def _step(moment: Moment) -> int:
-    step = moment.data.get("step")
-    return step if isinstance(step, int) else 0
+    return strict_json.whole(moment.data.get("step")) or 0

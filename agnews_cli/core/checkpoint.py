@@ -27,7 +27,7 @@ class Blob(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     sha256: Digest
-    size_bytes: Annotated[int, Field(ge=0)]
+    size_bytes: Annotated[int, Field(ge=0, lt=10**15)]
 
 
 class Manifest(BaseModel):

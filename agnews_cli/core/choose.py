@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import log
 from typing import TYPE_CHECKING, Literal
 
 from agnews_cli.core.preset import Preset
@@ -61,6 +62,18 @@ def choose(
             return Choice(preset, reasons, tuple(passed))
         passed.append(PassedOver(preset.name, reason))
     return Choice(None, (), tuple(passed))
+
+
+def nearest(presets: Sequence[Preset], parameters: int, *, is_decoder: bool) -> Preset:
+    """The preset whose recipe suits a model of this size best: of its kind, nearest by ratio.
+
+    Of two as near, the first in our order.
+    """
+    of_kind = [p for p in presets if (p.tier == "llm") == is_decoder] or list(presets)
+    return min(
+        of_kind,
+        key=lambda preset: (abs(log(preset.model.parameters / max(1, parameters))), -preset.order),
+    )
 
 
 def _key(goal: Goal) -> Callable[[Preset], tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Durations and times of day as people write them: `45m`, `1h30m`, `90s`; `23:30`."""
+"""Durations and times of day as people write them: `45m`, `1h30m`, `90s`, `2d`; `23:30`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,57 @@ import re
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+_NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
 _PARTS = re.compile(
-    r"(?:(?P<h>\d+(?:\.\d+)?)h)?(?:(?P<m>\d+(?:\.\d+)?)m)?(?:(?P<s>\d+(?:\.\d+)?)s?)?"
+    rf"(?:(?P<d>{_NUMBER})d)?(?:(?P<h>{_NUMBER})h)?"
+    rf"(?:(?P<m>{_NUMBER})m(?:in)?)?(?:(?P<s>{_NUMBER})s)?",
+    re.ASCII,
 )
+_UNITS_S = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_BARE = re.compile(r"\d+(?:\.\d+)?|\.\d+", re.ASCII)
+FORM = "a number with s, m, h or d, such as 90s, 45m, 1h30m or 2d"
+_MOST_S = 3650 * 86400.0
+
+
+def read(text: str, *, unit_s: float | None = None, likely: str = "ms") -> float:
+    """Seconds in `text`, more than 0 and less than ten years.
+
+    `unit_s`: what a number alone is counted in, where the name of what is asked says it. `likely`:
+    the units, the likelier first, that a number alone may have meant elsewhere. Raises ValueError
+    that says what was found and what was likely meant.
+    """
+    short = text.strip().lower().replace(" ", "")
+    if _BARE.fullmatch(short):
+        if unit_s is None:
+            meant = " or ".join(f"{short}{unit}" for unit in likely)
+            raise ValueError(f"a number without a unit: {meant}?")
+        return _checked(float(short) * unit_s)
+    match = _PARTS.fullmatch(short)
+    if match is None or not any(match.groups()):
+        raise ValueError(f"not a duration: expected {FORM}.")
+    return _checked(sum(float(match[unit] or 0) * each_s for unit, each_s in _UNITS_S.items()))
+
+
+def _checked(seconds: float) -> float:
+    if not seconds:
+        raise ValueError("no time at all.")
+    if seconds >= _MOST_S:
+        raise ValueError("more than ten years.")
+    return seconds
 
 
 def parse(text: str) -> float | None:
-    """Seconds in `text`, or None when it is no positive duration. A bare number is seconds."""
-    match = _PARTS.fullmatch(text.strip().lower().replace(" ", ""))
-    if match is None or not any(match.groups()):
+    """Seconds in `text`, or None when it is no duration; see `read`."""
+    try:
+        return read(text)
+    except ValueError:
         return None
-    hours, minutes, seconds = (float(match[unit] or 0) for unit in "hms")
-    total_s = hours * 3600 + minutes * 60 + seconds
-    return total_s or None
+
+
+def meant(text: str, likely: str = "ms") -> str | None:
+    """The duration that a number without a unit likely was; None for anything else."""
+    guess = f"{text.strip()}{likely[0]}"
+    return guess if _BARE.fullmatch(text.strip()) and parse(guess) else None
 
 
 def write(seconds: float) -> str:
@@ -32,10 +70,11 @@ def write(seconds: float) -> str:
 
 
 def until(text: str, now: datetime) -> float | None:
-    """Seconds from `now` to the next time of day `HH:MM` in its zone; None when it is none."""
-    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip())
+    """Seconds from `now` to the next time of day `HH:MM` in its zone, or in a duration; None when
+    it is neither."""
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip(), re.ASCII)
     if match is None:
-        return None
+        return parse(text)
     end = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
     if end <= now:
         end += timedelta(days=1)

@@ -80,15 +80,23 @@ def training_time(preset: Preset, rows: int, accelerator: Accelerator) -> Estima
     return Estimate(least_s, most_s, speed.machine, speed.source, speed.as_of)
 
 
-def around_s(preset: Preset, read: int, predicted: int, accelerator: Accelerator) -> float:
+def around_s(
+    preset: Preset,
+    read: int,
+    predicted: int,
+    accelerator: Accelerator,
+    *,
+    trained_row_s: float = 0.0,
+) -> float:
     """Seconds for reading and tokenising `read` rows and asking the model about `predicted` ones.
 
     600,000 rows of 40 words took 186 s on two cores (2026-11-28); a row that is predicted passes
-    forwards alone, which takes 0.3 of a step (benchmarks/RESULTS.md). Nothing is known of other
-    models and devices, and nothing counted.
+    forwards alone, which takes 0.3 of a step (benchmarks/RESULTS.md). `trained_row_s`: what a row
+    of training takes, where this model's speed on such a device was not measured; 0 counts nothing.
     """
     speed = next((s for s in SPEEDS if _is_of(s, preset, accelerator)), None)
-    return read / _READ_ROWS_A_SECOND + (0.3 * predicted / speed.slow if speed else 0.0)
+    row_s = 1.0 / speed.slow if speed else trained_row_s
+    return read / _READ_ROWS_A_SECOND + 0.3 * predicted * row_s
 
 
 def _is_of(speed: Speed, preset: Preset, accelerator: Accelerator) -> bool:

@@ -85,6 +85,10 @@ class ReaderLeft(Exception):
     """Nobody sees the events any more; raised by what shows them."""
 
 
+class ReaderStalled(ReaderLeft):
+    """Nobody has read for a while, and may again: the event was taken, and nothing need stop."""
+
+
 class Failure(BaseModel):
     """An error put into words by the process that met it."""
 
@@ -119,6 +123,8 @@ class Outcome(BaseModel):
     writer: str = ""
     step: int = 0
     total_steps: int = 0
+    tuning: str = ""
+    """The fine-tuning that a stop cut off, at `step`, its model written; else empty."""
     candidates: tuple[Candidate, ...] = ()
     failure: Failure | None = None
     why: str = ""

@@ -26,6 +26,8 @@ class Member(_Message):
     kind: CandidateKind
     folder: str
     share: float = 1.0
+    digests: dict[str, str] = {}
+    """SHA-256 of the files in its folder, by name, where they are known."""
 
 
 class Order(_Message):

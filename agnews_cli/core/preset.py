@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Tier = Literal["encoder", "llm", "ensemble", "distilled", "platform"]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, le=1_000_000_000)]
+Epochs = Annotated[float, Field(gt=0, le=100_000)]
+Weight = Annotated[float, Field(ge=0, le=1_000)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 _FULL_STEP_LENGTH = 256
@@ -32,7 +34,9 @@ class Model(_Strict):
     embedded: str | None = Field(
         None, description="Package that carries the same weights, used when their SHA-256 agree."
     )
-    parameters: Positive = Field(description="Weights, for memory and time estimates.")
+    parameters: Annotated[int, Field(gt=0, le=10**15)] = Field(
+        description="Weights, for memory and time estimates."
+    )
     licence: str = Field(description="SPDX name, or the licence's own.")
 
 
@@ -57,7 +61,7 @@ Method = Annotated[Full | Lora, Field(discriminator="kind")]
 
 
 class Training(_Strict):
-    epochs: Annotated[float, Field(gt=0)] = Field(3, description="Passes over the training rows.")
+    epochs: Epochs = Field(3, description="Passes over the training rows.")
     lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="Peak learning rate of AdamW.")
     weight_decay: Share = Field(0.01, description="Decoupled; not on biases and norms.")
     warmup: Share = Field(0.1, description="Share of the steps with a rising rate.")
@@ -68,7 +72,7 @@ class Training(_Strict):
     micro_batch_tokens: Positive | None = Field(
         None, description="Most tokens in one forward pass of one device; None: the whole share."
     )
-    least_steps: Annotated[int, Field(ge=0)] = Field(
+    least_steps: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
         60,
         description="Few rows are passed more often than `epochs` says, up to 20 times, until "
         "there are so many steps, without R-Drop and teacher. --set training.epochs=N sets it to "
@@ -86,14 +90,16 @@ class Training(_Strict):
     loss: Literal["cross_entropy"] = Field(
         "cross_entropy", description="What is minimised, before options add to it."
     )
-    clip_norm: Annotated[float, Field(gt=0)] = Field(1.0, description="Largest gradient norm.")
+    clip_norm: Annotated[float, Field(gt=0, le=1e9)] = Field(
+        1.0, description="Largest gradient norm."
+    )
     label_smoothing: Share = Field(0.0, description="Share of the target spread over all classes.")
-    r_drop: Annotated[float, Field(ge=0)] = Field(
+    r_drop: Weight = Field(
         0.0,
         description="Weight alpha of R-Drop (Liang et al. 2021): each row passes twice with other "
         "dropout masks, and how far they lead apart is added to the loss. Twice the work.",
     )
-    fgm: Annotated[float, Field(ge=0)] = Field(
+    fgm: Weight = Field(
         0.0,
         description="Norm of FGM's attack on a row's word embeddings (Miyato et al. 2017): each "
         "row passes once more, attacked, and both losses count. Twice the work; 0.1 to 1 is usual.",
@@ -171,11 +177,11 @@ class Training(_Strict):
 class ShortOfTime(_Strict):
     """What replaces a field of `training` when a budget leaves no time for the whole recipe."""
 
-    epochs: Annotated[float, Field(gt=0)] | None = Field(
+    epochs: Epochs | None = Field(
         None, description="At most so many passes; time that is left trains one more model."
     )
     lr: Annotated[float, Field(gt=0, lt=1)] | None = Field(None, description="Peak learning rate.")
-    r_drop: Annotated[float, Field(ge=0)] | None = Field(
+    r_drop: Weight | None = Field(
         None, description="0 spares half the work, so that each row is seen twice as often."
     )
     linear_teacher: Annotated[float, Field(ge=0, lt=1)] | None = Field(
@@ -194,7 +200,7 @@ class Data(_Strict):
         200, description="Fewer tell little: 90% right of 200 means 85 to 93%."
     )
     validation_rows_at_most: Positive = Field(1000, description="More validate no better.")
-    cross_validated_below: Annotated[int, Field(ge=0)] = Field(
+    cross_validated_below: Annotated[int, Field(ge=0, le=1_000_000_000)] = Field(
         600,
         description="With fewer training rows than this, and no validation split, every row "
         "validates, by cross-validation. 0: never.",

@@ -11,6 +11,7 @@ a machine count from the start of its own session, not of ours.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -330,15 +331,38 @@ def _from_ledger(limit: Limit, counted: Sequence[Span], now: datetime) -> _Left:
 # ---- what follows from it ------------------------------------------------------------------------
 
 
-def verdict(found: Budget, needs_s: float) -> str:
-    """Whether a plan fits: `this plan needs 9.4 h; 11.2 h left until Saturday 00:00 UTC`."""
-    needs = f"this plan needs {hours(needs_s)}"
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Whether so many hours fit into what is left. None is what is not known."""
+
+    fits: bool | None
+    sessions: int | None
+    """At least; of the longest that there may be."""
+    done_at: datetime | None
+    """At the earliest, begun now; None where they do not fit."""
+    words: str
+
+
+def fit(found: Budget, needs_s: float, now: datetime) -> Fit:
+    """Of `needs_s` seconds: `9.4 h fit: 11.2 h left until Saturday 00:00 UTC (28 Nov); …`."""
+    needs = hours(needs_s)
+    sessions = math.ceil(needs_s / found.cap_s) if found.cap_s else None
     if found.left_s is None:
-        return f"{needs}; what is left on {found.title} {found.resource.upper()} is unknown"
+        return Fit(None, sessions, None, f"{needs} may fit or not: what is left is not known")
     until = f" until {moment(found.returns_at)}" if found.returns_at else ""
+    left = f"{hours(found.left_s)} left{until}"
+    if needs_s <= found.left_s:
+        done_at = now + timedelta(seconds=needs_s)
+        several = f" in {sessions} sessions" if sessions and sessions > 1 else ""
+        words = f"{needs} fit: {left}; begun now, done by {moment(done_at)}{several}"
+        return Fit(True, sessions, done_at, words)
     short_s = needs_s - found.left_s
-    more = f": {hours(short_s)} too little" if short_s > 0 else ""
-    return f"{needs}; {hours(found.left_s)} left{until}{more}"
+    words = f"{needs} do not fit: {left}, {hours(short_s)} too little"
+    if found.returns_at and found.allowed_s:
+        times = math.ceil(short_s / found.allowed_s)
+        rest = f"takes {times} such periods more" if times > 1 else "fits into the next period"
+        words += f"; the rest {rest}"
+    return Fit(False, sessions, None, words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Python that uses a delivered model and imports nothing of ours; for cards and screens.
+"""Python that uses a delivered model; but for `load` nothing of ours is imported. For cards.
 
 The lines are the documentation (docs/delivered.md) and are executed as they stand by
 tests/end_to_end/test_delivered.py.
@@ -60,6 +60,15 @@ def pipeline(folder: str, text: str = "your text") -> str:
         "from transformers import pipeline\n"
         f'classify = pipeline("text-classification", model={_quoted(folder)}, truncation=True)\n'
         f"print(classify({_quoted(text)}))\n"
+    )
+
+
+def load(folder: str, text: str = "your text") -> str:
+    """Three lines with agnews, for whatever a run delivered."""
+    return (
+        "from agnews_cli import load\n"
+        f"model = load({_quoted(folder)})\n"
+        f"print(model.predict([{_quoted(text)}]).labels)\n"
     )
 
 

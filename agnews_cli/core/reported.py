@@ -7,15 +7,14 @@ JSON is one object, or a list of which the one with our `resource` counts (so `k
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from agnews_cli.core import duration
+from agnews_cli.core import duration, strict_json
 from agnews_cli.core.limits import Limit
-from agnews_cli.core.session import Reading, Resource
+from agnews_cli.core.session import EARLIEST, LATEST, Reading, Resource
 
 _UNITS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:cu|units?|compute units?)", re.IGNORECASE)
 _NAMES = {
@@ -37,13 +36,24 @@ def amount_s(text: str, limit: Limit | None) -> float | None:
     return None if text.replace(".", "").isdecimal() else duration.parse(text)
 
 
+def why_no_amount(text: str, limit: Limit | None) -> str:
+    """What is wrong with a text that is no amount, and what was likely meant."""
+    units = "; or compute units such as 95cu" if limit is not None and limit.units_per_hour else ""
+    try:
+        duration.read(text, likely="hm")
+    except ValueError as problem:
+        return f"{str(problem).rstrip('.')}{units}" + ("" if str(problem).endswith("?") else ".")
+    return f"not an amount of time: expected {duration.FORM}{units}."
+
+
 def moment(text: str) -> datetime | None:
     """A time in ISO 8601, UTC where it does not say; None for anything else."""
     try:
         found = datetime.fromisoformat(text.strip())
-    except ValueError:
+        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    return found if EARLIEST <= found < LATEST else None
 
 
 def read(
@@ -83,7 +93,7 @@ def read(
 def _object(text: str, resource: Resource) -> Mapping[str, Any]:
     if not text.startswith(("{", "[")):
         return {"left": text.splitlines()[0] if text else ""}
-    told = json.loads(text)
+    told = strict_json.parse(text)
     if isinstance(told, list):
         mine = [
             t for t in told if isinstance(t, dict) and str(t.get("resource")).lower() == resource
@@ -91,7 +101,9 @@ def _object(text: str, resource: Resource) -> Mapping[str, Any]:
         if not mine:
             raise ValueError(f"nothing about {resource}")
         told = mine[0]
-    return dict(told)
+    if not isinstance(told, dict):
+        raise ValueError("it is no object")
+    return told
 
 
 def _amount_s(value: Any, name: str, limit: Limit | None) -> float:

@@ -8,11 +8,12 @@ order or repetition, and two machines that exchange their journals come to one t
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, get_args
 
 RunState = Literal["pending", "running", "paused", "completed", "failed", "interrupted"]
 SessionState = Literal["open", "finished", "deadline", "interrupted", "error", "user", "died"]
@@ -24,7 +25,11 @@ RESOURCES: Mapping[str, Resource] = {"cuda": "gpu", "mps": "gpu", "tpu": "tpu", 
 """What hours on an accelerator of a kind count as."""
 
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,99}")
+_HIDDEN = re.compile(r"run-[0-9a-f]{16}")
 _MOST_S = 100 * 365 * 86400.0  # a machine's uptime may be years
+_MOST_TEXT = 4096
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+"""Clocks are set wrong; beyond these, arithmetic with times fails."""
 
 STALE_S = 600.0
 """Another machine's session that gave no sign of life for so long is over; its hours stand."""
@@ -43,10 +48,31 @@ class Run:
     created_at: datetime
     updated_at: datetime
 
+    def __post_init__(self) -> None:
+        _require_texts(self.id, self.preset, self.dataset, self.folder)
+        _require_numbers(self.seed)
+        _require_word(self.state, RunState)
+        _require_moments(self.created_at, self.updated_at)
+
     def join(self, other: Run) -> Run:
-        """Where both were changed at one moment, the greater text: any rule, but one rule."""
+        """Where both were changed at one moment, the greater text: any rule, but one rule.
+
+        A copy of elsewhere has neither folder nor preset: those that are known stay.
+        """
         newest = max(self, other, key=lambda run: (run.updated_at, run.state, repr(run)))
-        return replace(newest, created_at=min(self.created_at, other.created_at))
+        named = newest if newest.preset else self if self.preset else other
+        return replace(
+            named,
+            state=newest.state,
+            created_at=min(self.created_at, other.created_at),
+            updated_at=newest.updated_at,
+            folder=newest.folder or self.folder or other.folder,
+        )
+
+    @property
+    def hidden(self) -> Run:
+        """All that another machine needs: hours belong to something, whose name says nothing."""
+        return replace(self, id=hidden(self.id), preset="", dataset="", seed=0, folder="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +84,10 @@ class Split:
     stalled_s: float = 0.0
     starting_s: float = 0.0
     idle_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        parts = (self.useful_s, self.redone_s, self.stalled_s, self.starting_s, self.idle_s)
+        _require_amounts(*parts)
 
     @property
     def whole_s(self) -> float:
@@ -93,6 +123,11 @@ class Session:
 
     def __post_init__(self) -> None:
         _require_name(self.id)
+        _require_texts(self.run, self.platform, self.accelerator, self.machine, self.process)
+        _require_numbers(self.seq, self.pid, self.closed_seq)
+        _require_word(self.resource, Resource)
+        _require_word(self.state, SessionState)
+        _require_moments(self.opened_at, self.beat_at, self.ended_at)
         _require_hours(self.seconds, self.entered_s)
 
     @property
@@ -110,8 +145,10 @@ class Session:
         closed = [s for s in (self, other) if s.closed_seq is not None]
         # The first closing stands; a second one is a copy of it, or came from a clone of the disk.
         first = min(closed, key=_closing, default=known)
+        named = [run for run in (known.run, self.run, other.run) if run != hidden(run)]
         return replace(
             known,
+            run=named[0] if named else known.run,
             beat_at=max(self.beat_at, other.beat_at),
             seconds=max(self.seconds, other.seconds),
             state=first.state,
@@ -126,16 +163,61 @@ def is_id(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
+def hidden(run: str) -> str:
+    """A name for a run by which only those who know the run know it."""
+    if _HIDDEN.fullmatch(run):
+        return run
+    return f"run-{hashlib.sha256(f'agnews {run}'.encode()).hexdigest()[:16]}"
+
+
+# A ledger may come from anywhere. What no machine can have written is refused before it is kept:
+# a moment at the calendar's end is no reason for any command to fail from then on.
+
+
 def _require_name(id_: str) -> None:
-    if not is_id(id_):
-        raise ValueError(f"{id_!r} is no id of ours")
+    if not isinstance(id_, str) or not is_id(id_):
+        raise ValueError(f"{id_!r:.80} is no id of ours")
+
+
+def _require_texts(*texts: str) -> None:
+    for each in texts:
+        if not isinstance(each, str) or len(each) > _MOST_TEXT or "\0" in each:
+            raise ValueError(f"{each!r:.80} is no name")
+        each.encode()  # half of a surrogate pair is no character
+
+
+def _require_word(word: str, words: object) -> None:
+    if word not in get_args(words):
+        raise ValueError(f"{word!r:.80} is none of {', '.join(get_args(words))}")
+
+
+def _require_numbers(*numbers: int | None) -> None:
+    for each in numbers:
+        is_number = isinstance(each, int) and not isinstance(each, bool)
+        if each is not None and not (is_number and 0 <= each < 1 << 63):
+            raise ValueError(f"{each!r:.80} is no number that is kept")
+
+
+def _require_moments(*moments: datetime | None) -> None:
+    for each in moments:
+        if isinstance(each, datetime) and each.tzinfo is None:
+            raise ValueError("times are UTC-aware here")
+        if each is not None and not (isinstance(each, datetime) and EARLIEST <= each < LATEST):
+            raise ValueError(f"{each!s:.80} is no time that a clock shows")
+
+
+def _require_amounts(*amounts: float | None) -> None:
+    for each in amounts:
+        is_number = isinstance(each, int | float) and not isinstance(each, bool)
+        if each is not None and not (is_number and -_MOST_S < each < _MOST_S):
+            raise ValueError(f"{each!r:.80} is no amount of time")
 
 
 def _require_hours(*seconds: float) -> None:
-    """A ledger may come from anywhere: what no machine can have held is refused."""
+    _require_amounts(*seconds)
     for each in seconds:
-        if not 0 <= each < _MOST_S:
-            raise ValueError(f"{each!r} is no time that a session can take")
+        if not each >= 0:
+            raise ValueError(f"{each!r:.80} is no time that a session can take")
 
 
 def _closing(session: Session) -> tuple[Any, ...]:
@@ -155,6 +237,9 @@ class Used:
 
     def __post_init__(self) -> None:
         _require_name(self.id)
+        _require_texts(self.platform, self.source)
+        _require_word(self.resource, Resource)
+        _require_moments(self.began_at)
         _require_hours(self.seconds)
 
 
@@ -180,6 +265,11 @@ class Reading:
     def __post_init__(self) -> None:
         if self.id:  # one that is not kept has none
             _require_name(self.id)
+        _require_texts(self.platform, self.source)
+        _require_word(self.resource, Resource)
+        _require_word(self.how, Literal["official", "reported"])
+        _require_moments(self.at, self.returns_at)
+        _require_amounts(self.used_s, self.reserved_s, self.allowed_s, self.left_s)
 
 
 # ---- journals ------------------------------------------------------------------------------------
@@ -226,6 +316,14 @@ def _after(told: Told, entry: Entry) -> Told:
 def whole(run: Run, session: Session) -> dict[str, Any]:
     """The data of an entry that says all at once: the first of a journal, or one of a copy."""
     return {"run": _plain(run), "session": _plain(session)}
+
+
+def hidden_entry(entry: Entry) -> Entry:
+    """The entry, without its run's name and folder. Raises like `fold`."""
+    if entry.kind not in ("opened", "whole"):
+        return entry
+    run, session = _whole(entry)
+    return replace(entry, data=whole(run.hidden, replace(session, run=hidden(session.run))))
 
 
 def held(session: Session, seconds: float, at: datetime) -> Session:

@@ -21,6 +21,7 @@ from typing import Any, get_args
 
 import agnews_cli
 from agnews_cli.core.session import Reading, Resource
+from agnews_cli.host import children
 
 TIMEOUT_S = 5.0
 SOURCE = "Kaggle's API"
@@ -47,8 +48,8 @@ def ask(now: datetime, timeout_s: float = TIMEOUT_S) -> Answer:
 
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "agnews_cli.host.kaggle"],
-            env=os.environ | {"PYTHONPATH": _python_path()},
+            children.module("agnews_cli.host.kaggle"),
+            env=children.environment({"PYTHONPATH": _python_path()}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -66,7 +67,7 @@ def ask(now: datetime, timeout_s: float = TIMEOUT_S) -> Answer:
 
 
 def _python_path() -> str:
-    """Where this package lies: `-P` keeps a `kaggle.py` of the current folder out."""
+    """Where this package lies: a safe path keeps a `kaggle.py` of the current folder out."""
     root = str(Path(agnews_cli.__file__).parent.parent)
     return os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
 

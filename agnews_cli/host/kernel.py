@@ -13,7 +13,6 @@ import pty
 import select
 import signal
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,8 @@ from pathlib import Path
 from typing import Protocol
 
 from agnews_cli.core.cells import DRIVE
-from agnews_cli.host.notebook import SERVER
+from agnews_cli.host import children
+from agnews_cli.host.notebook import IS_SAID, SERVER
 
 SECRETS = ("HF_TOKEN", "KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY")
 """What the stores of `agnews` log in with, by the names that the hub and Kaggle give them."""
@@ -98,9 +98,9 @@ def run(arguments: Sequence[str], screen: Screen, *, more: Mapping[str, str]) ->
     """
     reader, writer = _quiet_terminal()
     # IPython in a terminal is no kernel of a server's, but to its child it is the same.
-    env = {SERVER: str(os.getppid())} | dict(os.environ) | dict(more)
+    env = {SERVER: str(os.getppid())} | children.environment({IS_SAID: "1", **more})
     process = subprocess.Popen(
-        [sys.executable, "-m", "agnews_cli", *arguments],
+        children.module("agnews_cli", *arguments),
         stdin=subprocess.DEVNULL,  # never a prompt
         stdout=writer,
         stderr=writer,

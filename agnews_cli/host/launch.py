@@ -2,22 +2,27 @@
 
 accelerate passes neither signals nor exit codes on and silently reads the user's default config;
 so it gets a config file of ours, signals go to the worker itself, and the Outcome file decides.
-On several CPU processes accelerate would start one; torchrun starts them all.
+On several CPU processes accelerate would start one; torchrun starts them all, each in a process
+session of its own. So what belongs to a launch is told by a mark on its command line, not by its
+group.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
-import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from agnews_cli.core.accelerator import Accelerator
-from agnews_cli.store import files
+from agnews_cli.host import children
+from agnews_cli.store import files, private
+from agnews_cli.store.processes import pid_namespace
 from agnews_cli.store.space import refusal
 
 if TYPE_CHECKING:
@@ -36,13 +41,20 @@ mixed_precision: 'no'
 # another process needs. Measured in benchmarks/RESULTS.md, "Waiting threads".
 _SPINS = 1000
 _WORKER = "agnews_cli.learn.worker"
+_CLOSING_S = 5.0
+"""What was killed is gone within this, or waits for a disk that does not answer."""
 
 
 class WorkerProcess:
-    """A running worker. Its output goes to the run's log file."""
+    """A running worker, of one process or several. Its output goes to the run's log file.
 
-    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
-        self._process, self._log = process, log
+    `mark`: stands on the command line of each of its processes, and of no others.
+    """
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], log: IO[bytes], mark: str | None = None
+    ) -> None:
+        self._process, self._log, self._mark = process, log, mark
 
     def poll(self) -> int | None:
         """The launcher's exit code, None while it runs."""
@@ -57,15 +69,27 @@ class WorkerProcess:
                 os.kill(pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """End everything at once."""
+        """End everything at once, the launcher first: it starts no more then."""
+        import psutil
+
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        for process in self._members():
+            with suppress(psutil.Error):
+                process.kill()
 
     def close(self) -> None:
-        """Leave nothing behind: whatever of the group still lives is killed."""
+        """Leave nothing behind: whatever of it still lives is killed, and its end awaited."""
+        give_up_s = time.monotonic() + _CLOSING_S
         self.kill()
         self._process.wait()
+        while self._members() and time.monotonic() < give_up_s:
+            self.kill()
+            time.sleep(0.01)
         self._log.close()
+
+    def _members(self) -> list[psutil.Process]:
+        return [] if self._mark is None else _with(self._mark)
 
 
 def start(
@@ -75,37 +99,37 @@ def start(
     on_cpu = accelerator.kind == "cpu"
     threads = max(1, cpu_count // processes) if on_cpu else max(1, cpu_count // (2 * processes))
     env = environment(threads, on_cpu=on_cpu)
+    mark = secrets.token_hex(8)
+    worker = ["-m", _WORKER, os.path.realpath(job), mark]
     if on_cpu and processes > 1:
         env["ACCELERATE_USE_CPU"] = "true"
-        command = ["-m", "torch.distributed.run", "--standalone"]
-        command += [f"--nproc_per_node={processes}", "-m", _WORKER, os.path.realpath(job)]
+        command = ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     else:
         config = job.with_name("accelerate.yaml")
         kind = "'NO'" if processes == 1 else "MULTI_GPU"
         files.write_text_atomically(
             config, _CONFIG.format(kind=kind, cpu=str(on_cpu).lower(), processes=processes)
         )
-        command = ["-m", "accelerate.commands.launch", "--config_file", str(config)]
-        command += [f"--num_cpu_threads_per_process={threads}", "-m", _WORKER]
-        command += [os.path.realpath(job)]
+        command = ["accelerate.commands.launch", "--config_file", str(config)]
+        command += [f"--num_cpu_threads_per_process={threads}"]
     try:
-        sink = log.open("ab")
+        sink = private.appending(log)
     except OSError as error:
         raise refusal(log, error, 0) from error
     process = subprocess.Popen(
-        [sys.executable, *command],
+        children.module(*command, *worker),
         stdin=subprocess.DEVNULL,
         stdout=sink,
         stderr=subprocess.STDOUT,
         env=env,
         start_new_session=True,
     )
-    return WorkerProcess(process, sink)
+    return WorkerProcess(process, sink, mark)
 
 
 def environment(threads: int, *, on_cpu: bool) -> dict[str, str]:
     """What a process that computes is started with; what the user has set stays."""
-    env = os.environ | {
+    env = children.environment() | {
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "true",
         "PYTHONUNBUFFERED": "1",
@@ -120,12 +144,26 @@ def environment(threads: int, *, on_cpu: bool) -> dict[str, str]:
 
 
 def left_behind(job: Path) -> list[psutil.Process]:
-    """Launchers and workers on `job` that live: of this session, or of one that was killed."""
+    """Launchers and workers on `job` that live: of this session, or of one that was killed.
+
+    Those of other containers are not among them: they are not ours to judge, nor to end.
+    """
+    return _with(_WORKER, os.path.realpath(job))
+
+
+def _with(*words: str) -> list[psutil.Process]:
+    """Living processes of this PID namespace that have all of `words` on their command line."""
     import psutil
 
-    path = os.path.realpath(job)
-    found = psutil.process_iter(["cmdline"])
-    return [p for p in found if {_WORKER, path} <= set(p.info["cmdline"] or ())]
+    here, wanted = pid_namespace(), set(words)
+    found = psutil.process_iter(["cmdline", "status"])
+    return [
+        process
+        for process in found
+        if wanted <= set(process.info["cmdline"] or ())
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+        and pid_namespace(process.pid) == here
+    ]
 
 
 def await_end(processes: Sequence[psutil.Process], timeout_s: float) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SERVER = "JPY_PARENT_PID"
 """Set for kernels and their children: who started the kernel. It is not the kernel."""
+IS_SAID = "AGNEWS_STOP_IS_SAID"
+"""Tells a command that whoever started it answers the stop button: `%agnews`, in the kernel."""
 _LOOK_EVERY_S = 1.0
 
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from types import FrameType
 from typing import IO, Protocol, TypeVar
 
@@ -23,6 +21,7 @@ from pydantic import ValidationError
 
 from agnews_cli.core.prediction import Answer, Figures, Order, Texts
 from agnews_cli.errors import InternalError, Interrupted, PredictorDied, ReportedError
+from agnews_cli.host import children
 from agnews_cli.host.launch import environment
 
 _AHEAD = 2
@@ -49,9 +48,8 @@ class Predictor:
         self._classes = len(order.labels)
         self.figures: Figures | None = None
         """Once all answers have come: how they compare with the classes that were given."""
-        command = ["-P", "-m", "agnews_cli.learn.predict", str(os.getpid())]
         self._process = subprocess.Popen(
-            [sys.executable, *command],
+            children.module("agnews_cli.learn.predict", str(os.getpid())),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -78,6 +76,14 @@ class Predictor:
             with suppress(OSError):
                 if pipe is not None:
                     pipe.close()
+
+    def ask(self, texts: Sequence[str]) -> Probabilities:
+        """The class probabilities of one chunk, in order; the process stays for the next one.
+
+        Raises like `answers`.
+        """
+        self._send(Texts(texts=tuple(texts), classes=(-1,) * len(texts)).model_dump_json())
+        return self._probabilities(lambda rows: None)
 
     def answers(
         self, chunks: Iterable[SomeChunk], told: Callable[[int], None] = lambda rows: None
@@ -154,10 +160,12 @@ def _in_words(answer: Answer) -> ReportedError | InternalError:
     assert failure is not None
     if not answer.trace:
         return ReportedError(failure.message, failure.hint, failure.exit_code, failure.kind)
-    import tempfile
+    from agnews_cli.store import private, secrets
 
-    log = Path(tempfile.gettempdir()) / f"agnews-error-{os.getpid()}.txt"
-    log.write_text(answer.trace, "utf-8")
+    try:
+        log = str(private.note(secrets.hidden(answer.trace), kind="error"))
+    except OSError as fault:  # no room for it, or nowhere to write
+        log = f"no file ({fault.strerror or fault})"
     return InternalError(what=failure.message, log=log)
 
 

@@ -23,11 +23,14 @@ from agnews_cli.core.accelerator import Accelerator
 from agnews_cli.core.finding import Finding
 from agnews_cli.core.platform import Platform
 from agnews_cli.core.probe import Report, judge, settle
+from agnews_cli.host import children
+from agnews_cli.store import files
 from agnews_cli.store.home import cache
 
 TIMEOUT_S = 60.0
 _CLOSING_S = 5.0
 _REMEMBERED = timedelta(days=1)
+_MOST_BYTES = 1_000_000
 _CHILD = "agnews_cli.learn.probe_device"
 # They make torch_xla wait for hosts that are not there (transformers#28204, lightning#19313).
 _MISLEADING = ("TPU_PROCESS_ADDRESSES", "CLOUD_TPU_TASK_ID")
@@ -99,12 +102,12 @@ def run(
     """The child's last report, with how it ended. `command` stands for it in tests."""
     if not command and _torch_version() is None:
         return Report(state="done", stage="looking for torch")
-    env = dict(os.environ)
+    env = children.environment()
     if believed.kind == "tpu":
         for name in _MISLEADING:
             env.pop(name, None)
     child = subprocess.Popen(
-        command or (sys.executable, "-m", _CHILD, f"{timeout_s + 5:g}"),
+        command or children.module(_CHILD, f"{timeout_s + 5:g}", str(os.getpid())),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -184,7 +187,7 @@ def _key(believed: Accelerator) -> str:
 
 def _recalled(path: Path, now: datetime) -> _Kept | None:
     try:
-        kept = _Kept.model_validate_json(path.read_text("utf-8"))
+        kept = _Kept.model_validate_json(files.read_plain(path, _MOST_BYTES))
     except (OSError, ValueError):  # not there, or no file of ours
         return None
     age = now - kept.probed_at
@@ -193,10 +196,11 @@ def _recalled(path: Path, now: datetime) -> _Kept | None:
 
 def _keep(path: Path, kept: _Kept) -> None:
     from agnews_cli.errors import AgnewsError
+    from agnews_cli.store import private
     from agnews_cli.store.runs import write_text_atomically
 
     with suppress(OSError, AgnewsError):  # a cache that cannot be written costs a probe each time
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path.parent)
         write_text_atomically(path, kept.model_dump_json(indent=2))
 
 

@@ -20,6 +20,7 @@ from agnews_cli.core import recipes
 from agnews_cli.core.dataset import Dataset
 from agnews_cli.core.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.job import Candidate, Job
+from agnews_cli.store.delivered import digests_of
 from agnews_cli.store.models import base_name, hub_id
 from agnews_cli.store.runs import write_text_atomically
 
@@ -47,8 +48,9 @@ def write(job: Job, members: Sequence[Member], whole: Evaluation, *, trained_row
     run = Path(job.folder)
     for member in members:
         folder = run / member.folder
-        facts = json.dumps(model_facts(job, member.facts.kind), indent=2, ensure_ascii=False)
-        write_text_atomically(folder / "agnews.json", facts)
+        facts = model_facts(job, member.facts.kind) | {"files": digests_of(folder)}
+        text = json.dumps(facts, indent=2, ensure_ascii=False)
+        write_text_atomically(folder / "agnews.json", text)
         write_text_atomically(folder / "README.md", member_card(job, member, trained_rows))
     write_text_atomically(run / "README.md", run_card(job, members, whole, trained_rows))
 

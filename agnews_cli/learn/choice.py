@@ -51,6 +51,22 @@ class Judge:
         relief, doubt = self.relief(other, than)
         return gain >= 0 and relief > doubt
 
+    def best_average(self, by_name: Mapping[str, Probabilities]) -> dict[str, float]:
+        """The shares of the average of least loss; one model alone where it is right more often.
+
+        A model of few steps may be right everywhere and sure of nothing: its loss is high.
+        """
+        shares = blend.weights(by_name, self.classes, self.weights)
+        mixed = blend.mix(by_name, shares)
+        more_right = []
+        for name, probabilities in by_name.items():
+            gain, error = self.gain(probabilities, mixed)
+            if gain > error:
+                more_right.append(name)
+        if more_right:
+            return {max(more_right, key=lambda name: self.accuracy(by_name[name])): 1.0}
+        return shares
+
     def p_value(self, one: Probabilities, two: Probabilities) -> float:
         """Two-sided, of the paired difference: McNemar's exact test; where weighed, normal."""
         if self.weights is not None:

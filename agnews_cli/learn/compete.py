@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
@@ -48,6 +47,7 @@ from agnews_cli.learn.forward import predict
 from agnews_cli.learn.model import (
     cool_head,
     load_config,
+    load_encoder,
     load_tokenizer,
     save_delivery,
     save_tokenizer,
@@ -101,6 +101,8 @@ class Competition:
     is_interrupted: bool = False
     position: Position | None = None
     """Where the last fine-tuning stands."""
+    tuning: str = ""
+    """Its name."""
     told: Told = field(init=False)
     budget: Budget = field(init=False)
     training: Training = field(init=False)
@@ -166,7 +168,8 @@ class Competition:
             self._linear()
         self.accelerator.wait_for_everyone()
         try:
-            self.budget.check()
+            self.stop.check()
+            self._require_time(self.budget.left_s <= 0)
             if "finetune" in self.job.candidates:
                 self._finetune_all()
         except OutOfTime:
@@ -240,10 +243,15 @@ class Competition:
         most = material.longest_of(self.tokenizer, config, asked.longest)
         if asked.max_length > most and asked.longest == asked.max_length:
             self.told.warn(f"{job.preset.model.id} reads {most} tokens and no more: texts are cut")
+        is_late = False
         with self.accelerator.main_process_first():
-            self._full = material.tokenise(
-                job, self._material, self.tokenizer, most, self.budget, self.told
-            )
+            try:
+                self._full = material.tokenise(
+                    job, self._material, self.tokenizer, most, self.budget, self.told
+                )
+            except OutOfTime:
+                is_late = True
+        self._require_time(is_late)
         full = self._full.train.full
         assert full is not None
         self._keep(material.length_for(full, asked.max_length, most))
@@ -295,7 +303,7 @@ class Competition:
                 self._fit_length(model)
             row_s = self._seconds_per_row(model, autocast=False)
             end_s = self.budget.end_s - self._reserve_s(row_s)
-            passes = self._passes(end_s - time.monotonic(), model)
+            passes = self._agreed(self._passes(end_s - time.monotonic(), model))
             training = self.training
             if passes < training.passes:
                 training = self.job.preset.hurried(training)
@@ -405,6 +413,7 @@ class Competition:
         """Run it to its end; False where it was interrupted. What there is then is written."""
         try:
             at = self.position = tuning.run(end_monotonic_s=end_s)
+            self.tuning = tuning.name
         except NonFiniteLoss:
             if tuning.position.best_step:
                 self._write(self._merged(tuning), folder)
@@ -478,6 +487,17 @@ class Competition:
 
     # ---- within a budget -------------------------------------------------------------------------
 
+    def _agreed(self, mine: float) -> float:
+        """The main process's figure: each measures its own, and all must go the same way."""
+        figures = [mine]
+        broadcast_object_list(figures)
+        return figures[0]
+
+    def _require_time(self, is_late: bool) -> None:
+        """Raise OutOfTime on all processes where it is late on the main one."""
+        if self._agreed(is_late):
+            raise OutOfTime
+
     def _reserve_s(self, row_s: float) -> float:
         """What predicting takes: each model the test rows once, and this one the held rows."""
         models = 1 + sum(c.facts.kind != "linear" for c in self.contenders)
@@ -507,7 +527,8 @@ class Competition:
         for length in (n for n in sorted({wanted, *material.LENGTHS}, reverse=True) if n <= wanted):
             longer = np.minimum(full, length).sum() / np.minimum(full, floor).sum()
             spare_s = self.budget.left_s - self._reserve_s(row_s * longer)
-            if length <= floor or spare_s * passes_at_floor / longer >= _LEAST_PASSES_LONGER:
+            passes = self._agreed(spare_s * passes_at_floor / longer)
+            if length <= floor or passes >= _LEAST_PASSES_LONGER:
                 self._keep(max(length, floor))
                 break
         if self.training.max_length < wanted:
@@ -519,14 +540,12 @@ class Competition:
     def _embedding(self, row_s: float) -> None:
         held = self._tokens.validation
         spare_s = self.budget.left_s - 1.05 * self._reserve_s(row_s) - 2.0
-        rows = min(len(self._material.classes), int(spare_s / (1.1 * row_s)))
+        rows = min(len(self._material.classes), int(self._agreed(spare_s / (1.1 * row_s))))
         if rows < min(_LEAST_EMBEDDED_ROWS, len(self._material.classes)):
             return
-        from transformers import AutoModel
-
         self.log("phase", name=f"embedding {rows} training rows")
         began_s, job, training = time.monotonic(), self.job, self.training
-        encoder = AutoModel.from_pretrained(job.model_path, dtype=torch.float32)
+        encoder = load_encoder(job.model_path)
 
         def embed(tokens: Tokens, hear: Hear) -> NDArray[np.float32]:
             return embedding.embed(
@@ -624,7 +643,7 @@ class Competition:
         tuned = [c.facts.name for c in self.contenders if c.facts.kind != "linear"]
         plan = tuned[0] if tuned else self.contenders[0].facts.name
         if self.job.blend:
-            shares = blend.weights(by_name, classes, self._weights)
+            shares = judge.best_average(by_name)
         else:
             best = plan
             for name, probabilities in by_name.items():

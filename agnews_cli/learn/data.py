@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.dataset import Dataset, Rows, Split
 from agnews_cli.learn.batches import Indices
+from agnews_cli.store import private
 from agnews_cli.store.data import cleaning, datasets
 
 _CHUNK_ROWS = 2000
@@ -132,10 +133,12 @@ def cached_tokens(
     seed: int = 0,
     check: Callable[[], None] = lambda: None,
     told: Callable[[int], None] = lambda rows: None,
+    warn: Callable[[str], None] = lambda text: None,
 ) -> Tokens:
     """Tokens of a split, from the cache where they are, else made and put there.
 
-    `rows`: what was read of it already; with a `limit` only so many, drawn by `seed`.
+    `rows`: what was read of it already; with a `limit` only so many, drawn by `seed`. A cache that
+    cannot be written is done without, and `warn` hears of it.
     """
     file = dataset.file(split)
     assert file is not None, f"the data set has no {split} split"
@@ -151,12 +154,20 @@ def cached_tokens(
         shutil.rmtree(folder, ignore_errors=True)
         if rows is None:
             rows = datasets.read(dataset, split, limit=limit, seed=seed)
-        _store(tokenise(rows, tokenizer, max_length, check=check, told=told), folder)
+        tokens = tokenise(rows, tokenizer, max_length, check=check, told=told)
+        try:
+            _store(tokens, folder)
+        except OSError as error:  # of NumPy too, which then says how much it could write
+            warn(
+                f"the cache {cache} cannot be written ({error.strerror or error}): tokens stay in "
+                "memory; AGNEWS_CACHE=DIR names another folder"
+            )
+            return tokens
     return Tokens(*(np.load(folder / f"{n}.npy", mmap_mode="r") for n in Tokens.__slots__))
 
 
 def _store(tokens: Tokens, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    private.make_folder(folder.parent)
     work = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
         for name in Tokens.__slots__:

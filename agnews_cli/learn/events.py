@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from agnews_cli.core.job import Event
-from agnews_cli.core.redaction import redact
+from agnews_cli.core.redaction import redact, redact_prose
 from agnews_cli.store import secrets
 
 
@@ -31,7 +31,8 @@ class EventLog:
         self._secrets = secrets.known()
         self._handle: int | None = None
         if writes:
-            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+            self._handle = os.open(path, flags, 0o600)
             size_bytes = os.fstat(self._handle).st_size
             is_torn = size_bytes and os.pread(self._handle, 1, size_bytes - 1) != b"\n"
             self._before = b"\n" if is_torn else b""
@@ -41,11 +42,11 @@ class EventLog:
             return
         elapsed_s = time.monotonic() - self._started_s
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        data = redact_prose(data, self._secrets)
         event = Event(kind=kind, at=now, elapsed_s=round(elapsed_s, 3), data=data)
-        line = redact(event.model_dump_json(), self._secrets)
-        self._append(self._handle, line.encode() + b"\n")
+        self._append(self._handle, event.model_dump_json().encode() + b"\n")
         # The worker's standard output is the run's log file.
-        facts = " ".join(f"{name}={value}" for name, value in data.items())
+        facts = " ".join(f"{name}={_plain(value)}" for name, value in data.items())
         with contextlib.suppress(OSError, ValueError):  # full, or closed
             sys.stdout.write(f"{now} {kind} {facts}\n")
 
@@ -56,6 +57,14 @@ class EventLog:
         except OSError:
             return
         self._before = b"\n" if written < len(line) else b""
+
+
+def _plain(value: Any) -> str:
+    """Without anything that a terminal would obey when the log is read there."""
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class WithoutSecrets:

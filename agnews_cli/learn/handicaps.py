@@ -63,7 +63,7 @@ def strange_language(texts: Sequence[str], tokens: Tokens, tokenizer: Any, name:
     return (
         f"{name} hardly knows the language of these texts: {what}, {unknown_share:.0%} of them "
         "unknown; a multilingual model fits better, such as --preset qwen3-0.6b-lora or, on a CPU, "
-        "--set model.id=intfloat/multilingual-e5-small (linear models are not concerned)"
+        "--model intfloat/multilingual-e5-small (linear models are not concerned)"
     )
 
 

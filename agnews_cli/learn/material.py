@@ -215,6 +215,7 @@ def tokenise(
             seed=job.seed,
             check=budget.check,
             told=told.work(f"tokenising {name} rows", len(rows.texts)),
+            warn=told.warn,
         )
 
     train = tokens_of("train", material.read, material.limit, "training")

@@ -9,12 +9,20 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedConfig,
+)
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from transformers.utils import logging as hf_logging
 
 from agnews_cli.core.preset import Preset
+from agnews_cli.errors import ModelBringsCode
 from agnews_cli.learn import dropout, methods
-from agnews_cli.store.models import base_name
+from agnews_cli.store.models import asks_for_code, base_name, refuse_code
 
 hf_logging.set_verbosity_error()
 hf_logging.disable_progress_bar()
@@ -22,7 +30,8 @@ hf_logging.disable_progress_bar()
 
 def load_tokenizer(path: str, revision: str | None = None) -> Any:
     """The model's tokenizer; a decoder without a padding token pads with its end token."""
-    tokenizer = AutoTokenizer.from_pretrained(path, revision=revision)
+    _refuse_code(path, revision)
+    tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -30,7 +39,30 @@ def load_tokenizer(path: str, revision: str | None = None) -> Any:
 
 def load_config(path: str, revision: str | None = None) -> Any:
     """The model's own configuration."""
-    return AutoConfig.from_pretrained(path, revision=revision)
+    _refuse_code(path, revision)
+    return AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+
+
+def load_encoder(path: str) -> Any:
+    """The pretrained model without a head, fp32."""
+    _refuse_code(path)
+    return AutoModel.from_pretrained(path, dtype=torch.float32, trust_remote_code=False)
+
+
+def _refuse_code(path: str, revision: str | None = None) -> None:
+    """Raises ModelBringsCode before anything of the model is loaded, from a folder or the hub.
+
+    Without it transformers would ask on a terminal whether to run that code.
+    """
+    if Path(path).is_dir():
+        refuse_code(Path(path))
+        return
+    settings = (
+        PreTrainedConfig.get_config_dict(path, revision=revision)[0],
+        get_tokenizer_config(path, revision=revision),
+    )
+    if any(map(asks_for_code, settings)):
+        raise ModelBringsCode(path=path)
 
 
 def mask_id_of(tokenizer: Any) -> int:
@@ -43,6 +75,7 @@ def load_classifier(
     path: str, preset: Preset, labels: Sequence[str], *, pad_id: int, seed: int, on_cpu: bool
 ) -> nn.Module:
     """The model to train, fp32, its new head drawn from `seed`, dropout made fast on the CPU."""
+    _refuse_code(path, preset.model.revision)
     torch.manual_seed(seed)
     options: dict[str, Any] = {"attn_implementation": dropout.register()} if on_cpu else {}
     names = dict(enumerate(labels))
@@ -56,6 +89,8 @@ def load_classifier(
             label2id={label: number for number, label in names.items()},
             dtype=torch.float32,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # the head of a classifier of other classes is drawn anew
+            trust_remote_code=False,
             **extra,
         )
         return found
@@ -71,7 +106,10 @@ def load_classifier(
     model.config.pad_token_id = pad_id
     if preset.training.gradient_checkpointing:
         model.gradient_checkpointing_enable()
-    new = sorted({name.rpartition(".")[0] for name in loaded["missing_keys"]} - {""})
+    # The head counts as new also where the base was a classifier: its classes were others.
+    inside = f"{model.base_model_prefix}."
+    head = [name for name, _ in model.named_parameters() if not name.startswith(inside)]
+    new = sorted({name.rpartition(".")[0] for name in [*loaded["missing_keys"], *head]} - {""})
     trained = methods.apply(model, preset.method, new=new)
     if on_cpu:
         dropout.replace_dropout(trained)
@@ -124,12 +162,19 @@ def load_delivery(folder: Path, base: str | None) -> tuple[Any, Any]:
     """(model for evaluation, tokenizer) of a delivered folder; `base`: the adapter's model."""
     tokenizer = load_tokenizer(str(folder))
     if not (folder / "adapter_config.json").exists():
-        return AutoModelForSequenceClassification.from_pretrained(folder).eval(), tokenizer
+        model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False)
+        return model.eval(), tokenizer
+    assert base is not None
+    _refuse_code(base)
     from peft import PeftModel
 
     names = json.loads((folder / "labels.json").read_text("utf-8"))
     model = AutoModelForSequenceClassification.from_pretrained(
-        base, num_labels=len(names), dtype=torch.float32, id2label=dict(enumerate(names))
+        base,
+        num_labels=len(names),
+        dtype=torch.float32,
+        id2label=dict(enumerate(names)),
+        trust_remote_code=False,
     )
     model.config.pad_token_id = tokenizer.pad_token_id
     return PeftModel.from_pretrained(model, folder).eval(), tokenizer

@@ -6,7 +6,7 @@ with the command that started it, however that ends.
 
 from __future__ import annotations
 
-import ctypes
+import hashlib
 import json
 import os
 import queue
@@ -15,8 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +26,7 @@ from agnews_cli.core.evaluation import Interval
 from agnews_cli.core.job import Failure
 from agnews_cli.core.prediction import Answer, Figures, Member, Order, Texts
 from agnews_cli.errors import AgnewsError, ModelDamaged, PredictionTooLarge
+from agnews_cli.host.children import end_with
 
 Predict = Callable[[Sequence[str], Callable[[int], None]], NDArray[np.floating]]
 """Texts, and who hears how many are done; class probabilities, (texts, classes)."""
@@ -63,15 +63,29 @@ def open_model(order: Order) -> Predict:
 
 def _member(member: Member, order: Order) -> Predict:
     folder = Path(member.folder)
+    _require_whole(folder, member.digests)
     load = {"linear": _linear, "embedding": _embedding, "finetune": _finetuned}[member.kind]
     try:
         return load(folder, order)
-    except MemoryError:
+    except (MemoryError, AgnewsError):
         raise
     except Exception as error:
         if _is_memory(error):
             raise
         raise _damage(folder, error) from error
+
+
+def _require_whole(folder: Path, digests: Mapping[str, str]) -> None:
+    """Raises ModelDamaged, naming the file, unless all is there as it was delivered."""
+    for name, expected in digests.items():
+        path = folder / name
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ModelDamaged(path=path, reason=error.strerror or error) from None
+        if found != expected:
+            raise ModelDamaged(path=path, reason="its SHA-256 is not that of what was delivered")
 
 
 def _linear(folder: Path, order: Order) -> Predict:
@@ -82,20 +96,19 @@ def _linear(folder: Path, order: Order) -> Predict:
 
 
 def _embedding(folder: Path, order: Order) -> Predict:
-    import torch
-    from transformers import AutoModel
-
     from agnews_cli.learn import embedding
-    from agnews_cli.learn.model import load_tokenizer
+    from agnews_cli.learn.model import load_encoder, load_tokenizer
 
     tokenizer = load_tokenizer(str(folder))
-    encoder = AutoModel.from_pretrained(order.base, dtype=torch.float32)
+    assert order.base is not None
+    encoder = load_encoder(order.base)
     head = embedding.EmbeddingHead.load(folder)
 
     def predict(texts: Sequence[str], told: Callable[[int], None]) -> NDArray[np.floating]:
         tokens = _tokens(texts, tokenizer, order.max_length)
         pad_id = tokenizer.pad_token_id
-        return head.predict(embedding.embed(encoder, tokens, pad_id, batch_tokens=_BATCH_TOKENS))
+        found = embedding.embed(encoder, tokens, pad_id, batch_tokens=_BATCH_TOKENS, told=told)
+        return head.predict(found)
 
     return predict
 
@@ -185,18 +198,6 @@ def _failure(error: BaseException) -> Answer:
 # ---- the process --------------------------------------------------------------------------------
 
 
-def end_with_parent(parent: int) -> None:
-    """From now on the system ends this process when `parent` ends; only Linux can.
-
-    Elsewhere, and where the parent's thread lives on, the end of standard input does it.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 def read_messages(source: IO[bytes], inbox: queue.Queue[bytes]) -> None:
     """Put every line into `inbox`. It ends only with the command, and this process with it."""
     for line in source:
@@ -274,7 +275,7 @@ def main(argv: list[str]) -> None:
     os.dup2(nowhere, 0)
     os.dup2(2, 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a stop is the command's to give
-    end_with_parent(int(argv[1]))
+    end_with(int(argv[1]))  # where the system cannot, the end of standard input does it
     inbox: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=read_messages, args=(source, inbox), daemon=True).start()
     serve(inbox, sink)

@@ -1,8 +1,8 @@
-"""Runs one real operation in each precision on each device: `python -m … SECONDS`.
+"""Runs one real operation in each precision on each device: `python -m … SECONDS [PARENT]`.
 
 Standard output gets the whole Report anew, one JSON object a line, after every step; so whoever
-reads knows how far it came when a device hangs or kills the process. Ends itself after SECONDS,
-should its parent be gone.
+reads knows how far it came when a device hangs or kills the process. Ends with the process PARENT,
+and after SECONDS in any case.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from importlib import metadata
 from typing import Any, TextIO
 
 from agnews_cli.core.probe import PRECISIONS, Device, Operation, Precision, Report
+from agnews_cli.host.children import end_with
 
 _REPEAT_S = 0.1
 _LEAST_S = 0.05  # of one product: below it the call is measured rather than the device
@@ -27,6 +28,8 @@ _TOLERANCE: dict[Precision, float] = {"fp32": 1e-2, "fp16": 5e-2, "bf16": 2e-1}
 
 def main(argv: list[str]) -> None:
     """Probe everything within the given seconds."""
+    if len(argv) > 2:
+        end_with(int(argv[2]))
     faulthandler.dump_traceback_later(float(argv[1]), exit=True)
     probe(_own_output())
 

@@ -180,6 +180,7 @@ class Saver:
         size_bytes = sum(blob.size_bytes for blob in saved.manifest.blobs.values())
         self._log(
             "saved",
+            candidate=self._candidate,
             step=step,
             why=why,
             bytes=size_bytes,

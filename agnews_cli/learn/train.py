@@ -189,7 +189,8 @@ class FineTuning:
         if at.step == _MEASURED_STEPS or at.step % _REPLAN_STEPS == 0:
             spare_s = end_s - time.monotonic() - self._validation_s
             self._replan(planned, spare_s, clock.seconds_per_step)
-        if time.monotonic() + clock.seconds_per_step > end_s - self._validation_s:
+        is_late = time.monotonic() + clock.seconds_per_step > end_s - self._validation_s
+        if self._agree_on(is_late):
             at.total_steps = at.step  # slower than any plan: time is up
 
     # ---- checkpoints -----------------------------------------------------------------------------
@@ -451,7 +452,7 @@ class FineTuning:
                 for option in self._options.values():
                     judged.enter_context(option.judged())
                 probabilities = predict(
-                    self.model,
+                    self.bare_model,  # the other talks to all processes, and one may have no rows
                     self.validation,
                     self.pad_id,
                     self.accelerator,

@@ -26,7 +26,7 @@ from agnews_cli.learn.position import StepTrace
 from agnews_cli.learn.saving import Saver, changes
 from agnews_cli.learn.snapshot import Misfit
 from agnews_cli.learn.train import FineTuning
-from agnews_cli.store import leases
+from agnews_cli.store import leases, private
 from agnews_cli.store.books import sending_s
 from agnews_cli.store.checkpoints import Checkpoints
 from agnews_cli.store.runs import RunFolder
@@ -97,8 +97,8 @@ class Tunings:
     def _trace(self, name: str, step: StepTrace) -> None:
         facts = {"candidate": name} | asdict(step)
         facts |= {"lr": step.lr.hex(), "loss": step.loss.hex()}
-        with (Path(self.job.folder) / "trace.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(facts) + "\n")
+        with private.appending(Path(self.job.folder) / "trace.jsonl") as file:
+            file.write((json.dumps(facts) + "\n").encode())
 
     def _saver(self, name: str, now: dict[str, str]) -> Saver | None:
         """Who saves this fine-tuning; nobody where a short budget is the run's whole life."""
@@ -106,7 +106,7 @@ class Tunings:
         if self.budget.left_s < LEAST_SAVED_S:
             return None
         return Saver(
-            Checkpoints(Path(job.folder) / "checkpoints" / name),
+            Checkpoints(Path(job.folder) / "checkpoints" / name, owner=(job.run, name)),
             run=job.run,
             candidate=name,
             token=job.token,

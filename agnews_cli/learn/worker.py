@@ -1,7 +1,10 @@
-"""Entry point of the torch world: `accelerate launch -m agnews_cli.learn.worker JOB`.
+"""Entry point of the torch world: `accelerate launch -m agnews_cli.learn.worker JOB [MARK]`.
 
 Reads the Job, trains, evaluates once on the test split, writes the results and, last of all, the
 Outcome. Whatever goes wrong is put into words here; the other side never sees a traceback.
+
+Of several processes the first writes. Another one says only what it failed of, since all fail then;
+one that lost the others to their death says nothing, and the launcher ends the rest.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import mmap
 import os
 import platform
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -27,7 +31,6 @@ from numpy.typing import NDArray
 from agnews_cli.core.dataset import Rows
 from agnews_cli.core.evaluation import Evaluation
 from agnews_cli.core.job import Failure, Job, Outcome
-from agnews_cli.core.redaction import redact, secrets_in
 from agnews_cli.errors import (
     AgnewsError,
     BudgetTooShort,
@@ -39,8 +42,9 @@ from agnews_cli.errors import (
 )
 from agnews_cli.learn.budget import Budget, OutOfTime
 from agnews_cli.learn.events import EventLog, StopFlag, StopRequested, WithoutSecrets
-from agnews_cli.store import files, leases
+from agnews_cli.store import files, leases, space
 from agnews_cli.store.runs import write_text_atomically
+from agnews_cli.store.secrets import hidden
 
 # What a disk that fails is called, also by libraries that wrap the error in one of their own.
 _BROKEN_DISK = (
@@ -48,6 +52,7 @@ _BROKEN_DISK = (
     "Read-only file system",
     "Transport endpoint is not connected",
 )
+_BACKENDS = ("gloo", "nccl")
 _ROOM_BYTES = 16 << 20
 # Of the test split under a budget: reading and tokenising a row, and what is asked in any case.
 _READ_ROW_S, _LEAST_TEST_ROWS, _SURELY = 3e-4, 200, 0.9
@@ -57,7 +62,7 @@ _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "nu
 
 
 def main(argv: list[str]) -> None:
-    """Do the job in the file named on the command line."""
+    """Do the job in the file named on the command line; a mark after it is for others to see."""
     sys.stdout, sys.stderr = WithoutSecrets(sys.stdout), WithoutSecrets(sys.stderr)  # the log file
     job = Job.model_validate_json(Path(argv[1]).read_text("utf-8"))
     stop = StopFlag(end_monotonic_s=job.session_end_monotonic_s)
@@ -72,7 +77,7 @@ def main(argv: list[str]) -> None:
     outcome = ended(job, stop, lambda: _work(job, log, stop))
     outcome = outcome.model_copy(update={"writer": job.writer})
     path = Path(job.folder) / "outcome.json"
-    if is_main and not _is_ended_by_another(job, path):
+    if (is_main or outcome.state == "failed") and not _is_ended_by_another(job, path):
         log("ended", state=outcome.state)
         write_text_atomically(path, outcome.model_dump_json(indent=2))
 
@@ -96,18 +101,28 @@ def ended(job: Job, stop: StopFlag, work: Callable[[], Outcome]) -> Outcome:
             return Outcome(state="paused" if stop.is_deadline else "interrupted")
         except Exception as error:
             room.close()
+            if _is_loss_of_others(error):
+                raise
             if isinstance(error, AgnewsError):
                 return _failed(error)
             traceback.print_exc()
             return _failed(_in_words(error, job))
 
 
+def _is_loss_of_others(error: Exception) -> bool:
+    """Whether a message to this worker's other processes failed: one of them has ended."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or not isinstance(error, RuntimeError):
+        return False
+    distributed = sys.modules.get("torch.distributed")
+    is_said = any(word in str(error).lower() for word in _BACKENDS)
+    return is_said or (distributed is not None and isinstance(error, distributed.DistError))
+
+
 def _failed(error: AgnewsError) -> Outcome:
-    secrets = secrets_in(os.environ)
     failure = Failure(
         kind=type(error).__name__,
-        message=redact(error.message, secrets),
-        hint=redact(error.advice, secrets),
+        message=hidden(error.message),
+        hint=hidden(error.advice),
         exit_code=error.exit_code,
     )
     return Outcome(state="failed", failure=failure)
@@ -117,10 +132,11 @@ def _in_words(error: Exception, job: Job) -> AgnewsError:
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if full or "No space left" in text or "unexpected pos" in text:
-        return NoDiskSpace(path=job.folder, free="nothing", needed="more")
+        place = space.fullest(_named(error), (job.folder, job.cache, tempfile.gettempdir()))
+        return NoDiskSpace(path=place, free=space.size(space.free_bytes(place)), needed="more")
     broken = next((words for words in _BROKEN_DISK if words in text), None)
     if broken is not None:
-        return CannotWrite(path=job.folder, reason=broken)
+        return CannotWrite(path=_named(error) or job.folder, reason=broken)
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "alloc" in text.lower():
         tokens = job.preset.training.micro_batch_tokens or job.preset.training.batch_tokens
         return OutOfMemory(reason=text, suggestion=max(128, tokens // 2))
@@ -129,17 +145,26 @@ def _in_words(error: Exception, job: Job) -> AgnewsError:
     )
 
 
+def _named(error: Exception) -> str | None:
+    """The file that the system names; libraries that write through a handle name none."""
+    name = getattr(error, "filename", None)
+    return os.fsdecode(name) if isinstance(name, str | bytes) else None
+
+
 def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     log("started", pid=os.getpid(), world=int(os.environ.get("WORLD_SIZE", "1")))
     import torch
     from accelerate import Accelerator, PartialState
+    from accelerate.utils import parse_flag_from_env
 
     from agnews_cli.learn import blend, cards, overlap, precision
     from agnews_cli.learn.compete import Competition
     from agnews_cli.learn.evaluate import evaluate
 
     stop.check()
-    chosen, reason = precision.resolve(job.preset.training.precision, PartialState().device)
+    # Whoever asks first decides how the processes find each other: without this word, not at all.
+    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
+    chosen, reason = precision.resolve(job.preset.training.precision, state.device)
     accelerator = Accelerator(mixed_precision="no" if chosen == "fp32" else chosen)
     log("note", text=f"computing in {chosen}: {reason}")
     _write_environment(job, accelerator, chosen)
@@ -156,6 +181,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
             state="paused" if stop.is_deadline else "interrupted",
             step=at.step if at else 0,
             total_steps=at.total_steps if at else 0,
+            tuning=competition.tuning if at and at.interrupted else "",
             candidates=tuple(c.facts for c in done),
         )
 
@@ -171,6 +197,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
         log("phase", name="evaluating on the test split")
         found = _asked_of_test(job, competition, shares)
         if found is not None and result is not None:
+            log("phase", name="comparing and writing figures")
             rows, each = found
             mixed = blend.mix(each, shares)
             classes, known = (

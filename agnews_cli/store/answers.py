@@ -13,7 +13,6 @@ import json
 import math
 import os
 import shlex
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -22,12 +21,14 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal, Protocol
 
 from agnews_cli.errors import BadOutput, CannotWrite, ExtraMissing, NoDiskSpace
+from agnews_cli.store import outputs
 from agnews_cli.store.data.table import ABSENT
 from agnews_cli.store.space import refusal
 
 AnswerFormat = Literal["csv", "tsv", "jsonl", "parquet"]
 SUFFIXES: Final = (".csv", ".tsv", ".jsonl", ".parquet", ".csv.gz", ".tsv.gz", ".jsonl.gz")
 _DIGITS = 6
+_PIPED = "Leave --out away: then CSV goes to standard output, which can be piped."
 _HINT = "Use a folder that is there and that you can write to: --out FOLDER/FILE.csv"
 
 
@@ -85,37 +86,19 @@ def target(out: str, *, sources: Sequence[str] = (), folders: Sequence[Path] = (
 
     Raises BadOutput, CannotWrite or NoDiskSpace.
     """
-    given = Path(out).expanduser()
-    found = _found(out, given)
-    path = Path(os.path.realpath(given))
+    path = outputs.real(out, hint=_PIPED)
     suffixes = "".join(path.suffixes[-2:]).lower()
     is_packed = suffixes.endswith(".gz")
     kind = suffixes.removesuffix(".gz").rpartition(".")[2]
     if kind not in ("csv", "tsv", "jsonl", "parquet") or (is_packed and kind == "parquet"):
         what = f"{path.suffix!r} is none of {', '.join(SUFFIXES)}" if path.suffix else "it has none"
         raise BadOutput(path=out, reason=f"the format goes by the suffix, and {what}")
-    if found is not None:
+    if path.exists():
         _refuse_sources(out, path, sources, folders)
     _require_folder(out, path)
     if kind == "parquet":
         _parquet()
     return Target(path, kind, is_packed)  # type: ignore[arg-type]
-
-
-def _found(out: str, given: Path) -> os.stat_result | None:
-    """What is there already. Raises BadOutput where it is no ordinary file."""
-    try:
-        found = given.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise BadOutput(path=out, reason=getattr(error, "strerror", None) or error) from error
-    if stat.S_ISDIR(found.st_mode):
-        raise BadOutput(path=out, reason="it is a folder")
-    if not stat.S_ISREG(found.st_mode):
-        hint = "Leave --out away: then CSV goes to standard output, which can be piped."
-        raise BadOutput(path=out, reason="it is a pipe or a device, not a file", hint=hint)
-    return found
 
 
 def _refuse_sources(out: str, path: Path, sources: Sequence[str], folders: Sequence[Path]) -> None:
@@ -135,7 +118,7 @@ def _require_folder(out: str, path: Path) -> None:
         hint = _HINT if folder.exists() else f"mkdir -p {shlex.quote(str(folder))}"
         raise CannotWrite(path=out, reason=reason, hint=hint)
     try:
-        with _nameless(path):
+        with outputs.nameless(path):
             pass
     except OSError as error:
         raise _refusal(path, error) from error
@@ -156,81 +139,10 @@ def replaced(path: Path) -> Iterator[IO[bytes]]:
     Raises CannotWrite or NoDiskSpace.
     """
     try:
-        with _nameless(path) as draft:
-            yield draft.file
-            draft.file.flush()
-            os.fsync(draft.file.fileno())
-            with suppress(OSError):  # the mode of what was there, else that of any new file
-                os.fchmod(draft.file.fileno(), _mode(path))
-            draft.become(path)
+        with outputs.replaced(path) as file:
+            yield file
     except OSError as error:
         raise _refusal(path, error) from error
-
-
-def _mode(path: Path) -> int:
-    if path.exists():
-        return stat.S_IMODE(path.stat().st_mode)
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-class _Draft:
-    """A file that is being written: without a name on Linux, with one elsewhere."""
-
-    def __init__(self, file: IO[bytes], name: Path, *, is_named: bool) -> None:
-        self.file, self._name, self._is_named = file, name, is_named
-
-    def become(self, path: Path) -> None:
-        if not self._is_named:
-            _give_name(self.file.fileno(), self._name)
-            self._is_named = True
-        self._name.replace(path)
-        self._is_named = False
-
-    def close(self) -> None:
-        self.file.close()
-        if self._is_named:
-            with suppress(OSError):
-                self._name.unlink()
-
-
-@contextmanager
-def _nameless(path: Path) -> Iterator[_Draft]:
-    name = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
-    draft = None
-    if _can_be_nameless(path.parent, name):
-        handle = os.open(path.parent, os.O_TMPFILE | os.O_RDWR, 0o600)
-        draft = _Draft(os.fdopen(handle, "w+b"), name, is_named=False)
-    else:
-        draft = _Draft(name.open("xb"), name, is_named=True)
-    try:
-        yield draft
-    finally:
-        draft.close()
-
-
-def _give_name(handle: int, name: Path) -> None:
-    # The descriptor is not looked at, for the path is whole; Python follows links only with one.
-    os.link(f"/proc/self/fd/{handle}", name, src_dir_fd=handle, follow_symlinks=True)
-
-
-def _can_be_nameless(folder: Path, name: Path) -> bool:
-    """Whether a file without a name can be made there and named later; network drives cannot."""
-    if not hasattr(os, "O_TMPFILE"):
-        return False
-    try:
-        handle = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
-    except OSError:
-        return False
-    try:
-        _give_name(handle, name)
-        name.unlink()
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
-    return True
 
 
 # ---- the formats --------------------------------------------------------------------------------

@@ -7,25 +7,26 @@ lost: then everything counts as not sent, and what the store has is not sent twi
 from __future__ import annotations
 
 import hashlib
-import json
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from agnews_cli.errors import CannotWrite, NoDiskSpace
+from agnews_cli.store import files
 from agnews_cli.store.parcels import State
 from agnews_cli.store.runs import RunFolder, write_text_atomically
 
 _KEPT_DURATIONS = 50
+_MOST_BYTES = 4_000_000
 
 
 class Page(BaseModel):
     """One store's file."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     address: str
     parcels: dict[str, State] = {}
@@ -53,8 +54,8 @@ class Book:
         name = hashlib.sha256(address.encode()).hexdigest()[:12]
         path = run.path / "stores" / f"{name}.json"
         page = Page(address=address)
-        with suppress(OSError, ValidationError, ValueError):
-            page = Page.model_validate(json.loads(path.read_text("utf-8")))
+        with suppress(OSError, ValueError):
+            page = _read(path)
         return cls(path, page)
 
     def note(self, name: str, state: State) -> None:
@@ -89,9 +90,14 @@ def books(run: RunFolder) -> tuple[Book, ...]:
     """Of every store that this run was ever sent to."""
     found = []
     for path in sorted((run.path / "stores").glob("*.json")):
-        with suppress(OSError, ValidationError, ValueError):
-            found.append(Book(path, Page.model_validate(json.loads(path.read_text("utf-8")))))
+        with suppress(OSError, ValueError):
+            found.append(Book(path, _read(path)))
     return tuple(found)
+
+
+def _read(path: Path) -> Page:
+    """Raises OSError or ValueError (pydantic's is one)."""
+    return Page.model_validate_json(files.read_plain(path, _MOST_BYTES))
 
 
 def sending_s(run: RunFolder) -> float:

@@ -8,18 +8,17 @@ checkpoints before it whole (docs/checkpoint-format.md). Everything is verified 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
+from agnews_cli.core import fencing, strict_json
 from agnews_cli.core.checkpoint import Blob, Key, Manifest, Why
 from agnews_cli.errors import CannotWrite, CheckpointDamaged
 from agnews_cli.store import files
@@ -76,8 +75,18 @@ class Skipped:
 class Checkpoints:
     """The checkpoints of one fine-tuning, in `folder`, which need not be there yet."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        owner: tuple[str, str] | None = None,
+        most_bytes: int | None = None,
+    ) -> None:
+        """`owner`: run and fine-tuning whose checkpoints count; another's are passed over.
+
+        `most_bytes`: one that claims more is passed over unread, for a store may claim anything.
+        """
+        self.folder, self._owner, self._most_bytes = folder, owner, most_bytes
         self._blobs = folder / "blobs"
 
     def save(
@@ -125,9 +134,13 @@ class Checkpoints:
         return Saved(key, manifest)
 
     def keys(self) -> tuple[Key, ...]:
-        """Every manifest there is, good or bad, the newest first."""
-        found = (Key.parse(name) for name in files.names(self.folder))
-        keys = sorted((key for key in found if key is not None), reverse=True)
+        """Every manifest there is, good or bad, the newest first.
+
+        At the end those whose fencing number no session can have.
+        """
+        found = [key for name in files.names(self.folder) if (key := Key.parse(name)) is not None]
+        newest = fencing.newest(key.token for key in found)
+        keys = sorted(found, key=lambda key: (key.token <= newest, key), reverse=True)
         for at, (first, second) in enumerate(pairwise(keys)):
             # Before and after a validation a run is at one step: the one that goes on is newer.
             is_tie = (first.token, first.step, first.writer) == (
@@ -146,11 +159,10 @@ class Checkpoints:
     def all(self) -> tuple[Saved, ...]:
         """Every checkpoint whose manifest can be read, the newest first."""
         found = []
-        for key in self.keys():
-            try:
-                found.append(self._open(key))
-            except CheckpointDamaged:
-                continue
+        for key, why_not in self._judged():
+            with suppress(CheckpointDamaged):
+                if why_not is None:
+                    found.append(self._own(key))
         return tuple(found)
 
     def newest(self) -> tuple[Saved | None, tuple[Skipped, ...]]:
@@ -166,28 +178,33 @@ class Checkpoints:
         """
 
         def whole(key: Key) -> tuple[Saved, dict[str, bytes]]:
-            saved = self._open(key)
-            claimed = sum(blob.size_bytes for blob in saved.manifest.blobs.values())
-            if most_bytes is not None and claimed > most_bytes:
-                path = self.folder / f"{key.id}.json"
-                reason = f"claims {claimed} bytes, more than the {most_bytes} of any state here"
-                raise CheckpointDamaged(path=path, reason=reason)
+            saved = self._own(key)
+            _require_bound(saved, most_bytes, self.folder / f"{key.id}.json")
             return saved, {name: self.read(saved, name) for name in saved.manifest.blobs}
 
         return self._first(whole)
 
     def _first(self, use: Callable[[Key], Found]) -> tuple[Found | None, tuple[Skipped, ...]]:
         skipped: list[Skipped] = []
-        for key in self.keys():
+        for key, why_not in self._judged():
+            if why_not is not None:
+                skipped.append(Skipped(key.id, why_not))
+                continue
             try:
                 return use(key), tuple(skipped)
             except CheckpointDamaged as error:
                 skipped.append(Skipped(key.id, error.message))
         return None, tuple(skipped)
 
+    def _judged(self) -> tuple[tuple[Key, str | None], ...]:
+        """Every key, the newest first, and what is wrong with its fencing number."""
+        keys = self.keys()
+        newest = fencing.newest(key.token for key in keys)
+        return tuple((k, fencing.why_not(k.token) if k.token > newest else None) for k in keys)
+
     def verify(self) -> tuple[tuple[str, str | None], ...]:
         """(id, None or what is wrong with it) of each checkpoint, the newest first."""
-        return tuple((key.id, self._what_is_wrong(key)) for key in self.keys())
+        return tuple((k.id, why_not or self._what_is_wrong(k)) for k, why_not in self._judged())
 
     def read(self, saved: Saved, name: str) -> bytes:
         """A blob's bytes, verified. Raises CheckpointDamaged."""
@@ -270,9 +287,17 @@ class Checkpoints:
         return None
 
     def _verified(self, key: Key) -> Saved:
-        saved = self._open(key)
+        saved = self._own(key)
         for blob in saved.manifest.blobs.values():
             files.check(self._blobs / blob.sha256, blob.size_bytes, blob.sha256)
+        return saved
+
+    def _own(self, key: Key) -> Saved:
+        """A checkpoint that counts. Raises CheckpointDamaged."""
+        saved, path = self._open(key), self.folder / f"{key.id}.json"
+        if self._owner is not None:
+            require_owner(saved.manifest, *self._owner, path)
+        _require_bound(saved, self._most_bytes, path)
         return saved
 
     def _open(self, key: Key) -> Saved:
@@ -286,13 +311,27 @@ def manifest_of(key: Key, data: bytes, path: Path) -> Manifest:
     if hashlib.sha256(data).hexdigest()[:16] != key.digest:
         raise CheckpointDamaged(path=path, reason="is changed: its SHA-256 differs")
     try:
-        manifest = Manifest.model_validate(json.loads(data))
-    except (ValidationError, ValueError, RecursionError) as error:
+        manifest = Manifest.model_validate(strict_json.parse(data))
+    except ValueError as error:  # pydantic's is one
         reason = f"is no manifest: {str(error).splitlines()[0]}"
         raise CheckpointDamaged(path=path, reason=reason) from error
     if (manifest.token, manifest.step, manifest.writer) != (key.token, key.step, key.writer):
         raise CheckpointDamaged(path=path, reason="has a name that its content contradicts")
     return manifest
+
+
+def _require_bound(saved: Saved, most_bytes: int | None, path: Path) -> None:
+    claimed = sum(blob.size_bytes for blob in saved.manifest.blobs.values())
+    if most_bytes is not None and claimed > most_bytes:
+        reason = f"claims {claimed} bytes, more than the {most_bytes} of any state here"
+        raise CheckpointDamaged(path=path, reason=reason)
+
+
+def require_owner(manifest: Manifest, run: str, candidate: str, path: Path) -> None:
+    """Raises CheckpointDamaged where it is another run's, or another fine-tuning's."""
+    if (manifest.run, manifest.candidate) != (run, candidate):
+        whose = f"{manifest.run[:80]!r}, {manifest.candidate[:80]!r}"
+        raise CheckpointDamaged(path=path, reason=f"is of another run or fine-tuning: {whose}")
 
 
 def _age_s(path: Path) -> float:

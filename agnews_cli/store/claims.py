@@ -8,12 +8,12 @@ the lower (number, writer) stops. Signs of life are new objects, since objects n
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from agnews_cli.core import fencing, strict_json
 from agnews_cli.core.checkpoint import Key
 from agnews_cli.errors import AgnewsError, Fenced, RunBusy
 from agnews_cli.store import files, leases, parcels
@@ -44,9 +44,23 @@ class Sign:
 
 def newest_token(entries: tuple[Entry, ...]) -> int:
     """The highest fencing number in a run's listing, of leases and of checkpoints."""
+    return fencing.newest(_tokens(entries))
+
+
+def passed_over(entries: tuple[Entry, ...]) -> tuple[str, str] | None:
+    """An object whose number no session can have, and why; None where all are sound."""
+    newest = newest_token(entries)
+    for entry in entries:
+        for number in _tokens((entry,)):
+            if number > newest:
+                return entry.name, fencing.why_not(number)
+    return None
+
+
+def _tokens(entries: tuple[Entry, ...]) -> list[int]:
     found = [sign.token for entry in entries if (sign := Sign.parse(entry.name))]
     keys = [Key.parse(PurePosixPath(entry.name).name) for entry in entries]
-    return max([*found, *(key.token for key in keys if key is not None)], default=0)
+    return [*found, *(key.token for key in keys if key is not None)]
 
 
 def require_free(
@@ -54,19 +68,21 @@ def require_free(
 ) -> None:
     """Raises RunBusy while a session elsewhere shows signs of life."""
     signs = sorted(sign for entry in entries if (sign := Sign.parse(entry.name)))
-    newest = max((sign.token for sign in signs), default=0)
+    newest = fencing.newest(sign.token for sign in signs)
     for sign in sorted(signs, key=lambda s: s.number, reverse=True):
         if sign.token != newest:
             continue
         try:
-            held = json.loads(parcels.read_small(remote, sign.name, work, _MOST_BYTES))
-            age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
-            is_open, host = bool(held["open"]), str(held["host"])
-        except (AgnewsError, ValueError, KeyError, TypeError):
+            held = leases.parse(parcels.read_small(remote, sign.name, work, _MOST_BYTES), now)
+        except AgnewsError:
             continue
-        if leases.is_gone(held) or not is_open or age_s > STALE_S:
+        if held is None:
+            continue
+        age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
+        if leases.is_gone(held) or not held["open"] or age_s > STALE_S:
             return
-        raise RunBusy(run=run, where=f"{host}, as {remote.address} says", beat=held["beat_at"])
+        where = f"{held['host']}, as {remote.address} says"
+        raise RunBusy(run=run, where=where, beat=held["beat_at"])
 
 
 class Claim:
@@ -115,20 +131,20 @@ class Claim:
 
     def require_mine(self, entries: tuple[Entry, ...]) -> None:
         """Raises Fenced when another session has claimed the run since."""
+        newest = fencing.newest(_tokens(entries), above=self.token)
         for entry in entries:
             sign = Sign.parse(entry.name)
-            if sign is None or not sign.writer:
+            if sign is None or not sign.writer or sign.token > newest:
                 continue
             if (sign.token, sign.writer) > (self.token, self.writer):
                 raise Fenced(newest=sign.token, token=self.token)
-        newest = newest_token(entries)
         if newest > self.token:
             raise Fenced(newest=newest, token=self.token)
 
     def _is_mine(self, name: str) -> bool:
         """An answer may get lost: the try before may have made it."""
         try:
-            found = json.loads(parcels.read_small(self._remote, name, self._work, _MOST_BYTES))
-            return bool(found["writer"] == self.writer)
-        except (AgnewsError, ValueError, KeyError, TypeError):
+            data = parcels.read_small(self._remote, name, self._work, _MOST_BYTES)
+            return bool(strict_json.mapping(data)["writer"] == self.writer)
+        except (AgnewsError, ValueError, KeyError):
             return False

@@ -3,13 +3,17 @@
 `ship` writes to a folder; `merge` takes in whatever lies there, in any order and any number of
 times. A folder holds, under names that are never used twice:
 
-- `ledger-NUMBER-MACHINE-SHA.db`: the whole ledger (`VACUUM INTO`: copying a live SQLite file loses
-  rows), checked before anything older goes; its name carries the beginning of its SHA-256;
+- `ledger-NUMBER-MACHINE-SHA.db`: all hours, checked before anything older goes; its name carries
+  the beginning of its SHA-256;
 - `SESSION.SIZE.jsonl`: the journals of the machine's own sessions, so that a lost or damaged copy
-  costs nothing.
+  costs nothing. SIZE is the journal's here.
+
+What is shipped names no run and no folder: a store is read by others, and the hours are all that
+they need. A run is called by a hash of its id, by which only those who know the run know it.
 
 Whoever ships takes in first what is there, so a newer copy holds all that an older one held. All of
-it is untrusted when it comes back: what does not verify is passed over, with the reason.
+it is untrusted when it comes back: what does not verify, or cannot be, is passed over with the
+reason. How much is looked at is bounded.
 """
 
 from __future__ import annotations
@@ -18,11 +22,15 @@ import hashlib
 import re
 import sqlite3
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
+from agnews_cli.core import fencing
 from agnews_cli.core import session as facts
-from agnews_cli.core.session import Entry, Told
+from agnews_cli.core.session import Entry, Reading, Told, Used
 from agnews_cli.errors import CannotWrite, CheckpointDamaged
 from agnews_cli.store import database, files, journal, rows
 from agnews_cli.store.ledger import Ledger
@@ -31,11 +39,23 @@ FOLDER = "ledger"
 """Where copies lie in a store."""
 _KEPT = 3
 _KEPT_JOURNALS = 50
-MOST_BYTES = 256 << 20
-_NOT_OURS = (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError)
+MOST_BYTES = 32 << 20
+"""Of one copy: some 50,000 sessions."""
+_MOST_COPIES = 20
+_MOST_JOURNALS = 1_000
+_MOST_JOURNAL_BYTES = 128 << 20
+"""Of all journals that are looked at in one go."""
+_MOST_SESSION = timedelta(days=100)
+_MOST_COUNTED = 1_000_000
+"""Copies that were ever made for one store; all but the newest are removed."""
+_WRONG_CLOCK = timedelta(days=1)
+_NOT_OURS = (sqlite3.Error, ValueError, TypeError, LookupError, AttributeError, OverflowError)
 """What comes of reading something else as ours."""
-_COPY = re.compile(r"ledger-(\d{10})-([0-9a-f]{8})-([0-9a-f]{16})\.db")
-_JOURNAL = re.compile(r"([0-9A-Za-z.+-]+)\.(\d+)\.jsonl")
+_COPY = re.compile(r"ledger-([0-9]{10})-([0-9a-f]{8})-([0-9a-f]{16})\.db")
+_JOURNAL = re.compile(r"([0-9A-Za-z.+-]{1,100})\.([0-9]{1,12})\.jsonl")
+
+
+_Fact = TypeVar("_Fact", facts.Session, Used, Reading, Used | Reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +71,27 @@ def is_copy(name: str) -> bool:
     return _COPY.fullmatch(name) is not None
 
 
-def ship(ledger: Ledger, folder: Path) -> tuple[Path, ...]:
+def ship(
+    ledger: Ledger,
+    folder: Path,
+    *,
+    now: datetime | None = None,
+    tell: Callable[[str], None] = lambda text: None,
+) -> tuple[Path, ...]:
     """Take in what is there, write what is new to `folder`, check it, remove what it replaces.
 
-    The files written; none where nothing happened since. Raises CannotWrite, NoDiskSpace or
-    CheckpointDamaged (a disk that does not give back what was written); the older copies stay then.
+    The files written; none where nothing happened since. `tell` hears of every file that was
+    passed over; `now` as in `merge`. Raises CannotWrite, also where the folder is a link,
+    NoDiskSpace or CheckpointDamaged (a disk that does not give back what was written); the older
+    copies stay then.
     """
+    if folder.is_symlink():
+        raise CannotWrite(path=folder, reason="it is a link, and none in a store is followed")
     try:
-        there = files.names(folder)
-        merged = merge(ledger, folder)
+        merged = merge(ledger, folder, now=now)
+        for name, reason in merged.passed_over:
+            tell(f"{folder / name} is passed over: {reason}")
+        there = sound(files.names(folder))
         written = _ship_journals(ledger, folder, there)
         copy = _ship_database(ledger, folder, there)
         _remove_replaced(ledger, folder, there, damaged={name for name, _ in merged.passed_over})
@@ -68,29 +100,52 @@ def ship(ledger: Ledger, folder: Path) -> tuple[Path, ...]:
     return written if copy is None else (*written, copy)
 
 
-def merge(ledger: Ledger, folder: Path) -> Merged:
+def merge(ledger: Ledger, folder: Path, *, now: datetime | None = None) -> Merged:
     """Take in all that verifies in `folder`, of whatever machine, the newest first.
 
+    With `now`, hours that lie ahead of it, or that no session can have taken, are passed over too.
     Raises CannotRead where the folder cannot be listed; one that is not there holds nothing.
     """
-    new, passed = 0, []
-    for name in reversed(files.names(folder)):
-        if (found := _COPY.fullmatch(name)) is not None:
-            try:
-                new += _take_copy(ledger, folder / name, found[3])
-            except (CheckpointDamaged, CannotWrite) as error:
-                passed.append((name, error.message))
-            except _NOT_OURS as error:
-                passed.append((name, f"it is no ledger: {error}"))
-        elif _JOURNAL.fullmatch(name):
-            told = journal.read(folder / name)
-            if told.damaged:
-                passed.append((name, f"{told.damaged} damaged line(s) are left out"))
-            try:
-                new += ledger.join(_told(told.entries))
-            except _NOT_OURS as error:
-                passed.append((name, f"it is no journal: {error}"))
+    new, passed, left_bytes = 0, [], _MOST_JOURNAL_BYTES
+    there = files.names(folder)
+    taken = sound(there)
+    for name in there:
+        if name not in taken:
+            passed.append((name, "no machine has counted up to its number"))
+    copies_ = [name for name in reversed(taken) if _COPY.fullmatch(name)]
+    journals = [name for name in reversed(taken) if _JOURNAL.fullmatch(name)]
+    for name in copies_[:_MOST_COPIES]:
+        try:
+            new += _take_copy(ledger, folder / name, now)
+        except (CheckpointDamaged, CannotWrite) as error:
+            passed.append((name, error.message))
+        except _NOT_OURS as error:
+            passed.append((name, f"it is no ledger: {error}"))
+    for name in journals[:_MOST_JOURNALS]:
+        try:
+            content = files.read_plain(folder / name, left_bytes)
+        except OSError as error:
+            passed.append((name, error.strerror or str(error)))
+            continue
+        left_bytes -= len(content)
+        told = journal.parse(content)
+        if told.damaged:
+            passed.append((name, f"{told.damaged} damaged line(s) are left out"))
+        try:
+            new += ledger.join(_possible(_told(told.entries), now))
+        except _NOT_OURS as error:
+            passed.append((name, f"it is no journal: {error}"))
+    for left in (copies_[_MOST_COPIES:], journals[_MOST_JOURNALS:]):
+        passed += [(name, "there are too many such files") for name in left[:1]]
     return Merged(new, tuple(passed))
+
+
+def sound(names: Iterable[str]) -> tuple[str, ...]:
+    """The names, in order, without copies whose number no machine can have counted up to."""
+    found = tuple(sorted(names))
+    numbers = {name: int(copy[1]) for name in found if (copy := _COPY.fullmatch(name))}
+    newest = fencing.newest(numbers.values(), step=_MOST_COUNTED)
+    return tuple(name for name in found if numbers.get(name, 0) <= newest)
 
 
 # ---- shipping ------------------------------------------------------------------------------------
@@ -101,9 +156,10 @@ def _ship_journals(ledger: Ledger, folder: Path, there: tuple[str, ...]) -> tupl
     mine = [s for s in ledger.sessions() if s.machine == ledger.machine]
     for session in mine[-_KEPT_JOURNALS:]:
         path = ledger.journals / f"{session.id}{journal.SUFFIX}"
-        content = path.read_bytes() if path.exists() else b""
-        name = f"{session.id}.{len(content)}{journal.SUFFIX}"
-        if content and name not in there:
+        size_bytes = path.stat().st_size if path.exists() else 0
+        name = f"{session.id}.{size_bytes}{journal.SUFFIX}"
+        if size_bytes and name not in there:
+            content = journal.text(map(facts.hidden_entry, journal.read(path).entries))
             _, sha256 = files.write_new(folder / name, [content])
             files.check(folder / name, len(content), sha256)
             written.append(folder / name)
@@ -114,7 +170,7 @@ def _ship_database(ledger: Ledger, folder: Path, there: tuple[str, ...]) -> Path
     copies = [name for name in there if _COPY.fullmatch(name)]
     with tempfile.TemporaryDirectory(prefix="agnews-ledger-") as scratch:
         draft = Path(scratch) / "ledger.db"
-        ledger.copy_to(draft)
+        ledger.write_hidden_to(draft)
         content = draft.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
     if copies and copies[-1].endswith(f"-{sha256[:16]}.db"):
@@ -124,7 +180,7 @@ def _ship_database(ledger: Ledger, folder: Path, there: tuple[str, ...]) -> Path
     path = folder / f"ledger-{number:010}-{machine}-{sha256[:16]}.db"
     files.write_new(path, [content])
     files.check(path, len(content), sha256)
-    _opened(files.read_small(path, MOST_BYTES), path)
+    _opened(content, path)
     return path
 
 
@@ -132,7 +188,7 @@ def _remove_replaced(
     ledger: Ledger, folder: Path, there: tuple[str, ...], damaged: set[str]
 ) -> None:
     """Of what was there and was taken in: older copies, and journals that are not needed."""
-    now_there = [name for name in files.names(folder) if name not in damaged]
+    now_there = [name for name in sound(files.names(folder)) if name not in damaged]
     kept = [name for name in now_there if _COPY.fullmatch(name)][-_KEPT:]
     for name in there:
         if _COPY.fullmatch(name) and kept and name < kept[0]:
@@ -152,13 +208,37 @@ def _remove_replaced(
 # ---- taking in -----------------------------------------------------------------------------------
 
 
-def _take_copy(ledger: Ledger, path: Path, sha256: str) -> int:
+def _take_copy(ledger: Ledger, path: Path, now: datetime | None) -> int:
     content = files.read_small(path, MOST_BYTES)
-    if hashlib.sha256(content).hexdigest()[:16] != sha256:
+    found = _COPY.fullmatch(path.name)
+    if found is None or hashlib.sha256(content).hexdigest()[:16] != found[3]:
         raise CheckpointDamaged(path=path, reason="is changed: its SHA-256 differs")
-    found = _opened(content, path)
-    told = [(found.runs[session.run], session) for session in found.sessions]
-    return ledger.join(told, found.others)
+    held = _opened(content, path)
+    told = [(held.runs[session.run], session) for session in held.sessions]
+    return ledger.join(_possible(told, now), [_required(other, now) for other in held.others])
+
+
+def _possible(told: Iterable[Told], now: datetime | None) -> list[Told]:
+    """What was told, without the folders of other machines. Raises ValueError."""
+    return [(replace(run, folder=""), _required(session, now)) for run, session in told]
+
+
+def _required(fact: _Fact, now: datetime | None) -> _Fact:
+    """The fact. Raises ValueError where no clock and no machine can have come to it."""
+    if now is None:
+        return fact
+    if isinstance(fact, Used):
+        moments = [fact.began_at]
+    elif isinstance(fact, Reading):
+        moments = [fact.at]
+    else:
+        moments = [fact.opened_at, fact.beat_at]
+        if timedelta(seconds=fact.seconds) > _MOST_SESSION:
+            raise ValueError(f"session {fact.id} says that it took {fact.seconds:.0f} s")
+    for moment in moments:
+        if moment - now > _WRONG_CLOCK:
+            raise ValueError(f"{fact.id} is of {moment.isoformat()}, which is still to come")
+    return fact
 
 
 def _opened(content: bytes, path: Path) -> rows.Everything:
@@ -166,11 +246,8 @@ def _opened(content: bytes, path: Path) -> rows.Everything:
     with tempfile.TemporaryDirectory(prefix="agnews-ledger-") as scratch:
         copy = Path(scratch) / "ledger.db"
         copy.write_bytes(content)
-        conn = database.connect(copy)
+        conn = database.connect(copy, is_copy=True)
         try:
-            found = conn.execute("PRAGMA integrity_check(1)").fetchone()[0]
-            if found != "ok":
-                raise CheckpointDamaged(path=path, reason=f"is damaged: {found}")
             return rows.everything(conn)
         finally:
             conn.close()

@@ -11,6 +11,7 @@ written often enough for WAL to matter.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from agnews_cli.errors import CannotWrite
 from agnews_cli.store import rows
 
 BUSY_S = 10.0
+_COPY_S = 10.0
+_MOST_VALUE_BYTES = 1 << 20
 
 _RESOURCE = """CASE
     WHEN accelerator LIKE '%tpu%' THEN 'tpu'
@@ -137,13 +140,18 @@ class Corrupt(sqlite3.DatabaseError):
     """The file's own check found damage."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, *, is_copy: bool = False) -> sqlite3.Connection:
     """The file, checked and brought up to date.
+
+    `is_copy`: it goes to, or came from, a store, and lasts a moment here. What came may be made to
+    take for ever or all memory: it may hold nothing but tables, and is given some seconds.
 
     Raises sqlite3.DatabaseError (see `is_corrupt`), or CannotWrite for a newer agnews's file.
     """
     conn = sqlite3.connect(path, timeout=BUSY_S)
     try:
+        if is_copy:
+            _bound(conn)
         # By hand, not by Python: one BEGIN IMMEDIATE for each write.
         conn.isolation_level = None
         conn.row_factory = sqlite3.Row
@@ -151,7 +159,7 @@ def connect(path: Path) -> sqlite3.Connection:
         for pragma in (
             "trusted_schema = OFF",
             "journal_mode = DELETE",
-            "synchronous = FULL",
+            f"synchronous = {'OFF' if is_copy else 'FULL'}",
             "foreign_keys = ON",
         ):
             conn.execute(f"PRAGMA {pragma}").fetchall()
@@ -161,13 +169,31 @@ def connect(path: Path) -> sqlite3.Connection:
             raise Corrupt(found)
         _migrate(conn, path)
         _require_sense(conn)
-    except (ValueError, TypeError, LookupError) as error:  # of a row, or text that is not UTF-8
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        OverflowError,
+    ) as error:  # of a row, or text that is not UTF-8
         conn.close()
         raise Corrupt(str(error)) from error
     except BaseException:
         conn.close()
         raise
     return conn
+
+
+def _bound(conn: sqlite3.Connection) -> None:
+    """Raises Corrupt where there is more than tables and their indexes."""
+    until_s = time.monotonic() + _COPY_S
+    conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE_BYTES)
+    conn.set_progress_handler(lambda: time.monotonic() > until_s, 100_000)
+    found = conn.execute(
+        "SELECT name FROM sqlite_schema WHERE type NOT IN ('table', 'index') "
+        "OR sql LIKE '%VIRTUAL%' OR sql LIKE '% AS (%'"  # made by code, or computed
+    ).fetchone()
+    if found:
+        raise Corrupt(f"{found[0]!r:.80} is no table of a ledger")
 
 
 def is_corrupt(error: sqlite3.DatabaseError) -> bool:

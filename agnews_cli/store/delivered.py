@@ -7,24 +7,28 @@ Hugging Face form says its classes in `config.json`.
 
 from __future__ import annotations
 
-import json
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from agnews_cli.core import strict_json
 from agnews_cli.core.dataset import Cleaning
 from agnews_cli.core.job import CandidateKind
 from agnews_cli.core.prediction import Member
 from agnews_cli.core.preset import Model
 from agnews_cli.errors import ModelNotReadable, NotAModel, RunUnfinished, RunUnknown
-from agnews_cli.store import presets, runs
+from agnews_cli.store import files, models, presets, runs
+from agnews_cli.store.names import local
 from agnews_cli.store.runs import RunFolder
 
 CARD = "agnews.json"
 """Lies in every delivered folder."""
 _LONGEST = 512
+_MOST_BYTES = 16_000_000
 _TEXT = "text"
 
 Kind = TypeVar("Kind", bound=BaseModel)
@@ -90,7 +94,7 @@ class _DeliveredMember(BaseModel):
     name: str
     kind: CandidateKind
     folder: str
-    share: float
+    share: float = Field(ge=0, le=1)
 
 
 class _Delivery(_Words):
@@ -104,6 +108,8 @@ class _Card(_Words):
 
     kind: CandidateKind = "finetune"
     base: str | None = None
+    files: Mapping[str, str] = {}
+    """SHA-256 of what is loaded; older ones do not say it."""
 
 
 class _Adapter(BaseModel):
@@ -120,20 +126,30 @@ def find(store: Path, name: str) -> Delivered:
     try:
         return of_run(runs.find(store, name))
     except RunUnknown:
-        folder = Path(name).expanduser() if name else None
+        folder = local(name) if name else None
         if folder is None or not folder.is_dir():
             raise
     return of_folder(folder.absolute())
 
 
 def of_run(folder: RunFolder) -> Delivered:
-    """Raises RunUnfinished or ModelNotReadable."""
+    """Raises RunUnfinished, ModelBringsCode or ModelNotReadable."""
     path = folder.path / "delivery.json"
     if not path.exists():
         raise RunUnfinished(run=folder.id)
-    facts = _read(path, _Delivery)
+    facts = _read(path, _Delivery, follows=False)
+    for member in facts.members:
+        if not folder.holds(member.folder):
+            reason = f"it names {member.folder!r:.200}, which is no folder of the run"
+            raise ModelNotReadable(path=path, reason=reason)
     members = tuple(
-        Member(name=m.name, kind=m.kind, folder=str(folder.path / m.folder), share=m.share)
+        Member(
+            name=m.name,
+            kind=m.kind,
+            folder=str(folder.path / m.folder),
+            share=m.share,
+            digests=_digests(folder.path / m.folder),
+        )
         for m in facts.members
     )
     needs_base = any(_needs_base(m) for m in members)
@@ -143,7 +159,7 @@ def of_run(folder: RunFolder) -> Delivered:
 
 
 def of_folder(folder: Path) -> Delivered:
-    """Raises NotAModel or ModelNotReadable."""
+    """Raises NotAModel, ModelBringsCode or ModelNotReadable."""
     words: _Words
     card, config = folder / CARD, folder / "config.json"
     adapter = folder / "adapter_config.json"
@@ -154,7 +170,7 @@ def of_folder(folder: Path) -> Delivered:
         words, kind, base = _foreign(folder), "finetune", None
     else:
         raise NotAModel(path=folder, looked_for="delivery.json, agnews.json or config.json")
-    member = Member(name=folder.name, kind=kind, folder=str(folder))
+    member = Member(name=folder.name, kind=kind, folder=str(folder), digests=_digests(folder))
     if _needs_base(member) and base is None and adapter.is_file():
         base = _read(adapter, _Adapter).base_model_name_or_path
     model = _model(base) if base is not None and _needs_base(member) else None
@@ -170,6 +186,8 @@ def _delivered(
     *,
     is_run: bool,
 ) -> Delivered:
+    for member in members:
+        models.refuse_code(Path(member.folder))
     return Delivered(
         name=name,
         folder=folder,
@@ -187,6 +205,28 @@ def _delivered(
     )
 
 
+def digests_of(folder: Path) -> dict[str, str]:
+    """SHA-256, by name, of the files in a delivered folder that are loaded from it.
+
+    Not of the card, which people change, nor of `agnews.json`, which has these.
+    """
+    paths = sorted(p for p in folder.iterdir() if p.is_file())
+    found = {}
+    for path in paths:
+        if path.suffix != ".md" and path.name != CARD:
+            with files.plain(path) as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    card = folder / CARD
+    found = _read(card, _Card).files if card.is_file() else {}
+    if any(PurePosixPath(name).name != name for name in found):
+        raise ModelNotReadable(path=card, reason="it names files of other folders")
+    return dict(found)
+
+
 def _needs_base(member: Member) -> bool:
     has_adapter = (Path(member.folder) / "adapter_config.json").exists()
     return member.kind == "embedding" or (member.kind == "finetune" and has_adapter)
@@ -201,7 +241,7 @@ def _model(base: str) -> Model:
 def _as_trained(facts: _Delivery, folder: RunFolder) -> _Words:
     """A delivery of before these facts were in it: the run's job has them."""
     try:
-        job = _Job.model_validate_json(folder.job.read_text("utf-8"))
+        job = _Job.model_validate_json(files.read_plain(folder.job, _MOST_BYTES))
     except (OSError, ValueError):
         return facts
     return facts.model_copy(update=job.dataset.model_dump(exclude_unset=True))
@@ -238,17 +278,17 @@ def _class_names(config: Path) -> tuple[str, ...]:
 
 def _json(path: Path, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        found = strict_json.parse(files.read_plain(path, _MOST_BYTES, follows=True))
+    except (OSError, ValueError) as error:
         raise ModelNotReadable(path=path, reason=error) from error
     if not isinstance(found, kind):
         raise ModelNotReadable(path=path, reason=f"it holds no {kind.__name__}")
     return found
 
 
-def _read(path: Path, kind: type[Kind]) -> Kind:
+def _read(path: Path, kind: type[Kind], *, follows: bool = True) -> Kind:
     try:
-        return kind.model_validate_json(path.read_text("utf-8"))
+        return kind.model_validate_json(files.read_plain(path, _MOST_BYTES, follows=follows))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"

@@ -112,12 +112,15 @@ def write_exclusively(path: Path, content: str) -> bool:
 
     Raises CannotWrite or NoDiskSpace; nobody has then written it.
     """
-    data = content.encode("utf-8")
+    return _create(path, content.encode("utf-8"), mode=0o666)
+
+
+def _create(path: Path, data: bytes, *, mode: int) -> bool:
     draft = _draft(path.parent)
     try:
         try:
-            _write_draft(draft, [data], mode=0o666)
-            _link(draft, path, data)
+            _write_draft(draft, [data], mode=mode)
+            _link(draft, path, data, mode)
         finally:
             with suppress(OSError), _step("unlink", draft):
                 draft.unlink()
@@ -132,6 +135,28 @@ def write_exclusively(path: Path, content: str) -> bool:
     except OSError as error:
         raise refusal(path, error, len(data)) from error
     return True
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line, in one piece, to a file that is there and that others append to.
+
+    Raises CannotWrite or NoDiskSpace.
+    """
+    data = line.encode("utf-8") + b"\n"
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            os.write(handle, data)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise refusal(path, error, len(data)) from error
+
+
+def create_exclusively(path: Path, data: bytes) -> bool:
+    """A small file of bytes for its owner alone, its folders too; otherwise `write_exclusively`."""
+    make_folder(path.parent)
+    return _create(path, data, mode=0o600)
 
 
 def make_folder(folder: Path) -> None:
@@ -246,6 +271,63 @@ def read_small(path: Path, most_bytes: int) -> bytes:
     return data
 
 
+class NotPlain(OSError):
+    """A link, a pipe, a device, a folder or a file that is too large, where a file should be."""
+
+
+@contextmanager
+def plain(path: Path, *, follows: bool = False) -> Iterator[BufferedReader]:
+    """A plain file, open for reading: no pipe is waited for and no device read.
+
+    What lies in a store may be anybody's making. `follows`: a link is followed to a plain file, as
+    people link their settings; never so for what a store holds. Raises OSError, which says why.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follows else os.O_NOFOLLOW)
+    try:
+        handle = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise NotPlain(errno.ELOOP, "is a link, not a file", str(path)) from None
+        if error.errno in (errno.ENXIO, errno.EISDIR):  # a socket; a folder
+            raise NotPlain(error.errno, "is no plain file", str(path)) from None
+        raise
+    try:
+        file = os.fdopen(handle, "rb")
+    except OSError:  # a folder
+        os.close(handle)
+        raise NotPlain(errno.EISDIR, "is no plain file", str(path)) from None
+    with file:
+        observe("read", path)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise NotPlain(errno.EINVAL, "is no plain file", str(path))
+        yield file
+
+
+def read_plain(path: Path, most_bytes: int, *, follows: bool = False) -> bytes:
+    """A plain file's bytes. Raises OSError as `plain` does, and for a file of more bytes."""
+    with plain(path, follows=follows) as file:
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        reason = f"is too large: more than {most_bytes} bytes"
+        raise NotPlain(errno.EFBIG, reason, str(path))
+    return data
+
+
+def read_end(path: Path, most_bytes: int) -> bytes:
+    """The last bytes of a plain file. Raises OSError as `plain` does."""
+    with plain(path) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - most_bytes))
+        return file.read(most_bytes)
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder by that name, and not a link to one."""
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
 def check(path: Path, size_bytes: int, sha256: str) -> None:
     """Raises CheckpointDamaged like `read_verified`, in little memory."""
     with _reading(path) as (file, found_bytes):
@@ -299,7 +381,7 @@ def _write_draft(draft: Path, parts: Iterable[Part], *, mode: int) -> int:
     return size_bytes
 
 
-def _link(draft: Path, path: Path, data: bytes) -> None:
+def _link(draft: Path, path: Path, data: bytes, mode: int) -> None:
     """The draft under its name, exclusively. Raises FileExistsError where there is one already."""
     try:
         with _step("link", path):
@@ -309,7 +391,7 @@ def _link(draft: Path, path: Path, data: bytes) -> None:
             raise
         # A mount without links: exclusive, but a reader may find it half written.
         with _step("open", path):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         try:
             _write_all(handle, memoryview(data), path)
             os.fsync(handle)
@@ -333,21 +415,16 @@ def _removed_on_error(draft: Path) -> Iterator[None]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[tuple[BufferedReader, int]]:
-    """The open file and its bytes; no link is followed and no pipe waited for."""
+    """The open file and its bytes. Raises CheckpointDamaged for what `plain` refuses."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as file:
-            observe("read", path)
-            facts = os.fstat(handle)
-            if not stat.S_ISREG(facts.st_mode):
-                raise CheckpointDamaged(path=path, reason="is no plain file")
-            yield file, facts.st_size
+        with plain(path) as file:
+            yield file, os.fstat(file.fileno()).st_size
     except FileNotFoundError:
         raise CheckpointDamaged(path=path, reason="is missing") from None
+    except NotPlain as error:
+        raise CheckpointDamaged(path=path, reason=error.strerror) from None
     except OSError as error:
-        is_link = error.errno == errno.ELOOP
-        reason = error.strerror or str(error)
-        reason = "is a link, not a file" if is_link else f"cannot be read: {reason}"
+        reason = f"cannot be read: {error.strerror or error}"
         raise CheckpointDamaged(path=path, reason=reason) from error
 
 

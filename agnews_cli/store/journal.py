@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from agnews_cli.core import strict_json
 from agnews_cli.core.session import Entry
 from agnews_cli.errors import CheckpointDamaged
 
@@ -40,13 +41,13 @@ def append(path: Path, entry: Entry) -> int:
     Whoever calls it holds the ledger's lock: one writer at a time. Raises CannotWrite or
     NoDiskSpace.
     """
-    from agnews_cli.store import files  # not before: most openings of the ledger only look
+    from agnews_cli.store import files, private  # not before: most openings of the ledger only look
     from agnews_cli.store.runs import refusal
 
     line = _line(entry)
     try:
         is_new = not path.exists()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path.parent)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             end = os.lseek(handle, 0, os.SEEK_END)
@@ -111,9 +112,11 @@ def _entry(line: bytes) -> Entry | None:
     if found is None or int(found[1], 16) != zlib.crc32(body):
         return None
     try:
-        facts = json.loads(line)
-        at = datetime.fromisoformat(facts["at"])
-        return Entry(str(facts["stream"]), int(facts["seq"]), str(facts["kind"]), at, facts["data"])
+        facts = strict_json.mapping(line)
+        at, seq = datetime.fromisoformat(facts["at"]), strict_json.whole(facts["seq"])
+        if seq is None or not isinstance(facts["data"], dict):
+            return None
+        return Entry(str(facts["stream"]), seq, str(facts["kind"]), at, facts["data"])
     except (ValueError, KeyError, TypeError):
         return None
 

@@ -2,9 +2,11 @@
 
 `leases/<number>.json` is created exclusively and never overwritten by another session; the highest
 number owns the run. The owner beats by rewriting its own file. A lease is over when it was
-released, when its process on this machine is gone, or when it has not beaten for `STALE_S`: unknown
-is not dead, so another machine's lease is waited for. Whoever finds a higher number than its own
-has been fenced off and stops writing.
+released, when its process is known to be gone, or when it has not beaten for `STALE_S`: unknown is
+not dead, so a lease of another machine is waited for, and so is one of another container or of
+another start of this machine. Whoever finds a higher number than its own has been fenced off and
+stops writing. A lease that makes no sense, or whose number no session can have counted up to, is
+passed over.
 """
 
 from __future__ import annotations
@@ -15,26 +17,33 @@ import re
 import secrets
 import socket
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from agnews_cli.errors import RunBusy
+from agnews_cli.core import fencing, strict_json
+from agnews_cli.errors import RunBusy, TooManySessions
 from agnews_cli.store import files
-from agnews_cli.store.processes import start_ticks
+from agnews_cli.store.processes import boot_id, pid_namespace, start_ticks
 
 STALE_S = 600.0
-_NAME = re.compile(r"\d{6}\.json")
+_NAME = re.compile(r"[0-9]{6}\.json")
+_MOST_BYTES = 10_000
+_LONGEST_HOST = 255
+_AHEAD = timedelta(days=20 * 366)
+"""A beat later than this comes of no clock that was set wrong, and would be waited for for ever."""
 
 
 @dataclass(slots=True)
 class Lease:
-    """This session's right to write the run in `folder`. `note` says whose lease was taken over."""
+    """This session's right to write the run in `folder`. `note` says whose lease was taken over,
+    `warning` which object among the leases is none."""
 
     folder: Path
     token: int
     writer: str
     note: str = ""
+    warning: str = ""
 
     def beat(self, now: datetime) -> None:
         """Still alive."""
@@ -51,42 +60,56 @@ class Lease:
 def claim(folder: Path, now: datetime, *, takeover: bool = False, above: int = 0) -> Lease:
     """The lease of the run in `folder`, its number higher than `above`.
 
-    Raises RunBusy while another session holds it, CannotWrite, NoDiskSpace or CannotRead.
+    Raises RunBusy while another session holds it, TooManySessions, CannotWrite, NoDiskSpace or
+    CannotRead.
     """
     files.make_folder(_leases(folder))
     writer = secrets.token_hex(4)
     while True:
-        last, note = newest_token(folder), ""
-        held = _read(_path(folder, last)) if last else None
+        last = newest_token(folder)
+        note = ""
+        held = _read(_path(folder, last), now) if last else None
         if held is not None and held["open"]:
             age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
-            is_here = held["host"] == _host()
-            if not (is_gone(held) or takeover or (age_s > STALE_S and not is_here)):
-                where = f"process {held['pid']} of this machine" if is_here else held["host"]
-                raise RunBusy(run=folder.name, where=where, beat=held["beat_at"])
+            if not (is_gone(held) or takeover or (age_s > STALE_S and not is_here(held))):
+                raise RunBusy(run=folder.name, where=whereabouts(held), beat=held["beat_at"])
             why = "asked to" if takeover else "long silent"
             why = "its process is gone" if is_gone(held) else why
             note = f"taken over from session {last} on {held['host']}: {why}"
         token = max(last, above) + 1
-        if not files.write_exclusively(_path(folder, token), text(writer, now, True)):
-            continue  # another session was faster: look at its lease
-        return Lease(folder, token, writer, note)
+        if token > fencing.MOST:
+            raise TooManySessions(run=folder.name, folder=_leases(folder))
+        if files.write_exclusively(_path(folder, token), text(writer, now, True)):
+            return Lease(folder, token, writer, note, _passed_over(folder, last, now))
+        if newest_token(folder) < token:  # what lies there is no session's
+            above = token
+
+
+def _passed_over(folder: Path, last: int, now: datetime) -> str:
+    """Names an object beside the leases that is none, or the `last` one where it makes no sense."""
+    newest = newest_token(folder)
+    for name in filter(_NAME.fullmatch, files.names(_leases(folder))):
+        if (number := int(name[:6])) > newest:
+            return f"leases/{name} is passed over: {fencing.why_not(number)}"
+        if number == last and _read(_leases(folder) / name, now) is None:
+            return f"leases/{name} is passed over: it is no lease"
+    return ""
 
 
 def is_held(folder: Path, now: datetime) -> bool:
     """Whether a session that lives, or may live, holds the run."""
     last = newest_token(folder)
-    held = _read(_path(folder, last)) if last else None
+    held = _read(_path(folder, last), now) if last else None
     if held is None or not held["open"] or is_gone(held):
         return False
     age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
-    return held["host"] == _host() or age_s <= STALE_S
+    return is_here(held) or age_s <= STALE_S
 
 
 def newest_token(folder: Path) -> int:
     """The highest fencing number given out; 0 before the first. Raises CannotRead."""
     names = (name for name in files.names(_leases(folder)) if _NAME.fullmatch(name))
-    return max((int(name[:6]) for name in names), default=0)
+    return fencing.newest(int(name[:6]) for name in names)
 
 
 def _leases(folder: Path) -> Path:
@@ -99,26 +122,65 @@ def _path(folder: Path, token: int) -> Path:
 
 def text(writer: str, now: datetime, is_open: bool) -> str:
     """A lease's content, as JSON."""
-    facts = {"writer": writer, "host": _host(), "pid": os.getpid(), "born": _born(os.getpid())}
+    facts = {
+        "writer": writer,
+        "host": _host(),
+        "pid": os.getpid(),
+        "born": _born(os.getpid()),
+        "namespace": pid_namespace(),
+    }
     beat = now.astimezone(UTC).isoformat(timespec="seconds")
     return json.dumps(facts | {"beat_at": beat, "open": is_open})
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path, now: datetime) -> dict[str, Any] | None:
     """None for a torn, missing or senseless lease: its writer died while claiming."""
     try:
-        facts = json.loads(path.read_text("utf-8"))
-        has_zone = datetime.fromisoformat(facts["beat_at"]).tzinfo is not None
-        is_sound = isinstance(facts["host"], str) and 0 < facts["pid"] < 1 << 31
-        is_sound = is_sound and isinstance(facts["open"], bool) and facts["born"] is not None
-        return facts if has_zone and is_sound else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return parse(files.read_plain(path, _MOST_BYTES), now)
+    except OSError:
         return None
 
 
+def is_here(held: dict[str, Any]) -> bool:
+    """Whether its process number means something here: one machine, start and PID namespace.
+
+    A lease from before namespaces were noted is one of the namespace that a machine begins with.
+    """
+    boot = str(held.get("born", "")).rpartition(" ")[0]
+    place = (held.get("host"), boot, held.get("namespace", ""))
+    return place == (_host(), boot_id(), pid_namespace())
+
+
+def parse(data: bytes, now: datetime) -> dict[str, Any] | None:
+    """A lease's content; None where it makes no sense."""
+    try:
+        facts = strict_json.mapping(data)
+        beat_at = datetime.fromisoformat(facts["beat_at"])
+        is_sound = (
+            beat_at.tzinfo is not None
+            and beat_at - now < _AHEAD
+            and isinstance(facts["host"], str)
+            and len(facts["host"]) <= _LONGEST_HOST
+            and (strict_json.whole(facts["pid"], most=(1 << 31) - 1) or 0) > 0
+            and isinstance(facts["open"], bool)
+            and isinstance(facts["born"], str)
+        )
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None
+    return facts if is_sound else None
+
+
 def is_gone(held: dict[str, Any]) -> bool:
-    """Whether its process was of this machine and is no more; other machines' are unknown."""
-    return bool(held["host"] == _host()) and not _is_alive(held)
+    """Whether its process was one of here and is no more; of others nothing is known."""
+    return is_here(held) and not _is_alive(held)
+
+
+def whereabouts(held: dict[str, Any]) -> str:
+    """Where its session is, in words."""
+    if is_here(held):
+        return f"process {held['pid']} of this machine"
+    host = str(held["host"])
+    return host if host != _host() else f"another container, or start, of {host}"
 
 
 def _host() -> str:
@@ -130,9 +192,8 @@ def _born(pid: int) -> str:
 
     Empty for a process that is gone; where there is no /proc, in seconds by the system's clock.
     """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except OSError:
+    boot = boot_id()
+    if not boot:
         import psutil
 
         try:

@@ -37,13 +37,14 @@ from agnews_cli.core.session import (
     Used,
 )
 from agnews_cli.errors import CannotWrite, NoDiskSpace
-from agnews_cli.store import database, journal, rows
+from agnews_cli.store import database, journal, private, rows
 from agnews_cli.store.home import home
-from agnews_cli.store.processes import start_ticks
+from agnews_cli.store.processes import boot_id, pid_namespace, start_ticks
 
 # A process that started this long after the session was opened only inherited its number; less
 # may be a clock that was set.
 _REUSED_PID_S = 60.0
+_MOST_EVENTS_BYTES = 64 << 20
 
 
 class Ledger:
@@ -64,7 +65,8 @@ class Ledger:
 
     def __enter__(self) -> Ledger:
         with self._refusals():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private.make_folder(self.path.parent)
+            private.make_file(self.path)
             try:
                 self._db = database.connect(self.path)
             except sqlite3.DatabaseError as error:
@@ -194,9 +196,46 @@ class Ledger:
                 seconds = max(known.seconds, _held_s(known, now, held_s))
                 self._close(conn, known, state, seconds, max(rows.utc(now), known.beat_at))
 
+    def close_in_journal(
+        self, session: str, state: SessionEnd, run_state: RunState, now: datetime, held_s: float
+    ) -> None:
+        """Close a session where the database does not answer: in its journal alone.
+
+        Whoever opens the ledger next takes it in. For the session's own process, since nobody else
+        adds to its journal while that lives. Raises CannotWrite or NoDiskSpace.
+        """
+        path = self._journal(session)
+        told = facts.fold(e for e in journal.read(path).entries if e.stream == session)
+        if told is None:
+            raise CannotWrite(path=path, reason="it does not tell of this session")
+        run, known = told
+        if known.state != "open":
+            return
+        seconds, at = max(known.seconds, held_s), max(rows.utc(now), known.beat_at)
+        split = _split(run, known, seconds)
+        data = {"state": state, "seconds": seconds, "split": split and asdict(split)}
+        journal.append(path, Entry(session, known.seq + 1, "closed", at, data))
+        moment = _later(now, run)
+        journal.append(path, Entry(session, known.seq + 2, "run", moment, {"state": run_state}))
+
+    def require_free(self) -> None:
+        """Raises CannotWrite while another process holds the file."""
+        with self._writing():
+            pass
+
+    @contextmanager
+    def patience(self, seconds: float) -> Iterator[None]:
+        """Within, another process that holds the file is waited for no longer than that."""
+        self._conn().execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}")
+        try:
+            yield
+        finally:
+            self._conn().execute(f"PRAGMA busy_timeout = {round(1000 * database.BUSY_S)}")
+
     def sessions(self, run: str | None = None) -> tuple[Session, ...]:
         """Sessions of one run, or all, the oldest first."""
-        where, values = ("WHERE run = ?", [run]) if run is not None else ("", [])
+        # Those of another machine came with the store, where runs have no names.
+        where, values = ("WHERE run IN (?, ?)", [run, facts.hidden(run)]) if run else ("", [])
         found = self._rows(f"SELECT * FROM sessions {where} ORDER BY opened_at, id", values)
         return tuple(map(rows.session, found))
 
@@ -226,7 +265,11 @@ class Ledger:
         """
         new = 0
         with self._writing() as conn:
+            names = {facts.hidden(run.id): run.id for run in self.runs()}
             for run, session in told:
+                # A copy names no run; those that are known here keep their names.
+                run = replace(run, id=names.get(run.id, run.id))
+                session = replace(session, run=run.id)
                 known = self._current(conn, session.id)
                 after = session if known is None else known.join(session)
                 rows.put_run(conn, run, joined=True)
@@ -241,16 +284,21 @@ class Ledger:
             new += self._conn().total_changes > before
         return new
 
-    def copy_to(self, path: Path) -> None:
-        """Write the database, whole and compact, to a file that is not there yet."""
+    def write_hidden_to(self, path: Path) -> None:
+        """Write all hours, and no name or folder of a run, to a database that is not there yet."""
         with self._refusals():
-            self._conn().execute("VACUUM INTO ?", (str(path),))
+            conn = database.connect(path, is_copy=True)
+            try:
+                with database.transaction(conn):
+                    rows.put_everything(conn, rows.everything(self._conn()).hidden)
+            finally:
+                conn.close()
 
     # ---- opening --------------------------------------------------------------------------------
 
     def _begun_anew(self) -> sqlite3.Connection:
         """Set the broken file aside; under a lock, since another process may be doing the same."""
-        with self.path.with_name(self.path.name + ".lock").open("w") as lock:
+        with private.appending(self.path.with_name(self.path.name + ".lock")) as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             try:
                 return database.connect(self.path)  # the other one has mended it
@@ -313,7 +361,7 @@ class Ledger:
                 for entry in entries:
                     if entry.kind in ("used", "reading"):
                         rows.put_fact(conn, rows.fact(entry))
-            except (KeyError, TypeError, ValueError, AttributeError, sqlite3.IntegrityError):
+            except (LookupError, TypeError, ValueError, AttributeError, sqlite3.IntegrityError):
                 self.notes += (f"{self.journals / name} does not tell of a session: left out.",)
         rows.put_size(conn, name, (self.journals / name).stat().st_size)
 
@@ -353,7 +401,9 @@ class Ledger:
         seconds: float,
         at: datetime,
     ) -> None:
-        split = self._split(session, seconds)
+        run = self._run(session.run)
+        assert run is not None  # the foreign key sees to it
+        split = _split(run, session, seconds)
         data = {
             "state": state,
             "seconds": seconds,
@@ -363,21 +413,6 @@ class Ledger:
         after = facts.closed(session, entry)
         rows.put_session(conn, after)
         self._tell(conn, after, "closed", at, data)
-
-    def _split(self, session: Session, seconds: float) -> Split | None:
-        """Where the session's time went; None where its run's events are not here."""
-        from agnews_cli.core.accounting import account
-        from agnews_cli.store.runs import RunFolder
-
-        run = self._run(session.run)
-        assert run is not None  # the foreign key sees to it
-        try:
-            with RunFolder(Path(run.folder)).events.open(
-                encoding="utf-8", errors="replace"
-            ) as lines:
-                return account(lines, session.opened_at, seconds)
-        except OSError:
-            return None
 
     def _tell(
         self,
@@ -450,13 +485,28 @@ class Ledger:
             raise CannotWrite(path=self.path, reason=reason, hint=hint) from error
 
 
-def machine() -> str:
-    """This machine since its last start: a process number means something only within it."""
+def _split(run: Run, session: Session, seconds: float) -> Split | None:
+    """Where the session's time went; None where its run's events are not here."""
+    from agnews_cli.core.accounting import account
+    from agnews_cli.store import files
+    from agnews_cli.store.runs import RunFolder
+
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:8]
-    except OSError:  # not Linux
-        boot = ""
-    return f"{os.uname().nodename}-{boot}"
+        events = files.read_plain(RunFolder(Path(run.folder)).events, _MOST_EVENTS_BYTES)
+        lines = events.decode("utf-8", "replace").split("\n")
+        return account(lines, session.opened_at, seconds)
+    except (OSError, ValueError):
+        return None
+
+
+def machine() -> str:
+    """This machine since its last start, and the PID namespace in it: the place of process numbers.
+
+    Of containers with one host name, each is a machine.
+    """
+    namespace = pid_namespace()
+    inside = f"-{namespace[5:-1]}" if namespace else ""
+    return f"{os.uname().nodename}-{boot_id()[:8]}{inside}"
 
 
 def _is_journal(path: Path) -> bool:

@@ -5,9 +5,11 @@ What comes is not believed: `copies.merge` verifies each file when the ledger ne
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path, PurePosixPath
 
-from agnews_cli.store import copies, files
+from agnews_cli.errors import CannotRead
+from agnews_cli.store import copies, files, private
 from agnews_cli.store.remotes.remote import Remote
 
 _TAKEN = 3
@@ -24,14 +26,21 @@ def exchange(remote: Remote, folder: Path) -> int:
         PurePosixPath(entry.name).name: entry.size_bytes
         for entry in remote.list(f"{copies.FOLDER}/")
     }
-    there = sorted(name for name in sizes if copies.is_copy(name))
-    here = [name for name in files.names(folder) if copies.is_copy(name)]
+    if folder.is_symlink():
+        raise CannotRead(path=folder, reason="it is a link, and none in a store is followed")
+    there = [name for name in copies.sound(sizes) if copies.is_copy(name)]
+    here = [name for name in copies.sound(files.names(folder)) if copies.is_copy(name)]
     newest = sorted({*there, *here})[-_TAKEN:]
     wanted = [n for n in newest if n not in here and sizes[n] <= copies.MOST_BYTES]
     for name in wanted:
-        draft = folder / f".{name}{files.DRAFT}"
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        remote.get(f"{copies.FOLDER}/{name}", draft)
+        draft = folder / f".{secrets.token_hex(8)}{files.DRAFT}"
+        private.make_folder(folder)
+        try:
+            remote.get(f"{copies.FOLDER}/{name}", draft, copies.MOST_BYTES)
+            private.make_file(draft)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
         draft.replace(folder / name)
     sent = [name for name in here if name not in there]
     for name in sent:

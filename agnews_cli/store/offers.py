@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agnews_cli.core.limits import Weekday
 from agnews_cli.errors import FileMissing, OffersInvalid
+from agnews_cli.store import files
 from agnews_cli.store.home import preset_folders
 from agnews_cli.store.strict_yaml import Document, Refused
 
@@ -89,7 +90,7 @@ def load(path: Path) -> Offers:
 
 def _read(path: Path) -> Offers:
     try:
-        with path.open("rb") as stream:
+        with files.plain(path, follows=True) as stream:
             raw = stream.read(_MOST_BYTES + 1)
         if len(raw) > _MOST_BYTES:
             raise OffersInvalid(path=path, problems="  larger than 64 KB")

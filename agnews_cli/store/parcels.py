@@ -14,26 +14,33 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from agnews_cli.core import strict_json
 from agnews_cli.core.checkpoint import Blob, Key, Manifest
-from agnews_cli.errors import AgnewsError, CheckpointDamaged, NotInStore
-from agnews_cli.store import files
-from agnews_cli.store.checkpoints import manifest_of
+from agnews_cli.core.redaction import redact_prose
+from agnews_cli.errors import AgnewsError, CheckpointDamaged, StoreBusy, StoreTrouble
+from agnews_cli.store import files, presets
+from agnews_cli.store.checkpoints import Checkpoints, manifest_of, require_owner
 from agnews_cli.store.remotes.folder import pieces
 from agnews_cli.store.remotes.remote import Entry, Remote, is_name
 from agnews_cli.store.runs import SAVE_NOW, RunFolder, write_text_atomically
-from agnews_cli.store.secrets import hidden
+from agnews_cli.store.secrets import hidden, known
+from agnews_cli.store.space import require_space
 
 State = Literal["sent", "verified"]
 DELIVERY = "delivery"
 _MOST_MANIFEST_BYTES = 4_000_000
 _MOST_RECORD_BYTES = 8_000_000
-_MOST_EVENTS_BYTES = 1_000_000
+_FEW_PARAMETERS = 100_000_000
+_MOST_OTHER_BYTES = 4 << 30
+"""Predictions, a linear model, token counts."""
+_MOST_EVENTS_BYTES = _MOST_FILE_BYTES = 1_000_000
 _RECORDED = (
     "created.json",
     "preset.yaml",
@@ -46,6 +53,13 @@ _RECORDED = (
 )
 _LINE = "line.json"
 _OWN = {"checkpoints", "leases", "stores", SAVE_NOW, _LINE}
+_ASKED = {"created.json", "preset.yaml"}
+"""What was asked for: a delivery does not change it."""
+_CODE = {
+    *(".py", ".pyc", ".so", ".dll", ".sh", ".exe"),
+    *(".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz"),
+}
+"""Endings of code, and of forms that run code when they are opened; no run delivers such files."""
 _NOT_DELIVERED = {"job.json", "worker.log", "accelerate.yaml", "trace.jsonl"}
 
 
@@ -71,6 +85,16 @@ class Parcel:
         return unique(self.manifest)
 
 
+def most_bytes(run: RunFolder) -> int:
+    """More than any checkpoint or delivery of this run has: a store may claim anything."""
+    parameters = 0
+    with suppress(AgnewsError):
+        if run.has("preset.yaml"):
+            parameters = presets.load(str(run.preset)).model.parameters
+    # Weights, best weights, average, a teacher's and two moments, of four bytes each.
+    return 8 * 4 * max(parameters, _FEW_PARAMETERS) + _MOST_OTHER_BYTES
+
+
 def unique(manifest: Manifest) -> tuple[Blob, ...]:
     """Its blobs, each once, in the order of their SHA-256."""
     return tuple(sorted(set(manifest.blobs.values()), key=lambda blob: blob.sha256))
@@ -82,12 +106,13 @@ def unique(manifest: Manifest) -> tuple[Blob, ...]:
 def newest_local(run: RunFolder) -> tuple[Parcel, ...]:
     """Of each fine-tuning the newest checkpoint whose manifest can be read."""
     found = []
-    for folder in sorted(run.checkpoints.iterdir()) if run.checkpoints.is_dir() else ():
-        keys = (Key.parse(name) for name in files.names(folder))
-        for key in sorted((key for key in keys if key is not None), reverse=True):
+    for folder in run.fine_tunings():
+        for key in Checkpoints(folder, owner=(run.id, folder.name)).keys():  # noqa: SIM118
             with suppress(CheckpointDamaged):
-                data = files.read_small(folder / f"{key.id}.json", _MOST_MANIFEST_BYTES)
-                manifest = manifest_of(key, data, folder / f"{key.id}.json")
+                path = folder / f"{key.id}.json"
+                data = files.read_small(path, _MOST_MANIFEST_BYTES)
+                manifest = manifest_of(key, data, path)
+                require_owner(manifest, run.id, folder.name, path)
                 sources = {b.sha256: folder / "blobs" / b.sha256 for b in unique(manifest)}
                 found.append(Parcel(f"checkpoints/{folder.name}", key, data, manifest, sources))
                 break
@@ -97,12 +122,12 @@ def newest_local(run: RunFolder) -> tuple[Parcel, ...]:
 def known_line(run: RunFolder) -> dict[str, tuple[Key, ...]]:
     """What sessions of this run went on from, by folder of checkpoints."""
     try:
-        found = json.loads((run.path / _LINE).read_text("utf-8"))
+        found = strict_json.mapping(files.read_plain(run.path / _LINE, _MOST_MANIFEST_BYTES))
         return {
             folder: tuple(key for id_ in ids if (key := Key.parse(f"{id_}.json")) is not None)
             for folder, ids in found.items()
         }
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 
@@ -125,13 +150,15 @@ def delivery(run: RunFolder, *, token: int, writer: str) -> Parcel | None:
     for path in sorted(run.path.rglob("*")):
         name = path.relative_to(run.path).as_posix()
         is_own = PurePosixPath(name).parts[0] in _OWN or name in _NOT_DELIVERED
-        if path.is_file() and not path.is_symlink() and is_name(name) and not is_own:
+        if not is_own and is_name(name) and run.has(name):
             paths[name] = path
+    for name in _not_deliverable(paths, run):  # what somebody put there
+        del paths[name]
     blobs: dict[str, Blob] = {}
     names: dict[str, str] = {}
     sources: dict[str, Path] = {}
     for number, (name, path) in enumerate(paths.items()):
-        with path.open("rb") as file:
+        with files.plain(path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         blobs[f"f{number:04d}"] = Blob(sha256=digest, size_bytes=path.stat().st_size)
         names[f"f{number:04d}"] = name
@@ -142,7 +169,7 @@ def delivery(run: RunFolder, *, token: int, writer: str) -> Parcel | None:
         step=0,
         token=token,
         writer=writer,
-        made_at=str(json.loads(run.path.joinpath("created.json").read_text("utf-8"))["created_at"]),
+        made_at=made_at.isoformat() if (made_at := run.created_at()) else "",
         why="final",
         blobs=blobs,
         state={"files": names},
@@ -158,13 +185,27 @@ def record(run: RunFolder, *, token: int, number: int, writer: str) -> tuple[str
     texts: dict[str, str] = {}
     for name in _RECORDED:
         with suppress(OSError, UnicodeDecodeError):
-            text = (run.path / name).read_text("utf-8")
-            if name != "events.jsonl" or len(text) < _MOST_EVENTS_BYTES:
-                texts[name] = hidden(text)
+            most_bytes = _MOST_EVENTS_BYTES if name == "events.jsonl" else _MOST_FILE_BYTES
+            text = files.read_plain(run.path / name, most_bytes).decode("utf-8")
+            # The rest is asked for and read back: nothing in it may be hidden.
+            texts[name] = _told(text) if name == "events.jsonl" else text
     facts = {"schema": "agnews.record/1", "run": run.id, "writer": writer, "files": texts}
     data = json.dumps(facts, ensure_ascii=False, sort_keys=True).encode()
     digest = hashlib.sha256(data).hexdigest()[:16]
     return f"records/r-{token:06d}-{number:09d}-{writer}-{digest}.json", data
+
+
+def _told(lines: str) -> str:
+    """Events whose prose is without secrets, whoever wrote them."""
+    found = []
+    for line in lines.splitlines():
+        try:
+            found.append(
+                json.dumps(redact_prose(strict_json.parse(line), known()), ensure_ascii=False)
+            )
+        except ValueError:
+            found.append(hidden(line))
+    return "".join(f"{line}\n" for line in found)
 
 
 def manifest_key(name: str) -> Key | None:
@@ -181,8 +222,8 @@ def record_key(name: str) -> Key | None:
 def run_state(run: RunFolder) -> str:
     """How its outcome says it stands; `unfinished` without one."""
     try:
-        return str(json.loads(run.outcome.read_text("utf-8"))["state"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(strict_json.mapping(files.read_plain(run.outcome, _MOST_FILE_BYTES))["state"])
+    except (OSError, ValueError, KeyError):
         return "unfinished"
 
 
@@ -246,7 +287,7 @@ def _prove(
         return
     for name, blobs in sent:
         with _scratch(work) as copy:
-            remote.get(name, copy)
+            remote.get(name, copy, _sum_bytes(blobs))
             for _ in _cut(copy, blobs, name):
                 pass
         proven.add(name)
@@ -258,7 +299,7 @@ def _prove(
 def read_small(remote: Remote, name: str, work: Path, most_bytes: int) -> bytes:
     """A small object's bytes. Raises NotInStore, StoreTrouble or CheckpointDamaged."""
     with _scratch(work) as copy:
-        remote.get(name, copy)
+        remote.get(name, copy, most_bytes)
         return files.read_small(copy, most_bytes)
 
 
@@ -272,20 +313,23 @@ def read_manifest(remote: Remote, name: str, work: Path) -> tuple[bytes, Manifes
 
 
 def read_record(remote: Remote, name: str, work: Path) -> dict[str, str]:
-    """A record's files, by name. Raises like `read_small`."""
+    """The files, by name, of a record whose object is `RUN/records/…`. Raises like `read_small`."""
     key = record_key(name)
     data = read_small(remote, name, work, _MOST_RECORD_BYTES)
     if key is None or hashlib.sha256(data).hexdigest()[:16] != key.digest:
         raise CheckpointDamaged(path=name, reason="is changed: its SHA-256 differs")
     try:
-        found = json.loads(data)["files"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        facts = strict_json.mapping(data)
+        run, found = facts["run"], facts["files"]
+    except (ValueError, KeyError) as error:
         raise CheckpointDamaged(path=name, reason="is no record") from error
     is_sound = isinstance(found, dict) and all(
         name in _RECORDED and isinstance(text, str) for name, text in found.items()
     )
     if not is_sound:
         raise CheckpointDamaged(path=name, reason="is no record")
+    if run != name.partition("/")[0]:
+        raise CheckpointDamaged(path=name, reason=f"is a record of another run, {str(run)[:80]!r}")
     return dict(found)
 
 
@@ -295,17 +339,25 @@ def fetch(
     present: Mapping[str, Entry],
     target: Path,
     work: Path,
+    most_bytes: int,
 ) -> Manifest:
     """Bring the parcel whose manifest is the object `name` into the folder `target`, manifest last.
 
     Every byte is verified before it is there under its name; what is there whole is not fetched.
-    Raises StoreTrouble or CheckpointDamaged; `target` then has at most blobs without a manifest.
+    Raises StoreTrouble or CheckpointDamaged, also where it is another run's or claims more than
+    `most_bytes`, or NoDiskSpace; `target` then has at most blobs without a manifest.
     """
     data, manifest = read_manifest(remote, name, work)
+    owner = PurePosixPath(name).parts  # RUN/checkpoints/CANDIDATE/… or RUN/delivery/…
+    require_owner(manifest, owner[0], owner[-2], Path(name))
     base, blobs = str(PurePosixPath(name).parent), unique(manifest)
+    size_bytes = _sum_bytes(blobs)
+    if size_bytes > most_bytes:
+        reason = f"claims {size_bytes} bytes, more than the {most_bytes} that such a run can have"
+        raise CheckpointDamaged(path=name, reason=reason)
     missing = [blob for blob in blobs if not _is_there(target / "blobs", blob)]
+    require_space(target, _sum_bytes(missing))
     stem = name.removesuffix(".json")
-    size_bytes = sum(blob.size_bytes for blob in blobs)
     bundles = [
         entry.name
         for entry in present.values()
@@ -316,7 +368,7 @@ def fetch(
     else:
         for blob in missing:
             with _scratch(work) as copy:
-                remote.get(f"{base}/blobs/{blob.sha256}", copy)
+                remote.get(f"{base}/blobs/{blob.sha256}", copy, blob.size_bytes)
                 for _, part in _cut(copy, (blob,), f"{base}/blobs/{blob.sha256}"):
                     files.write_new(target / "blobs" / blob.sha256, part)
     files.write_new(target / PurePosixPath(name).name, [data])
@@ -335,10 +387,12 @@ def _fetch_bundle(
     for name in bundles:  # of several tries to send it, one may be whole
         with _scratch(work) as copy:
             try:
-                remote.get(name, copy)
+                remote.get(name, copy, size_bytes)
                 for _ in _cut(copy, blobs, name):
                     pass
-            except (NotInStore, CheckpointDamaged) as error:
+            except (StoreTrouble, CheckpointDamaged) as error:
+                if isinstance(error, StoreBusy):
+                    raise
                 last = error
                 continue
             for blob, part in _cut(copy, blobs, name):
@@ -349,18 +403,48 @@ def _fetch_bundle(
 
 
 def unpack_delivery(manifest: Manifest, source: Path, run: RunFolder) -> None:
-    """Put what a run delivered in its place, the outcome last. Raises CheckpointDamaged."""
-    names = manifest.state.get("files")
-    if not isinstance(names, dict) or set(names) != set(manifest.blobs):
+    """Put what a run delivered in its place, the outcome last. Raises CheckpointDamaged.
+
+    Nothing is written unless all of it may be. What the run's record says of the run stays.
+    """
+    named = manifest.state.get("files")
+    if not isinstance(named, dict) or set(named) != set(manifest.blobs):
         raise CheckpointDamaged(path=source, reason="does not name its files")
-    for name in names.values():
-        own = isinstance(name, str) and is_name(name) and PurePosixPath(name).parts[0] not in _OWN
-        if not own or _has_link(run.path, name):
-            raise CheckpointDamaged(path=source, reason=f"names a file that is not allowed: {name}")
-    for blob_name, name in sorted(names.items(), key=lambda pair: pair[1] == "outcome.json"):
-        blob = manifest.blobs[blob_name]
-        content = files.read_verified(source / "blobs" / blob.sha256, blob.size_bytes, blob.sha256)
-        files.write_new(run.path / name, [content])
+    names = {str(name): manifest.blobs[blob] for blob, name in named.items()}
+    if len(names) != len(named):
+        raise CheckpointDamaged(path=source, reason="names a file twice")
+    for name, why in _not_deliverable(names, run).items():
+        raise CheckpointDamaged(path=source, reason=f"names a file {why}: {name!r:.300}")
+    if "outcome.json" not in names:
+        raise CheckpointDamaged(path=source, reason="has no outcome")
+    for name, blob in sorted(names.items(), key=lambda pair: pair[0] == "outcome.json"):
+        if name in _ASKED and run.has(name):
+            continue
+        for _, part in _cut(source / "blobs" / blob.sha256, (blob,), f"{source}/{name}"):
+            files.write_new(run.path / name, part)
+
+
+def _not_deliverable(names: Iterable[str], run: RunFolder) -> dict[str, str]:
+    """What is wrong with the names of delivered files; nothing of those that are sound."""
+    # Some file systems do not tell A from a.
+    folded = {name: PurePosixPath(name.casefold()) for name in names}
+    count = Counter(folded.values())
+    folders = {folder for path in count for folder in path.parents}
+    wrong: dict[str, str] = {}
+    for name, path in folded.items():
+        if not is_name(name) or path.parts[0] in _OWN or str(path) in _NOT_DELIVERED:
+            wrong[name] = "that is not allowed"
+        elif path.suffix in _CODE:
+            wrong[name] = "that could hold code"
+        elif count[path] > 1 or path in folders:
+            wrong[name] = "that is another's name or folder"
+        elif _has_link(run.path, name) or (run.path / name).is_dir():
+            wrong[name] = "whose place is taken"
+    return wrong
+
+
+def _sum_bytes(blobs: Sequence[Blob]) -> int:
+    return sum(blob.size_bytes for blob in blobs)
 
 
 def _is_there(folder: Path, blob: Blob) -> bool:
@@ -423,7 +507,6 @@ def _scratch(work: Path) -> Iterator[Path]:
 def facts_of(text: str) -> dict[str, Any]:
     """A JSON object, empty where it is none."""
     try:
-        found = json.loads(text)
+        return strict_json.mapping(text)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}

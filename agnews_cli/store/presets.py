@@ -20,7 +20,9 @@ from pydantic import BaseModel, ValidationError
 
 from agnews_cli.core.preset import Preset, Tier
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
+from agnews_cli.store import files
 from agnews_cli.store.home import preset_folders
+from agnews_cli.store.names import local
 from agnews_cli.store.strict_yaml import Document, Loc, Refused, shown
 
 SIZE_CAP_BYTES = 64 * 1024
@@ -67,6 +69,11 @@ def text(name_or_path: str) -> str:
     return _text(_locate(name_or_path))
 
 
+def is_own(name_or_path: str) -> bool:
+    """Whether it is the user's, and not there where agnews alone is. Raises like `load`."""
+    return _is_path(name_or_path) or _locate(name_or_path).parent == preset_folders()[-1]
+
+
 def nearest(name: str, known: Sequence[str]) -> str:
     """` (did you mean 'x' or 'y'?)`, or nothing where none is near."""
     near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
@@ -89,7 +96,7 @@ def _is_path(name: str) -> bool:
 
 def _locate(name: str) -> Path:
     if _is_path(name):
-        path = Path(name).expanduser()
+        path = local(name)
         if not path.exists():
             raise FileMissing(path=name, hint="`agnews presets ls` lists the presets by name.")
         return path
@@ -106,7 +113,7 @@ def _text(path: Path) -> str:
     if not path.is_file():
         raise refuse("not a file")
     try:
-        with path.open("rb") as stream:
+        with files.plain(path, follows=True) as stream:
             content = stream.read(SIZE_CAP_BYTES + 1)
     except OSError as error:
         raise refuse(f"cannot be read: {error.strerror or error}") from error

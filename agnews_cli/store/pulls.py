@@ -6,21 +6,28 @@ verify is passed over with its reason, down to the newest that does.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from agnews_cli.core import fencing
 from agnews_cli.core.checkpoint import Key
 from agnews_cli.errors import AgnewsError, CheckpointDamaged, StoreTrouble
-from agnews_cli.store import parcels, runs
+from agnews_cli.store import claims, parcels, runs
 from agnews_cli.store.books import Book
+from agnews_cli.store.claims import Sign
 from agnews_cli.store.parcels import DELIVERY
 from agnews_cli.store.remotes.remote import Entry, Remote
 from agnews_cli.store.runs import RunFolder
 
+_CHECKPOINTS = re.compile(r"checkpoints/[^/]+")
 _PLAIN = ("created.json", "preset.yaml")
+_MOST_TRIED = 20
+"""Records of one run that are looked into: two are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +61,12 @@ def seen(remote: Remote, work: Path, run: str | None = None) -> tuple[Seen, ...]
             by_run.setdefault(name, []).append(entry)
     found = []
     for name, entries in sorted(by_run.items()):
+        newest = fencing.newest(_token(entry.name) for entry in entries)
+        entries = [e for e in entries if _token(e.name) <= newest]
         keys = [key for e in entries if (key := _checkpoint_key(e.name)) is not None]
         texts = _newest_record(remote, entries, work)
         created = parcels.facts_of(texts.get("created.json", ""))
-        if "created_at" not in created or "preset.yaml" not in texts:
+        if not _is_moment(created.get("created_at")) or "preset.yaml" not in texts:
             continue
         state = parcels.facts_of(texts.get("outcome.json", "")).get("state", "unfinished")
         found.append(
@@ -82,8 +91,9 @@ def pull(remotes: Iterable[Remote], run: RunFolder) -> Pulled:
     """Bring what is newer in `remotes` than in the run's folder, the newest that verifies.
 
     Of every fine-tuning one checkpoint, or what a completed run delivers. A store that fails is
-    passed over with its reason.
+    passed over with its reason. Raises LinkInRun, CannotWrite or NoDiskSpace.
     """
+    run.require_plain()
     work = run.path / "stores" / "work-pull"
     offers: dict[str, list[tuple[Key, str, Remote, Mapping[str, Entry]]]] = {}
     came: list[tuple[str, str]] = []
@@ -95,10 +105,14 @@ def pull(remotes: Iterable[Remote], run: RunFolder) -> Pulled:
             skipped.append((remote.address, error.message))
             continue
         present: Mapping[str, Entry] = {entry.name: entry for entry in entries}
+        if (bad := claims.passed_over(entries)) is not None:
+            skipped.append((f"{bad[0]} in {remote.address}", bad[1]))
+        newest = claims.newest_token(entries)
         for name in present:
             folder = str(PurePosixPath(name).parent).removeprefix(f"{run.id}/")
             key = Key.parse(PurePosixPath(name).name)
-            if key is not None and (folder == DELIVERY or folder.startswith("checkpoints/")):
+            is_ours = folder == DELIVERY or _CHECKPOINTS.fullmatch(folder)
+            if key is not None and key.token <= newest and is_ours:
                 offers.setdefault(folder, []).append((key, name, remote, present))
     try:
         is_delivered = False
@@ -111,10 +125,12 @@ def pull(remotes: Iterable[Remote], run: RunFolder) -> Pulled:
             for key, name, remote, present in sorted(
                 offered, key=lambda offer: (offer[0], offer[2].address), reverse=True
             ):
-                if folder != DELIVERY and not _is_newer(key, target):
+                if folder != DELIVERY and not _is_newer(key, run, target):
                     break
                 try:
-                    manifest = parcels.fetch(remote, name, present, target, work)
+                    manifest = parcels.fetch(
+                        remote, name, present, target, work, parcels.most_bytes(run)
+                    )
                     if folder == DELIVERY:
                         parcels.unpack_delivery(manifest, target, run)
                         is_delivered = True
@@ -131,11 +147,13 @@ def pull(remotes: Iterable[Remote], run: RunFolder) -> Pulled:
     return Pulled(tuple(came), tuple(skipped))
 
 
-def _is_newer(key: Key, folder: Path) -> bool:
+def _is_newer(key: Key, run: RunFolder, folder: Path) -> bool:
     """Whether nothing whole here is as new."""
     from agnews_cli.store.checkpoints import Checkpoints
 
-    here, _ = Checkpoints(folder).newest()
+    here, _ = Checkpoints(
+        folder, owner=(run.id, folder.name), most_bytes=parcels.most_bytes(run)
+    ).newest()
     return here is None or here.key < key
 
 
@@ -143,9 +161,23 @@ def _checkpoint_key(name: str) -> Key | None:
     return Key.parse(PurePosixPath(name).name) if "/checkpoints/" in name else None
 
 
+def _token(name: str) -> int:
+    """The fencing number in an object's name; 0 for one without."""
+    key = Key.parse(PurePosixPath(name).name) or parcels.record_key(name) or Sign.parse(name)
+    return key.token if key is not None else 0
+
+
+def _is_moment(found: object) -> bool:
+    try:
+        moment = datetime.fromisoformat(str(found))
+    except ValueError:
+        return False
+    return moment.tzinfo is not None and 1970 <= moment.year < 3000
+
+
 def _newest_record(remote: Remote, entries: Iterable[Entry], work: Path) -> dict[str, str]:
     keyed = [(key, e.name) for e in entries if (key := parcels.record_key(e.name)) is not None]
-    for _, name in sorted(keyed, reverse=True):
+    for _, name in sorted(keyed, reverse=True)[:_MOST_TRIED]:
         with suppress(StoreTrouble, CheckpointDamaged):
             return parcels.read_record(remote, name, work)
     texts = {}

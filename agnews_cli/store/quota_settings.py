@@ -9,7 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agnews_cli.core.session import Resource
 from agnews_cli.errors import LimitsInvalid
+from agnews_cli.store import files
 from agnews_cli.store.home import home
+
+_MOST_BYTES = 1_000_000
 
 
 class Source(BaseModel):
@@ -24,7 +27,7 @@ class Source(BaseModel):
 class QuotaSettings(BaseModel):
     """`<home>/quota.json`. Keys are `platform/resource`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     reserves_s: dict[str, float] = Field(default={})
     sources: dict[str, Source] = Field(default={})
@@ -37,11 +40,14 @@ def key(platform: str, resource: Resource) -> str:
 def load() -> QuotaSettings:
     """The settings, or none where there is no file. Raises LimitsInvalid."""
     try:
-        return QuotaSettings.model_validate_json(_path().read_text("utf-8"))
+        return QuotaSettings.model_validate_json(
+            files.read_plain(_path(), _MOST_BYTES, follows=True)
+        )
     except FileNotFoundError:
         return QuotaSettings()
-    except (OSError, UnicodeDecodeError) as error:
-        raise LimitsInvalid(path=_path(), problems=f"  cannot be read: {error}") from error
+    except OSError as error:
+        problem = f"  cannot be read: {error.strerror or error}"
+        raise LimitsInvalid(path=_path(), problems=problem) from error
     except ValidationError as error:
         lines = [
             f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)
@@ -51,10 +57,14 @@ def load() -> QuotaSettings:
 
 def save(settings: QuotaSettings) -> None:
     """Raises CannotWrite or NoDiskSpace."""
-    from agnews_cli.store.runs import write_text_atomically
+    from agnews_cli.store import outputs, private
+    from agnews_cli.store.space import refusal
 
-    _path().parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(_path(), settings.model_dump_json(indent=2) + "\n")
+    try:
+        private.make_folder(_path().parent)
+    except OSError as error:
+        raise refusal(_path(), error, 0) from error
+    outputs.write(_path(), settings.model_dump_json(indent=2) + "\n")
 
 
 def _path() -> Path:

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from agnews_cli.core import duration
 from agnews_cli.core.choose import Goal
 from agnews_cli.errors import CannotRead, CannotWrite, FileMissing, RequestInvalid
-from agnews_cli.store import strict_yaml
+from agnews_cli.store import files, outputs, strict_yaml
 from agnews_cli.store.presets import nearest
-from agnews_cli.store.runs import write_text_atomically
 from agnews_cli.store.strict_yaml import Document, Loc, Refused
 
 SCHEMA = "agnews.request/1"
@@ -32,10 +31,25 @@ _HEAD = """\
 """
 
 
-def _a_duration(text: str) -> str:
-    if duration.parse(text) is None:
-        raise ValueError("should be a number with s, m or h, such as 90s, 45m or 1h30m")
-    return text
+def _a_duration(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return value  # refused as no text
+    try:
+        duration.read(str(value))
+    except ValueError as problem:
+        raise ValueError(f"is {str(problem).rstrip('.')}") from None
+    return value
+
+
+def _hours(value: Any) -> Any:
+    """A number of hours, or a duration; kept as the command line takes it."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("should be a number of hours, or a duration")
+    try:
+        duration.read(str(value), unit_s=3600.0)
+    except ValueError as problem:
+        raise ValueError(f"is {str(problem).rstrip('.')}") from None
+    return str(value)
 
 
 def _several(value: Any) -> Any:
@@ -44,7 +58,7 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Duration = Annotated[str, AfterValidator(_a_duration)]
+Duration = Annotated[str, BeforeValidator(_a_duration)]
 Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
 """One text, or a list of them."""
 Positive = Annotated[int, Field(ge=1)]
@@ -66,7 +80,11 @@ class RequestFile(BaseModel):
     skip_bad_rows: bool = False
     drop_rare: Annotated[int, Field(ge=0)] | None = None
     preset: str | None = None
+    model: str | None = None
     goal: Goal | None = None
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    lr: Annotated[float, Field(gt=0, lt=1)] | None = None
+    batch_size: Positive | None = None
     budget: Duration | None = None
     store: Several | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
@@ -75,7 +93,7 @@ class RequestFile(BaseModel):
     processes: Positive | None = None
     fresh: bool = False
     until: str | None = None
-    session_hours: Annotated[float, Field(ge=0.01)] | None = None
+    session_hours: Annotated[str, BeforeValidator(_hours)] | None = None
     save_every: Duration | None = None
     trace: bool = False
     inexact: bool = False
@@ -113,7 +131,7 @@ def save(path: Path, asked: Mapping[str, Any]) -> None:
     require_new(path)
     try:
         json.dumps(asked, ensure_ascii=False).encode()
-        write_text_atomically(path, text(asked, str(path)))
+        outputs.write(path, text(asked, str(path)))
     except UnicodeEncodeError as error:
         raise CannotWrite(path=path, reason="a name in it is not Unicode") from error
 
@@ -166,7 +184,7 @@ def _content(path: Path) -> str:
     if not path.exists():
         raise FileMissing(path=path, hint="`agnews wizard` asks, and writes such a file.")
     try:
-        with path.open("rb") as stream:
+        with files.plain(path, follows=True) as stream:
             content = stream.read(SIZE_CAP_BYTES + 1)
     except OSError as error:
         raise CannotRead(path=path, reason=error.strerror or error) from error

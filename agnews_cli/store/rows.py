@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from agnews_cli.core.session import Entry, Reading, Run, Session, Split, Used
+from agnews_cli.core.session import Entry, Reading, Run, Session, Split, Used, hidden
 
+BY_HAND = "told by hand"
+_ELSEWHERE = "told on another machine"
 _SPLIT = tuple(field.name for field in fields(Split))
 _COLUMNS = tuple(field.name for field in fields(Session) if field.name != "split") + _SPLIT
 
@@ -83,6 +85,33 @@ class Everything:
     sessions: tuple[Session, ...]
     others: tuple[Used | Reading, ...]
 
+    @property
+    def hidden(self) -> Everything:
+        """All that another machine needs: hours and readings; no name, path or command of ours."""
+        runs: dict[str, Run] = {}
+        for run in (each.hidden for each in self.runs.values()):
+            runs[run.id] = runs[run.id].join(run) if run.id in runs else run
+        return Everything(
+            runs,
+            tuple(replace(each, run=hidden(each.run)) for each in self.sessions),
+            tuple(map(_hidden_source, self.others)),
+        )
+
+
+def put_everything(conn: sqlite3.Connection, found: Everything) -> None:
+    for run in found.runs.values():
+        put_run(conn, run)
+    for each in found.sessions:
+        put_session(conn, each)
+    for other in found.others:
+        put_fact(conn, other)
+
+
+def _hidden_source(fact: Used | Reading) -> Used | Reading:
+    """Without the name of the file, or the words of the command, that told it."""
+    is_open = isinstance(fact, Reading) and fact.how == "official"
+    return fact if is_open or fact.source == BY_HAND else replace(fact, source=_ELSEWHERE)
+
 
 def everything(conn: sqlite3.Connection) -> Everything:
     """Raises ValueError, TypeError, LookupError or sqlite3.Error for rows that are none of ours."""
@@ -114,7 +143,10 @@ def timed(values: Mapping[str, Any]) -> dict[str, Any]:
 def utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("times are UTC-aware here")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{moment} is no time") from None
 
 
 def stamp(moment: datetime) -> str:

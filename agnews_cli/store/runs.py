@@ -8,7 +8,10 @@ its time orders runs, since copying a store changes every mtime.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+import shlex
+import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,14 +20,15 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from agnews_cli.core import identity
+from agnews_cli.core import identity, strict_json
 from agnews_cli.core.dataset import Dataset, Reading
 from agnews_cli.core.evaluation import Evaluation
 from agnews_cli.core.job import Outcome
 from agnews_cli.core.preset import Preset
-from agnews_cli.errors import RunUnknown
+from agnews_cli.errors import LinkInRun, RunUnknown
 from agnews_cli.store import files
 from agnews_cli.store.files import write_text_atomically
+from agnews_cli.store.names import local
 from agnews_cli.store.presets import nearest
 from agnews_cli.store.space import refusal, require_space, size
 
@@ -46,6 +50,7 @@ LATEST = "latest"
 SAVE_NOW = "save-now"
 """A file of this name in a run's folder asks the training job for a checkpoint."""
 _CREATED = "created.json"
+_MOST_BYTES = 16_000_000
 _ORDER: Mapping[str, Any] = {
     "data": str | None,
     "limit_train": int | None,
@@ -103,6 +108,43 @@ class RunFolder:
         """One folder of checkpoints for each fine-tuning that is not finished."""
         return self.path / "checkpoints"
 
+    def fine_tunings(self) -> tuple[Path, ...]:
+        """The folders in `checkpoints`; links lead elsewhere, and are none."""
+        if not files.is_folder(self.checkpoints):
+            return ()
+        found = (self.checkpoints / name for name in files.names(self.checkpoints))
+        return tuple(path for path in found if files.is_folder(path))
+
+    def has(self, name: str) -> bool:
+        """Whether the run holds a plain file `name`, such as `model/config.json`, by no link."""
+        if not self.holds(str(Path(name).parent)):
+            return False
+        try:
+            return stat.S_ISREG((self.path / name).lstat().st_mode)
+        except OSError:
+            return False
+
+    def holds(self, name: str) -> bool:
+        """Whether `name`, such as `model`, is a folder within the run, by no link."""
+        path, parts = self.path, Path(name).parts
+        if Path(name).is_absolute() or ".." in parts or "\0" in name:
+            return False
+        for part in parts:
+            path = path / part
+            if not files.is_folder(path):
+                return False
+        return True
+
+    def require_plain(self) -> None:
+        """Raises LinkInRun where anything in it is neither a file nor a folder.
+
+        An archive keeps links, and who writes through one writes anywhere. Drafts and what stores
+        need for a moment come and go meanwhile.
+        """
+        odd = [path for path in _inside(self.path) if not _is_plain(path)]
+        if odd:
+            raise LinkInRun(path=odd[0], count=len(odd), folder=shlex.quote(str(self.path)))
+
     def order(self) -> dict[str, Any]:
         """What was asked for when the run was created; empty where nobody wrote it down whole."""
         found = self._created().get("order")
@@ -132,7 +174,7 @@ class RunFolder:
             moment = datetime.fromisoformat(self._created()["created_at"])
         except (ValueError, KeyError, TypeError):
             return None
-        return moment if moment.tzinfo else None
+        return moment if moment.tzinfo and 1970 <= moment.year < 3000 else None
 
     def is_of_other_rules(self) -> bool:
         """Whether its id was made by other rules than today's, so that none of today's is it."""
@@ -140,10 +182,9 @@ class RunFolder:
 
     def _created(self) -> dict[str, Any]:
         try:
-            facts = json.loads((self.path / _CREATED).read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
+            return strict_json.mapping(files.read_plain(self.path / _CREATED, _MOST_BYTES))
+        except (OSError, ValueError):
             return {}
-        return facts if isinstance(facts, dict) else {}
 
 
 def _is_reading(found: object) -> bool:
@@ -156,9 +197,22 @@ def _is_reading(found: object) -> bool:
 
 def _read(path: Path, kind: type[Record]) -> Record | None:
     try:
-        return kind.model_validate_json(path.read_text("utf-8"))
+        return kind.model_validate_json(files.read_plain(path, _MOST_BYTES))
     except (OSError, ValueError):
         return None
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    for place, folders, names in os.walk(folder):
+        yield from (Path(place, name) for name in sorted((*folders, *names)))
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        mode = path.lstat().st_mode
+    except OSError:  # gone meanwhile
+        return True
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 # ---- the store ----------------------------------------------------------------------------------
@@ -233,8 +287,8 @@ def find(store: Path, name: str) -> RunFolder:
     begun = sorted(run_id for run_id in ids if name and run_id.startswith(name))
     if len(begun) == 1:
         return ids[begun[0]]
-    if name and RunFolder(Path(name).expanduser()).created_at() is not None:
-        return RunFolder(Path(name).expanduser().absolute())
+    if name and RunFolder(local(name)).created_at() is not None:
+        return RunFolder(local(name).absolute())
     if begun:
         more = f" and {len(begun) - 3} more" if len(begun) > 3 else ""
         near = f": it may be {' or '.join(map(repr, begun[:3]))}{more}"

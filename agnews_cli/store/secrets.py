@@ -23,7 +23,13 @@ def hidden(text: object) -> str:
 def known() -> tuple[str, ...]:
     """Secret values of the environment, and those that clients keep in the user's home."""
     values = list(secrets_in(os.environ))
-    home = Path.home()
+    with suppress(RuntimeError):  # a user without a home, as in some containers
+        values += _stored(Path.home())
+    return tuple(value for value in values if value and not _is_there(value))
+
+
+def _stored(home: Path) -> list[str]:
+    values = []
     hub = Path(os.environ.get("HF_HOME", home / ".cache" / "huggingface"))
     for path in (hub / "token", home / ".kaggle" / "access_token"):
         with suppress(OSError, UnicodeDecodeError):
@@ -31,4 +37,12 @@ def known() -> tuple[str, ...]:
     with suppress(OSError, ValueError, AttributeError):
         text = (home / ".kaggle" / "kaggle.json").read_text("utf-8")[:_MOST_BYTES]
         values.append(str(json.loads(text).get("key", "")))
-    return tuple(value for value in values if value and not Path(value).exists())
+    return values
+
+
+def _is_there(value: str) -> bool:
+    """Whether it is a file's path, such as that of credentials, and no secret itself."""
+    try:
+        return Path(value).exists()
+    except (OSError, ValueError):  # far too long for a name, as many tokens are
+        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from agnews_cli.errors import CannotWrite, NoDiskSpace
@@ -29,6 +30,24 @@ def require_space(path: Path, needed_bytes: int) -> None:
         raise refusal(path, error, needed_bytes) from error
     if free < needed_bytes:
         raise NoDiskSpace(path=path, free=size(free), needed=size(needed_bytes))
+
+
+def fullest(named: str | None, folders: Iterable[str]) -> Path:
+    """Whose disk is full: of the file that the system named, else of the folder with least room."""
+    if named is not None:
+        return Path(named)
+    return min(map(Path, folders), key=free_bytes)
+
+
+def free_bytes(folder: Path) -> int:
+    """Room where `folder` is or would be; 0 where the system does not tell."""
+    there = folder.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        return shutil.disk_usage(there).free
+    except OSError:
+        return 0
 
 
 def size(size_bytes: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agnews_cli.errors import StoresInvalid
+from agnews_cli.store import files
 from agnews_cli.store.home import home
 
 _MOST_BYTES = 64 * 1024
@@ -21,12 +22,13 @@ def load() -> tuple[str, ...]:
     """Addresses, in the file's order; none without a file. Raises StoresInvalid."""
     file = path()
     try:
-        with file.open("rb") as stream:
-            raw = stream.read(_MOST_BYTES)
+        raw = files.read_plain(file, _MOST_BYTES, follows=True)
     except FileNotFoundError:
         return ()
     except OSError as error:
-        raise StoresInvalid(path=file, line=1, reason=f"cannot be read: {error}") from error
+        raise StoresInvalid(
+            path=file, line=1, reason=f"cannot be read: {error.strerror}"
+        ) from error
     from agnews_cli.store.strict_yaml import Document, Refused, shown
 
     try:

@@ -163,8 +163,9 @@ class Sync:
         return replace(parcel, sources=sources)
 
     def _put_record(self, present: Mapping[str, Entry]) -> None:
-        known = [key.step for name in present if (key := parcels.record_key(name)) is not None]
-        self._number = max([self._number, *known]) + 1
+        keys = [key for name in present if (key := parcels.record_key(name)) is not None]
+        mine = [k.step for k in keys if (k.token, k.writer) == (self.token, self.writer)]
+        self._number = max([self._number, *mine]) + 1
         name, data = parcels.record(
             self.run, token=self.token, number=self._number, writer=self.writer
         )
@@ -185,6 +186,7 @@ class Sync:
     def _tidy(self) -> tuple[str, ...]:
         """Remove old checkpoints; the names of branches that lost a fork, which stay."""
         entries = self.remote.list(f"{self.run.id}/")
+        newest = claims.newest_token(entries)
         names = {entry.name for entry in entries}
         sent = {f"{self.run.id}/{name}" for name in self.book.page.parcels}
         lacking = sorted(sent - names)
@@ -196,7 +198,8 @@ class Sync:
             raise StoreUntrusted(store=self.remote.address, missing=lacking[0])
         by_folder: dict[str, list[str]] = {}
         for name in names:
-            if Key.parse(PurePosixPath(name).name) is not None:
+            key = Key.parse(PurePosixPath(name).name)
+            if key is not None and key.token <= newest:
                 by_folder.setdefault(str(PurePosixPath(name).parent), []).append(name)
         is_complete, lost, gone = True, [], []
         for folder, manifests in sorted(by_folder.items()):

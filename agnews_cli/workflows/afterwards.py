@@ -5,7 +5,6 @@ Every sentence comes from what this run measured or decided; nothing is promised
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agnews_cli.core import duration, recipes
+from agnews_cli.core import duration, recipes, strict_json
 from agnews_cli.core.estimate import passed
 from agnews_cli.errors import AgnewsError
-from agnews_cli.store import delivered
+from agnews_cli.store import delivered, files
 
 if TYPE_CHECKING:
     from agnews_cli.core.evaluation import SplitEvaluation
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 _MORE_TIMES = 3  # as much time is proposed where a budget left none for fine-tuning
 _WEAK_F1 = 0.99
+_MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,10 @@ class Use:
     """The command for one text."""
     file: str
     """The command for a file."""
+    competition: str
+    """The command for a competition's file."""
+    load: str
+    """Three lines of Python with agnews; they work in any folder."""
     python: str | None
     """Three lines that need `transformers` alone; None where `card` has the lines."""
     card: Path
@@ -47,6 +51,8 @@ class Use:
             "folder": str(self.folder),
             "predict": self.text,
             "predict_file": self.file,
+            "competition": self.competition,
+            "load": self.load,
             "python": self.python,
             "card": str(self.card),
         }
@@ -57,10 +63,13 @@ def use(folder: RunFolder, *, store: Path | None) -> Use:
     place = "" if store is None else f" --store {shlex.quote(str(store))}"
     command = f"agnews predict {shlex.quote(folder.id)}"
     alone = _only_model(folder)
+    sample = "--out submission.csv --like sample_submission.csv"
     return Use(
         folder=alone or folder.path,
         text=f'{command} "your text"{place}',
         file=f"{command} --file new.csv --out labelled.csv{place}",
+        competition=f"{command} --file test.csv {sample}{place}",
+        load=recipes.load(str(folder.path)),
         python=None if alone is None else recipes.pipeline(str(alone)),
         card=(alone or folder.path) / "README.md",
     )
@@ -146,9 +155,9 @@ def _weakest(split: SplitEvaluation, class_rows: Sequence[int]) -> str | None:
 
 def _events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Kind and data of every event; a torn line is passed over."""
-    with suppress(OSError), path.open("rb") as stream:
-        for line in stream:
-            with suppress(ValueError, KeyError, TypeError, RecursionError):
-                event = json.loads(line)
+    with suppress(OSError):
+        for line in files.read_end(path, _MOST_BYTES).split(b"\n"):
+            with suppress(ValueError, KeyError):
+                event = strict_json.mapping(line)
                 if isinstance(event["data"], dict):
                     yield str(event["kind"]), event["data"]

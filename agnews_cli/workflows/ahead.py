@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from agnews_cli.core import accelerator, duration
-from agnews_cli.core.estimate import around_s, training_time
+from agnews_cli.core.estimate import around_s, passed, training_time
 from agnews_cli.core.plan import graphs, planner
 from agnews_cli.core.plan.instance import Instance
 from agnews_cli.core.platform import Platform
@@ -42,7 +42,7 @@ def ahead(
     """
     now = (now or datetime.now(UTC)).replace(microsecond=0)
     market = Market.of(None, now, left_s={}, reserve_s=0.0)
-    measured = costs.Measured.read(run.parent, preset.name)
+    measured = costs.Measured.read(run.parent, preset)
     training = costs.training(preset, rows, market.devices, measured.examples_per_s)
     device = platform.accelerator
     kind = "cpu" if device.kind == "cpu" else accelerator.model(device.name)
@@ -56,14 +56,15 @@ def ahead(
         return ()
     speed = measured.source if kind in measured.examples_per_s else None
     lines = [f"plan: {_time(preset, rows, platform, needs_s, speed)}"]
-    beside_s = around_s(preset, read_rows, predicted_rows, device)
+    row_s = training.steps * step_s / passed(preset, rows)
+    beside_s = around_s(preset, read_rows, predicted_rows, device, trained_row_s=row_s)
     if beside_s >= _SAID_FROM_S:
         evaluating = f" and evaluating {predicted_rows:,}" if predicted_rows else ""
         took = f"{duration.show(beside_s)} more"
         lines[0] += f"; reading and tokenising {read_rows:,} rows{evaluating} takes about {took}"
     if left_s is None:
         return tuple(lines)
-    now_steps = max(0, int((left_s - training.load_s - training.save_s) / step_s))
+    now_steps = max(0, int((left_s - beside_s - training.load_s - training.save_s) / step_s))
     if now_steps >= steps:
         return (*lines, f"plan: it fits in this session, {duration.show(left_s)} of which are left")
     name = platform.name

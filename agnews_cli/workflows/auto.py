@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -18,33 +19,40 @@ from pathlib import Path
 from typing import Any
 
 import agnews_cli
-from agnews_cli.core import duration
+from agnews_cli.core import duration, identity
 from agnews_cli.core.accelerator import Kind
 from agnews_cli.core.allowance import bytes_within, rows_within
 from agnews_cli.core.choose import Goal, PassedOver, choose
 from agnews_cli.core.dataset import Dataset, Reading
 from agnews_cli.core.evaluation import Evaluation
-from agnews_cli.core.identity import run_id
 from agnews_cli.core.job import CandidateKind, Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.platform import Platform, describe
 from agnews_cli.core.preset import Preset
 from agnews_cli.errors import (
     BudgetTooShort,
+    CannotWrite,
+    CheckpointDamaged,
     ExtraMissing,
     HubUnreachable,
+    Interrupted,
     LimitTooSmall,
+    NoDiskSpace,
     NothingFits,
 )
 from agnews_cli.host import network, probe
 from agnews_cli.host.detect import detect
-from agnews_cli.store import models, presets, runs
+from agnews_cli.store import models, names, presets, runs
 from agnews_cli.store.data import datasets
 from agnews_cli.store.home import cache
 from agnews_cli.store.remotes.remote import Remote
-from agnews_cli.workflows import afterwards, session, stores, submission
+from agnews_cli.workflows import afterwards, bounds, session, stores, submission
 from agnews_cli.workflows.ahead import ahead
+from agnews_cli.workflows.couriers import Note
 from agnews_cli.workflows.deadline import session_left_s
+from agnews_cli.workflows.lasting import lasting
+from agnews_cli.workflows.recipe import recipe
 from agnews_cli.workflows.submission import Submission
+from agnews_cli.workflows.watch import stopped
 
 RESULT_SCHEMA = "agnews.result/1"
 _HOME_DATASET = "fancyzhx/ag_news"
@@ -77,6 +85,8 @@ class Request:
     skip_bad_rows: bool = False
     drop_rare: int = 0
     preset: str | None = None
+    model: str | None = None
+    """A hub id or folder, trained with the recipe of `preset`, or of the one nearest to it."""
     goal: Goal = "accuracy"
     budget_s: float | None = None
     store: Path | None = None
@@ -144,6 +154,8 @@ class Plan:
     processes: int
     reasons: tuple[str, ...]
     passed_over: tuple[PassedOver, ...]
+    is_lost_with_session: bool = False
+    """Whether all that is saved lies on a disk that ends with the machine's session."""
 
     def as_json(self, state: str) -> dict[str, Any]:
         """The part of the result that is known before training (docs/json.md)."""
@@ -178,6 +190,7 @@ class Plan:
             "store": str(self.store),
             "stores": [remote.address for remote in self.remotes],
             "folder": str(self.store / self.run),
+            "is_lost_with_session": self.is_lost_with_session,
             "reasons": list(self.reasons),
         }
 
@@ -233,6 +246,15 @@ class Result:
 
 def prepare(request: Request, *, show: Callable[[Event], None] | None = None) -> Plan:
     """Look at machine, data and presets, and decide. Writes nothing; `show` hears of reading."""
+    try:
+        return _prepare(request, show)
+    except KeyboardInterrupt:
+        raise Interrupted(kept="nothing was begun", next="") from None
+
+
+def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
+    _require_sense(request)
+    names.require_unicode(request.data, request.store, request.preset)
     if request.budget_s is not None and request.budget_s < _LEAST_BUDGET_S:
         raise BudgetTooShort(
             given=duration.show(request.budget_s),
@@ -241,11 +263,11 @@ def prepare(request: Request, *, show: Callable[[Event], None] | None = None) ->
         )
     remotes = stores.connect(request.remotes)
     hub = _Once(lambda: network.hub_answers(_HUB_TIMEOUT_S))
-    given = presets.load(request.preset) if request.preset else None
-    if given is not None:
-        given = presets.with_settings(given, request.settings)
+    given, why_given = recipe(
+        request.model, request.preset, request.settings, hub=hub, timeout_s=_HUB_TIMEOUT_S
+    )
     told = datasets.nobody if show is None else _Reading(show, request.started_monotonic_s)
-    dataset, reasons = _data(request, hub, told)
+    dataset, reasons = find_data(request, hub, told)
     platform = detect()
     accelerator, notes = probe.usable(
         platform, processes=request.processes, remember=not request.is_rehearsal
@@ -256,7 +278,7 @@ def prepare(request: Request, *, show: Callable[[Event], None] | None = None) ->
     request = replace(request, session_s=session_s)
     reasons += [why] if why else []
     on_cpu = platform.accelerator.kind == "cpu"
-    limit_train, too_many = _rows_to_use(request, dataset, platform.accelerator.kind)
+    limit_train, too_many = rows_to_use(request, dataset, platform.accelerator.kind)
     reasons += [too_many] if too_many else []
     located: dict[str, models.Resolved] = {}
 
@@ -272,7 +294,7 @@ def prepare(request: Request, *, show: Callable[[Event], None] | None = None) ->
     passed: tuple[PassedOver, ...] = ()
     if given is not None:
         preset = given
-        reasons.append(f"preset {preset.name}: as asked")
+        reasons += why_given
         model = models.resolve(
             preset.model, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
         )
@@ -305,13 +327,13 @@ def prepare(request: Request, *, show: Callable[[Event], None] | None = None) ->
             f"budget {duration.show(request.budget_s)}: the fine-tuned model is fitted to it"
         )
     processes = request.processes or max(1, 1 if on_cpu else platform.accelerator.count)
-    store = (request.store or runs.default_store(platform.name)).expanduser().absolute()
-    extra = {
-        "budget_s": request.budget_s,
-        "limit_train": request.limit_train,
-        "model": model.path_or_id if model.source == "folder" else preset.model.id,
-    }
-    run = run_id(preset, dataset, request.seed, extra)
+    store = names.local(request.store or runs.default_store(platform.name)).absolute()
+    names.require_unicode(store, cache(), model.path_or_id)
+    stays = lasting(platform, store, remotes)
+    reasons += [f"storage: {stays.text}"] if stays else []
+    if model.source == "folder":  # the next command may be typed elsewhere
+        preset = _with_model(preset, model.path_or_id)
+    run = run_id(request, preset, dataset)
     if request.budget_s is None:
         rows = min(dataset.train.rows, limit_train or dataset.train.rows)
         test_rows = dataset.test.rows if dataset.test else 0
@@ -336,12 +358,42 @@ def prepare(request: Request, *, show: Callable[[Event], None] | None = None) ->
         remotes=remotes,
         candidates=candidates,
         processes=processes,
+        is_lost_with_session=bool(stays and stays.is_lost),
         reasons=(describe(platform), *reasons),
         passed_over=passed,
     )
 
 
-def _rows_to_use(request: Request, dataset: Dataset, device: Kind) -> tuple[int | None, str]:
+def _with_model(preset: Preset, name: str) -> Preset:
+    return preset.model_copy(update={"model": preset.model.model_copy(update={"id": name})})
+
+
+def _require_sense(request: Request) -> None:
+    """Raises OutOfRange for a number that nobody can mean."""
+    hour_s = 3600.0
+    for option, given_s in (
+        ("budget", request.budget_s),
+        ("session-hours", request.session_s),
+        ("save-every", request.save_every_s),
+    ):
+        given = None if given_s is None else given_s / hour_s
+        bounds.require(option, given, 0.0, bounds.MOST_HOURS, " h")
+    bounds.require("seed", request.seed, 0, bounds.MOST_SEED)
+    bounds.require("limit-train", request.limit_train, 1, bounds.MOST_ROWS)
+    bounds.require("processes", request.processes, 1, bounds.MOST_PROCESSES)
+    bounds.require("drop-rare", request.drop_rare, 0, bounds.MOST_ROWS)
+
+
+def run_id(request: Request, preset: Preset, dataset: Dataset) -> str:
+    """The id of the run that trains `preset` on these data as the request says."""
+    folder, weights = names.local(preset.model.id), preset.model.id
+    if (folder / "config.json").is_file():  # named by what is in it, wherever it lies
+        preset, weights = _with_model(preset, "a folder"), models.contents(folder)
+    extra = {"budget_s": request.budget_s, "limit_train": request.limit_train, "model": weights}
+    return identity.run_id(preset, dataset, request.seed, extra)
+
+
+def rows_to_use(request: Request, dataset: Dataset, device: Kind) -> tuple[int | None, str]:
     """(how many training rows at most, why fewer than there are). Raises LimitTooSmall."""
     classes, there = len(dataset.labels), dataset.train.rows
     least = datasets.LEAST_ROWS * classes
@@ -356,9 +408,10 @@ def _rows_to_use(request: Request, dataset: Dataset, device: Kind) -> tuple[int 
     return within, f"rows: {within:,} of {there:,}, as many as a budget of {budget} can use"
 
 
-def _data(
+def find_data(
     request: Request, hub: Callable[[], bool], told: datasets.Told
 ) -> tuple[Dataset, list[str]]:
+    """The data that are meant, and why these."""
     if request.data == SAMPLE:
         source, reasons = _sample(), ["data: the built-in sample"]
     elif request.data is not None:
@@ -422,6 +475,13 @@ class _Once:
 
 def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
     """Train and evaluate as planned; a run that is finished already is recognised."""
+    try:
+        return _carried_out(plan, show)
+    except KeyboardInterrupt:  # outside of training, which hears of signals itself
+        raise _interrupted(runs.RunFolder(plan.store / plan.run)) from None
+
+
+def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
     request = plan.request
     there = _finished(plan, show)
     if there is not None and not request.is_fresh:
@@ -478,6 +538,15 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
     return _result(plan, folder, outcome, show, was_there=False)
 
 
+def _interrupted(folder: runs.RunFolder) -> Interrupted:
+    """Before training, or when it is over."""
+    ended = folder.ended()
+    if ended is not None and ended.state == "completed":
+        kept = f"the run is finished and its model is in {folder.path}"
+        return Interrupted(kept=kept, next="The same command shows the result.")
+    return stopped(folder, [signal.SIGINT])
+
+
 def _bring(plan: Plan, folder: runs.RunFolder, show: Callable[[Event], None]) -> None:
     """Pull what further stores have of this run, where it is newer, and say so."""
     pulled = stores.bring(plan.remotes, folder)
@@ -486,7 +555,8 @@ def _bring(plan: Plan, folder: runs.RunFolder, show: Callable[[Event], None]) ->
     for kind, text in lines:
         facts = {"kind": kind, "at": datetime.now(UTC).isoformat(), "data": {"text": text}}
         elapsed_s = time.monotonic() - plan.request.started_monotonic_s
-        show(Event.model_validate(facts | {"elapsed_s": elapsed_s}))
+        with suppress(ReaderLeft):  # the watch will hear of it
+            show(Event.model_validate(facts | {"elapsed_s": elapsed_s}))
 
 
 def order_of(plan: Plan) -> dict[str, object]:
@@ -539,7 +609,9 @@ def _result(
     *,
     was_there: bool,
 ) -> Result:
-    evaluation = Evaluation.model_validate_json(folder.evaluation.read_text("utf-8"))
+    evaluation = folder.evaluated()
+    if evaluation is None:
+        raise CheckpointDamaged(path=folder.evaluation, reason="is no evaluation")
     result = Result(
         plan=plan,
         folder=folder,
@@ -551,5 +623,10 @@ def _result(
     )
     if not was_there:
         text = json.dumps(result.as_json(), indent=2, ensure_ascii=False)
-        runs.write_text_atomically(folder.path / "result.json", text)
+        try:
+            runs.write_text_atomically(folder.path / "result.json", text)
+        except (CannotWrite, NoDiskSpace) as error:  # the run is finished all the same
+            note = Note(error.message, True).event(plan.request.started_monotonic_s)
+            with suppress(ReaderLeft):
+                show(note)
     return result

@@ -414,7 +414,8 @@ def ledger(patient: Patient) -> Iterator[Finding]:
         yield _damaged(path, "its pages do not fit together")
         return
     hours = sum(session.seconds for session in sessions) / 3600
-    yield Finding("ledger", "good", f"{path}: {len(sessions)} sessions, {hours:.1f} h")
+    counted = f"{len(sessions)} session{'' if len(sessions) == 1 else 's'}"
+    yield Finding("ledger", "good", f"{path}: {counted}, {hours:.1f} h")
 
 
 def _damaged(path: Path, how: str) -> Finding:

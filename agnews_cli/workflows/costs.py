@@ -5,19 +5,22 @@ Reads runs and writes nothing; asked again after a session, it counts what that 
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agnews_cli.core import accelerator
+from agnews_cli.core import accelerator, strict_json
 from agnews_cli.core.plan import cost, graphs
 from agnews_cli.core.preset import Preset
-from agnews_cli.store import runs
+from agnews_cli.store import files, runs
 from agnews_cli.store.offers import Device
 
 _TAIL_BYTES = 64 * 1024
+_MODEL = re.compile(r"^model:\n(?:  .*\n)*?  id: (.*)$", re.MULTILINE)
+_MOST_BYTES = 1_000_000
+_MOST_EXAMPLES_PER_S = 1e9
 _MOST_CPU_PARAMETERS = 30_000_000
 """Larger models are not sent to a CPU: that takes weeks, and memory that nobody checked."""
 
@@ -28,13 +31,15 @@ class Measured:
 
     examples_per_s: dict[str, float]
     done: dict[int, float]
-    """Share of the training that each seed has behind it."""
+    """Share of the training on AG News that each seed has behind it; runs on other data do not
+    count."""
     by_run: dict[str, float]
     """The same of each run."""
     source: str
 
     @classmethod
-    def read(cls, store: Path, preset: str) -> Measured:
+    def read(cls, store: Path, preset: Preset) -> Measured:
+        """A run that put another model into the preset tells nothing of this one."""
         if not store.is_dir():
             return cls({}, {}, {}, "")
         speeds: dict[str, float] = {}
@@ -42,16 +47,26 @@ class Measured:
         by_run: dict[str, float] = {}
         sources = []
         for folder in runs.list_runs(store):
-            if folder.id.rpartition("-")[0] != preset:
+            if folder.id.rpartition("-")[0] != preset.name or not _has_model(folder, preset):
                 continue
             kind, speed, share = _progress(folder)
             if speed and kind not in speeds:  # the newest run counts
                 speeds[kind] = speed
                 sources.append(f"{speed:,.0f} examples a second on {kind} in run {folder.id}")
             by_run[folder.id] = share
-            seed = folder.order().get("seed", 0)
-            done[seed] = max(done.get(seed, 0.0), share)
+            order = folder.order()
+            if order and order["data"] is None and order["limit_train"] is None:
+                done[order["seed"]] = max(done.get(order["seed"], 0.0), share)
         return cls(speeds, done, by_run, "; ".join(sources))
+
+
+def _has_model(folder: runs.RunFolder, preset: Preset) -> bool:
+    """Whether the run trains the preset's model; so it is taken where nothing says otherwise."""
+    try:
+        found = _MODEL.search(files.read_plain(folder.preset, _TAIL_BYTES).decode("utf-8"))
+    except (OSError, ValueError):
+        return True
+    return found is None or found[1].strip("'\"") == preset.model.id
 
 
 def _progress(folder: runs.RunFolder) -> tuple[str, float, float]:
@@ -64,9 +79,10 @@ def _progress(folder: runs.RunFolder) -> tuple[str, float, float]:
         try:
             if event == "progress":
                 speed, total = float(data["examples_per_s"]), int(data["total_steps"])
+                speed = speed if 0 < speed < _MOST_EXAMPLES_PER_S else 0.0
             elif event == "saved":
                 saved = max(saved, int(data["step"]))
-        except (KeyError, TypeError, ValueError):
+        except (LookupError, TypeError, ValueError, OverflowError):
             continue
     share = 1.0 if outcome.get("state") == "completed" else saved / total if total else 0.0
     return kind, speed, min(1.0, share)
@@ -74,25 +90,22 @@ def _progress(folder: runs.RunFolder) -> tuple[str, float, float]:
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return strict_json.mapping(files.read_plain(path, _MOST_BYTES))
+    except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _last_events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Kind and data of the last events; a torn line is passed over."""
     try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, 2) - _TAIL_BYTES))
-            lines = stream.read().splitlines()
+        lines = files.read_end(path, _TAIL_BYTES).splitlines()
     except OSError:
         return
     for line in lines:
         try:
-            event = json.loads(line)
+            event = strict_json.mapping(line)
             yield event["kind"], event["data"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError):
             continue
 
 

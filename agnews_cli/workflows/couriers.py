@@ -53,23 +53,23 @@ class Note:
 
 def fencing_floor(
     remotes: Sequence[Remote], run: RunFolder, now: datetime, *, takeover: bool
-) -> tuple[int, tuple[Note, ...]]:
-    """The highest fencing number that any store knows; and stores that do not answer.
+) -> tuple[int, dict[str, str]]:
+    """The highest fencing number that any store knows; and why stores do not answer, by address.
 
     Raises RunBusy while one of them shows a session elsewhere that lives.
     """
-    highest, notes = 0, []
+    highest, silent = 0, {}
     work = run.path / "stores" / "work-claims"
     for remote in remotes:
         try:
             entries = remote.list(f"{run.id}/")
             highest = max(highest, claims.newest_token(entries))
         except AgnewsError as error:
-            notes.append(Note(f"{error.message}; training goes on, it is tried again", True))
+            silent[remote.address] = error.message
             continue
         if not takeover and not remote.promises.is_read_only:
             claims.require_free(remote, run.id, entries, now, work)
-    return highest, tuple(notes)
+    return highest, silent
 
 
 class Courier(threading.Thread):
@@ -202,6 +202,11 @@ class Fleet:
         return next((c.fenced for c in self._couriers if c.fenced is not None), None)
 
     @property
+    def fenced_by(self) -> str:
+        """The store that shows it."""
+        return next((c.address for c in self._couriers if c.fenced is not None), "")
+
+    @property
     def reserve_s(self) -> float:
         """Seconds that the last upload may take; 0 without stores."""
         return max(
@@ -216,19 +221,24 @@ class Fleet:
         """Send what is newest, until done, `until_s` or a stop; what each store has then."""
         for courier in self._couriers:
             courier.end()
+        late = "time was up"
         while any(courier.is_alive() for courier in self._couriers):
-            if is_stopped() or (until_s is not None and time.monotonic() > until_s):
+            if is_stopped():
+                late = "it was stopped"
+                break
+            if until_s is not None and time.monotonic() > until_s:
                 break
             time.sleep(_POLL_S)
-        late = [courier for courier in self._couriers if courier.is_alive()]
+        whys = [c.problem or (late if c.is_alive() else "") for c in self._couriers]
         for courier in self._couriers:
             courier.abandon()
-        return [*self.notes(), *(self._verdict(c, c in late) for c in self._couriers)]
+        verdicts = map(self._verdict, self._couriers, whys)
+        return [*self.notes(), *verdicts]
 
-    def _verdict(self, courier: Courier, is_late: bool) -> Note:
+    def _verdict(self, courier: Courier, why: str) -> Note:
         states = courier.book.page.parcels
         newest = _newest_here(self._run)
-        why = f": {courier.problem}" if courier.problem else ": time was up" if is_late else ""
+        why = f": {why}" if why else ""
         if newest is None:
             return Note(f"{courier.address}: nothing to keep yet")
         what = "the model" if isinstance(newest, str) else f"step {newest.step}"

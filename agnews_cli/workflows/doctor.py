@@ -19,6 +19,7 @@ from agnews_cli.core.markers import OVERRIDE
 from agnews_cli.core.platform import Facts, Platform, describe, identify
 from agnews_cli.errors import PlatformUnknown
 from agnews_cli.host.detect import gather
+from agnews_cli.store.names import local
 from agnews_cli.store.runs import default_store
 from agnews_cli.workflows.checks import CHECKS, Check, Patient
 
@@ -50,7 +51,7 @@ def examine(
 ) -> Examination:
     """Run the checks; `is_quick` leaves out those that take seconds."""
     platform, first = _platform(gather("."))
-    patient = Patient(platform, (store or default_store(platform.name)).expanduser().absolute())
+    patient = Patient(platform, local(store or default_store(platform.name)).absolute())
     chosen = [check for check in checks if not (is_quick and check.is_slow)]
     running = [_Running(check, patient) for check in chosen]
     found = [finding for each in running for finding in each.wait()]

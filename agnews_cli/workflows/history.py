@@ -8,6 +8,7 @@ from typing import Any
 
 from agnews_cli.host.detect import detect
 from agnews_cli.store import runs
+from agnews_cli.store.names import local
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class RunLine:
 
 def where(store: Path | None) -> Path:
     """The store that is meant when none is named."""
-    return store.expanduser() if store else runs.default_store(detect().name)
+    return local(store) if store else runs.default_store(detect().name)
 
 
 def history(store: Path | None) -> tuple[RunLine, ...]:

@@ -11,22 +11,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agnews_cli.core import duration
 from agnews_cli.core.plan import graphs, planner
 from agnews_cli.core.plan.instance import Instance, Job, Resource
 from agnews_cli.core.plan.schedule import Session
 from agnews_cli.core.preset import Preset
-from agnews_cli.errors import NoPlan
+from agnews_cli.errors import NoPlan, UsageError
 from agnews_cli.store import presets
 from agnews_cli.store.offers import Device
-from agnews_cli.workflows import costs
+from agnews_cli.workflows import bounds, costs
 from agnews_cli.workflows.costs import Measured
 from agnews_cli.workflows.offers import Market
 
+if TYPE_CHECKING:
+    from agnews_cli.core.dataset import Reading
+
 SCHEMA = "agnews.plan/1"
 AG_NEWS_ROWS = 120_000
+DEFAULT_PRESET = "deberta-v3-base"
+_HUB_TIMEOUT_S = 5.0
 _EFFORT = 3_000
 _NEAR = 0.01
 """Closer to the bound than 1%, no user gains from a longer search."""
@@ -37,7 +42,12 @@ _SUGGESTED = ("kaggle", "colab-free")
 class Request:
     """What the user asked for."""
 
-    preset: str = "deberta-v3-base"
+    data: str | None = None
+    """Labelled texts to plan for, as `agnews auto` takes them; None: as many rows as `rows`."""
+    reading: Reading | None = None
+    limit_train: int | None = None
+    preset: str | None = None
+    model: str | None = None
     settings: tuple[str, ...] = ()
     ensemble: int | None = None
     folds: int | None = None
@@ -46,7 +56,7 @@ class Request:
     resources: Path | None = None
     left_s: tuple[tuple[str, float], ...] = ()
     reserve_s: float = 0.0
-    rows: int = AG_NEWS_ROWS
+    rows: int | None = None
     what_if: tuple[str, ...] = ()
     store: Path | None = None
     simulate: int = 0
@@ -138,6 +148,7 @@ class Planned:
 
 def make(request: Request, now: datetime | None = None) -> Planned:
     """Plan it. Raises NoPlan where a job fits no session, OfferUnknown, OffersInvalid, …"""
+    _require_sense(request)
     now = (now or datetime.now(UTC)).replace(microsecond=0)
     market = Market.of(
         request.resources, now, left_s=dict(request.left_s), reserve_s=request.reserve_s
@@ -146,9 +157,11 @@ def make(request: Request, now: datetime | None = None) -> Planned:
     known = market.resources(names)
     resources = tuple(known)
     reasons = [why for resource, why in known.items() if resource.kind != "cpu" or resource.quota]
-    preset = presets.with_settings(presets.load(request.preset), request.settings)
-    measured = Measured.read(request.store or Path("agnews-runs"), preset.name)
-    jobs, why = _jobs(request, preset, market.devices, measured)
+    preset, why = _preset(request)
+    measured = Measured.read(request.store or Path("agnews-runs"), preset)
+    work, why_work = _work(request, preset, measured, is_here="here" in names)
+    jobs, why_jobs = _jobs(request, preset, work, market.devices, measured)
+    why = [*why, *why_work, *why_jobs]
     found = _plan(jobs, resources)
     return Planned(
         request,
@@ -159,6 +172,20 @@ def make(request: Request, now: datetime | None = None) -> Planned:
         (*why, *reasons, *_limits(found, resources)),
         tuple(_alternatives(found, jobs, resources, market, names, request)),
     )
+
+
+def _require_sense(request: Request) -> None:
+    """Raises OutOfRange for a number that nobody can mean: a plan takes memory for each member."""
+    bounds.require("ensemble", request.ensemble, 2, bounds.MOST_MEMBERS)
+    bounds.require("folds", request.folds, 2, bounds.MOST_MEMBERS)
+    bounds.require("rows", request.rows, 8, bounds.MOST_ROWS)
+    bounds.require("simulate", request.simulate, 0, bounds.MOST_LIVES)
+    for option, given_s in (
+        ("reserve", request.reserve_s),
+        ("lifetime", request.lifetime_s),
+        *(("left", left_s) for _, left_s in request.left_s),
+    ):
+        bounds.require(option, given_s / 3600.0, 0.0, bounds.MOST_HOURS, " h")
 
 
 def _plan(jobs: tuple[Job, ...], resources: tuple[Resource, ...]) -> planner.Plan:
@@ -182,26 +209,105 @@ def _misfit(job: Job, resources: Sequence[Resource]) -> str:
 # ---- jobs ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Rows that are trained on, and the share of a training that each seed has behind it."""
+
+    rows: int
+    done: Mapping[int, float]
+
+
+def _preset(request: Request) -> tuple[Preset, list[str]]:
+    if request.model is None:
+        name = request.preset or DEFAULT_PRESET
+        return presets.with_settings(presets.load(name), request.settings), []
+    from agnews_cli.host import network
+    from agnews_cli.workflows.recipe import recipe
+
+    found, why = recipe(
+        request.model,
+        request.preset,
+        request.settings,
+        hub=lambda: network.hub_answers(_HUB_TIMEOUT_S),
+        timeout_s=_HUB_TIMEOUT_S,
+    )
+    assert found is not None, "a model has a recipe"
+    return found, list(why)
+
+
+def _work(
+    request: Request, preset: Preset, measured: Measured, *, is_here: bool
+) -> tuple[_Work, list[str]]:
+    """As `agnews auto` would train on the data; without any, so many rows as are asked for."""
+    if request.data is None:
+        if request.limit_train is not None:
+            raise UsageError(
+                message="--limit-train is for data that are given.",
+                hint=f"Plan for so many rows: agnews plan --rows {request.limit_train}",
+            )
+        return _Work(request.rows or AG_NEWS_ROWS, measured.done), []
+    if request.rows is not None:
+        raise UsageError(
+            message=f"--rows {request.rows} is for a plan without data; these have rows.",
+            hint="Leave out --rows, or plan for a part of them: --limit-train N",
+        )
+    from agnews_cli.core.dataset import Reading
+    from agnews_cli.host import network
+    from agnews_cli.host.detect import detect
+    from agnews_cli.store.data import datasets
+    from agnews_cli.workflows import auto
+    from agnews_cli.workflows.ahead import ahead
+
+    asked = auto.Request(data=request.data, limit_train=request.limit_train)
+    asked = asked.with_reading(request.reading or Reading())
+    dataset, why = auto.find_data(
+        asked, lambda: network.hub_answers(_HUB_TIMEOUT_S), datasets.nobody
+    )
+    auto.rows_to_use(asked, dataset, "cpu")  # refuses a limit that is too small
+    rows = min(dataset.train.rows, request.limit_train or dataset.train.rows)
+    classes = f"{rows:,} rows, {len(dataset.labels):,} classes"
+    why = [f"data {dataset.name}: {classes}; as agnews auto would train on them", *why]
+    members = range(request.ensemble or 1)
+    ids = [auto.run_id(replace(asked, seed=seed), preset, dataset) for seed in members]
+    if is_here:
+        store = request.store or Path("agnews-runs")
+        test_rows = dataset.test.rows if dataset.test else 0
+        why += ahead(
+            preset,
+            rows,
+            detect(),
+            run=store / ids[0],
+            left_s=None,
+            read_rows=dataset.train.rows + test_rows,
+            predicted_rows=test_rows,
+        )
+    return _Work(rows, {k: measured.by_run.get(run, 0.0) for k, run in enumerate(ids)}), why
+
+
 def _jobs(
-    request: Request, preset: Preset, devices: Mapping[str, Device], measured: Measured
+    request: Request,
+    preset: Preset,
+    work: _Work,
+    devices: Mapping[str, Device],
+    measured: Measured,
 ) -> tuple[tuple[Job, ...], list[str]]:
-    training = costs.training(preset, request.rows, devices, measured.examples_per_s)
+    training = costs.training(preset, work.rows, devices, measured.examples_per_s)
     done: dict[str, int] = {}
     if request.student is not None:
         student = presets.load(request.student)
         jobs = graphs.distillation(
             training,
-            costs.training(student, request.rows, devices, {}),
+            costs.training(student, work.rows, devices, {}),
             epochs=preset.training.epochs,
         )
     elif request.folds is not None:
         jobs = graphs.stacking(training, request.folds)
     elif request.ensemble is not None:
         jobs = graphs.ensemble(training, request.ensemble)
-        done = {f"member {k}": _steps(training, share) for k, share in measured.done.items()}
+        done = {f"member {k}": _steps(training, share) for k, share in work.done.items()}
     else:
         jobs = graphs.single(training)
-        done = {"train": _steps(training, measured.done.get(0, 0.0))}
+        done = {"train": _steps(training, work.done.get(0, 0.0))}
     reasons = [costs.reason(preset, training, devices, measured)]
     begun = {name: steps for name, steps in done.items() if steps}
     if begun:

@@ -22,11 +22,13 @@ from agnews_cli.core.limits import PlatformLimits
 from agnews_cli.core.session import RESOURCES, Reading, Resource, Session, Used
 from agnews_cli.errors import CannotWrite, NoDiskSpace, NoLimitsKnown
 from agnews_cli.host import kaggle
-from agnews_cli.store import limits, quota_settings
+from agnews_cli.store import files, limits, quota_settings
 from agnews_cli.store.ledger import Ledger
+from agnews_cli.store.names import local
 
 SCHEMA = "agnews.quota/1"
 _COMMAND_S = 5.0
+_MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,22 +163,47 @@ def limits_of(platform: str) -> PlatformLimits:
     return found
 
 
-def plan_facts(view: View, needs_s: float | None) -> list[dict[str, Any]]:
-    """For each resource that has a quota: whether a plan of so many seconds fits."""
-    if needs_s is None:
-        return []
-    return [
-        {
-            "platform": row.budget.platform,
-            "resource": row.budget.resource,
-            "needs_s": needs_s,
-            "fits": None if row.budget.left_s is None else needs_s <= row.budget.left_s,
-            "verdict": f"{row.budget.title} {row.budget.resource.upper()}: "
-            + quota.verdict(row.budget, needs_s),
-        }
-        for row in view.rows
-        if row.budget.left_s is not None or row.budget.is_here
-    ]
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Whether a plan of so many seconds fits, on each resource that may be used."""
+
+    needs_s: float
+    rows: tuple[tuple[Row, quota.Fit], ...]
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether it does somewhere; None where nobody knows."""
+        found = {fit.fits for _, fit in self.rows}
+        return True if True in found else None if None in found or not found else False
+
+    def lines(self) -> tuple[str, ...]:
+        """A sentence for each."""
+        return tuple(f"{_name(row)}: {fit.words}" for row, fit in self.rows)
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "platform": row.budget.platform,
+                "resource": row.budget.resource,
+                "needs_s": self.needs_s,
+                "fits": fit.fits,
+                "sessions": fit.sessions,
+                "done_at": fit.done_at.isoformat() if fit.done_at else None,
+                "verdict": verdict,
+            }
+            for (row, fit), verdict in zip(self.rows, self.lines(), strict=True)
+        ]
+
+
+def demand(view: View, needs_s: float) -> Demand:
+    """Asked of what has a quota, or where nothing has, of all that is shown."""
+    known = [row for row in view.rows if row.budget.left_s is not None or row.budget.is_here]
+    asked = known or [row for row in view.rows if row.budget.resource != "cpu"] or view.rows
+    return Demand(needs_s, tuple((row, quota.fit(row.budget, needs_s, view.now)) for row in asked))
+
+
+def _name(row: Row) -> str:
+    return f"{row.budget.title} {row.budget.resource.upper()}"
 
 
 # ---- asking --------------------------------------------------------------------------------------
@@ -238,9 +265,9 @@ def _ask(
 def _text(source: quota_settings.Source, now: datetime) -> tuple[str, datetime]:
     """What it says, and when that was true. Raises OSError, or ValueError in words."""
     if source.kind == "file":
-        path = Path(source.value).expanduser()
+        path = local(source.value)
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        return path.read_text("utf-8"), min(written, now)
+        return files.read_plain(path, _MOST_BYTES, follows=True).decode("utf-8"), min(written, now)
     import shlex
     import subprocess
 

@@ -37,6 +37,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "skip_bad_rows": ("skip_bad_rows", _as_it_is),
     "drop_rare": ("drop_rare", _as_it_is),
     "preset": ("preset", _as_it_is),
+    "model": ("model", _as_it_is),
     "goal": ("goal", _as_it_is),
     "budget_s": ("budget", duration.write),
     "store": ("store", lambda folder: [str(folder)]),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agnews_cli.core.checkpoint import Key
@@ -58,7 +59,7 @@ def prepare_again(
     open_runs = _merged(unfinished(store), seen)
     folder, found_at = _meant(name, store, open_runs, seen, problems)
     order = folder.order()
-    if not order or not folder.preset.exists():
+    if not order or not folder.has("preset.yaml"):
         raise CannotResume(
             run=folder.id,
             reason="its folder does not say what was asked for",
@@ -106,7 +107,9 @@ def _merged(local: tuple[runs.RunFolder, ...], seen: tuple[Seen, ...]) -> tuple[
         moment = folders[run].created_at() if run in folders else None
         created = moment.isoformat() if moment else max(one.created_at for one in there)
         found.append(Unfinished(run, created, folders.get(run), there))
-    return tuple(sorted(found, key=lambda u: (u.created_at, u.run), reverse=True))
+    now = datetime.now(UTC)
+    by_age = sorted(found, key=lambda u: (stores.age_of(u.created_at, now), u.run), reverse=True)
+    return tuple(by_age)
 
 
 def _meant(
@@ -138,7 +141,7 @@ def _meant(
         reverse=True,
     )
     folder = runs.RunFolder(store.absolute() / chosen)
-    if having and (folder.created_at() is None or not folder.preset.exists()):
+    if having and (folder.created_at() is None or not folder.has("preset.yaml")):
         folder = pulls.unpack_record(having[0], store)
     return folder, tuple(dict.fromkeys(one.remote.address for one in having))
 

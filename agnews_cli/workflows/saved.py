@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agnews_cli.core import strict_json
 from agnews_cli.errors import (
     AgnewsError,
     BadStore,
@@ -18,7 +19,8 @@ from agnews_cli.errors import (
     NotRunning,
     RunBusy,
 )
-from agnews_cli.store import leases, runs
+from agnews_cli.host import launch
+from agnews_cli.store import leases, parcels, runs
 from agnews_cli.store.checkpoints import Checkpoints
 from agnews_cli.store.pulls import Pulled, unpack_record
 from agnews_cli.store.remotes.patience import Patient
@@ -26,6 +28,7 @@ from agnews_cli.store.sync import Sync
 from agnews_cli.workflows import stores
 from agnews_cli.workflows.couriers import fencing_floor
 from agnews_cli.workflows.history import where
+from agnews_cli.workflows.status import status
 from agnews_cli.workflows.watch import Tail
 
 _POLL_S = 0.1
@@ -62,15 +65,35 @@ def checkpoints(run: str, store: Path | None) -> tuple[CheckpointLine, ...]:
     )
 
 
+def why_none(run: str, store: Path | None) -> str:
+    """For a run without checkpoints: why, and the command that follows. Raises RunUnknown."""
+    found = status(run, store)
+    if found.state == "completed":
+        return f"{found.run} is finished and keeps no checkpoints. Its result: {found.next}"
+    if found.is_running:
+        ask = f"agnews checkpoints save-now {found.run}"
+        return f"{found.run} is running, and nothing is saved yet. To have it saved now: {ask}"
+    return f"Nothing is saved of {found.run}; it begins anew with: {found.next}"
+
+
 def verified(run: str, store: Path | None) -> tuple[tuple[str, str | None], ...]:
     """(id, None or what is wrong) of each checkpoint, every byte read. Raises RunUnknown."""
     return tuple(line for place in _places(run, store) for line in place.verify())
 
 
 def pruned(run: str, store: Path | None, *, keep: int) -> tuple[str, ...]:
-    """Ids of what was removed. Raises RunUnknown, RunBusy (being trained) or CannotWrite."""
-    places = _places(run, store)
-    lease = leases.claim(runs.find(where(store), run).path, datetime.now(UTC))
+    """Ids of what was removed.
+
+    Raises RunUnknown, RunBusy (being trained), LinkInRun or CannotWrite.
+    """
+    places, folder = _places(run, store), runs.find(where(store), run)
+    folder.require_plain()
+    now = datetime.now(UTC)
+    if not leases.is_held(folder.path, now) and (alive := launch.left_behind(folder.job)):
+        # A claim would refuse it the last save.
+        who = f"process {alive[0].pid}, which saves and ends as its command was killed"
+        raise RunBusy(run=folder.id, where=who, beat=now.isoformat(timespec="seconds"))
+    lease = leases.claim(folder.path, now)
     try:
         return tuple(id_ for place in places for id_ in place.prune(keep=keep))
     finally:
@@ -103,8 +126,9 @@ def save_now(run: str, store: Path | None, *, wait_s: float) -> Asked:
     give_up_s = time.monotonic() + wait_s
     while time.monotonic() < give_up_s:
         for event in tail.read():
-            if event.kind == "saved" and event.data.get("why") != "interval":
-                return Asked(folder.id, int(event.data["step"]), float(event.data["seconds"]))
+            step = strict_json.whole(event.data.get("step"))
+            if event.kind == "saved" and event.data.get("why") != "interval" and step is not None:
+                return Asked(folder.id, step, float(event.data.get("seconds") or 0.0))
         time.sleep(_POLL_S)
     request.unlink(missing_ok=True)
     raise NotAnswered(run=folder.id, seconds=wait_s)
@@ -126,9 +150,10 @@ class Sent:
 def push(run: str, store: Path | None, remotes: Sequence[str]) -> tuple[Sent, ...]:
     """Send the newest of a run to `remotes`; one that fails does not stop the others.
 
-    Raises RunUnknown, RunBusy (it is being trained, and sent by that session), BadStore.
+    Raises RunUnknown, RunBusy (it is being trained, and sent by that session), BadStore, LinkInRun.
     """
     folder = runs.find(where(store), run)
+    folder.require_plain()
     connected = stores.connect(remotes)
     if not connected:
         raise BadStore(given="", reason="name one to push to")
@@ -159,9 +184,10 @@ def pull(run: str | None, store: Path | None, remotes: Sequence[str]) -> tuple[s
     connected = [*stores.connect(remotes), *stores.visible(remotes)]
     with tempfile.TemporaryDirectory(prefix="agnews-look-") as work:
         seen, problems = stores.found_in(connected, Path(work))
+    now = datetime.now(UTC)
     named = sorted(
         (one for one in seen if run in (None, runs.LATEST) or one.run.startswith(run or "")),
-        key=lambda one: (one.created_at, one.run),
+        key=lambda one: (stores.age_of(one.created_at, now), one.run),
         reverse=True,
     )
     if not named:
@@ -179,7 +205,9 @@ def pull(run: str | None, store: Path | None, remotes: Sequence[str]) -> tuple[s
 
 
 def _places(run: str, store: Path | None) -> tuple[Checkpoints, ...]:
-    folder = runs.find(where(store), run).checkpoints
-    if not folder.is_dir():
-        return ()
-    return tuple(Checkpoints(path) for path in sorted(folder.iterdir()) if path.is_dir())
+    folder = runs.find(where(store), run)
+    most_bytes = parcels.most_bytes(folder)
+    return tuple(
+        Checkpoints(path, owner=(folder.id, path.name), most_bytes=most_bytes)
+        for path in folder.fine_tunings()
+    )

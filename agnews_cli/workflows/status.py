@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -10,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agnews_cli.core import strict_json
 from agnews_cli.core.job import Event
-from agnews_cli.store import leases, parcels, runs
+from agnews_cli.host.detect import detect
+from agnews_cli.store import files, leases, parcels, runs
 from agnews_cli.store.books import Page, books
 from agnews_cli.store.home import home
 from agnews_cli.store.runs import RunFolder
@@ -47,6 +49,18 @@ class Status:
     hours: float
     folder: str
     stores: tuple[StoreLine, ...]
+
+    @property
+    def next(self) -> str:
+        """The command that follows; empty while it runs."""
+        if self.is_running:
+            return ""
+        usual = runs.default_store(detect().name).absolute()
+        folder = Path(self.folder).absolute()
+        name = self.run if folder.parent == usual else shlex.quote(str(folder))
+        if self.state == "completed":
+            return f"agnews runs show {name}"
+        return f"agnews resume {name}"
 
     def as_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -100,18 +114,16 @@ def _step(folder: RunFolder) -> tuple[int | None, int | None]:
     step = total = None
     for event in _last_events(folder):
         if event.kind in ("progress", "resumed", "saved") and "step" in event.data:
-            step = int(event.data["step"])
-            total = int(event.data.get("total_steps") or 0) or total
+            step = strict_json.whole(event.data["step"])
+            total = strict_json.whole(event.data.get("total_steps")) or total
     return step, total
 
 
 def _last_events(folder: RunFolder) -> Iterator[Event]:
-    with suppress(OSError), folder.events.open("rb") as file:
-        size_bytes = folder.events.stat().st_size
-        file.seek(max(0, size_bytes - _TAIL_BYTES))
-        for line in file.read().splitlines():
+    with suppress(OSError):
+        for line in files.read_end(folder.events, _TAIL_BYTES).splitlines():
             with suppress(ValueError):  # the first one may be torn
-                yield Event.model_validate(json.loads(line))
+                yield Event.model_validate(strict_json.parse(line))
 
 
 def _sessions(run: str) -> tuple[int, float]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime, timedelta
+from pathlib import Path, PurePosixPath
 
+from agnews_cli.core.checkpoint import Key
 from agnews_cli.errors import AgnewsError
-from agnews_cli.store import pulls, store_settings
+from agnews_cli.store import parcels, pulls, store_settings
 from agnews_cli.store.remotes import address
 from agnews_cli.store.remotes.address import Address
 from agnews_cli.store.remotes.patience import Patient
@@ -17,6 +19,7 @@ from agnews_cli.store.runs import RunFolder
 
 VARIABLE = "AGNEWS_STORE"
 _LOOKING_TRIES = 2
+_WRONG_CLOCK = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +33,16 @@ class Chosen:
 def choose(given: Sequence[str], env: Mapping[str, str] = os.environ) -> Chosen:
     """From `--store` options, the environment and the user's file. Raises BadStore, StoresInvalid.
 
-    The first folder is where the run works; everything else is sent to.
+    The first folder is where the run works; everything else is sent to. Each place counts once.
     """
     listed = (part for part in env.get(VARIABLE, "").split(",") if part.strip())
     named = [*given, *listed, *store_settings.load()]
-    found: list[Address] = []
-    for text in named:
-        one = address.parse(text)
-        if one not in found:
-            found.append(one)
-    folder = next((one for one in found if one.kind == "folder"), None)
-    rest = tuple(str(one) for one in found if one != folder)
-    return Chosen(Path(folder.name) if folder else None, rest)
+    found: dict[tuple[str, str], Address] = {}
+    for one in map(address.parse, named):
+        found.setdefault(address.place(one), one)  # two names of one place are no second copy
+    folder = next((one for one in found.values() if one.kind == "folder"), None)
+    rest = tuple(str(one) for one in found.values() if one != folder)
+    return Chosen(Path(folder.name).expanduser() if folder else None, rest)
 
 
 def connect(remotes: Iterable[str]) -> tuple[Remote, ...]:
@@ -72,6 +73,32 @@ def found_in(
         except AgnewsError as error:
             problems.append(error.message)
     return tuple(seen), tuple(problems)
+
+
+def is_further(remote: Remote, run: RunFolder) -> bool:
+    """Whether a store has more of a run than there is here: all of it, or more steps."""
+    try:
+        there = [entry.name.removeprefix(f"{run.id}/") for entry in remote.list(f"{run.id}/")]
+    except AgnewsError:
+        return False
+    here = [path.relative_to(run.path).as_posix() for path in run.checkpoints.glob("*/m-*.json")]
+    is_done = any(name.startswith(f"{parcels.DELIVERY}/") for name in there)
+    return is_done or _steps(there) > _steps(here)
+
+
+def _steps(names: Iterable[str]) -> int:
+    """Of the newest checkpoint of each fine-tuning, added up."""
+    most: dict[str, int] = {}
+    for name in map(PurePosixPath, names):
+        key = Key.parse(name.name)
+        if key is not None and name.parts[0] == "checkpoints":
+            most[str(name.parent)] = max(key.step, most.get(str(name.parent), 0))
+    return sum(most.values())
+
+
+def age_of(created_at: str, now: datetime) -> tuple[bool, str]:
+    """By which runs are ordered: one that says it is still to come is the newest of none."""
+    return datetime.fromisoformat(created_at) <= now + _WRONG_CLOCK, created_at
 
 
 def bring(remotes: Sequence[Remote], run: RunFolder) -> pulls.Pulled:

@@ -32,6 +32,7 @@ from agnews_cli.store.data.labels import canonical
 from agnews_cli.store.data.table import Table, spelling
 from agnews_cli.store.data.texts import Asked, Item, Sheet
 from agnews_cli.store.delivered import Delivered
+from agnews_cli.store.names import local
 from agnews_cli.store.runs import RunFolder
 from agnews_cli.workflows import history
 from agnews_cli.workflows.predict import (
@@ -362,10 +363,10 @@ def _predicted(model: Delivered, sheet: Sheet, form: _Form, rows: int, show: Sho
 
 def _slug(test: Path) -> str:
     """The competition's name: of Kaggle's input folder, else of the folder the file lies in."""
-    parts = test.expanduser().absolute().parts
+    parts = local(test).absolute().parts
     if parts[1:3] == ("kaggle", "input") and len(parts) > 4:
         return parts[4] if parts[3] == "competitions" and len(parts) > 5 else parts[3]
-    return test.expanduser().absolute().parent.name or "COMPETITION"
+    return local(test).absolute().parent.name or "COMPETITION"
 
 
 def _some(names: Sequence[str], most: int = 8) -> str:

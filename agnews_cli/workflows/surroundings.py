@@ -25,6 +25,7 @@ from agnews_cli.host import network
 from agnews_cli.host.detect import detect
 from agnews_cli.store import models, presets, runs
 from agnews_cli.store.data import datasets, splits, tables
+from agnews_cli.store.names import local
 from agnews_cli.workflows.auto import SAMPLE
 
 HERE = "here"
@@ -91,7 +92,7 @@ class Machine:
     """The first is proposed."""
 
 
-_ON_DRIVE = Place(f"{_DRIVE}/agnews-runs", "Drive", "survives the session; mount Drive first")
+_ON_DRIVE = Place(f"{_DRIVE}/agnews-runs", "Drive", "survives the session; Colab asks for leave")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def _here(platform: Platform) -> Machine:
 
 def _elsewhere() -> tuple[Machine, ...]:
     """What free GPUs are as a rule (October 2026); assumed, so the run looks again."""
-    gone = Place(None, "./agnews-runs", "gone when the session ends")
+    gone = Place("agnews-runs", "./agnews-runs", "gone when the session ends")
     kept = Place(None, "/kaggle/working/agnews-runs", "kept when a batch run ends")
     two = Accelerator("cuda", "Tesla T4", 2, _T4.memory_bytes, _T4.capability, has_fast_bf16=False)
     return (
@@ -172,7 +173,7 @@ def _free(path: Path) -> str:
 
 def _store_problem(folder: str) -> str:
     try:
-        runs.require_space(Path(folder).expanduser(), 0)
+        runs.require_space(local(folder), 0)
     except AgnewsError as error:
         return error.message
     return ""

@@ -5,30 +5,37 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime, timedelta
 
-from agnews_cli.core import quota, reported
+from agnews_cli.core import duration, quota, reported
 from agnews_cli.core.limits import Limit
 from agnews_cli.core.session import Reading, Resource, Used
-from agnews_cli.errors import BadHours, NothingToSet
+from agnews_cli.errors import BadHours, NothingToSet, StillToCome
 from agnews_cli.store import quota_settings
 from agnews_cli.store.ledger import Ledger
+from agnews_cli.store.rows import BY_HAND
 from agnews_cli.workflows.quota import limits_of
+
+_MOST_S = 366 * 86400.0
+_WRONG_CLOCK = timedelta(days=1)
 
 
 def note_used(platform: str, resource: Resource, hours: str, began: str | None) -> Used:
     """Keep hours that agnews did not see; without `began` they have just ended.
 
-    Raises NoLimitsKnown or BadHours.
+    Raises NoLimitsKnown, BadHours, or StillToCome for hours that nobody can have used yet.
     """
     limits_of(platform)
-    seconds = _amount_s(hours, None, "log")
+    seconds = _amount_s(hours, None, "HOURS", f"log {platform} {resource}")
     began_at = reported.moment(began) if began is not None else None
+    now = datetime.now(UTC)
+    if began_at is not None and began_at > now + _WRONG_CLOCK:
+        raise StillToCome(option="began", given=began)
     fact = Used(
         id=_id(),
         platform=platform,
         resource=resource,
-        began_at=began_at or datetime.now(UTC) - timedelta(seconds=seconds),
+        began_at=began_at or now - timedelta(seconds=seconds),
         seconds=seconds,
-        source="told by hand",
+        source=BY_HAND,
     )
     with Ledger() as ledger:
         ledger.record(fact)
@@ -51,9 +58,9 @@ def note_left(
     limit, name = limits_of(platform).limit(resource), f"{platform} {resource}"
     settings, said = quota_settings.load(), []
     key = quota_settings.key(platform, resource)
-    left_s = None if left is None else _amount_s(left, limit, "set")
+    left_s = None if left is None else _amount_s(left, limit, "LEFT", f"set {platform} {resource}")
     if reserve is not None:
-        kept_s = _amount_s(reserve, limit, "set")
+        kept_s = _amount_s(reserve, limit, "--reserve", f"set {platform} {resource} --reserve")
         reserves = settings.reserves_s | {key: kept_s}
         settings = settings.model_copy(
             update={"reserves_s": {name: s for name, s in reserves.items() if s > 0}}
@@ -71,7 +78,7 @@ def note_left(
             resource=resource,
             at=datetime.now(UTC),
             how="reported",
-            source="told by hand",
+            source=BY_HAND,
             left_s=left_s,
             returns_at=None if returns is None else reported.moment(returns),
         )
@@ -84,12 +91,16 @@ def note_left(
     return tuple(said)
 
 
-def _amount_s(given: str, limit: Limit | None, command: str) -> float:
+def _amount_s(given: str, limit: Limit | None, name: str, command: str) -> float:
+    """`command`: what is typed after `agnews quota`, up to the amount."""
     found = reported.amount_s(given, limit)
-    if found is None:
-        has_units = limit is not None and limit.units_per_hour is not None
-        units = ", or compute units such as 95cu" if has_units else ""
-        raise BadHours(given=given, units=units, command=command)
+    if found is None or found > _MOST_S:
+        raise BadHours(
+            name=name,
+            given=given,
+            problem=reported.why_no_amount(given, limit),
+            command=f"{command} {duration.meant(given, 'hm') or '11.2h'}",
+        )
     return found
 
 

@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,8 +21,9 @@ from agnews_cli.core import duration, quota, reported
 from agnews_cli.core.picture import Week, svg
 from agnews_cli.core.session import Resource, Used, is_id
 from agnews_cli.errors import BadUsage, CannotRead, FileMissing, UsageError
+from agnews_cli.store import outputs
 from agnews_cli.store.ledger import Ledger
-from agnews_cli.store.runs import write_text_atomically
+from agnews_cli.store.names import local
 from agnews_cli.workflows.quota import View
 
 COLUMNS = (
@@ -41,6 +42,7 @@ COLUMNS = (
     "idle_hours",
 )
 _MOST_ROWS = 1_000_000
+_WRONG_CLOCK = timedelta(days=1)
 
 
 def weeks(view: View, count: int) -> tuple[Week, ...]:
@@ -72,7 +74,7 @@ def draw(found: tuple[Week, ...], path: Path) -> None:
     """Write the picture: SVG, or PNG where matplotlib is installed."""
     title = "Accelerator hours per week"
     if path.suffix == ".svg":
-        write_text_atomically(path.absolute(), svg(found, title))
+        outputs.write(path, svg(found, title))
         return
     if path.suffix != ".png":
         raise UsageError(message=f"{path}: a picture is .svg or .png", hint="Try hours.svg")
@@ -91,7 +93,9 @@ def draw(found: tuple[Week, ...], path: Path) -> None:
     axes.set(title=title, ylabel="hours")
     if any(below):
         axes.legend()
-    figure.savefig(path)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    outputs.write(path, picture.getvalue())
 
 
 # ---- files ---------------------------------------------------------------------------------------
@@ -170,7 +174,7 @@ def _rows(path: Path) -> Iterable[Mapping[str, Any]]:
     from sqlite_utils.utils import rows_from_file
 
     try:
-        with path.expanduser().open("rb") as stream:
+        with local(path).open("rb") as stream:
             found, _ = rows_from_file(stream)
             rows = [row for row, _ in zip(found, range(_MOST_ROWS), strict=False)]
     except FileNotFoundError:
@@ -194,8 +198,8 @@ def _used(path: Path, number: int, row: Mapping[str, Any]) -> Used:
     if resource not in get_args(Resource):
         raise refuse("resource", "gpu, tpu or cpu")
     began_at = reported.moment(str(row.get("began_at") or ""))
-    if began_at is None:
-        raise refuse("began_at", "a time such as 2026-11-25T08:00Z")
+    if began_at is None or began_at > datetime.now(UTC) + _WRONG_CLOCK:
+        raise refuse("began_at", "a time that has been, such as 2026-11-25T08:00Z")
     seconds = _seconds(row.get("hours"))
     if seconds is None:
         raise refuse("hours", "a number of hours, such as 3.5")

@@ -14,7 +14,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.errors import VerificationFailed
-from agnews_cli.store import runs
+from agnews_cli.host import children
+from agnews_cli.host.notebook import SERVER
+from agnews_cli.store import private, runs
 
 _POLL_S = 0.02
 _DELIVERED = ("model/model.safetensors", "predictions.csv")
@@ -87,10 +88,12 @@ def _run(
     delay_s: float = 0.0,
 ) -> None:
     """One command to its end, or to a kill of all its processes after `kill_after` steps."""
-    command = [sys.executable, "-m", "agnews_cli", *order, "--store", str(place / store)]
-    env = os.environ | {"AGNEWS_HOME": str(place / "home"), "HF_HUB_OFFLINE": "1"}
+    command = children.module("agnews_cli", *order, "--store", str(place / store))
+    own = {"AGNEWS_HOME": str(place / "home"), "HF_HUB_OFFLINE": "1"}
+    # It takes us for a notebook's kernel: should we be killed, it stops.
+    env = {SERVER: str(os.getppid())} | children.environment(own)
     log = place / f"{store}.log"
-    with log.open("ab") as sink, _child(command, env, sink) as process:
+    with private.appending(log) as sink, _child(command, env, sink) as process:
         while process.poll() is None:
             folder = _begun(place / store) if kill_after is not None else None
             done = {_step(line) for line in _trace(folder)} if folder is not None else set()

@@ -17,7 +17,9 @@ from agnews_cli.core.choose import Choice as Fit
 from agnews_cli.core.choose import Goal, choose
 from agnews_cli.core.estimate import Estimate, training_time
 from agnews_cli.core.preset import Preset
-from agnews_cli.workflows import replay
+from agnews_cli.errors import UsageError
+from agnews_cli.store import requests
+from agnews_cli.workflows import notebook, replay
 from agnews_cli.workflows.auto import Request
 from agnews_cli.workflows.surroundings import HERE, Look, Machine, Source, Surroundings
 
@@ -93,6 +95,16 @@ class Walk:
             raise ValueError(f"{answer!r} answers nothing here")
         return replace(self, answers={**self.answers, question.key: answer})
 
+    def with_data(self, data: str) -> Walk:
+        """With the question of the data answered. Raises UsageError where they cannot be used."""
+        if any(source.value == data and source.look.is_usable for source in self.seen.sources):
+            return replace(self, answers={**self.answers, "data": data})
+        typed = _ask_data_path(self.seen, {"data": _OTHER})
+        problem = typed.problem(data) if typed else ""
+        if problem:
+            raise UsageError(message=problem, hint="`agnews wizard` alone asks for the data.")
+        return replace(self, answers={**self.answers, "data": _OTHER, "data_path": data})
+
     def back(self) -> Walk:
         """Before the last answer; the same at the beginning."""
         if not self.answers:
@@ -126,6 +138,15 @@ class Walk:
         return replay.asked(self.request())
 
     @property
+    def ready_notebook(self) -> notebook.Wish | None:
+        """The ready notebook for another machine than this one; None where it is this one."""
+        place = notebook.PLACES.get(_machine(self.seen, self.answers).name)
+        if place is None:
+            return None
+        asked, path = self.request(), requests.unused(Path(f"agnews-{place}.ipynb"))
+        return notebook.Wish(place, path, asked.preset, replay.arguments(asked))
+
+    @property
     def begins(self) -> bool:
         """Whether training shall begin now."""
         return self.answers.get("end") == BEGIN
@@ -143,7 +164,7 @@ def request_of(seen: Surroundings, answers: Answers) -> Request:
         preset=answers.get("preset") or None,
         goal=_goal(answers),
         budget_s=duration.parse(budget),
-        session_s=None if hours is None else float(hours) * 3600.0,
+        session_s=None if hours is None else duration.read(hours, unit_s=3600.0),
         store=None if store is None else Path(store),
     )
 
@@ -348,9 +369,10 @@ def _ask_time(seen: Surroundings, answers: Answers) -> Question:
 
 def _ask_budget(seen: Surroundings, answers: Answers) -> Question | None:
     def problem(given: str) -> str:
-        budget_s = duration.parse(given)
-        if budget_s is None:
-            return "A number with s, m or h, such as 90s, 45m or 1h30m"
+        try:
+            budget_s = duration.read(given)
+        except ValueError as problem:
+            return f"{given!r} is {problem}"
         return "" if budget_s >= LEAST_BUDGET_S else f"At least {LEAST_BUDGET_S:.0f}s"
 
     if answers["time"] != _OTHER:
@@ -361,10 +383,10 @@ def _ask_budget(seen: Surroundings, answers: Answers) -> Question | None:
 def _ask_session_hours(seen: Surroundings, answers: Answers) -> Question | None:
     def problem(given: str) -> str:
         try:
-            is_good = 0.01 <= float(given) < 10_000
-        except ValueError:
-            is_good = False
-        return "" if is_good else "A number of hours, such as 8 or 0.5"
+            duration.read(given, unit_s=3600.0)
+        except ValueError as problem:
+            return f"{given!r} is {problem}"
+        return ""
 
     if answers["time"] != _SESSIONS:
         return None
@@ -397,9 +419,10 @@ def _ask_end(seen: Surroundings, answers: Answers) -> Question:
         Choice(BEGIN, "Begin", f"and save the answers in {seen.file}"),
         Choice(SAVE, "Save only", f"in {seen.file}"),
     )
-    if machine.name != HERE:
-        goods = seen.file if data is None or ":" in data else f"{seen.file} and {data}"
-        choices = (Choice(SAVE, "Save", f"{goods}: take them to {machine.title}"),)
+    if machine.name in notebook.PLACES:
+        brought = "" if data is None or ":" in data else f", with {data}"
+        note = f"to be opened in {machine.title}{brought}; the answers too, in {seen.file}"
+        choices = (Choice(SAVE, "Write the notebook", note),)
     command = replay.command(request_of(seen, answers))
     return Question("end", "Begin now?", choices, choices[0].value, command)
 

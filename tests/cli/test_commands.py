@@ -50,29 +50,9 @@ def test_light_commands_load_nothing_heavy(arguments, tmp_path, monkeypatch):
         assert not modules & {"pydantic", "rich", "yaml", "sqlite_utils"}
 
 
-def test_help_has_a_summary_of_every_command_and_each_command_its_own_help(agnews):
-    listed = agnews("--help")
-    rows = listed.out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
-    named = dict(row.split(maxsplit=1) for row in rows)
-    assert listed.code == 0
-    assert {"auto", "resume", "wizard", "plan", "quota", "checkpoints", "presets"} <= set(named)
-    for command, summary in named.items():
-        shown = agnews(command, "--help")
-        assert shown.code == 0
-        assert shown.out.startswith(f"Usage: agnews {command} ")
-        assert summary.removesuffix("...") in " ".join(shown.out.split())
-
-
-def test_a_mistyped_command_is_answered_with_the_nearest(agnews):
-    done = agnews("plam")
-    assert done.code == 2
-    assert "No such command 'plam'" in done.err
-    assert "'plan'" in done.err
-
-
-def test_version_and_module_entry(agnews):
-    assert agnews("--version").out.startswith("agnews 0.")
-    assert "auto" in agnews("--help").out
+@pytest.mark.parametrize("arguments", [("--version",), ("-V",)])
+def test_the_version_is_said(agnews, arguments):
+    assert agnews(*arguments).out.startswith("agnews 0.")
 
 
 def test_presets_are_listed_as_objects(agnews):
@@ -201,3 +181,19 @@ def test_a_reader_who_leaves_is_no_error():
     )
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+@pytest.mark.parametrize("to", [">&-", "> /dev/full"])
+@pytest.mark.parametrize("command", ["--help", "presets ls", "presets ls --json"])
+def test_output_that_cannot_be_written_is_an_error_and_no_traceback(command, to, tmp_path):
+    """Seen: exit code 0, and a traceback."""
+    if "full" in to and not os.access("/dev/full", os.W_OK):
+        pytest.skip("no /dev/full here")
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"{sys.executable}" -m agnews_cli {command} {to}'],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 74, done.stderr
+    assert "Cannot write to standard output: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 2

@@ -5,7 +5,12 @@ from __future__ import annotations
 import ast
 import io
 import json
+import os
+import pty
 import shlex
+import termios
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ from typing import Any
 import pytest
 
 from agnews_cli.cli import show
+from agnews_cli.cli.main import main
 from agnews_cli.cli.output import Output
 from agnews_cli.core.evaluation import ClassFigures, Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.job import Candidate, Event, Outcome
@@ -121,18 +127,69 @@ def test_accuracy_place_and_use_are_in_view_in_80_by_24(made):
     assert any(str(result.folder.path) in line for line in lines_of(result)[-10:])
 
 
+def seen_in(result: auto.Result, columns: int, lines: int) -> list[str]:
+    """What a terminal of that size shows when the command has ended, the prompt below it."""
+    rows: list[str] = []
+    for line in on_terminal(result, columns, lines).split("\n"):
+        rows += [line[at : at + columns] for at in range(0, max(1, len(line)), columns)]
+    return rows[-lines:]
+
+
+def on_terminal(result: auto.Result, columns: int, lines: int) -> str:
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (lines, columns))
+    parts: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):  # the end of it
+            while part := os.read(master, 4096):
+                parts.append(part)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(slave, "w", encoding="utf-8") as stream:
+        show.result(Output(stream=stream, env={"TERM": "xterm", "NO_COLOR": "1"}), result)
+    reader.join()
+    os.close(master)
+    return b"".join(parts).decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("kinds", [("finetune",), ("linear", "finetune")])
+def test_whatever_is_long_the_last_24_lines_hold_accuracy_folder_and_use(made, kinds):
+    many = tuple(
+        f"warning {n} that goes on and on for more than a line of it" * 2 for n in range(9)
+    )
+    result = made(*kinds, warnings=many, test=split(7600, 7000, ("a", "b", "c", "d")))
+    result = replace(result, outcome=result.outcome.model_copy(update={"why": "because " * 30}))
+    seen = "\n".join(seen_in(result, 80, 24))
+    assert "accuracy           92.11%  (95% interval" in seen
+    assert str(result.folder.path) in seen.replace("\n", "").replace(" " * 8, "")
+    assert result.use.text in seen.replace("\n", "")
+
+
+def test_a_wide_terminal_is_not_filled_from_side_to_side(made):
+    result = made("finetune", warnings=("so long a sentence that it goes on and on " * 9,))
+    text = on_terminal(result, 200, 50)
+    sentence = [line for line in text.split("\n") if "on and on" in line]
+    assert 100 < max(map(len, sentence)) <= 120
+
+
 def test_commands_and_python_can_be_pasted(made, tmp_path):
     store = tmp_path / "it's here"
-    lines = lines_of(made("finetune", store=store))
+    result = made("finetune", store=store)
+    lines = lines_of(result)
     commands = [shlex.split(line) for line in lines if line.startswith("agnews predict")]
-    assert len(commands) == 2
+    assert len(commands) == 3
     assert all(words[-2:] == ["--store", str(store)] for words in commands)
-    assert "--file" in commands[1] and "--out" in commands[1]
-    code = lines[-3:]
-    tree = ast.parse("\n".join(code))
+    assert "--file" in commands[0] and "--out" in commands[0] and "--like" in commands[1]
+    assert shlex.split(lines[-1]) == commands[2] and "your text" in commands[2]
+    at = lines.index("In Python, without agnews:") + 1
+    tree = ast.parse("\n".join(lines[at : at + 3]))
     folder = next(n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and "/" in n.value)
     assert Path(folder).is_dir()
-    assert "truncation=True" in code[1]
+    assert "truncation=True" in lines[at + 1]
+    ast.parse(result.use.load)
+    assert repr(str(result.folder.path)).strip("'\"") in result.use.load
 
 
 def test_commands_name_no_store_where_it_is_the_usual_one(made, tmp_path, monkeypatch):
@@ -144,7 +201,9 @@ def test_commands_name_no_store_where_it_is_the_usual_one(made, tmp_path, monkey
 
 def test_an_average_names_the_card_that_has_the_lines(made):
     result = made("linear", "finetune")
-    assert lines_of(result)[-1].endswith(str(result.folder.path / "README.md"))
+    lines = lines_of(result)
+    assert f"Without agnews: the lines in {result.folder.path / 'README.md'}" in lines
+    assert "from agnews_cli import load" in lines
     assert result.as_json()["use"]["python"] is None
 
 
@@ -175,7 +234,7 @@ def test_why_it_is_delivered_stands_beside_the_figures_and_is_no_warning(made):
     result = replace(result, outcome=result.outcome.model_copy(update={"why": why}))
     lines = lines_of(result)
     assert "Mind" not in lines
-    assert lines[lines.index(why) + 1].startswith("Done in")
+    assert f"{why}; preset minilm: as asked" in " ".join(" ".join(lines).split())
     assert (result.as_json()["why"], result.as_json()["warnings"]) == (why, [])
 
 
@@ -192,20 +251,69 @@ def test_json_has_what_the_screen_says(made):
 
 
 def test_lines_to_copy_are_never_broken(made):
-    import os
-    import pty
-    import termios
-
-    master, slave = pty.openpty()
-    termios.tcsetwinsize(slave, (24, 80))
     result = made("finetune")
-    with os.fdopen(slave, "w", encoding="utf-8") as stream:
-        show.result(Output(stream=stream, env={"TERM": "xterm", "NO_COLOR": "1"}), result)
-        stream.flush()
-        text = os.read(master, 65536).decode().replace("\r\n", "\n")
-    os.close(master)
+    text = on_terminal(result, 80, 24)
     for line in (result.use.text, result.use.file, *(result.use.python or "").splitlines()):
         assert f"\n{line}\n" in text
+
+
+def kept(result: auto.Result) -> Path:
+    """The run's folder as a session leaves it."""
+    folder = result.folder
+    folder.evaluation.write_text(result.evaluation.model_dump_json())
+    folder.outcome.write_text(result.outcome.model_dump_json())
+    (folder.path / "created.json").write_text('{"created_at": "2026-11-28T12:00:00+00:00"}')
+    (folder.path / "result.json").write_text(json.dumps(result.as_json()))
+    return folder.path
+
+
+def test_runs_show_says_again_what_the_last_screen_said(made, capsys):
+    result = made("linear", "finetune", warnings=("the disk is slow",))
+    store = kept(result).parent
+    with pytest.raises(SystemExit) as ended:
+        main(["runs", "show", "--store", str(store)])
+    assert not ended.value.code
+    shown = capsys.readouterr().out.splitlines()
+    assert "  - the disk is slow" in shown
+    plain = lines_of(replace(result, plan=replace(result.plan, store=store)))
+    assert shown == plain[-len(shown) :]
+
+
+def test_runs_show_as_json_has_the_nine_answers(made, capsys):
+    result = made("finetune")
+    store = kept(result).parent
+    with pytest.raises(SystemExit):
+        main(["runs", "show", "--store", str(store), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["evaluation"]["validation"]["intervals"]["accuracy"]["low"] < 15 / 16
+    assert found["model"].startswith("finetune; preset minilm: as asked")
+    assert (found["took"], found["folder"]) == ("12 s", str(result.folder.path))
+    assert found["quota"].startswith("none of it: nobody counts")
+    assert found["use"]["load"].startswith("from agnews_cli import load")
+    assert found["better"] and "--like" in found["submit"][-1]
+
+
+def test_runs_show_of_what_is_not_finished_says_how_it_goes_on(made, capsys):
+    folder = kept(made("finetune"))
+    (folder / "outcome.json").unlink()
+    with pytest.raises(SystemExit) as ended:
+        main(["runs", "show", "--store", str(folder.parent)])
+    assert ended.value.code == 2
+    assert f"agnews resume {folder.name}" in capsys.readouterr().err
+
+
+def test_a_damaged_or_missing_result_leaves_out_what_only_it_knows(made, capsys):
+    folder = kept(made("finetune"))
+    odd = ('{"wall_s": 1e999}', '{"platform": "kaggle", "accelerator": {"kind": "abacus"}}')
+    for damage in ("[[[[", "[" * 200_000, '{"better": 3}', *odd, None):
+        (folder / "result.json").unlink()
+        if damage is not None:
+            (folder / "result.json").write_text(damage)
+        with pytest.raises(SystemExit) as ended:
+            main(["runs", "show", "--store", str(folder.parent)])
+        assert not ended.value.code
+        assert "accuracy           93.75%" in capsys.readouterr().out
+        (folder / "result.json").touch()
 
 
 def test_the_list_of_runs_says_what_validation_showed_where_there_is_no_test_split(made):

@@ -236,7 +236,7 @@ def test_plain_has_no_escape_codes_whatever_the_environment_forces(
         out.screen(*screens.evaluation_screen(evaluation(4)))
     out.screen(*screens.evaluation_screen(evaluation(14)))
     out.warn("careful\x1b[31m")
-    out.error(BadDuration(option="budget", given="soon"))
+    out.error(BadDuration(option="budget", given="soon", problem="not a duration", like="45m"))
     written = stream.getvalue() + errors.getvalue()
     assert len(written) > 2000
     assert "\x1b" not in written
@@ -346,7 +346,7 @@ def test_no_color_is_obeyed(terminal: Pty, is_plain: bool) -> None:
         story(progress)
         threading.Event().wait(0.4)
     out.warn("careful")
-    out.error(BadDuration(option="budget", given="soon"))
+    out.error(BadDuration(option="budget", given="soon", problem="not a duration", like="45m"))
     written = terminal.close()
     assert "hint: Try --budget 45m" in written
     assert bool(colours(written)) is not is_plain
@@ -362,7 +362,7 @@ def test_quiet_leaves_results_and_errors() -> None:
     out.screen("the plan", is_result=False)
     assert stream.getvalue() + errors.getvalue() == ""
     out.screen("the result")
-    out.error(BadDuration(option="budget", given="soon"))
+    out.error(BadDuration(option="budget", given="soon", problem="not a duration", like="45m"))
     assert stream.getvalue() == "the result\n"
     assert errors.getvalue().startswith("error: --budget 'soon' is not a duration")
 
@@ -402,7 +402,9 @@ def test_json_puts_one_document_on_standard_output() -> None:
     out.screen(*screens.evaluation_screen(evaluation(4)))
     out.table(("a",), [(1,)])
     out.result({"schema": "agnews.result/1", "loss": float("nan"), "evaluation": evaluation(4)})
-    out.error(BadDuration(option="budget", given="soon"))  # one document all the same
+    out.error(
+        BadDuration(option="budget", given="soon", problem="not a duration", like="45m")
+    )  # one document all the same
     document = json.loads(stream.getvalue())
     assert document["loss"] is None
     assert document["evaluation"]["labels"] == list(evaluation(4).labels)
@@ -418,7 +420,11 @@ def test_json_puts_one_document_on_standard_output() -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "code"),
     [
-        (BadDuration(option="budget", given="soon"), "BadDuration", 2),
+        (
+            BadDuration(option="budget", given="soon", problem="not a duration", like="45m"),
+            "BadDuration",
+            2,
+        ),
         (ReportedError("it broke", "mend it", 70, "NonFiniteLoss"), "NonFiniteLoss", 70),
     ],
 )
@@ -635,6 +641,16 @@ def test_text_of_others_cannot_command_the_terminal() -> None:
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", screens.clean(hostile))
     assert screens.one_line("a\r\nb\u2028c  d", 5) == "a b…"
     assert screens.one_line("abcde", 5) == "abcde"
+
+
+def test_rows_on_a_terminal_cannot_command_it_and_are_left_as_they_are_in_a_pipe(terminal) -> None:
+    """As `agnews predict FILE` writes them: somebody else's texts."""
+    row = 'x,"a\x1b]52;c;aGk=\x07b\x1b[2J\x9b31m\u202ec\u200fd"\n'
+    Output(stream=terminal.stream, env={}).write(row)
+    assert terminal.close().replace("\r", "") == 'x,"ab31mcd"\n'
+    piped = io.StringIO()
+    Output(stream=piped, env={}).write(row)
+    assert piped.getvalue() == row
 
 
 def test_start_up_needs_no_rich() -> None:

@@ -143,11 +143,13 @@ def test_bad_input_is_one_clear_error(name, agnews, tmp_path):
     assert "Traceback" not in done.err + done.out
 
 
-def write_run(store: Path, seed: int, events: list[dict], state: str | None = None) -> None:
+def write_run(
+    store: Path, seed: int, events: list[dict], state: str | None = None, data: str | None = None
+) -> None:
     folder = store / f"llama-3.2-1b-lora-{seed:08d}"
     folder.mkdir(parents=True)
     stamp = f"2026-11-2{seed}T10:00:00+00:00"
-    order = {"data": None, "text_columns": [], "label_column": None, "limit_train": None}
+    order = {"data": data, "text_columns": [], "label_column": None, "limit_train": None}
     created = {"created_at": stamp, "order": order | {"budget_s": None, "seed": seed}}
     (folder / "created.json").write_text(json.dumps(created))
     lines = [json.dumps({"at": stamp, "elapsed_s": 1.0, **event}) for event in events]
@@ -176,6 +178,14 @@ def test_planned_again_with_what_runs_have_measured_and_done(agnews, tmp_path):
     assert after["member 1"] == pytest.approx(before["member 1"] / 2, abs=1)
     assert after["member 2"] == before["member 2"]
     assert again["jobs"][0]["step_s"]["T4"] == pytest.approx(32 / 40)
+
+
+def test_a_finished_run_on_other_data_is_not_what_is_planned(agnews, tmp_path):
+    """The plan said that nothing was left to do."""
+    started = {"kind": "started", "data": {"pid": 1, "world": 1}}
+    write_run(tmp_path / "agnews-runs", 0, [started], state="completed", data="reviews.csv")
+    again = agnews("plan", "--preset", "llama-3.2-1b-lora", "--on", "kaggle", "--json").json
+    assert again["sessions"]
 
 
 def test_simulated_lives(agnews):

@@ -79,14 +79,38 @@ def test_a_new_user_sees_what_there_is_and_how_it_is_known(run: Run) -> None:
 def test_our_sessions_count_and_a_plan_is_judged(run: Run) -> None:
     work(1 / 60)
     code, out, _ = run("quota", "--json", "--needs", "40h", "--platform", "kaggle")
-    assert code == 0
+    assert code == 75
     gpu = rows(out)["kaggle gpu"]
     assert gpu["used_s"] == pytest.approx(60, abs=1)
     assert gpu["left_s"] == pytest.approx(108000 - 60, abs=1)
     assert (gpu["how"], gpu["cap_s"]) == ("estimated", 43200)
     plan = json.loads(out)["plan"][0]
     assert plan["fits"] is False
-    assert plan["verdict"].startswith("Kaggle GPU: this plan needs 40.0 h; 30.0 h left until Sat")
+    assert json.loads(out)["fits"] is False
+    assert plan["verdict"].startswith("Kaggle GPU: 40.0 h do not fit: 30.0 h left until Saturday")
+
+
+@pytest.mark.parametrize(
+    ("needs", "platform", "code", "said"),
+    [
+        ("9.4h", "kaggle", 0, "It fits."),
+        ("90h", "kaggle", 75, "It does not fit now."),
+        ("1h", "colab", 69, "It is not known if it fits."),
+    ],
+)
+def test_whether_it_fits_is_the_last_line_and_the_exit_code(
+    run: Run, needs: str, platform: str, code: int, said: str
+) -> None:
+    ended, out, _ = run("quota", "--needs", needs, "--platform", platform)
+    assert (ended, out.splitlines()[-1]) == (code, said)
+
+
+def test_who_knows_no_quota_is_told_how_to_say_it(run: Run) -> None:
+    out = run("quota", "--platform", "colab")[1]
+    command = next(line for line in out.splitlines() if "agnews quota set" in line)
+    words = command.partition(": agnews ")[2].split()
+    assert run(*words)[0] == 0
+    assert "11.2 h" in run("quota", "--platform", "colab")[1]
 
 
 def test_told_hours_units_and_reserves(run: Run) -> None:
@@ -212,8 +236,8 @@ def test_the_forecast(run: Run) -> None:
 def test_mistakes_name_what_is_expected(run: Run) -> None:
     for arguments, code, words in (
         (("log", "kagle", "gpu", "1h"), 2, "did you mean 'kaggle'"),
-        (("log", "kaggle", "gpu", "eleven"), 2, "expected hours such as 11.2h"),
-        (("log", "kaggle", "gpu", "11"), 2, "expected hours such as 11.2h"),
+        (("log", "kaggle", "gpu", "eleven"), 2, "'eleven' is not a duration"),
+        (("log", "kaggle", "gpu", "11"), 2, "without a unit: 11h or 11m?"),
         (("set", "kaggle", "gpu"), 2, "Nothing to set"),
         (("set", "kaggle", "gpu", "1h", "--returns", "soon"), 2, "--returns 'soon' is not a time"),
         (("log", "kaggle", "fpga", "1h"), 2, "fpga"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shlex
@@ -158,6 +159,20 @@ def test_an_expert_wants_a_language_model_on_a_gpu(terminal, tmp_path, gpu_and_h
     assert "--store 'big runs'" in at.shown
 
 
+def test_another_machine_gets_a_ready_notebook(terminal, tmp_path):
+    write_reviews(tmp_path / "reviews.csv")
+    (tmp_path / "agnews-kaggle.ipynb").write_text("mine")
+    at = terminal().at(GOAL, DOWN, DOWN, ENTER).at(DATA, ENTER).at(MACHINE, DOWN, ENTER)
+    at.at(MODEL, ENTER).at(TIME, ENTER).at(STORE, ENTER).at("Write the notebook", ENTER)
+    assert at.ended() == 0
+    assert "Written: agnews-kaggle-2.ipynb" in at.shown
+    assert "Add your data, reviews.csv, there first" in at.shown
+    cells = json.loads((tmp_path / "agnews-kaggle-2.ipynb").read_text())["cells"]
+    train = next("".join(cell["source"]) for cell in cells if cell["id"] == "train")
+    assert train == "%agnews auto --data reviews.csv --goal speed"
+    assert (tmp_path / "agnews-kaggle.ipynb").read_text() == "mine"
+
+
 @pytest.fixture
 def gpu_and_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """An NVML that lists one L4, and a hub that answers."""
@@ -237,7 +252,13 @@ def test_back_by_every_key_and_by_its_line(terminal, tmp_path):
     assert saved(tmp_path) == {"data": "reviews.csv", "goal": "speed"}
 
 
-@pytest.mark.parametrize("place", range(len(QUESTIONS)))
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(place, marks=[pytest.mark.slow] if place % 3 else [])  # 0, 3 and 6 in CI
+        for place in range(len(QUESTIONS))
+    ],
+)
 def test_ctrl_c_at_each_question(place, terminal, tmp_path):
     at = terminal()
     for question in QUESTIONS[:place]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -293,13 +294,18 @@ def test_whatever_the_clock_says_nothing_is_negative(
 # ---- what follows
 
 
-def test_the_verdict() -> None:
+def test_whether_hours_fit_by_when_and_in_how_many_sessions() -> None:
     found = look(sessions=[session(NOW - timedelta(hours=20), 18.8)])
-    assert quota.verdict(found, 9.4 * H) == (
-        "this plan needs 9.4 h; 11.2 h left until Saturday 00:00 UTC (28 Nov)"
-    )
-    assert quota.verdict(found, 12 * H).endswith(": 48 min too little")
-    assert "is unknown" in quota.verdict(look(COLAB), H)
+    fits = quota.fit(found, 9.4 * H, NOW)
+    assert fits.words.startswith("9.4 h fit: 11.2 h left until Saturday 00:00 UTC (28 Nov); begun")
+    assert (fits.fits, fits.done_at) == (True, NOW + timedelta(hours=9.4))
+    assert fits.sessions == math.ceil(9.4 * H / (found.cap_s or 0))
+    short = quota.fit(found, 12 * H, NOW)
+    assert (short.fits, short.done_at) == (False, None)
+    assert "48 min too little; the rest fits into the next period" in short.words
+    assert "the rest takes 3 such periods more" in quota.fit(found, 80 * H, NOW).words
+    unknown = quota.fit(look(COLAB), H, NOW)
+    assert unknown.fits is None and "may fit or not" in unknown.words
 
 
 def test_the_forecast() -> None:

@@ -440,6 +440,7 @@ def main() -> None:
     fault, tries, seed, folder = sys.argv[1:5]
     report = Report()
     sys.setswitchinterval(0.001)
+    Run(VARIANTS["LoRA and head"], Path(folder) / "first")  # what peft imports, each fork has
     FAULTS[fault](report, Bench(Path(folder)), int(tries), seed)
     sys.stdout.write(json.dumps(report.__dict__) + "\n")
 

@@ -6,9 +6,11 @@ Reads one JSON order a line, writes one JSON answer a line: {"acks": [...], "sta
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -103,6 +105,9 @@ def main() -> None:
 
     with suppress(ImportError):
         import safetensors.numpy  # noqa: F401
+    with tempfile.TemporaryDirectory() as folder:  # what is loaded at first use, each fork has
+        ledger(Path(folder), lambda text: None)
+    gc.freeze()  # no fork copies pages only to look for what is garbage
 
     shim = ctypes.CDLL(sys.argv[1])
     for line in sys.stdin:

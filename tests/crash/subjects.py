@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from agnews_cli.core.dataset import Dataset, File, Form
@@ -16,7 +17,9 @@ from tests.crash.faults import assert_whole, contents, draft, saved_until
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
+@cache
 def preset() -> Preset:
+    """Read once, before any disk fails."""
     return presets.load("minilm")
 
 
@@ -83,7 +86,7 @@ def check_lease(folder: Path) -> int:
     """Whole leases only, and the next session gets a higher number."""
     last = leases.newest_token(folder)
     for token in range(1, last + 1):
-        assert leases._read(folder / "leases" / f"{token:06d}.json") is not None
+        assert leases._read(folder / "leases" / f"{token:06d}.json", NOW) is not None
     assert leases.claim(folder, NOW, takeover=True).token == last + 1
     return last
 
@@ -96,6 +99,11 @@ def check_text(folder: Path) -> str:
 
 def nothing(folder: Path) -> None:
     folder.mkdir(parents=True)
+
+
+def unread(folder: Path) -> None:
+    nothing(folder)
+    preset()
 
 
 def claimed(folder: Path) -> None:
@@ -118,7 +126,7 @@ SUBJECTS = {
     ),
     "beat": Subject(claimed, lambda f: own(f).beat(NOW + timedelta(seconds=15)), check_lease),
     "release": Subject(claimed, lambda f: own(f).release(NOW), check_lease),
-    "create a run": Subject(nothing, create_run, check_run),
+    "create a run": Subject(unread, create_run, check_run),
     "replace a text": Subject(
         old_text,
         lambda folder: runs.write_text_atomically(folder / "outcome.json", "new" * 2000),

@@ -91,7 +91,9 @@ DATA: dict[str, tuple[Change, int, str]] = {
 }  # fmt: skip
 PRESET: dict[str, tuple[Change, int, str]] = {
     "gone": (lambda at, run: run.preset.unlink(), 78, "what was asked for"),
-    "a folder": (lambda at, run: (run.preset.unlink(), run.preset.mkdir()), 78, "not a file"),
+    "a folder": (
+        lambda at, run: (run.preset.unlink(), run.preset.mkdir()), 78, "what was asked for",
+    ),
     "not YAML": (lambda at, run: run.preset.write_text("a: [b"), 78, "not YAML"),
     "empty": (lambda at, run: run.preset.write_text(""), 78, "found nothing"),
     "binary": (lambda at, run: run.preset.write_bytes(b"\xff" * 50), 78, "UTF-8"),

@@ -48,6 +48,8 @@ class Recording:
         self.promises.append((len(self.operations), what, value))
 
     def __call__(self, op: str, path: Path) -> None:
+        if not path.is_relative_to(self.root):  # what is only read
+            return
         name = str(path.relative_to(self.root))
         add = self.operations.append
         if op == "open-done":
@@ -144,7 +146,7 @@ def recovered(folder: Path, promised: dict[str, int]) -> None:
     assert all(wrong is None for _, wrong in checkpoints.verify())
     assert leases.newest_token(folder) >= promised.get("token", 0)
     for name in files.names(folder / "leases"):
-        assert name.endswith(files.DRAFT) or leases._read(folder / "leases" / name)
+        assert name.endswith(files.DRAFT) or leases._read(folder / "leases" / name, NOW)
     run = runs.RunFolder(folder / "store" / "r-1")
     if "run" in promised:
         assert run.created_at() == NOW

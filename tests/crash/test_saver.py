@@ -216,7 +216,7 @@ def test_what_ends_a_worker_is_put_into_words(error, kind):
     from agnews_cli.learn.worker import _in_words
 
     training = SimpleNamespace(micro_batch_tokens=None, batch_tokens=1024)
-    job = SimpleNamespace(preset=SimpleNamespace(training=training), folder=".")
+    job = SimpleNamespace(preset=SimpleNamespace(training=training), folder=".", cache=".")
     told = _in_words(error, job)
     assert type(told).__name__ == kind
     assert told.advice
@@ -240,7 +240,7 @@ def work():
             size //= 2
 
 training = SimpleNamespace(micro_batch_tokens=None, batch_tokens=1024)
-job = SimpleNamespace(preset=SimpleNamespace(training=training), folder=".")
+job = SimpleNamespace(preset=SimpleNamespace(training=training), folder=".", cache=".")
 print(worker.ended(job, None, work).failure.kind)
 """
 

@@ -83,7 +83,7 @@ def test_no_error_of_the_command_shows_one(planted, tmp_path, monkeypatch, capsy
         raise RuntimeError(" ".join(PLANTED.values()))
 
     monkeypatch.setattr(history, "history", broken)
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for kind in ("ours", "not ours"):
         for more in ([], ["--json"]):
             with pytest.raises(SystemExit):

@@ -36,24 +36,24 @@ def reported(fault: str, tries: int, folder: Path) -> dict:
     return report
 
 
-@tiers(50, 1000)
+@tiers(25, 1000)
 def test_killed_at_random_times(tmp_path, tries):
     report = reported("F2", tries, tmp_path)
     assert report["kills"] > tries  # one to five a run
 
 
-@tiers(20, 300)
+@tiers(12, 300)
 def test_asked_to_stop_at_random_times(tmp_path, tries):
     report = reported("F3", tries, tmp_path)
     assert report["seen"].get("saved and stopped", 0) > tries / 10
 
 
-@tiers(20, 200)
+@tiers(12, 200)
 def test_out_of_memory(tmp_path, tries):
     assert len(reported("F16", tries, tmp_path)["seen"]) >= 3
 
 
-@tiers(30, 300)
+@tiers(12, 300)
 def test_resuming_itself(tmp_path, tries):
     assert len(reported("F19", tries, tmp_path)["seen"]) == 4
 

@@ -137,7 +137,7 @@ def interleaved(folder: Path, seed: str, sessions: int = 2) -> tuple[int, int]:
     return len(claims) - 1, len(refused)
 
 
-@tiers(300, 5000)
+@tiers(150, 5000)
 def test_interleaved_sessions_lose_and_alter_nothing(tmp_path, tries, monkeypatch):
     monkeypatch.setattr(leases, "_host", lambda: threading.current_thread().name)
     refusals = 0

@@ -23,7 +23,7 @@ pytest.importorskip("sklearn")
 pytest.importorskip("safetensors")
 
 from agnews_cli.core.dataset import Dataset  # noqa: E402
-from agnews_cli.store import presets, runs  # noqa: E402
+from agnews_cli.store import delivered, presets, runs  # noqa: E402
 
 MONEY = ("shares fell on weak profit", "the bank raised its rate", "oil prices rose again")
 SPORT = ("the striker scored twice", "the coach left the club", "a late goal won the cup")
@@ -463,6 +463,92 @@ def test_damaged_weights_are_named(agnews, tmp_path):
     assert "Traceback" not in done.err
 
 
+def spoil(path: Path, how: str) -> None:
+    """Damage a file: its end cut off, its weights no numbers or others, or nothing left."""
+    from safetensors.numpy import load_file, save_file
+
+    if how == "cut":
+        path.write_bytes(path.read_bytes()[:-5])
+    elif how == "missing":
+        path.unlink()
+    else:
+        arrays = load_file(path)
+        arrays["weights"] = arrays["weights"] * np.float32("nan" if how == "nan" else 0.5)
+        save_file(arrays, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "word"),
+    [
+        ("delivery.json", "cut", "delivery.json does not describe"),
+        ("linear/agnews.json", "cut", "agnews.json does not describe"),
+        ("linear/words.json", "missing", "words.json cannot be loaded: No such file"),
+        ("linear/words.safetensors", "cut", "words.safetensors cannot be loaded: its SHA-256"),
+        ("linear/words.safetensors", "other", "words.safetensors cannot be loaded: its SHA-256"),
+        ("linear/words.safetensors", "nan", "words.safetensors cannot be loaded: its SHA-256"),
+    ],
+)
+def test_no_damaged_delivery_answers(agnews, tmp_path, name, how, word):
+    folder = make_run(tmp_path / "runs")
+    card = {"labels": ["money", "sport"], "max_length": 128, "kind": "linear"}
+    card["files"] = delivered.digests_of(folder / "linear")
+    (folder / "linear" / "agnews.json").write_text(json.dumps(card))
+    spoil(folder / name, how)
+    done = agnews("predict", "latest", "a text", "--store", "runs", "--json")
+    assert done.code in (2, 74)
+    assert word in done.json["error"]["message"]
+    assert done.err.count("error:") == 1 and "Traceback" not in done.err
+
+
+def test_weights_that_give_no_numbers_give_no_answer(agnews, tmp_path):
+    """Of a run whose delivery does not say what its files were."""
+    folder = make_run(tmp_path / "runs")
+    spoil(folder / "linear" / "words.safetensors", "nan")
+    (tmp_path / "in.csv").write_text(KEPT)
+    done = agnews("predict", "latest", "--store", "runs", "--file", "in.csv", "--out", "o.csv")
+    assert done.code == 74
+    assert str(folder / "linear") in done.err and "is no number" in done.err
+    assert not (tmp_path / "o.csv").exists()
+
+
+@pytest.mark.parametrize("lies", ["../elsewhere", "/tmp"])
+def test_a_delivery_names_no_folder_outside_the_run(agnews, tmp_path, lies):
+    member = {"name": "linear", "kind": "linear", "folder": lies, "share": 1.0}
+    make_run(tmp_path / "runs", members=[member])
+    done = agnews("predict", "latest", "a text", "--store", "runs")
+    assert done.code == 2
+    assert f"{lies!r}, which is no folder of the run" in done.err
+
+
+EVIL = "open({!r}, 'a').write('ran')\nclass Config: ...\nclass Model: ...\n"
+
+
+@pytest.mark.parametrize("settings", ["config.json", "tokenizer_config.json"])
+@pytest.mark.parametrize("command", ["predict", "auto"])
+def test_code_that_a_model_brings_is_never_run(tmp_path, agnews, settings, command):
+    """Nothing of the model is loaded, and no "y" on standard input changes that."""
+    folder = make_run(tmp_path / "runs")
+    model = folder / "linear"
+    ran = tmp_path / "ran"
+    (model / "evil.py").write_text(EVIL.format(str(ran)))
+    (model / "config.json").write_text('{"model_type": "evil"}')
+    auto_map = {"AutoConfig": "evil.Config", "AutoTokenizer": ["evil.Model", None]}
+    facts = {"model_type": "evil", "auto_map": auto_map, "architectures": ["Model"]}
+    (model / settings).write_text(json.dumps(facts))
+    arguments = {
+        "predict": ["predict", "latest", "a text", "--store", "runs"],
+        "auto": ["auto", "--preset", "minilm", "--set", f"model.id={model}", "--store", "runs"],
+    }[command]
+    done = subprocess.run(
+        [sys.executable, "-m", "agnews_cli", *arguments], input="y\n" * 9, cwd=tmp_path,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert f"{model / settings} asks for Python code" in done.stderr
+    assert done.stderr.count("error:") == 1
+    assert not ran.exists()
+
+
 # ---- the process --------------------------------------------------------------------------------
 
 
@@ -608,3 +694,52 @@ def test_without_a_sample_ids_and_labels_are_written(agnews, tmp_path, competiti
     assert submit(agnews, "--id-column", "id").code == 0
     lines = (tmp_path / "submission.csv").read_text().splitlines()
     assert lines[:3] == ["id,topic", "12,1", "11,0"]
+
+
+# ---- in Python ----------------------------------------------------------------------------------
+
+
+def test_importing_load_brings_nothing_heavy():
+    code = "import sys; from agnews_cli import load; print(*(set(sys.modules) & {heavy}))"
+    heavy = '{"torch", "numpy", "rich", "typer", "pydantic", "sklearn"}'
+    command = [sys.executable, "-c", code.replace("{heavy}", heavy)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "\n"
+
+
+def test_load_answers_as_the_command_does(store, predict, monkeypatch):
+    from agnews_cli import load
+
+    texts = ["shares fell on profit", "the striker scored"]
+    told = json.loads(predict("--json", *texts).out)
+    monkeypatch.chdir(store.parent)
+    folder = store / "words-0123456789"
+    with load("latest", store=store) as model:
+        found = model.predict(texts)
+        child = model._worker._process
+        assert found.labels == ("money", "sport") == tuple(row["label"] for row in told)
+        assert found.classes == model.classes == ("money", "sport")
+        assert (found.probabilities.shape, found.probabilities.dtype) == ((2, 2), np.float32)
+        shares = [list(row["probabilities"].values()) for row in told]
+        assert np.allclose(found.probabilities, shares, atol=1e-6)
+        assert model.predict("a late goal").labels == ("sport",)  # no list of letters
+        assert model._worker._process is child  # it stays loaded
+        assert model.predict([]).probabilities.shape == (0, 2)
+        child.kill()
+        child.wait(5)
+        assert model.predict("profit").labels == ("money",)  # another is started
+        child = model._worker._process
+    child.wait(5)
+    names = ("words-01", str(folder), folder)
+    assert {load(name, store=store).folder for name in names} == {folder}
+
+
+def test_what_load_cannot_do_is_an_error_of_ours_with_a_hint(store):
+    from agnews_cli import load
+    from agnews_cli.errors import RowsWithoutText, RunUnknown
+
+    with pytest.raises(RunUnknown, match="No run 'nope'") as unknown:
+        load("nope", store=store)
+    assert "agnews runs" in unknown.value.advice
+    for nothing in ("", "  ", None, float("nan")):
+        with pytest.raises(RowsWithoutText, match="1 of 2 rows have no text: line 2"):
+            load(store / "words-0123456789").predict(["profit", nothing])

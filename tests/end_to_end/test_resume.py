@@ -12,14 +12,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
+from tests import tiny  # noqa: E402
+
 LONG = (
-    "--preset", "minilm", "--limit-train", "64", "--set", "training.epochs=400",
+    "--preset", "minilm", "--set", "model.id=./base", "--set", "training.epochs=100000",
+    "--set", "training.patience=1000000", "--set", "training.evaluations_per_epoch=1",
+    "--set", "training.r_drop=0", "--set", "training.linear_teacher=0",
     "--set", "training.yardstick=false", "--set", "data.cross_validated_below=0",
 )  # fmt: skip
+"""A run of days of a model that is loaded and saved within a second."""
+
+
+@pytest.fixture(autouse=True)
+def base(tmp_path: Path) -> Path:
+    return tiny.make(tmp_path / "base")
 
 
 def manifests(work: Path) -> list[Path]:
@@ -30,7 +41,7 @@ def step_of(work: Path) -> int:
     return max(int(path.name.split("-")[2]) for path in manifests(work))
 
 
-def wait_for(what, process: subprocess.Popen, seconds: float = 120) -> None:
+def wait_for(what, process: subprocess.Popen, seconds: float = 300) -> None:
     give_up = time.monotonic() + seconds
     while not what():
         assert process.poll() is None, process.communicate()
@@ -38,20 +49,74 @@ def wait_for(what, process: subprocess.Popen, seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-def begin_and_kill_the_command(work: Path) -> None:
-    """Killed when something is saved; its worker is left alone."""
+def events(work: Path) -> list[dict]:
+    lines = next(work.rglob("events.jsonl")).read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def interrupted_beyond(step: int, work: Path) -> tuple[int, str]:
+    """The run gone on with by `auto`, and stopped when a later step is saved; code and output."""
+    command = [sys.executable, "-m", "agnews_cli", "auto", *LONG, "--store", "runs"]
+    process = subprocess.Popen(
+        [*command, "--save-every", "1s"], cwd=work, env=os.environ, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    wait_for(lambda: step_of(work) > step, process)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    return process.returncode, out
+
+
+def begin_and_kill_the_command(work: Path) -> int:
+    """Killed when something is saved; its worker is frozen. The worker's process id."""
     command = [sys.executable, "-m", "agnews_cli", "auto", *LONG, "--store", "runs"]
     command += ["--save-every", "1s"]
     process = subprocess.Popen(
         command, cwd=work, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    wait_for(lambda: manifests(work), process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    try:
+        wait_for(lambda: manifests(work), process)
+        worker = int(events(work)[0]["data"]["pid"])
+        os.kill(worker, signal.SIGSTOP)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    return worker
 
 
-def test_killed_at_random_and_resumed_equals_straight_bit_for_bit(agnews):
-    done = agnews("verify-resume", "--rows", "64", "--kills", "1", "--json")
+def resumed_beside(worker: int, work: Path) -> tuple[int, str]:
+    """A session that waits for the last one's worker, which is then woken; code and output."""
+    command = [sys.executable, "-m", "agnews_cli", "resume", "--store", "runs"]
+    process = subprocess.Popen(
+        [*command, "--session-hours", "0.01"], cwd=work, env=os.environ, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        said = ""
+        while "waiting for it" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+    finally:
+        os.kill(worker, signal.SIGCONT)
+    out, _ = process.communicate(timeout=120)
+    return process.returncode, said + out
+
+
+@pytest.fixture(params=["small", pytest.param("minilm", marks=pytest.mark.slow)])
+def preset(request, tmp_path, agnews) -> str:
+    """A preset of two small layers; at night that of real weights."""
+    if request.param == "small":
+        text = agnews("presets", "show", "minilm").out.replace("name: minilm", "name: small")
+        model = yaml.safe_load(text)["model"]["id"]
+        (tmp_path / "small.yaml").write_text(text.replace(f"id: {model}", "id: ./base"))
+        return "small.yaml"
+    return str(request.param)
+
+
+def test_killed_at_random_and_resumed_equals_straight_bit_for_bit(agnews, preset):
+    done = agnews("verify-resume", "--preset", preset, "--rows", "64", "--kills", "1", "--json")
     assert done.code == 0, done.out + done.err
     assert done.json["difference"] is None
     assert done.json["steps"] >= 6
@@ -70,23 +135,27 @@ def test_the_verdict_names_the_first_difference():
 
 
 def test_one_run_through_a_killed_command_a_session_end_and_a_damaged_checkpoint(tmp_path, agnews):
-    begin_and_kill_the_command(tmp_path)
-    events = next(tmp_path.rglob("events.jsonl"))
-    worker = json.loads(events.read_text().splitlines()[0])["data"]["pid"]
-    give_up = time.monotonic() + 60
-    while Path(f"/proc/{worker}").exists():
-        assert time.monotonic() < give_up, "the worker goes on without anybody"
-        time.sleep(0.1)
-    killed_at = step_of(tmp_path)
+    """`resume` is typed right after the command was killed, while its worker still saves.
 
+    Seen: two workers at once, and the first one's end taken for the second one's (exit 130).
+    """
+    worker = begin_and_kill_the_command(tmp_path)
     began_s = time.monotonic()
-    paused = agnews("resume", "--store", "runs", "--session-hours", "0.01")
-    assert paused.code == 75, paused.err
+    code, out = resumed_beside(worker, tmp_path)
+    assert code == 75, out
     assert time.monotonic() - began_s < 36
-    assert f"goes on at step {killed_at} " in paused.out
-    assert "everything is saved" in paused.err
-    assert "agnews resume minilm-" in paused.err
+    said = events(tmp_path)
+    kinds = [e["kind"] for e in said if e["kind"] in ("started", "ended")]
+    assert kinds == ["started", "ended", "started", "ended"]
+    saved = [e["data"]["step"] for e in said if e["kind"] == "saved"]
+    assert saved == sorted(saved)
+    first_end = [e["kind"] for e in said].index("ended")
+    killed_at = max(e["data"]["step"] for e in said[:first_end] if e["kind"] == "saved")
+    assert f"goes on at step {killed_at:,} " in out
     paused_at = step_of(tmp_path)
+    assert f"step {paused_at} of " in out
+    assert "is saved; nothing is lost" in out
+    assert "agnews resume minilm-" in out
     assert paused_at > killed_at
 
     newest = manifests(tmp_path)[-1]
@@ -98,40 +167,26 @@ def test_one_run_through_a_killed_command_a_session_end_and_a_damaged_checkpoint
     seen = agnews("checkpoints", "verify", "--store", "runs")
     assert seen.code == 74
     assert "SHA-256" in seen.out
-    again = agnews("auto", *LONG, "--store", "runs", "--session-hours", "0.01")
-    assert again.code == 75, again.err
-    assert f"{newest.stem} is passed over" in again.out
-    assert "goes on at step" in again.out
-    assert f"goes on at step {paused_at} " not in again.out
+    code, out = interrupted_beyond(paused_at, tmp_path)
+    assert code == 130, out
+    assert f"{newest.stem} is passed over" in out
+    assert "goes on at step" in out
+    assert f"goes on at step {paused_at:,} " not in out
     assert [c["step"] for c in agnews("checkpoints", "ls", "--store", "runs", "--json").json]
-    assert {r["state"] for r in agnews("runs", "--store", "runs", "--json").json} == {"paused"}
+    assert {r["state"] for r in agnews("runs", "--store", "runs", "--json").json} == {"interrupted"}
 
     # every session's time adds up, the killed one's too, and what was lost was done again
     from agnews_cli.store.ledger import Ledger
 
     with Ledger() as ledger:
         sessions = ledger.sessions()
-    assert [s.state for s in sessions] == ["died", "deadline", "deadline"]
+    assert [s.state for s in sessions] == ["died", "deadline", "interrupted"]
     for session in sessions:
         assert session.split is not None
         assert session.split.whole_s == pytest.approx(session.seconds, rel=0.01, abs=0.01)
     assert sessions[1].split.useful_s > 0
     assert sessions[2].split.redone_s > 0  # its newest checkpoint was damaged
     assert list((tmp_path / "runs" / "ledger").glob("ledger-*.db"))
-
-
-def test_resume_typed_right_after_the_command_was_killed_waits_for_its_worker(tmp_path, agnews):
-    """Seen: two workers at once, and the first one's end taken for the second one's (exit 130)."""
-    begin_and_kill_the_command(tmp_path)
-    again = agnews("resume", "--store", "runs", "--session-hours", "0.01")
-    assert again.code == 75, again.out + again.err
-    assert "waiting for it" in again.out
-    lines = next(tmp_path.rglob("events.jsonl")).read_text().splitlines()
-    events = [json.loads(line) for line in lines]
-    kinds = [e["kind"] for e in events if e["kind"] in ("started", "ended")]
-    assert kinds == ["started", "ended", "started", "ended"]
-    saved = [e["data"]["step"] for e in events if e["kind"] == "saved"]
-    assert saved == sorted(saved)
 
 
 def test_a_reader_that_leaves_stops_the_run_in_good_order(tmp_path, agnews):
@@ -145,8 +200,9 @@ def test_a_reader_that_leaves_stops_the_run_in_good_order(tmp_path, agnews):
         seen += os.read(process.stdout.fileno(), 4096)
     process.stdout.close()  # the next line finds nobody, at most half a minute later
     _, err = process.communicate(timeout=120)
-    assert process.returncode == 130, err
-    assert b"everything up to now is saved" in err
+    assert process.returncode == 129, err
+    assert f"step {step_of(tmp_path)} of ".encode() in err
+    assert b"is saved; nothing is lost" in err
     assert [path for path in manifests(tmp_path) if json.loads(path.read_text())["why"] == "final"]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 pytestmark = pytest.mark.train
@@ -12,10 +15,14 @@ from transformers import AutoModelForSequenceClassification  # noqa: E402
 
 from agnews_cli.core import recipes  # noqa: E402
 from agnews_cli.core.dataset import Rows  # noqa: E402
+from agnews_cli.errors import ModelBringsCode  # noqa: E402
 from agnews_cli.learn import embedding, overlap  # noqa: E402
 from agnews_cli.learn.data import tokenise  # noqa: E402
 from agnews_cli.learn.model import (  # noqa: E402
     load_classifier,
+    load_config,
+    load_delivery,
+    load_encoder,
     load_tokenizer,
     save_delivery,
     save_tokenizer,
@@ -109,3 +116,23 @@ def test_texts_are_the_same_when_their_letters_and_digits_are():
     seen = overlap.hashes(["Oil rises to $50 - Reuters", "Éclair, 2 for 1", "!!!", "\ud800 x"])
     given = ["OIL RISES TO 50 (reuters)", "éclair 2 for 1", "!!!", "???", "Oil rises to $51", "¡!"]
     assert overlap.are_in(given, seen).tolist() == [True, True, True, False, False, False]
+
+
+@pytest.mark.parametrize("settings", ["config.json", "tokenizer_config.json"])
+def test_no_loader_takes_a_model_that_brings_code(tmp_path, settings):
+    """Whichever is called first: from a folder, or from the hub's answers."""
+    base = tiny.make(tmp_path / "base")
+    facts = json.loads((base / settings).read_text())
+    nested = facts | {"text_config": {"auto_map": {"AutoModel": "evil.Model"}}}
+    (base / settings).write_text(json.dumps(nested))
+    preset = presets.load("minilm")
+    loaders = (
+        load_tokenizer,
+        load_config,
+        load_encoder,
+        lambda path: load_classifier(path, preset, ["a", "b"], pad_id=0, seed=0, on_cpu=True),
+        lambda path: load_delivery(Path(path), None),
+    )
+    for load in loaders:
+        with pytest.raises(ModelBringsCode, match="auto_map"):
+            load(str(base))

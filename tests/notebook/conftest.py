@@ -154,6 +154,22 @@ def colab_python(request: pytest.FixtureRequest) -> Path:
     return python
 
 
+@pytest.fixture(scope="session")
+def empty_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A kernel with torch and pip and without agnews, as a machine is that nobody has used."""
+    folder = tmp_path_factory.mktemp("empty")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "python"], check=True)
+    image = folder / "image"
+    image.mkdir()
+    packages = next(Path(path) for path in sys.path if path.endswith("site-packages"))
+    for path in packages.iterdir():
+        if "agnews" not in path.name.lower() and path.suffix != ".pth":
+            (image / path.name).symlink_to(path)
+    own = next(folder.glob("python/lib/python3*/site-packages"))
+    (own / "image.pth").write_text(f"{image}\n")
+    return folder / "python" / "bin" / "python"
+
+
 @dataclass
 class Notebooks:
     """Starts kernels, and knows what they see."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from agnews_cli.cli.main import main
+from agnews_cli.store import presets
+from agnews_cli.workflows.notebook import write
+from agnews_cli.workflows.surroundings import look_around
+from agnews_cli.workflows.wizard import Walk
+from tests import tiny
 
 WORDS = {
     "sport": ["the team won the match", "a goal in the last minute", "the coach of the club"],
@@ -42,7 +48,7 @@ def test_a_notebook_is_valid_and_says_what_was_asked_for(tmp_path, capsys, place
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
     train = next(cell.source for cell in notebook.cells if cell.id == "train")
-    assert train == "%agnews auto --preset minilm --data '/data/a $$TABLE {{of}} mine.csv'"
+    assert train == "%agnews auto --data '/data/a $$TABLE {{of}} mine.csv' --preset minilm"
     assert notebook.metadata["accelerator" if place == "colab" else "kaggle"]
 
 
@@ -80,7 +86,7 @@ def test_what_the_machine_has_of_torch_is_pinned(tmp_path, capsys, notebooks, st
     told = "import subprocess; subprocess.run = lambda command, check: print('pip:', command)"
     kernel = notebooks.start(stock_python, told, AGNEWS_INSTALL=str(source), TMPDIR=str(tmp_path))
     shown = kernel.run(install).text
-    pins = tmp_path / "agnews-constraints.txt"
+    (pins,) = tmp_path.glob("tmp*/agnews-constraints.txt")
     assert f"'--constraint', '{pins}', '{source}'" in shown
     assert f"torch=={metadata.version('torch')}" in pins.read_text().splitlines()
 
@@ -129,6 +135,7 @@ def story(notebooks, small, capsys, tmp_path, python: Path) -> None:
     kaggle, colab = tmp_path / "kaggle.ipynb", tmp_path / "colab.ipynb"
     assert written(capsys, "kaggle", *small, "-o", str(kaggle)) == 0
     assert written(capsys, "colab", *small, "-o", str(colab)) == 0
+    shutil.copy(tmp_path / "small.csv", notebooks.folder)  # uploaded
     first = execute(kaggle, notebooks, python)
     second = execute(kaggle, notebooks, python)
     third = execute(colab, notebooks, python)
@@ -137,7 +144,8 @@ def story(notebooks, small, capsys, tmp_path, python: Path) -> None:
         assert re.search(r"small-\w+\s+completed", shown), shown
         assert "The striker scored twice" in shown
         assert "\x1b" not in json.dumps(notebook) and "\\u001b" not in json.dumps(notebook)
-        assert len(json.dumps(notebook)) < 50_000
+        cells = [cell for cell in notebook.cells if cell.id != "package"]
+        assert len(json.dumps(cells)) < 50_000
     assert "trained small" in text_of(first)
     assert "trained small" not in text_of(second) + text_of(third)
     assert "examples/s" not in text_of(first)  # the line of progress is gone with the training
@@ -155,6 +163,73 @@ def test_run_all_is_run_again(notebooks, small, capsys, tmp_path, stock_python):
 def test_run_all_is_run_again_in_colabs_kernel(notebooks, small, capsys, tmp_path, colab_python):
     pytest.importorskip("torch")
     story(notebooks, small, capsys, tmp_path, colab_python)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a user sits, with data whose columns have odd names, and a preset of their own."""
+    folder, home = tmp_path / "desk", tmp_path / "my-home"
+    (home / "presets").mkdir(parents=True)
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("AGNEWS_HOME", str(home))
+    rows = [f"{text},{text} at last,{label},{label}" for text, label in tiny.rows(2, 40)]
+    Path("own.csv").write_text("\n".join(["of,it,team,crew", *rows]))
+    preset = yaml.safe_load(presets.text("minilm"))
+    preset["name"], preset["model"] = "tiny", {
+        "id": str(tiny.make(tmp_path / "base")), "parameters": 20_000, "licence": "mit",
+    }  # fmt: skip
+    preset["training"] |= {"epochs": 1, "r_drop": 0, "least_steps": 0, "yardstick": False}
+    preset["data"] |= {"cross_validated_below": 0}
+    (home / "presets" / "tiny.yaml").write_text(yaml.safe_dump(preset))
+    return folder
+
+
+@pytest.mark.train
+@pytest.mark.parametrize("place", ["colab", "kaggle"])
+def test_the_wizards_notebook_runs_on_a_machine_that_nobody_has_used(
+    notebooks, desk, place, empty_python, tmp_path
+):
+    pytest.importorskip("torch")
+    answers = {"goal": "speed", "data": "own.csv", "text_column": "it", "label_column": "crew"}
+    answers |= {"machine": place, "preset": "tiny"}
+    if place == "colab":
+        answers["store"] = "agnews-runs"  # and not Drive, which nothing here can mount
+    walk = Walk(look_around("answers.yaml", may_ask_hub=False))
+    while (question := walk.question()) is not None:
+        walk = walk.answered(answers.get(question.key, question.default))
+    (path,) = write(walk.ready_notebook, force=False)
+    shutil.copy("own.csv", notebooks.folder)  # uploaded
+    standins = str(Path(__file__).parent / "standins")
+    env = {"PYTHONPATH": standins, "AGNEWS_INSTALL": "", "AGNEWS_STORE": "", "PIP_NO_INDEX": "1"}
+    env |= {"AGNEWS_PLATFORM": "colab"} if place == "colab" else {}
+    done = execute(desk / path, notebooks, empty_python, AGNEWS_HOME=str(tmp_path / "h"), **env)
+    train = next(cell for cell in done.cells if cell.id == "train")
+    for option in ("--goal speed", "--data own.csv", "--text-column it", "--label-column crew"):
+        assert option in train.source
+    shown = text_of(done)
+    assert re.search(r"tiny-\w+\s+completed", shown), shown
+    assert "The striker scored twice" in shown
+    installed = tuple(empty_python.parents[1].glob("lib/python3*/site-packages/agnews_cli*"))
+    assert any((path / "presets" / "minilm.yaml").is_file() for path in installed)
+    for path in installed:  # empty again
+        shutil.rmtree(path)
+
+
+def test_data_are_found_among_inputs_and_asked_for_where_they_are_not(tmp_path, capsys, desk):
+    path = tmp_path / "x.ipynb"
+    assert written(capsys, "kaggle", "--data", "own.csv", "-o", str(path)) == 0
+    cells = {cell.id: cell.source for cell in nbformat.read(path, as_version=4).cells}
+    assert "`own.csv`" in cells["about"]
+    code = cells["data"].replace("/kaggle/input", str(tmp_path / "input"))
+    (desk / "own.csv").rename(tmp_path / "own.csv")
+    with pytest.raises(FileNotFoundError, match="Add Input"):
+        exec(code, {})
+    (tmp_path / "input" / "some" / "set").mkdir(parents=True)
+    (tmp_path / "own.csv").rename(tmp_path / "input" / "some" / "set" / "own.csv")
+    exec(code, {})
+    assert (desk / "own.csv").read_text().startswith("of,it")
+    exec(code, {})  # again, as "Run all" does
 
 
 def test_a_cell_that_fails_stops_run_all(notebooks, tmp_path, capsys, stock_python):

@@ -114,7 +114,9 @@ def play(round_: Round, notebooks, python: Path) -> int:
         assert f"goes on at step {before:,} of" in cell.stream
     assert "\x1b" not in cell.text
     if round_ == FAST[0]:
-        assert "everything up to now is saved" in cell.stream
+        assert f"step {step} of " in cell.stream
+        assert "is saved; nothing is lost" in cell.stream
+        assert cell.stream.count("Stop again to end it at once") == 1
         assert "ended with exit code 130" in cell.error
         [progress] = cell.displays.values()  # one, updated in its place
         assert any("examples/s" in text for text in progress)

@@ -38,10 +38,10 @@ def main(path: str, steps: int, delay_s: float) -> None:
         checkpoints = Checkpoints(folder / "checkpoints" / "m")
         checkpoints.save(draft, {"weights": random.Random(step).randbytes(20_000)})
         checkpoints.prune(keep=2)
-        tell("saved", step=step, why=why, bytes=20_000, seconds=0.01)
+        tell("saved", candidate="m", step=step, why=why, bytes=20_000, seconds=0.01)
 
     def outcome(state: str, step: int) -> Outcome:
-        return Outcome(state=state, writer=job["writer"], step=step, total_steps=steps)  # type: ignore[arg-type]
+        return Outcome(state=state, writer=job["writer"], step=step, total_steps=steps, tuning="m")  # type: ignore[arg-type]
 
     tell("started", pid=os.getpid(), world=1)
     newest, _ = Checkpoints(folder / "checkpoints" / "m").newest()

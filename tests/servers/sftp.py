@@ -1,4 +1,7 @@
-"""A real SFTP server on localhost: `-m tests.servers.sftp FOLDER PORT`; any login is good."""
+"""A real SFTP server on localhost: `-m tests.servers.sftp FOLDER PORT`; any login is good.
+
+Its key lies beside the folder and stays when it is started again; logins that it got, in `.logins`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ import paramiko
 
 class Anyone(paramiko.ServerInterface):
     def check_auth_password(self, username, password):
+        with Path(f"{Files.root}.logins").open("a") as file:
+            file.write(f"{username} {password}\n")
         return paramiko.AUTH_SUCCESSFUL
 
     def check_auth_none(self, username):
@@ -92,12 +97,19 @@ class Files(paramiko.SFTPServerInterface):
 
 def main(folder: str, port: str) -> None:
     Files.root = Path(folder)
-    key = paramiko.RSAKey.generate(2048)
+    key = key_of(Path(folder))
     with socket.create_server(("127.0.0.1", int(port))) as listener:
         print("ready", flush=True)
         while True:
             connection, _ = listener.accept()
             threading.Thread(target=serve, args=(connection, key), daemon=True).start()
+
+
+def key_of(folder: Path) -> paramiko.RSAKey:
+    path = Path(f"{folder}.key")
+    if not path.exists():
+        paramiko.RSAKey.generate(2048).write_private_key_file(str(path))
+    return paramiko.RSAKey(filename=str(path))
 
 
 def serve(connection: socket.socket, key: paramiko.PKey) -> None:

@@ -101,3 +101,60 @@ def test_an_owner_that_was_killed_and_not_yet_reaped_is_dead(tmp_path):
     os.waitid(os.P_PID, owner.pid, os.WEXITED | os.WNOWAIT)
     assert not leases.is_held(tmp_path, datetime.now(UTC))
     owner.wait()
+
+
+CLAIM = (
+    "import sys, time; from datetime import UTC, datetime; from pathlib import Path\n"
+    "from agnews_cli.store import leases\n"
+    "leases.claim(Path(sys.argv[1]), datetime.now(UTC)); print('held', flush=True)\n"
+    "time.sleep(60)"
+)
+IN_A_CONTAINER = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child", "--")
+
+
+def test_a_container_of_the_same_name_is_waited_for_and_not_taken_for_dead(tmp_path):
+    """Its process numbers are others; the boot id and the host's name are ours."""
+    if subprocess.run([*IN_A_CONTAINER, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no PID namespace can be made here")
+    owner = subprocess.Popen(
+        [*IN_A_CONTAINER, sys.executable, "-c", CLAIM, str(tmp_path)],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert owner.stdout is not None and owner.stdout.readline() == "held\n"
+    try:
+        now = datetime.now(UTC)
+        assert leases.is_held(tmp_path, now)
+        with pytest.raises(RunBusy, match="another container, or start, of "):
+            leases.claim(tmp_path, now)
+    finally:
+        owner.kill()
+        owner.wait()
+        owner.stdout.close()
+    assert leases.is_held(tmp_path, now)  # nobody here can know that it ended
+    late = now + timedelta(seconds=leases.STALE_S + 1)
+    assert "long silent" in leases.claim(tmp_path, late).note
+
+
+@pytest.mark.parametrize("elsewhere", [{"namespace": "pid:[7]"}, {"born": "another-boot 12345"}])
+def test_a_process_number_of_another_place_says_nothing(tmp_path, elsewhere):
+    leases.claim(tmp_path, NOW)
+    rewrite(tmp_path, 1, pid=2**22 + 1, **elsewhere)  # higher than any that Linux gives
+    soon = NOW + timedelta(seconds=leases.STALE_S - 1)
+    assert leases.is_held(tmp_path, soon)
+    with pytest.raises(RunBusy, match="another container, or start, of "):
+        leases.claim(tmp_path, soon)
+    assert leases.claim(tmp_path, soon + timedelta(seconds=2)).token == 2
+
+
+def test_a_lease_of_before_namespaces_were_noted_is_read(tmp_path):
+    leases.claim(tmp_path, NOW)
+    path = tmp_path / "leases" / "000001.json"
+    facts = json.loads(path.read_text())
+    assert facts.pop("namespace") is not None
+    path.write_text(json.dumps(facts))
+    if leases.pid_namespace():
+        pytest.skip("what was not noted was the namespace that a machine begins with")
+    with pytest.raises(RunBusy, match=f"process {os.getpid()} of this machine"):
+        leases.claim(tmp_path, NOW)
+    rewrite(tmp_path, 1, pid=2**22 + 1)
+    assert leases.claim(tmp_path, NOW).token == 2

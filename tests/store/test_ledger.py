@@ -156,6 +156,23 @@ def test_another_process_with_the_same_number_is_not_the_session(
         assert ledger.sessions()[0].state == "died"
 
 
+def test_a_container_of_the_same_name_is_another_machine(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        ledger.set_state("r-1", "running", NOW)
+        dead = open_session(ledger, dead_pid())
+    monkeypatch.setattr(ledger_module, "pid_namespace", lambda: "pid:[7]")
+    with Ledger(path) as ledger:
+        assert ledger.machine.endswith("-7")
+        assert (ledger.sessions()[0].state, ledger.notes) == ("open", ())
+        assert ledger.runs()[0].state == "running"
+    monkeypatch.undo()
+    with Ledger(path) as ledger:
+        assert [(s.id, s.state) for s in ledger.sessions()] == [(dead, "died")]
+
+
 @pytest.mark.parametrize("days", [-400, 400])
 def test_a_clock_that_was_set_kills_no_session(path: Path, days: int) -> None:
     wrong = NOW + timedelta(days=days)
@@ -194,9 +211,11 @@ def test_unknown_runs_are_refused(path: Path) -> None:
 def test_the_file_itself_keeps_the_rules(path: Path) -> None:
     with Ledger(path) as ledger:
         record(ledger)
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(ValueError, match="'happy' is none of pending"):
             ledger.set_state("r-1", "happy", NOW)  # type: ignore[arg-type]
         with pytest.raises(sqlite3.IntegrityError):
+            ledger._conn().execute("UPDATE runs SET state = 'happy'")
+        with pytest.raises(ValueError, match="no number"):
             ledger.record_run(
                 "r-2",
                 preset="p",

@@ -158,6 +158,7 @@ def test_a_finished_notebooks_output_is_found_wherever_it_is_mounted(place, tmp_
 
 def test_a_dataset_of_ours_as_an_input_is_read_too(tmp_path, monkeypatch):
     monkeypatch.setattr(kaggle, "INPUT", tmp_path / "input")
+    (tmp_path / "input").mkdir()
     run, folder = begin(tmp_path / "here"), tmp_path / "input" / "runs"
     save(run, 4)
 
@@ -170,8 +171,8 @@ def test_a_dataset_of_ours_as_an_input_is_read_too(tmp_path, monkeypatch):
         def list(self, prefix: str):
             return kaggle.Input(folder, is_flat=True).list(prefix)
 
-        def get(self, name: str, target: Path) -> None:
-            super().get(kaggle.flat(name), target)
+        def get(self, name: str, target: Path, most_bytes: int) -> None:
+            super().get(kaggle.flat(name), target, most_bytes)
 
     promises = kaggle.Dataset("me/runs").promises
     Sync(Flat(folder, promises), run, token=1, writer="aaaa").push()

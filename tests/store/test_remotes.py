@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
@@ -70,7 +71,7 @@ class Place:
         remote = self.connect()
         copy = Path(os.environ["AGNEWS_HOME"]) / "copy"
         copy.parent.mkdir(parents=True, exist_ok=True)
-        remote.get(name, copy)
+        remote.get(name, copy, 1 << 30)
         data = bytearray(copy.read_bytes())
         data[len(data) // 2] ^= 1
         copy.write_bytes(data)
@@ -96,9 +97,13 @@ def s3_server() -> Iterator[ServerProcess]:
 @pytest.fixture(scope="session")
 def sftp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     need("paramiko")
+    from tests.servers.sftp import key_of
+
     folder, port = tmp_path_factory.mktemp("sftp"), free_port()
     server = ServerProcess("tests.servers.sftp", str(folder), str(port), port=port)
     server.folder = folder
+    key = key_of(folder)
+    server.line = f"[127.0.0.1]:{port} {key.get_name()} {key.get_base64()}\n"
     yield server
     server.stop()
 
@@ -215,6 +220,9 @@ def place(request, tmp_path, monkeypatch) -> Place:
     server = request.getfixturevalue("sftp_server")
     monkeypatch.setenv("AGNEWS_SFTP_USER", "me")
     monkeypatch.setenv("AGNEWS_SFTP_PASSWORD", "any password")
+    (tmp_path / "user" / ".ssh").mkdir(parents=True)
+    (tmp_path / "user" / ".ssh" / "known_hosts").write_text(server.line)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
     return Place(
         kind, f"sftp://127.0.0.1:{server.port}/{name}", server.folder / name, server=server
     )
@@ -301,10 +309,14 @@ def test_objects_come_back_as_they_went(place, tmp_path):
     elsewhere = place.connect()
     assert [e.name for e in elsewhere.list("run/")] == ["run/a/one.json", "run/two"]
     assert {e.size_bytes for e in elsewhere.list("")} == {len(data)}
-    elsewhere.get("run/a/one.json", tmp_path / "copy")
+    elsewhere.get("run/a/one.json", tmp_path / "copy", len(data))
     assert (tmp_path / "copy").read_bytes() == data
     with pytest.raises(NotInStore):
-        elsewhere.get("run/none", tmp_path / "none")
+        elsewhere.get("run/none", tmp_path / "none", len(data))
+    for client in (elsewhere, place.connect()):  # one that has listed, and one that has not
+        if place.kind not in {"hub", "bucket"} or client is elsewhere:  # these give what they list
+            with pytest.raises(StoreTrouble, match="larger than the 99999 bytes"):
+                client.get("run/a/one.json", tmp_path / "large", len(data) - 1)
     for _ in range(2):
         remote.delete("run/two")
         if place.kind == "kaggle":  # no new version for a removal alone
@@ -478,7 +490,8 @@ def test_a_server_killed_in_the_middle_of_an_upload_is_caught_up_with(place, tmp
     for name, value in (("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.port}"),
                         ("AWS_ACCESS_KEY_ID", "testing"), ("AWS_SECRET_ACCESS_KEY", "testing"),
                         ("AWS_DEFAULT_REGION", "us-east-1"), ("AGNEWS_SFTP_USER", "me"),
-                        ("AGNEWS_SFTP_PASSWORD", "any password")):  # fmt: skip
+                        ("AGNEWS_SFTP_PASSWORD", "any password"),
+                        ("HOME", str(tmp_path / "user"))):  # fmt: skip
         monkeypatch.setenv(name, value)
     recovered = Sync(Patient(place.connect(), tries=3), run, token=1, writer="aaaa")
     for _ in range(6):  # what was known to be there and is lost is first waited for
@@ -506,3 +519,24 @@ def test_a_folder_store_can_be_worked_in(tmp_path):
     assert there.created_at() == NOW
     assert_step(there, 3)
     assert isinstance(Folder(tmp_path / "second").list("")[0], Entry)
+
+
+@pytest.mark.parametrize("reason", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
+def test_a_file_system_without_links_is_a_store_like_any_other(tmp_path, monkeypatch, reason):
+    """exFAT, and many a network drive: claims stay exclusive, and what is saved arrives."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(os, "link", refuse)
+    run, remote = begin(tmp_path / "here"), Folder(tmp_path / "second")
+    saved = save(run, 3)
+    sync = Sync(remote, run, token=1, writer="aaaa")
+    sync.push()
+    sync.release()
+    assert_step(pulled(Place("folder", str(remote.root)), tmp_path / "elsewhere")[0], 3)
+    assert saved
+    assert remote.create(f"{RUN}/leases/000007.json", b"mine")
+    assert not remote.create(f"{RUN}/leases/000007.json", b"another's")
+    assert (remote.root / RUN / "leases" / "000007.json").read_bytes() == b"mine"
+    assert not list(remote.root.rglob("*.tmp"))

@@ -32,8 +32,14 @@ BAD = {
     "no schema": ("data: x\n", [(1, "schema: required")]),
     "another schema": ("schema: agnews.request/2\n", [(1, "'agnews.request/2'")]),
     "unknown key": (HEAD + "bugdet: 45m\n", [(2, "did you mean 'budget'?")]),
-    "not a duration": (HEAD + "\nbudget: soon\n", [(3, "such as 90s, 45m or 1h30m (found 'soon'")]),
-    "a bare number": (HEAD + "budget: 45\n", [(2, "budget: should be a valid string (found 45)")]),
+    "not a duration": (
+        HEAD + "\nbudget: soon\n",
+        [(3, "such as 90s, 45m, 1h30m or 2d (found 'soon'")],
+    ),
+    "a bare number": (
+        HEAD + "budget: 45\n",
+        [(2, "budget: is a number without a unit: 45m or 45s?")],
+    ),
     "unknown goal": (HEAD + "goal: fame\n", [(2, "'accuracy', 'balanced' or 'speed'")]),
     "negative seed": (HEAD + "seed: -1\n", [(2, "greater than or equal to 0")]),
     "a key twice": (HEAD + "seed: 1\nseed: 2\n", [(3, "given twice, first in line 2")]),

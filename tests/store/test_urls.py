@@ -62,7 +62,7 @@ def test_a_store_that_knows_no_new_checksums_is_written_and_read(plain, tmp_path
     (tmp_path / "source").write_bytes(b"weights")
     remote = Url("s3://bucket/agnews")
     remote.put("run/one", tmp_path / "source")
-    remote.get("run/one", tmp_path / "copy")
+    remote.get("run/one", tmp_path / "copy", 7)
     assert (tmp_path / "copy").read_bytes() == b"weights"
     remote.create("run/two", b"claim")
     assert Plain.held == b"claim"

@@ -64,6 +64,20 @@ def test_the_last_session_s_speed_replaces_the_model(words, tmp_path):
     assert "it fits in this session" in said
 
 
+def test_evaluating_is_part_of_what_is_announced_and_must_fit_too(tmp_path):
+    def said(predicted_rows: int, left_s: float) -> str:
+        here = replace(detect(), name="kaggle", accelerator=T4)
+        found = ahead(
+            presets.load("distilroberta"), 120_000, here, run=tmp_path / "distilroberta-00000001",
+            left_s=left_s, read_rows=120_000, predicted_rows=predicted_rows, now=NOW,
+        )  # fmt: skip
+        return " ".join(found)
+
+    assert "and evaluating 7,600 takes about" in said(7_600, 9 * HOUR_S)
+    assert "it fits in this session" in said(7_600, 2 * HOUR_S)
+    assert "it fits in this session" not in said(30_000_000, 2 * HOUR_S)
+
+
 def test_what_nobody_knows_is_not_guessed(words):
     said = words("roberta-base", replace(T4, name="NVIDIA H100"), None)
     assert said == "plan: how fast NVIDIA H100 trains roberta-base is not known before it does"

@@ -341,7 +341,7 @@ def test_a_ledger_is_looked_at_and_not_changed(own_home: Path) -> None:
     path = begun_ledger(own_home)
     before = path.read_bytes()
     found = list(checks.ledger(patient()))
-    assert levels(found) == ["good"] and "1 sessions" in words(found)
+    assert levels(found) == ["good"] and "1 session," in words(found)
     assert path.read_bytes() == before
     assert {p.name for p in path.parent.iterdir()} == {"ledger.db", "journals"}
 

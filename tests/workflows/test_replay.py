@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import shlex
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agnews_cli.cli.auto import auto
+from agnews_cli.cli.asked import Asked
 from agnews_cli.core.dataset import Reading
 from agnews_cli.store import requests
 from agnews_cli.store.requests import RequestFile
@@ -35,6 +34,7 @@ asked = st.builds(
     text_columns=several,
     label_column=st.none() | words,
     preset=st.none() | words,
+    model=st.none() | words,
     goal=st.sampled_from(["accuracy", "balanced", "speed"]),
     budget_s=st.none() | durations,
     store=st.none() | st.sampled_from(["runs", "runs of mine", "-odd"]).map(Path),
@@ -103,9 +103,8 @@ def test_everything_that_can_be_asked_for_can_be_written() -> None:
 
 
 def test_the_file_has_the_options_of_auto_and_no_others() -> None:
-    options = {name.rstrip("_") for name in inspect.signature(auto).parameters}
-    how_it_is_shown = {"config", "dry_run", "yes", "json", "quiet"}
-    assert options - how_it_is_shown == set(RequestFile.model_fields) - {"schema_"}
+    options = {field.name.rstrip("_") for field in fields(Asked)} - {"config", "given"}
+    assert options == set(RequestFile.model_fields) - {"schema_"}
 
 
 def test_what_is_said_of_the_data_comes_back_whole_when_a_run_goes_on():

@@ -6,33 +6,40 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from agnews_cli.cli import printer
+from agnews_cli.cli.output import Output
 from agnews_cli.core.job import Event, Job, Outcome
 from agnews_cli.core.platform import Accelerator
 from agnews_cli.errors import (
     AgnewsError,
     BadStore,
-    Fenced,
     Interrupted,
     NotAnswered,
     NotRunning,
     RunBusy,
+    RunUnfinished,
     SessionOver,
     StoreBusy,
+    StoreTrouble,
+    TakenOver,
 )
 from agnews_cli.host import launch
 from agnews_cli.host.detect import detect
-from agnews_cli.store import claims, leases, presets, pulls, runs
-from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.store import claims, delivered, leases, presets, pulls, runs
+from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.data import datasets
+from agnews_cli.store.ledger import Ledger
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.runs import RunFolder
 from agnews_cli.workflows import couriers, resume, saved, session, status, stores
@@ -59,8 +66,8 @@ def run(tmp_path: Path) -> RunFolder:
     )  # fmt: skip
 
 
-def train(run: RunFolder, remotes, monkeypatch, *, steps=12, delay_s=0.05, session_s=None, takeover=False):  # fmt: skip # noqa: E501
-    """One session of the run; the events that the user saw."""
+def train(run: RunFolder, remotes, monkeypatch, *, steps=12, delay_s=0.05, session_s=None, takeover=False, show=None):  # fmt: skip # noqa: E501
+    """One session of the run; the events that the user saw, and `show` was given."""
 
     def start(job: Path, log: Path, accelerator: Accelerator, **_: object):
         command = [sys.executable, "-m", "tests.servers.fake_worker", str(job)]
@@ -81,11 +88,21 @@ def train(run: RunFolder, remotes, monkeypatch, *, steps=12, delay_s=0.05, sessi
     seen: list[Event] = []
     try:
         session.train(
-            job, run, detect(), processes=1, show=seen.append, remotes=remotes, takeover=takeover
-        )
+            job, run, detect(), processes=1, show=show or seen.append, remotes=remotes,
+            takeover=takeover,
+        )  # fmt: skip
     except AgnewsError as error:
         return seen, error
     return seen, None
+
+
+def save(run: RunFolder, step: int, *, token: int = 1, folder: Path | None = None) -> None:
+    """A checkpoint of another session."""
+    draft = Draft(
+        run=run.id, candidate="m", step=step, parent=None, token=token, writer="aaaa",
+        why="interval", state={"step": step}, fingerprint={},
+    )  # fmt: skip
+    Checkpoints((folder or run.path) / "checkpoints" / "m").save(draft, {"weights": bytes(1000)})
 
 
 def texts(seen: list[Event], kind: str = "note") -> str:
@@ -115,13 +132,38 @@ def test_ctrl_c_while_the_last_sessions_worker_still_saves_says_how_to_go_on(run
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    train(run, (), monkeypatch, session_s=0.3)
+    save(run, 7)
     monkeypatch.setattr(launch, "left_behind", lambda job: [object()])
     monkeypatch.setattr(launch, "await_end", interrupt)
     seen, error = train(run, (), monkeypatch)
     assert "waiting for it" in texts(seen)
     assert isinstance(error, Interrupted)
+    assert "step 7 is saved" in error.message
     assert f"agnews resume {run.id}" in error.advice
+
+
+def test_pruning_waits_for_a_worker_that_still_saves_for_a_killed_command(run, monkeypatch):
+    """A claim of the run would have fenced it off: its last save would have been refused."""
+    train(run, (), monkeypatch, session_s=0.3)
+    newest = leases.newest_token(run.path)
+    command = [sys.executable, "-c", "import time; time.sleep(60)", launch._WORKER, str(run.job)]
+    worker = subprocess.Popen(command, start_new_session=True)
+    try:
+        with pytest.raises(RunBusy, match=f"process {worker.pid}, which saves and ends"):
+            saved.pruned(run.id, run.path.parent, keep=1)
+        assert leases.newest_token(run.path) == newest
+    finally:
+        worker.kill()
+        worker.wait()
+    assert len(saved.pruned(run.id, run.path.parent, keep=1)) <= 1
+
+
+def test_what_was_delivered_before_is_not_taken_for_this_trainings_result(run, monkeypatch):
+    """`agnews predict` beside `agnews auto --fresh` would answer from a model half written."""
+    (run.path / "delivery.json").write_text("{}")
+    train(run, (), monkeypatch, session_s=0.3)
+    with pytest.raises(RunUnfinished):
+        delivered.of_run(run)
 
 
 class Slow(Folder):
@@ -243,8 +285,109 @@ def test_a_run_that_lives_elsewhere_is_refused_and_a_taken_over_one_stops(
 
     threading.Thread(target=take_over).start()
     _, error = train(run, (remote,), monkeypatch, steps=10_000, takeover=True)
-    assert isinstance(error, Fenced)
-    assert Checkpoints(run.checkpoints / "m").newest()[0] is not None
+    assert isinstance(error, TakenOver)
+    newest = Checkpoints(run.checkpoints / "m").newest()[0]
+    assert newest is not None
+    assert "session on another machine, as " in error.message
+    assert f"step {newest.manifest.step} is saved" in error.message
+
+
+# ---- what is away, locked or deaf ----------------------------------------------------------------
+
+
+def test_a_store_that_is_away_at_the_start_is_gone_on_from_when_it_is_back(
+    run, tmp_path, monkeypatch
+):
+    """Seen: trained from 0 in silence, then stopped by "another session" that was not there."""
+    place, hidden = tmp_path / "store", tmp_path / "hidden"
+    save(run, 500, token=3, folder=hidden / run.id)
+    place.write_text("no folder: the store is away")
+    monkeypatch.setattr(couriers, "_FIRST_PAUSE_S", 0.2)
+    monkeypatch.setattr(couriers, "_TRIES", 1)
+
+    def come_back() -> None:
+        while not any(run.checkpoints.rglob("m-*.json")):
+            time.sleep(0.05)
+        place.unlink()
+        hidden.rename(place)
+
+    threading.Thread(target=come_back).start()
+    seen, error = train(run, (Folder(place),), monkeypatch, steps=510, delay_s=0.2)
+    assert error is None
+    assert f"nobody knows whether {place} has a part of this run" in texts(seen, "warning")
+    assert "is no folder" in texts(seen, "warning")
+    assert f"{place} answers again, and has a session of this run" in texts(seen)
+    assert f"comes from {place}" in texts(seen)
+    assert f"{place}: the model is there, read back and verified" in texts(seen)
+    saves = [e.data["step"] for e in seen if e.kind == "saved"]
+    first = next(step for step in saves if step > 500)
+    assert all(step < 300 for step in saves[: saves.index(first)])  # it did not train up to there
+
+
+def test_a_missing_folder_is_not_an_empty_store(tmp_path):
+    away = tmp_path / "disk" / "store"
+    for use in (lambda: Folder(away).list(""), lambda: Folder(away).create("a", b"x")):
+        with pytest.raises(StoreTrouble, match=f"{away.parent} is not there"):
+            use()
+    assert not away.parent.exists()
+    away.parent.write_text("a file")
+    with pytest.raises(StoreTrouble):
+        Folder(away.parent).list("")
+    assert Folder(tmp_path / "new").list("") == ()
+
+
+def test_a_ledger_that_is_locked_at_the_end_gets_its_hours_later(run, monkeypatch):
+    """Seen: a completed run ended with code 74, its lease not released."""
+
+    def locked() -> None:
+        while not any(run.checkpoints.rglob("m-*.json")):
+            time.sleep(0.02)
+        lock.execute("BEGIN EXCLUSIVE")
+
+    with Ledger() as ledger:
+        path = ledger.path
+    lock = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    threading.Thread(target=locked).start()
+    seen, error = train(run, (), monkeypatch, steps=40)
+    assert error is None
+    assert "entered when it opens again" in texts(seen, "warning")
+    assert not leases.is_held(run.path, datetime.now(UTC))
+    lock.execute("ROLLBACK")
+    lock.close()
+    with Ledger() as ledger:
+        (session,) = ledger.sessions()
+        (known,) = ledger.runs()
+    assert (session.state, known.state) == ("finished", "completed")
+    assert session.seconds > 1.0
+    with Ledger() as ledger:  # and once only
+        assert ledger.sessions() == (session,)
+
+
+def test_output_that_nobody_reads_stops_nothing(run, tmp_path, monkeypatch):
+    """Seen: no beat, no upload, deaf to signals, the last upload never made."""
+    monkeypatch.setattr(printer, "STALLED_S", 0.3)
+    monkeypatch.setattr(printer, "_printers", {})
+    monkeypatch.setattr(printer, "_is_on", False)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    stream = os.fdopen(writer, "w")
+    out = Output(stream=stream, error_stream=stream, env={})
+    with out.progress(beside=True) as progress:
+        _, error = train(
+            run, (Folder(tmp_path / "store"),), monkeypatch, steps=40, show=progress.event
+        )
+    assert error is None
+    assert list((tmp_path / "store" / run.id / "delivery").glob("m-*.json"))
+    assert "nobody reads what this command prints" in run.events.read_text()
+    began_s = time.monotonic()
+    printer.end(0.5)
+    assert time.monotonic() - began_s < 5.0
+    os.close(reader)
+    stream.close()
 
 
 def test_save_now_asks_a_running_job(run, tmp_path, monkeypatch):
@@ -331,6 +474,63 @@ def test_a_bad_address_is_one_clear_error_without_its_secret(given, why):
         stores.choose((given,), {})
     assert why in caught.value.message
     assert "verysecretvalue" not in caught.value.message + caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("s3:bucket/x", "s3://bucket/x"),
+        ("S3:bucket", "s3://bucket"),
+        ("s3//bucket/x", "s3://bucket/x"),
+        ("gs:/x", "gs://x"),
+        ("hf:me/runs", "hf://me/runs"),
+        ("kaggle:me/runs", "kaggle://me/runs"),
+        ("sftp:host/x", "sftp://host/x"),
+        ("s3:AKIAKEY:verysecretvalue@bucket/x", "s3://bucket/x"),
+        ("me:verysecretvalue@host:/runs", "sftp://me@host/runs"),
+        ("me@host:/runs", "sftp://me@host/runs"),
+        ("host.example.org:/runs", "sftp://host.example.org/runs"),
+        ("host:/runs", "sftp://host/runs"),
+        ("Drive", "drive"),
+        ("DRIVE:agnews", "drive:agnews"),
+        ("gdrive", "drive"),
+        ("Google Drive", "drive"),
+        ("drive://agnews", "drive:agnews"),
+        ("memory://a/b", "s3://"),
+        ("local:///tmp/x", "s3://"),
+        ("simplecache::s3://bucket/x", "s3://"),
+        ("github://a:b@c/x", "environment"),
+    ],
+)
+def test_what_is_nearly_an_address_is_no_folder_in_silence(given, meant):
+    with pytest.raises(BadStore) as caught:
+        stores.choose((given,), {})
+    assert meant in caught.value.advice + caught.value.message
+    assert "verysecretvalue" not in caught.value.message + caught.value.advice
+
+
+@pytest.mark.parametrize(
+    "given", ["./s3:bucket", "./Drive", "notes:2026", "a b", "me@home", "s3", "hf"]
+)
+def test_a_folder_may_be_called_nearly_anything(given):
+    assert stores.choose((given,), {}).folder == Path(given)
+
+
+def test_two_names_of_one_place_are_no_second_copy(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "same").mkdir()
+    (tmp_path / "link").symlink_to("same")
+    named = ("same", "./same", "same/", str(tmp_path / "same"), "link", "x/../same", "~/same",
+             f"file://{tmp_path}/same")  # fmt: skip
+    assert stores.choose(named, {}) == stores.Chosen(Path("same"), ())
+    urls = ("s3://b/x", "s3://b/x/", "s3://b//x", "s3a://b/x", "sftp://h/x", "ssh://h:22/x")
+    assert stores.choose(urls, {}).remotes == ("s3://b/x", "sftp://h/x")
+
+
+def test_a_home_that_nobody_has_is_one_error():
+    with pytest.raises(BadStore, match="has a home"):
+        stores.choose(("~nobody-of-that-name/x",), {})
 
 
 def test_a_missing_client_and_a_missing_mount_say_what_to_do(tmp_path, monkeypatch, agnews):

@@ -72,7 +72,7 @@ def around(accelerator: Accelerator = CPU, **changes: object) -> Surroundings:
 
 TYPED = {
     "data_path": ("news.csv", "odd.csv", "owner/name"),
-    "budget": ("90s", "1h30m", "0.75h", "100"),
+    "budget": ("90s", "1h30m", "0.75h", "100s"),
     "session_hours": ("8", "0.1", "11.7"),
     "store_path": ("runs", "~/runs of mine", "-odd"),
 }

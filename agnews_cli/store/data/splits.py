@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
@@ -17,11 +18,13 @@ from agnews_cli.errors import (
     FileMissing,
     NoTrainingSplit,
     SeveralConfigurations,
+    TooWide,
     UnsupportedFile,
 )
 from agnews_cli.store.data import tables
 from agnews_cli.store.data.columns import header_test, some
 from agnews_cli.store.data.table import Table
+from agnews_cli.store.names import local, require_unicode
 
 TABULAR: Final = (
     ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".txt",
@@ -75,7 +78,7 @@ def look(source: str, reading: Reading, *, bytes_at_most: int | None = None) -> 
     raises.
     """
     try:
-        path = Path(source).expanduser()
+        path = local(source)
         is_folder, is_file, is_there = path.is_dir(), path.is_file(), path.exists()
     except PermissionError as error:
         raise CannotRead(path=source, reason=error.strerror) from error
@@ -86,6 +89,7 @@ def look(source: str, reading: Reading, *, bytes_at_most: int | None = None) -> 
     given = (*reading.text_columns, *filter(None, (reading.label_column, reading.id_column)))
 
     def opened(file: Path, member: str = "") -> Table:
+        require_unicode(file)
         return tables.open_file(
             str(file),
             is_header=header_test(given),
@@ -131,6 +135,7 @@ def _folder(folder: Path, opened: _Open) -> Source:
     files = _files(folder)
     found, notes = _named_files(files)
     if "train" not in found:
+        _require_narrow(folder)
         for inner in (folder / "data", *_folders_with_training(folder)):
             if inner.is_dir() and "train" in (inside := _named_files(_files(inner)))[0]:
                 found, notes, folder = *inside, inner
@@ -145,6 +150,15 @@ def _folder(folder: Path, opened: _Open) -> Source:
     sample = next((file for file in files if _is_sample(file)), None)
     splits: dict[Split, Table] = {s: _shards(files, opened) for s, files in found.items()}
     return Source(name, splits, folder, sample, notes)
+
+
+def _require_narrow(folder: Path) -> None:
+    """Raises TooWide where no search should begin: there is too much that is not meant."""
+    real = os.path.realpath(folder)
+    if real == os.path.realpath("/"):
+        raise TooWide(path=folder, what="the whole disk")
+    if real == os.path.realpath(os.path.expanduser("~")):  # noqa: PTH111 - raises nothing
+        raise TooWide(path=folder, what="your home folder")
 
 
 def _no_training(folder: Path, files: Sequence[Path]) -> AgnewsError:

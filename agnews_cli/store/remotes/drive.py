@@ -42,6 +42,7 @@ class Drive:
             MOUNT / folder,
             Promises(proves=False, is_bundled=True, most_bytes=_MOST_BYTES),
             f"drive:{folder}",
+            is_mounted=True,
         )
         self._require_mount()
 
@@ -61,8 +62,8 @@ class Drive:
         self._require_mount()
         return self._inner.create(name, data)
 
-    def get(self, name: str, target: Path) -> None:
-        self._inner.get(name, target)
+    def get(self, name: str, target: Path, most_bytes: int) -> None:
+        self._inner.get(name, target, most_bytes)
 
     def list(self, prefix: str) -> tuple[Entry, ...]:
         self._require_mount()

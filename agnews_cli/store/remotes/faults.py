@@ -22,6 +22,8 @@ _LASTING = {
     errno.ENAMETOOLONG,
     errno.EINVAL,
     errno.EFBIG,
+    errno.ELOOP,
+    errno.ENXIO,
 }
 _BUSY_STATUS = {408, 409, 412, 423, 425, 429, 500, 502, 503, 504, 509, 520, 522, 524}
 _BUSY_WORDS = re.compile(

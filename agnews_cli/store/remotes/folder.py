@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from agnews_cli.errors import CannotWrite, NoDiskSpace, StoreBusy, StoreTrouble
 from agnews_cli.store import files
+from agnews_cli.store.remotes import bounds
 from agnews_cli.store.remotes.faults import in_words, is_transient
 from agnews_cli.store.remotes.remote import Entry, Promises, is_name
 
@@ -18,12 +18,20 @@ _PIECE_BYTES = 1 << 22
 
 
 class Folder:
-    """Objects as files below `root`, which need not be there yet."""
+    """Objects as files below `root`, which need not be there yet; the folder around it must.
+
+    `is_mounted`: somebody else sees to it that what is around it is there.
+    """
 
     def __init__(
-        self, root: Path, promises: Promises | None = None, address: str | None = None
+        self,
+        root: Path,
+        promises: Promises | None = None,
+        address: str | None = None,
+        *,
+        is_mounted: bool = False,
     ) -> None:
-        self.root = root
+        self.root, self._is_mounted = root, is_mounted
         self._promises = promises or Promises(is_exclusive=True)
         self._address = address or str(root)
 
@@ -40,31 +48,20 @@ class Folder:
             files.write_new(self.path(name), pieces(source))
 
     def create(self, name: str, data: bytes) -> bool:
-        path = self.path(name)
-        draft = path.with_name(f".{secrets.token_hex(8)}{files.DRAFT}")
         with self._writing(f"store {name}"):
-            files.write_new(draft, [data])
-            try:
-                os.link(draft, path)  # whole and exclusive, in one operation
-            except FileExistsError:
-                return False
-            finally:
-                draft.unlink()
-        return True
+            return files.create_exclusively(self.path(name), data)
 
-    def get(self, name: str, target: Path) -> None:
+    def get(self, name: str, target: Path, most_bytes: int) -> None:
         path = self.path(name)
-        with in_words(self.address, f"give {name}", missing=name):
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with os.fdopen(handle, "rb") as file, target.open("wb") as sink:
-                if not stat.S_ISREG(os.fstat(handle).st_mode):
-                    raise OSError("it is no plain file")
-                while piece := file.read(_PIECE_BYTES):
-                    sink.write(piece)
+        with in_words(self.address, f"give {name}", missing=name), files.plain(path) as file:
+            bounds.require(os.fstat(file.fileno()).st_size, most_bytes)
+            with target.open("wb") as sink:
+                bounds.copy(file.read, sink, most_bytes)
 
     def list(self, prefix: str) -> tuple[Entry, ...]:
         found: list[Entry] = []
         with in_words(self.address, "list its objects"):
+            self._require_place()
             top = self.root / prefix
             if not top.is_dir():
                 return ()
@@ -80,6 +77,16 @@ class Folder:
                     if is_name(called) and stat.S_ISREG(facts.st_mode):
                         found.append(Entry(called, facts.st_size, facts.st_mtime))
         return tuple(sorted(found, key=lambda entry: entry.name))
+
+    def _require_place(self) -> None:
+        """What is away is not empty: a disk that is not mounted, a file where the folder was."""
+        if self.root.is_dir():
+            return
+        if os.path.lexists(self.root):
+            raise OSError(f"{self.root} is no folder")
+        around = self.root.parent
+        if not self._is_mounted and not around.is_dir():
+            raise OSError(f"{around} is not there: mount its disk, or make it (mkdir -p {around})")
 
     def delete(self, name: str) -> None:
         with self._writing(f"remove {name}"):
@@ -97,6 +104,7 @@ class Folder:
     def _writing(self, action: str) -> Iterator[None]:
         try:
             with in_words(self.address, action):
+                self._require_place()
                 yield
         except (CannotWrite, NoDiskSpace) as error:
             kind = StoreBusy if is_transient(error) else StoreTrouble

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.errors import StoreTrouble
+from agnews_cli.store.remotes import bounds
 from agnews_cli.store.remotes.faults import in_words, status_of
 from agnews_cli.store.remotes.remote import Entry, Promises, is_name
 
@@ -56,6 +57,8 @@ class Repository:
     def __init__(self, repo: str, address: str) -> None:
         self._repo, self._address = repo, address
         self._head: str | None = None
+        self._sizes: dict[str, int] = {}
+        """As last listed: the Hub does not give more than it lists."""
         self._is_private = False
         self._puts: dict[str, Path] = {}
         self._deletes: set[str] = set()
@@ -81,11 +84,12 @@ class Repository:
             self._commit({name: path}, set(), f"claim {name}")
         return True
 
-    def get(self, name: str, target: Path) -> None:
+    def get(self, name: str, target: Path, most_bytes: int) -> None:
         with (
             in_words(self.address, f"give {name}", missing=name, is_missing=_is_missing),
             tempfile.TemporaryDirectory(dir=target.parent) as folder,
         ):
+            bounds.require(self._sizes.get(name, 0), most_bytes)
             found = _api().hf_hub_download(
                 self._repo, name, revision=self._head, local_dir=folder, force_download=True
             )
@@ -104,6 +108,7 @@ class Repository:
                 entries = [
                     Entry(f.path, f.size) for f in found if hasattr(f, "size") and is_name(f.path)
                 ]
+                self._sizes |= {entry.name: entry.size_bytes for entry in entries}
             except Exception as error:
                 if _is_missing(error):  # no such repository or folder yet
                     return ()
@@ -174,6 +179,7 @@ class Bucket:
     def __init__(self, bucket: str, address: str) -> None:
         self._bucket, self._address = bucket, address
         self._is_private = False
+        self._sizes: dict[str, int] = {}
 
     @property
     def address(self) -> str:
@@ -194,8 +200,9 @@ class Bucket:
             _api().batch_bucket_files(self._bucket, add=[(data, name)])
         return True
 
-    def get(self, name: str, target: Path) -> None:
+    def get(self, name: str, target: Path, most_bytes: int) -> None:
         with in_words(self.address, f"give {name}", missing=name, is_missing=_is_missing):
+            bounds.require(self._sizes.get(name, 0), most_bytes)
             _api().download_bucket_files(
                 self._bucket, [(name, str(target))], raise_on_missing_files=True
             )
@@ -213,7 +220,8 @@ class Bucket:
                     return ()
                 raise
         entries = [Entry(f.path, f.size, _seconds(f)) for f in found if hasattr(f, "size")]
-        inside = (entry for entry in entries if entry.name.startswith(prefix))
+        inside = [e for e in entries if e.name.startswith(prefix) and is_name(e.name)]
+        self._sizes |= {entry.name: entry.size_bytes for entry in inside}
         return tuple(sorted(inside, key=lambda entry: entry.name))
 
     def delete(self, name: str) -> None:

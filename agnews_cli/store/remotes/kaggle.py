@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.errors import ClientMissing, NotInStore, StoreBusy, StoreTrouble
+from agnews_cli.store.remotes import bounds
 from agnews_cli.store.remotes.faults import in_words, status_of
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.remotes.remote import Entry, Promises, is_name
@@ -78,9 +79,9 @@ class Dataset:
             self._is_changed = True
         return True
 
-    def get(self, name: str, target: Path) -> None:
+    def get(self, name: str, target: Path, most_bytes: int) -> None:
         with in_words(self.address, f"give {name}", missing=name, is_missing=_is_missing):
-            self._download(flat(name), target)
+            self._download(flat(name), target, most_bytes)
 
     def list(self, prefix: str) -> tuple[Entry, ...]:
         with in_words(self.address, "list its objects"):
@@ -155,7 +156,7 @@ class Dataset:
             while True:
                 copy = Path(folder) / "index"
                 with contextlib.suppress(Exception):
-                    self._download(_INDEX, copy)
+                    self._download(_INDEX, copy, len(index.encode()))
                     if copy.read_text("utf-8") == index:
                         return
                 if time.monotonic() > give_up_s:
@@ -171,7 +172,8 @@ class Dataset:
             staging = tempfile.TemporaryDirectory(prefix="agnews-kaggle-")
             self._require_private()
             for entry in self.list(""):
-                self._download(flat(entry.name), Path(staging.name) / flat(entry.name))
+                file = flat(entry.name)
+                self._download(file, Path(staging.name) / file, entry.size_bytes)
             self._staging = staging
         return Path(self._staging.name)
 
@@ -206,7 +208,7 @@ class Dataset:
                     return
                 request.page_token = answer.next_page_token
 
-    def _download(self, file: str, target: Path) -> None:
+    def _download(self, file: str, target: Path, most_bytes: int) -> None:
         from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
 
         request = ApiDownloadDatasetRequest()
@@ -215,9 +217,9 @@ class Dataset:
         with _client(self.address) as client:
             answer = client.datasets.dataset_api_client.download_dataset(request)
             answer.raise_for_status()
+            pieces = answer.iter_content(1 << 20)
             with target.open("wb") as sink:
-                for piece in answer.iter_content(1 << 20):
-                    sink.write(piece)
+                bounds.copy(lambda _: next(pieces, b""), sink, most_bytes)
 
 
 class Input:
@@ -241,8 +243,8 @@ class Input:
     def create(self, name: str, data: bytes) -> bool:
         raise NotInStore(store=self.address, action="store", reason="read-only", name=name)
 
-    def get(self, name: str, target: Path) -> None:
-        self._inner.get(flat(name) if self._is_flat else name, target)
+    def get(self, name: str, target: Path, most_bytes: int) -> None:
+        self._inner.get(flat(name) if self._is_flat else name, target, most_bytes)
 
     def list(self, prefix: str) -> tuple[Entry, ...]:
         if not self._is_flat:

@@ -42,10 +42,10 @@ class Patient:
     def create(self, name: str, data: bytes) -> bool:
         return self._again(lambda: self._remote.create(name, data))
 
-    def get(self, name: str, target: Path) -> None:
+    def get(self, name: str, target: Path, most_bytes: int) -> None:
         def once() -> None:
             target.unlink(missing_ok=True)
-            self._remote.get(name, target)
+            self._remote.get(name, target, most_bytes)
 
         self._again(once)
 

@@ -64,8 +64,11 @@ class Remote(Protocol):
         """Put a small object at once; False where the name is taken, if the store can tell."""
         ...
 
-    def get(self, name: str, target: Path) -> None:
-        """Write an object to the new file `target`; the caller checks what came."""
+    def get(self, name: str, target: Path, most_bytes: int) -> None:
+        """Write an object to the new file `target`; the caller checks what came.
+
+        Of one with more than `most_bytes` no more is fetched, and StoreTrouble raised.
+        """
         ...
 
     def list(self, prefix: str) -> tuple[Entry, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agnews_cli.errors import ClientMissing
+from agnews_cli.store.remotes import bounds
 from agnews_cli.store.remotes.faults import in_words
 from agnews_cli.store.remotes.remote import Entry, Promises, is_name
 
@@ -30,6 +31,7 @@ PACKAGES = {
 }
 _WHOLE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
 """Where an object appears when its upload is complete, or not at all."""
+_SFTP = {"sftp", "ssh"}
 _TIMEOUT_S = 30
 
 
@@ -41,6 +43,7 @@ class Url:
         self._scheme = urlsplit(url).scheme
         self._system: Any = None
         self._root = ""
+        self._sizes: dict[str, int] = {}
 
     @property
     def address(self) -> str:
@@ -68,9 +71,19 @@ class Url:
             self._call(lambda fs: fs.pipe_file(path, data))
         return True
 
-    def get(self, name: str, target: Path) -> None:
+    def get(self, name: str, target: Path, most_bytes: int) -> None:
+        def stop(done_bytes: int, _of_bytes: int = 0) -> None:
+            bounds.require(done_bytes, most_bytes)
+
+        def fetch(fs: Any) -> None:
+            if self._scheme in {"sftp", "ssh"}:  # fsspec's own would tell nobody how much came
+                fs.ftp.get(self._path(name), str(target), callback=stop)
+            else:
+                fs.get_file(self._path(name), str(target), callback=_telling(stop))
+
         with in_words(self.address, f"give {name}", missing=name):
-            self._call(lambda fs: fs.get_file(self._path(name), str(target)))
+            stop(self._sizes.get(name, 0))
+            self._call(fetch)
 
     def list(self, prefix: str) -> tuple[Entry, ...]:
         with in_words(self.address, "list its objects"):
@@ -85,6 +98,7 @@ class Url:
                 for path, facts in found.items()
                 if path.startswith(root)
             ]
+            self._sizes |= {entry.name: entry.size_bytes for entry in entries}
         return tuple(sorted((e for e in entries if is_name(e.name)), key=lambda e: e.name))
 
     def delete(self, name: str) -> None:
@@ -122,7 +136,12 @@ class Url:
         import fsspec
 
         try:
-            kind = fsspec.get_filesystem_class(self._scheme)
+            if self._scheme in _SFTP:
+                from agnews_cli.store.remotes.sftp import known_host_only
+
+                kind: Any = known_host_only()
+            else:
+                kind = fsspec.get_filesystem_class(self._scheme)
         except ImportError as error:
             package = PACKAGES.get(self._scheme, f"fsspec's client for {self._scheme}://")
             install = f"pip install {PACKAGES[self._scheme]}" if self._scheme in PACKAGES else ""
@@ -144,7 +163,7 @@ class Url:
                 "response_checksum_validation": "when_required",
             }
             return {"config_kwargs": config, "use_listings_cache": False}
-        if self._scheme in {"sftp", "ssh"}:
+        if self._scheme in _SFTP:
             wanted = {
                 "username": os.environ.get("AGNEWS_SFTP_USER"),
                 "password": os.environ.get("AGNEWS_SFTP_PASSWORD"),
@@ -153,6 +172,22 @@ class Url:
             limits = dict.fromkeys(("timeout", "banner_timeout", "auth_timeout"), _TIMEOUT_S)
             return {name: value for name, value in wanted.items() if value} | limits
         return {}
+
+
+def _telling(took: Callable[[int], None]) -> Any:
+    """fsspec's way of being told of progress, that may raise to stop it."""
+    from fsspec.callbacks import Callback
+
+    class Told(Callback):  # type: ignore[misc]
+        def relative_update(self, inc: int = 1) -> None:
+            super().relative_update(inc)
+            took(self.value)
+
+        def absolute_update(self, value: int) -> None:
+            super().absolute_update(value)
+            took(self.value)
+
+    return Told()
 
 
 def _modified_s(facts: dict[str, Any]) -> float | None:
