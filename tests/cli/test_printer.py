@@ -145,10 +145,10 @@ def test_a_reader_that_leaves_is_told_apart_from_one_that_stalls(pipe):
 # ---- Ctrl-C --------------------------------------------------------------------------------------
 
 DEAF = """
-import hashlib, sys
+import hashlib, sys, threading
 from agnews_cli.cli import stopping
 stopping.answer()
-print("ready", flush=True)
+threading.Timer(1.0, lambda: print("ready", flush=True)).start()  # when the call has begun
 hashlib.pbkdf2_hmac("sha256", b"", b"", {rounds})  # one call into C: no handler of ours runs
 """
 
