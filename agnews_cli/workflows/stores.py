@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from agnews_cli.core.checkpoint import Key
 from agnews_cli.errors import AgnewsError
-from agnews_cli.store import parcels, pulls, store_settings
+from agnews_cli.store import names, parcels, pulls, store_settings
 from agnews_cli.store.remotes import address
 from agnews_cli.store.remotes.address import Address
 from agnews_cli.store.remotes.patience import Patient
@@ -42,7 +42,7 @@ def choose(given: Sequence[str], env: Mapping[str, str] = os.environ) -> Chosen:
         found.setdefault(address.place(one), one)  # two names of one place are no second copy
     folder = next((one for one in found.values() if one.kind == "folder"), None)
     rest = tuple(str(one) for one in found.values() if one != folder)
-    return Chosen(Path(folder.name).expanduser() if folder else None, rest)
+    return Chosen(names.local(folder.name) if folder else None, rest)
 
 
 def connect(remotes: Iterable[str]) -> tuple[Remote, ...]:

@@ -18,7 +18,7 @@ from agnews_cli.core.choose import Goal, choose
 from agnews_cli.core.estimate import Estimate, training_time
 from agnews_cli.core.preset import Preset
 from agnews_cli.errors import UsageError
-from agnews_cli.store import requests
+from agnews_cli.store import names, requests
 from agnews_cli.workflows import notebook, replay
 from agnews_cli.workflows.auto import Request
 from agnews_cli.workflows.surroundings import HERE, Look, Machine, Source, Surroundings
@@ -165,7 +165,7 @@ def request_of(seen: Surroundings, answers: Answers) -> Request:
         goal=_goal(answers),
         budget_s=duration.parse(budget),
         session_s=None if hours is None else duration.read(hours, unit_s=3600.0),
-        store=None if store is None else Path(store),
+        store=None if store is None else names.local(store),
     )
 
 
