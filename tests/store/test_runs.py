@@ -34,11 +34,6 @@ def dataset(**changes: Any) -> Dataset:
     return Dataset(**(facts | changes))
 
 
-def file(**changes: Any) -> File:
-    facts = {"path": "/a/train.csv", "form": Form(format="csv"), "rows": 4, "sha256": "aa"}
-    return File(**(facts | changes))
-
-
 @pytest.fixture
 def preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Preset:
     monkeypatch.setenv("AGNEWS_HOME", str(tmp_path / "home"))
