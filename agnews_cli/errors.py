@@ -16,6 +16,8 @@ class AgnewsError(Exception):
 
     exit_code: ClassVar[int] = 1
     hint: ClassVar[str] = ""
+    word: ClassVar[str] = "error"
+    """What stands before the message; `stopped` where nothing went wrong."""
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
@@ -127,7 +129,7 @@ class RunUnknown(UsageError):
 class RunUnfinished(UsageError):
     """Run {run} has delivered no model yet."""
 
-    hint = "Finish it with the `agnews auto` command that began it; `agnews runs` shows its state."
+    hint = "How it stands: agnews status {run}; go on with it: agnews resume {run}"
 
 
 class NothingToPredict(UsageError):
@@ -623,6 +625,7 @@ class LinkInRun(AgnewsError):
 class SessionOver(AgnewsError):
     """The session's time is up; {kept}."""
 
+    word = "stopped"
     exit_code = 75
     hint = "{next}"
 
@@ -774,6 +777,7 @@ class NoPlan(AgnewsError):
 class Interrupted(AgnewsError):
     """Interrupted; {kept}."""
 
+    word = "stopped"
     exit_code = 130
     hint = "{next}"
 

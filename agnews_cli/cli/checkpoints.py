@@ -28,6 +28,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON array.")]
 def ls(run: Run = "latest", store: Folder = None, json: Json = False) -> None:
     """List a run's checkpoints, the newest first, by their manifests."""
     from agnews_cli.cli.output import Output
+    from agnews_cli.cli.screens import moment
     from agnews_cli.store.runs import size
     from agnews_cli.workflows.saved import checkpoints, why_none
 
@@ -37,7 +38,7 @@ def ls(run: Run = "latest", store: Folder = None, json: Json = False) -> None:
     if not found:
         out.screen(why_none(run, store))
         return
-    rows = [(c.id, c.candidate, str(c.step), size(c.size_bytes), c.made_at) for c in found]
+    rows = [(c.id, c.candidate, str(c.step), size(c.size_bytes), moment(c.made_at)) for c in found]
     out.table(("checkpoint", "model", "step", "size", "saved"), rows)
 
 

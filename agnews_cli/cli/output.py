@@ -124,7 +124,8 @@ class Output:
         if self._live is not None:
             self._live.close()
             self._live = None
-        self._err.line(self._painted("error:", _RED) + " " + clean(error.message))
+        color = _RED if error.word == "error" else _YELLOW
+        self._err.line(self._painted(f"{error.word}:", color) + " " + clean(error.message))
         if error.advice:
             self._err.line("hint: " + clean(error.advice))
         if self.is_json and not self._has_result:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from agnews_cli.core import duration
@@ -119,6 +120,16 @@ def table(
     for row in held:
         built.add_row(*map(_cell, row))
     return built
+
+
+def moment(iso: str | None) -> str:
+    """A time of ISO 8601 to the minute, in UTC; what is no time as it stands."""
+    if not iso:
+        return ""
+    try:
+        return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return iso
 
 
 def tinted(text: str, level: Meaning) -> Text:

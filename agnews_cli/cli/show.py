@@ -51,6 +51,7 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
 def status(out: Output, found: Status) -> None:
     """How a run stands, and each store with what it has."""
     of = f" of {found.total_steps}" if found.total_steps else ""
+    of += f", of {found.candidate}" if found.candidate else ""
     rows: list[tuple[str, object]] = [
         ("run", found.run),
         ("state", found.state),
@@ -62,7 +63,8 @@ def status(out: Output, found: Status) -> None:
         rows.append(("next", found.next))
     out.screen(screens.key_values(rows), "")
     lines = [
-        (s.store, s.newest or "nothing", s.proof or "", s.pushed_at or "") for s in found.stores
+        (s.store, s.newest or "nothing", s.proof or "", screens.moment(s.pushed_at))
+        for s in found.stores
     ]
     out.table(("store", "has", "proof", "when"), lines)
     for store in found.stores:

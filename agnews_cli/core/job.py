@@ -124,7 +124,9 @@ class Outcome(BaseModel):
     step: int = 0
     total_steps: int = 0
     tuning: str = ""
-    """The fine-tuning that a stop cut off, at `step`, its model written; else empty."""
+    """The fine-tuning that a stop cut off, at `step`; else empty."""
+    model_step: int = 0
+    """The step of its best weights, which were written as the run's model; 0: none were."""
     candidates: tuple[Candidate, ...] = ()
     failure: Failure | None = None
     why: str = ""

@@ -103,6 +103,8 @@ class Competition:
     """Where the last fine-tuning stands."""
     tuning: str = ""
     """Its name."""
+    model_step: int = 0
+    """The step whose weights were written as the model, where training was interrupted."""
     told: Told = field(init=False)
     budget: Budget = field(init=False)
     training: Training = field(init=False)
@@ -400,7 +402,7 @@ class Competition:
             is_fold=True,
         )
         if tuning.answers is None:
-            if not self._train(tuning, Path(self.job.folder) / "model", None):
+            if not self._train(tuning, None, None):
                 return None
             hear = self.told.work("validating", len(outside))
             tuning.conclude(
@@ -409,18 +411,24 @@ class Competition:
         self.accelerator.free_memory()
         return tuning
 
-    def _train(self, tuning: FineTuning, folder: Path, end_s: float | None) -> bool:
-        """Run it to its end; False where it was interrupted. What there is then is written."""
+    def _train(self, tuning: FineTuning, folder: Path | None, end_s: float | None) -> bool:
+        """Run it to its end; False where it was interrupted.
+
+        Its best weights so far are then written to `folder`; None for one fold, whose model is
+        nobody's answer.
+        """
         try:
             at = self.position = tuning.run(end_monotonic_s=end_s)
             self.tuning = tuning.name
         except NonFiniteLoss:
-            if tuning.position.best_step:
+            if folder is not None and tuning.position.best_step:
                 self._write(self._merged(tuning), folder)
             raise
         if at.interrupted:
-            self._write(self._merged(tuning), folder)
             self.is_interrupted = True
+            if folder is not None and at.best_step:
+                self._write(self._merged(tuning), folder)
+                self.model_step = at.best_step
         return not at.interrupted
 
     def _teacher(

@@ -182,6 +182,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
             step=at.step if at else 0,
             total_steps=at.total_steps if at else 0,
             tuning=competition.tuning if at and at.interrupted else "",
+            model_step=competition.model_step,
             candidates=tuple(c.facts for c in done),
         )
 

@@ -43,6 +43,8 @@ class Status:
     run: str
     state: str
     is_running: bool
+    candidate: str | None
+    """The fine-tuning that `step` counts; a run may have several."""
     step: int | None
     total_steps: int | None
     sessions: int
@@ -70,17 +72,18 @@ def status(run: str, store: Path | None) -> Status:
     """Reads only this machine's files. Raises RunUnknown."""
     folder = runs.find(where(store), run)
     is_running = leases.is_held(folder.path, datetime.now(UTC))
-    step, total_steps = _step(folder)
+    candidate, step, total_steps = _step(folder)
     sessions, hours = _sessions(folder.id)
     state = "running" if is_running else parcels.run_state(folder)
     return Status(
         run=folder.id,
         state=state,
         is_running=is_running,
+        candidate=candidate,
         step=step,
         total_steps=total_steps,
         sessions=sessions,
-        hours=round(hours, 2),
+        hours=round(hours, 4),
         folder=str(folder.path),
         stores=(_here(folder), *(_there(book.page) for book in books(folder))),
     )
@@ -109,14 +112,17 @@ def _there(page: Page) -> StoreLine:
     return StoreLine(page.address, what, proof, page.pushed_at, page.problem, tuple(page.branches))
 
 
-def _step(folder: RunFolder) -> tuple[int | None, int | None]:
-    """The last step that events tell of, and of how many."""
-    step = total = None
+def _step(folder: RunFolder) -> tuple[str | None, int | None, int | None]:
+    """The fine-tuning that events told of last, its last step, and of how many."""
+    candidate = step = total = None
     for event in _last_events(folder):
         if event.kind in ("progress", "resumed", "saved") and "step" in event.data:
+            name = event.data.get("candidate")
+            if isinstance(name, str) and name != candidate:
+                candidate, total = name, None
             step = strict_json.whole(event.data["step"])
             total = strict_json.whole(event.data.get("total_steps")) or total
-    return step, total
+    return candidate, step, total
 
 
 def _last_events(folder: RunFolder) -> Iterator[Event]:

@@ -106,8 +106,7 @@ def of_run(run: str, store: Path | None) -> Summary:
     folder = runs.find(where(store), run)
     outcome, evaluation = folder.ended(), folder.evaluated()
     if outcome is None or outcome.state != "completed" or evaluation is None:
-        hint = f"How it stands: agnews status {folder.id}; go on with it: agnews resume {folder.id}"
-        raise RunUnfinished(run=folder.id, hint=hint)
+        raise RunUnfinished(run=folder.id)
     is_usual = folder.path.parent == runs.default_store(detect().name).absolute()
     use = afterwards.use(folder, store=None if is_usual else folder.path.parent)
     return _summary(folder, outcome, evaluation, _kept(folder) or _Kept(), use)

@@ -270,8 +270,8 @@ def stopped(
     elif received and signal.SIGTERM not in received:
         kind = ReaderGone
     so_far = ""
-    if outcome is not None and outcome.tuning:  # then it wrote the model before it ended
-        so_far = f"; the model so far is in {folder.model}"
+    if outcome is not None and outcome.model_step:
+        so_far = f"; the model so far, of step {outcome.model_step}, is in {folder.model}"
     return said(kind(kept=found.sentence + so_far, next=go_on(folder, found, remotes)), found)
 
 

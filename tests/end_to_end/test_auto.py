@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -146,14 +147,15 @@ def test_predict_gives_the_stored_answers(finished):
 
 def test_ctrl_c_keeps_the_model_and_exits_130(tmp_path, agnews, own_home):
     command = [sys.executable, "-m", "agnews_cli", "auto", "--preset", "minilm",
-               "--set", "training.epochs=50", "--store", "runs"]  # fmt: skip
+               "--set", "training.epochs=50", "--set", "data.cross_validated_below=0",
+               "--store", "runs"]  # fmt: skip
     process = subprocess.Popen(
         command, cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, start_new_session=True,
     )  # fmt: skip
     try:
         give_up = time.monotonic() + 120
-        while not any("progress" in p.read_text() for p in tmp_path.rglob("events.jsonl")):
+        while not any("validated" in p.read_text() for p in tmp_path.rglob("events.jsonl")):
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < give_up
             time.sleep(0.2)
@@ -162,7 +164,8 @@ def test_ctrl_c_keeps_the_model_and_exits_130(tmp_path, agnews, own_home):
     finally:
         process.kill()
     assert process.returncode == 130, err
-    assert "the model so far is in" in err
+    assert err.startswith("stopped: Interrupted; step ")
+    assert re.search(r"the model so far, of step \d+, is in", err)
     assert "Traceback" not in err + out
     assert next(tmp_path.rglob("model/model.safetensors")).stat().st_size > 1e6
 

@@ -55,7 +55,7 @@ def save(run: RunFolder, step: int, name: str = "m") -> Path:
 
 
 def in_order(step: int, name: str = "m") -> Outcome:
-    return Outcome(state="interrupted", step=step, total_steps=TOTAL, tuning=name)
+    return Outcome(state="interrupted", step=step, total_steps=TOTAL, tuning=name, model_step=step)
 
 
 def nothing(run: RunFolder) -> None: ...
@@ -164,7 +164,9 @@ def test_who_stopped_it_has_words_and_a_code_of_its_own(run, received, kind, cod
     assert type(error) is kind
     assert error.exit_code == code
     assert words in error.message
-    assert f"{SAID}; nothing is lost; the model so far is in {run.model}" in error.message
+    assert (
+        f"{SAID}; nothing is lost; the model so far, of step 40, is in {run.model}" in error.message
+    )
 
 
 def test_what_nohup_ignores_stops_nothing():
