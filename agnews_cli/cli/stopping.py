@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 
 _ANSWER = "Stopping in good order. Stop again to end it at once."
+_AGAIN = "Ending it at once."
 _SHORT = "Stopping."
 _SOON_S = 0.15  # a command that has ended by then needs no answer
 _BURST_S = 1.0  # notebooks send several signals for one press
@@ -51,10 +52,10 @@ def _listen(reader: int) -> None:
             os._exit(128 + signal.SIGINT)  # the first was not heard yet
         first_s = now_s
         if now_s - said_s > _SAID_S and not os.environ.get(IS_SAID):
-            said_s = now_s
+            answer, said_s = _AGAIN if said_s > 0 else _ANSWER, now_s
             time.sleep(_SOON_S)
             with suppress(Exception):  # words alone
-                _say(_SHORT if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else _ANSWER)
+                _say(_SHORT if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else answer)
 
 
 def _say(text: str) -> None:

@@ -296,7 +296,6 @@ class Competition:
     def _finetune(self, number: int) -> bool:
         """Train one more model if it fits; True when yet another may be tried."""
         is_first, began_s = number == 1, time.monotonic()
-        self.log("phase", name="loading the model")
         model = self._tunings.load(number)
         end_s = None
         if self.budget.end_s is not None:
@@ -368,14 +367,15 @@ class Competition:
             shares.append(at.best_step / at.total_steps if at.best_step else 1.0)
         name, folder = self.job.preset.name, Path(self.job.folder) / "model"
         epochs = self.training.epochs * float(np.mean(shares))
-        self.log("phase", name="fine-tuning on all rows")
+        model, phase = self._tunings.load(), "fine-tuning on all rows"
+        self.log("phase", name=phase)
         tuning = self._tunings.of(
             name,
-            self._tunings.load(),
+            model,
             self.training.model_copy(update={"epochs": epochs}),
             self._tokens.train,
             None,
-            teach=self._teacher(rows.texts, rows.classes),
+            teach=self._teacher(rows.texts, rows.classes, phase=phase),
         )
         if not self._train(tuning, folder, None):
             return
@@ -387,17 +387,18 @@ class Competition:
 
     def _fold(self, number: int, inside: Indices, outside: Indices) -> FineTuning | None:
         """A fine-tuning whose `answers` are there; None where it was interrupted."""
-        name = f"{self.job.preset.name}-fold{number + 1}"
-        self.log("phase", name=f"fine-tuning {number + 1} of {self._material.folds + 1}")
+        name, rows = f"{self.job.preset.name}-fold{number + 1}", self._material
+        model, phase = self._tunings.load(), f"fine-tuning {number + 1} of {rows.folds + 1}"
+        self.log("phase", name=phase)
         part = self._tokens.fold(inside, outside)
         tuning = self._tunings.of(
             name,
-            self._tunings.load(),
+            model,
             self.training,
             part.train,
             part.validation,
             teach=self._teacher(
-                [self._material.texts[int(row)] for row in inside], part.train.classes
+                [rows.texts[int(row)] for row in inside], part.train.classes, phase=phase
             ),
             is_fold=True,
         )
@@ -432,7 +433,7 @@ class Competition:
         return not at.interrupted
 
     def _teacher(
-        self, texts: list[str], classes: NDArray[np.int64]
+        self, texts: list[str], classes: NDArray[np.int64], *, phase: str = "fine-tuning"
     ) -> Callable[[], NDArray[np.float32]]:
         def teach() -> NDArray[np.float32]:
             self.log("phase", name="linear models judge rows that they have not seen")
@@ -444,7 +445,7 @@ class Competition:
                 weights=self._weights,
                 check=self.stop.check,
             )
-            self.log("phase", name="fine-tuning")
+            self.log("phase", name=phase)
             return answers
 
         return teach

@@ -46,8 +46,11 @@ class Tunings:
 
     def load(self, number: int = 1) -> Any:
         """The model to train, its head drawn anew; `number`: the how manieth of the job."""
+        path = self.job.model_path
+        is_here = Path(path).is_dir()
+        self.log("phase", name="loading the model" if is_here else f"fetching {path} from the hub")
         return load_classifier(
-            self.job.model_path,
+            path,
             self.job.preset,
             self.job.dataset.labels,
             pad_id=self.tokenizer.pad_token_id,

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from agnews_cli.core.checkpoint import Key
 from agnews_cli.core.job import Event
@@ -36,18 +37,20 @@ _FIRST_UPLOAD_S, _GUARD_S = 20.0, 5.0  # what one may take before one was measur
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """For the user. `is_warning`: something did not work."""
+    """For the user. `is_warning`: something did not work; `is_phase`: it is what goes on now."""
 
     text: str
     is_warning: bool = False
+    is_phase: bool = False
 
     def event(self, started_monotonic_s: float) -> Event:
         """As an event of the run whose command began then."""
+        kind: Literal["phase", "warning", "note"] = "warning" if self.is_warning else "note"
         return Event(
-            kind="warning" if self.is_warning else "note",
+            kind="phase" if self.is_phase else kind,
             at=datetime.now(UTC).isoformat(),
             elapsed_s=round(time.monotonic() - started_monotonic_s, 3),
-            data={"text": self.text},
+            data={"name" if self.is_phase else "text": self.text},
         )
 
 
@@ -195,6 +198,11 @@ class Fleet:
             while courier.notes:
                 found.append(courier.notes.popleft())
         return found
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Of the stores that are sent to."""
+        return tuple(courier.address for courier in self._couriers)
 
     @property
     def fenced(self) -> Fenced | None:

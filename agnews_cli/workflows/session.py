@@ -305,6 +305,9 @@ class _Session:
         def is_stopped() -> bool:
             return signal.SIGINT in self.received[before:]
 
+        if fleet.addresses:
+            where = ", ".join(fleet.addresses)
+            self.tell(Note(f"sending what is newest to {where}", is_phase=True))
         for note in fleet.finish(until_s, is_stopped=is_stopped):
             self.tell(note)
 

@@ -16,6 +16,7 @@ from agnews_cli.host.detect import detect
 from agnews_cli.store import files, leases, parcels, runs
 from agnews_cli.store.books import Page, books
 from agnews_cli.store.home import home
+from agnews_cli.store.parcels import Parcel
 from agnews_cli.store.runs import RunFolder
 from agnews_cli.workflows.history import where
 
@@ -85,12 +86,12 @@ def status(run: str, store: Path | None) -> Status:
         sessions=sessions,
         hours=round(hours, 4),
         folder=str(folder.path),
-        stores=(_here(folder), *(_there(book.page) for book in books(folder))),
+        stores=(_here(folder), *(_there(book.page, candidate) for book in books(folder))),
     )
 
 
 def _here(folder: RunFolder) -> StoreLine:
-    newest = max(parcels.newest_local(folder), key=lambda parcel: parcel.key, default=None)
+    newest = max(parcels.newest_local(folder), key=_age, default=None)
     what = f"step {newest.key.step} of {newest.manifest.candidate}" if newest else None
     if newest is None and parcels.run_state(folder) == "completed":
         what = "the model"
@@ -99,12 +100,18 @@ def _here(folder: RunFolder) -> StoreLine:
     return StoreLine(here, what, "local" if what else None, made_at, None, ())
 
 
-def _there(page: Page) -> StoreLine:
+def _age(parcel: Parcel) -> tuple[int, str]:
+    """Steps of two fine-tunings do not compare."""
+    return parcel.key.token, parcel.manifest.made_at
+
+
+def _there(page: Page, candidate: str | None) -> StoreLine:
     if any(name.startswith(parcels.DELIVERY) for name in page.parcels):
         name = next(n for n in page.parcels if n.startswith(parcels.DELIVERY))
         what: str | None = "the model"
     else:
-        keyed = {parcels.manifest_key(name): name for name in page.parcels}
+        of = [name for name in page.parcels if name.split("/")[1:2] == [candidate]]
+        keyed = {parcels.manifest_key(name): name for name in of or page.parcels}
         newest = max((key for key in keyed if key is not None), default=None)
         name = keyed[newest] if newest is not None else ""
         what = f"step {newest.step} of {name.split('/')[1]}" if newest is not None else None

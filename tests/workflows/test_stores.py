@@ -197,6 +197,8 @@ def test_a_finished_run_is_in_every_store_and_the_screen_says_what_was_proven(
     assert error is None
     for remote in remotes:
         assert f"{remote.address}: the model is there, read back and verified" in texts(seen)
+        last = [event.data["name"] for event in seen if event.kind == "phase"][-1]
+        assert last.startswith("sending what is newest to ") and remote.address in last
         assert remote.most_at_once == 1
     again = RunFolder(tmp_path / "elsewhere" / run.id)
     again.path.mkdir(parents=True)
