@@ -20,6 +20,7 @@ from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.runs import RunFolder
 from agnews_cli.workflows.kept import kept
 from agnews_cli.workflows.lasting import lasting
+from agnews_cli.workflows.status import status
 from agnews_cli.workflows.watch import go_on, said, signals, stopped
 
 TOTAL = 300
@@ -218,3 +219,22 @@ def test_a_disk_that_ends_with_the_session_is_named_and_so_is_what_outlives_it(t
     assert gone is not None
     assert gone.is_lost
     assert "/kaggle/working" in gone.text
+
+
+def test_status_counts_the_steps_of_the_fine_tuning_that_goes_on(run, own_home):
+    facts = {"created_at": "2026-11-28T12:00:00+00:00"}
+    (run.path / "created.json").write_text(json.dumps(facts))
+    progress(run, 60, "m-fold1")
+    save(run, 60, "m-fold1")
+    progress(run, 26, "m-fold2")
+    save(run, 26, "m-fold2")
+    found = status(run.id, run.path.parent)
+    assert (found.candidate, found.step, found.total_steps) == ("m-fold2", 26, TOTAL)
+    assert found.stores[0].newest == "step 26 of m-fold2"
+
+
+def test_a_stop_is_no_error(run):
+    error = said(SessionOver(kept="step 40 is saved", next=""), kept(run))
+    screen = StringIO()
+    Output(error_stream=screen).error(error)
+    assert screen.getvalue().startswith("stopped: The session's time is up; step 40 is saved")
