@@ -86,23 +86,26 @@ def status(run: str, store: Path | None) -> Status:
         sessions=sessions,
         hours=round(hours, 4),
         folder=str(folder.path),
-        stores=(_here(folder), *(_there(book.page, candidate) for book in books(folder))),
+        stores=(
+            _here(folder, candidate),
+            *(_there(book.page, candidate) for book in books(folder)),
+        ),
     )
 
 
-def _here(folder: RunFolder) -> StoreLine:
-    newest = max(parcels.newest_local(folder), key=_age, default=None)
+def _here(folder: RunFolder, candidate: str | None) -> StoreLine:
+
+    def age(parcel: Parcel) -> tuple[int, str, bool]:  # steps of two fine-tunings do not compare
+        is_at_work = parcel.manifest.candidate == candidate
+        return parcel.key.token, parcel.manifest.made_at, is_at_work
+
+    newest = max(parcels.newest_local(folder), key=age, default=None)
     what = f"step {newest.key.step} of {newest.manifest.candidate}" if newest else None
     if newest is None and parcels.run_state(folder) == "completed":
         what = "the model"
     made_at = newest.manifest.made_at if newest else None
     here = str(folder.path.parent)
     return StoreLine(here, what, "local" if what else None, made_at, None, ())
-
-
-def _age(parcel: Parcel) -> tuple[int, str]:
-    """Steps of two fine-tunings do not compare."""
-    return parcel.key.token, parcel.manifest.made_at
 
 
 def _there(page: Page, candidate: str | None) -> StoreLine:
