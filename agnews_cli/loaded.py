@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 from agnews_cli.errors import PredictorDied, RowsWithoutText
 from agnews_cli.host.predictor import Predictor
-from agnews_cli.store import delivered
 from agnews_cli.store.data import texts as sheets
-from agnews_cli.store.delivered import Delivered
-from agnews_cli.workflows.history import where
-from agnews_cli.workflows.predict import CHUNK_ROWS, best, predictor
+from agnews_cli.store.model import delivered
+from agnews_cli.store.model.delivered import Delivered
+from agnews_cli.workflows.prediction.predict import CHUNK_ROWS, best, predictor
+from agnews_cli.workflows.runs.history import where
 
 if TYPE_CHECKING:
     import numpy as np

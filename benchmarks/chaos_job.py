@@ -21,14 +21,14 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from agnews_cli.core.preset import Training
-from agnews_cli.learn.data import Tokens
-from agnews_cli.learn.events import EventLog
-from agnews_cli.learn.position import StepTrace
-from agnews_cli.learn.saving import Saver
-from agnews_cli.learn.snapshot import on_host, optimizer_tensors, weights
-from agnews_cli.learn.train import FineTuning
-from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.core.run.preset import Training
+from agnews_cli.learn.door.events import EventLog
+from agnews_cli.learn.loop.position import StepTrace
+from agnews_cli.learn.loop.train import FineTuning
+from agnews_cli.learn.rows.data import Tokens
+from agnews_cli.learn.state.saving import Saver
+from agnews_cli.learn.state.snapshot import on_host, optimizer_tensors, weights
+from agnews_cli.store.run.checkpoints import Checkpoints
 
 SAVED_AT = (10, 20)
 

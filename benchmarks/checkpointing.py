@@ -47,9 +47,9 @@ import peers
 from throughput import WARM_UP_STEPS, sample
 from time_to_accuracy import end_on_sigterm, isolated, run
 
-from agnews_cli.core.interval import save_interval
-from agnews_cli.core.lifetime import PRIOR_S
-from agnews_cli.store.runs import SAVE_NOW
+from agnews_cli.core.hours.lifetime import PRIOR_S
+from agnews_cli.core.saving.interval import save_interval
+from agnews_cli.store.run.runs import SAVE_NOW
 
 COST_BAR = 1.01
 BATCH_TOKENS = 1024

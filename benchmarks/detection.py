@@ -31,8 +31,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from agnews_cli.core.markers import OVERRIDE
-from agnews_cli.core.platform import identify
+from agnews_cli.core.machine.markers import OVERRIDE
+from agnews_cli.core.machine.platform import identify
 from tests.core.surroundings import Environment, environments
 
 COLAB = frozenset({"colab", "colab-enterprise"})

@@ -7,10 +7,10 @@ done. 500 steps are 250 s, an epoch 75 minutes. Quota is 30 h a week, halved in 
 Goodput: training time kept, over accelerator time. Every policy meets the same deaths.
 
 Two yardsticks. *The best rule that knows the hazard* has the true distribution and the dynamic
-programme of `core/hazard`, but not the moment of a death: no rule for saving can do better on
-average (but for the grid, and for the upload's tail, which both meet with the same margin). The bar
-of 98% is against this one. *Knows every death* saves once, just in time; no rule can come near it
-where deaths are frequent, and it is shown to say how much the deaths themselves cost.
+programme of `core/saving/hazard`, but not the moment of a death: no rule for saving can do better
+on average (but for the grid, and for the upload's tail, which both meet with the same margin). The
+bar of 98% is against this one. *Knows every death* saves once, just in time; no rule can come near
+it where deaths are frequent, and it is shown to say how much the deaths themselves cost.
 
     python benchmarks/goodput.py [--lives 20]
 
@@ -24,8 +24,8 @@ import argparse
 import random
 import sys
 
-from agnews_cli.core.deaths import Bathtub, Exponential, Lifetimes, Rarely, Weibull
-from agnews_cli.core.simulate import Row, World, compare, usual_policies
+from agnews_cli.core.saving.deaths import Bathtub, Exponential, Lifetimes, Rarely, Weibull
+from agnews_cli.core.saving.simulate import Row, World, compare, usual_policies
 
 HOUR_S = 3600.0
 BAR = 0.98

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agnews_cli.core.dataset import Rows
-from agnews_cli.learn.linear import Linear
+from agnews_cli.core.run.dataset import Rows
+from agnews_cli.learn.models.linear import Linear
 from agnews_cli.store.data import datasets
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from agnews_cli.learn.macro_f1 import interval, macro_f1
+from agnews_cli.learn.figures.macro_f1 import interval, macro_f1
 
 CLASSES = (2, 4, 20, 77, 150)
 ROWS = (1, 2, 5, 15, 50)

@@ -30,12 +30,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from agnews_cli.core.dataset import Rows
-from agnews_cli.learn import blend
-from agnews_cli.learn.batches import by_length
-from agnews_cli.learn.data import tokenise
-from agnews_cli.learn.linear import Linear
-from agnews_cli.learn.model import load_delivery
+from agnews_cli.core.run.dataset import Rows
+from agnews_cli.learn.figures import blend
+from agnews_cli.learn.models.linear import Linear
+from agnews_cli.learn.models.model import load_delivery
+from agnews_cli.learn.rows.batches import by_length
+from agnews_cli.learn.rows.data import tokenise
 from agnews_cli.store.data import datasets
 
 ROOT = Path(__file__).parents[1]

@@ -38,7 +38,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from agnews_cli.store.checkpoints import Checkpoints  # noqa: E402
+from agnews_cli.store.run.checkpoints import Checkpoints  # noqa: E402
 from tests import tiny  # noqa: E402
 
 Row = dict[str, Any]

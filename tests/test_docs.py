@@ -6,8 +6,8 @@ import ast
 import importlib.util
 from pathlib import Path
 
-from agnews_cli.core import recipes
-from agnews_cli.store.requests import RequestFile
+from agnews_cli.core.run import recipes
+from agnews_cli.store.settings.requests import RequestFile
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -37,8 +37,8 @@ from agnews_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from agnews_cli.core.dataset import Reading
-    from agnews_cli.workflows.auto import Request
+    from agnews_cli.core.run.dataset import Reading
+    from agnews_cli.workflows.train.auto import Request
 
 _LEAST_SESSION_S = 36.0
 GIVEN = "agnews.data"
@@ -142,7 +142,7 @@ class Source:
 
     def reading(self) -> Reading:
         """What is said of the data."""
-        from agnews_cli.core.dataset import Reading
+        from agnews_cli.core.run.dataset import Reading
 
         return Reading(
             text_columns=tuple(self.text_column or ()),
@@ -199,9 +199,9 @@ class Asked(Source):
 
     def request(self, *, is_rehearsal: bool = False) -> Request:
         """What is asked of the workflow. Raises BadDuration, BadTimeOfDay, BadStore."""
-        from agnews_cli.core.training_options import as_settings
-        from agnews_cli.workflows.auto import Request
-        from agnews_cli.workflows.stores import choose
+        from agnews_cli.core.run.training_options import as_settings
+        from agnews_cli.workflows.runs.stores import choose
+        from agnews_cli.workflows.train.auto import Request
 
         chosen = choose(self.store or ())
         request = Request(
@@ -261,7 +261,7 @@ def seconds(
     `unit_s`: of a number alone, where the option's name gives the unit. `likely`: the units that it
     may have meant elsewhere.
     """
-    from agnews_cli.core import duration
+    from agnews_cli.core.text import duration
     from agnews_cli.errors import BadDuration
 
     if given is None:
@@ -281,7 +281,7 @@ def session_seconds(until: str | None, hours: str | None) -> float | None:
     """How long the session may last from now; the shorter where both are given."""
     from datetime import datetime
 
-    from agnews_cli.core import duration
+    from agnews_cli.core.text import duration
     from agnews_cli.errors import BadTimeOfDay
 
     left_s = seconds("session-hours", hours, unit_s=3600.0, least_s=_LEAST_SESSION_S)

@@ -32,7 +32,7 @@ def auto(
     """Find out what this machine is, choose, train, evaluate: one command to a usable model."""
     from agnews_cli.cli import show
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.auto import carry_out, prepare
+    from agnews_cli.workflows.train.auto import carry_out, prepare
 
     out, request = Output(json=json, quiet=quiet), asked.request(is_rehearsal=dry_run)
     with out.progress(beside=True) as progress:

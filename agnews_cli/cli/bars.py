@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from agnews_cli.cli import screens
 from agnews_cli.cli.output import Output
-from agnews_cli.core import duration, quota
+from agnews_cli.core.hours import quota
+from agnews_cli.core.text import duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from agnews_cli.workflows.quota import Demand, Row, View
+    from agnews_cli.workflows.hours.quota import Demand, Row, View
 
 _WIDTH = 28
 _LITTLE = 0.2

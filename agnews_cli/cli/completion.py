@@ -117,7 +117,7 @@ def _store(context: Context) -> Path:
 
 
 def _stems(folder: str) -> list[str]:
-    from agnews_cli.store.home import preset_folders
+    from agnews_cli.store.disk.home import preset_folders
 
     found = set()
     for place in preset_folders():

@@ -11,7 +11,7 @@ import typer
 def _take(context: typer.Context, path: Path | None) -> Path | None:
     """Make the file's values this command's defaults, before its other options are read."""
     if path is not None and not context.resilient_parsing:
-        from agnews_cli.store import requests
+        from agnews_cli.store.settings import requests
 
         asked = requests.load(path).asked()
         names = {name: o.name for o in context.command.params for name in o.opts}

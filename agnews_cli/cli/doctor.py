@@ -24,7 +24,7 @@ def doctor(
     """Check everything that training needs, and say what to mend; exit code 78 if anything must."""
     from agnews_cli.cli import machine
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.doctor import examine
+    from agnews_cli.workflows.machine.doctor import examine
 
     out = Output(json=json)
     out.say("Checking" + (" …" if quick else ", with a probe of the accelerator (up to 60 s) …"))

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from agnews_cli.cli import screens
 from agnews_cli.cli.output import Output
-from agnews_cli.core.platform import Platform, answers, describe
+from agnews_cli.core.machine.platform import Platform, answers, describe
 
 if TYPE_CHECKING:
-    from agnews_cli.core.finding import Finding, Level
-    from agnews_cli.core.probe import Report
+    from agnews_cli.core.machine.finding import Finding, Level
+    from agnews_cli.core.machine.probe import Report
     from agnews_cli.host.probe import Verdict
 
 _LEVELS = {"good": "good", "know": "worth knowing", "mend": "must be mended"}

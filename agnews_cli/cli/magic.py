@@ -13,8 +13,8 @@ import time
 from typing import Any
 
 from agnews_cli.cli.output import Output
-from agnews_cli.core import duration
-from agnews_cli.core.platform import Platform
+from agnews_cli.core.machine.platform import Platform
+from agnews_cli.core.text import duration
 from agnews_cli.host import kernel
 
 _IS_FINE = frozenset({0, 75})  # 75: paused in time, to be gone on with; the cells below may run

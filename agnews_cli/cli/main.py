@@ -113,7 +113,7 @@ def _report(error: BaseException, arguments: list[str]) -> int:
     from agnews_cli.cli import misuse
     from agnews_cli.cli.output import Output
     from agnews_cli.errors import AgnewsError, InternalError, Interrupted
-    from agnews_cli.store.secrets import hidden
+    from agnews_cli.store.settings.secrets import hidden
 
     if isinstance(error, KeyboardInterrupt):
         error = Interrupted(kept="what was under way is not finished", next="")
@@ -133,7 +133,8 @@ def _report(error: BaseException, arguments: list[str]) -> int:
 def _save_traceback(error: BaseException) -> str:
     import traceback
 
-    from agnews_cli.store import private, secrets
+    from agnews_cli.store.disk import private
+    from agnews_cli.store.settings import secrets
 
     try:
         return str(

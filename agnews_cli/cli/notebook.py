@@ -43,7 +43,7 @@ def notebook(
     notebook trains with it.
     """
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.notebook import Wish, next_steps, write
+    from agnews_cli.workflows.elsewhere.notebook import Wish, next_steps, write
 
     path = output or Path(f"agnews-{place.value}.ipynb")
     asked.request()  # raises what `auto` would, now and not in the notebook

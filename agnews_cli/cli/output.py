@@ -179,7 +179,7 @@ class Output:
             hint = "Make room there, or write to another place: --out FILE"
             raise CannotWrite(path="standard output", reason=fault.strerror or fault, hint=hint)
         if self._out.is_broken:
-            from agnews_cli.core.job import ReaderLeft
+            from agnews_cli.core.run.job import ReaderLeft
 
             raise ReaderLeft
         return written

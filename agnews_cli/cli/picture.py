@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from agnews_cli.cli.screens import one_line, percent
-from agnews_cli.core import duration
+from agnews_cli.core.text import duration
 
 if TYPE_CHECKING:
-    from agnews_cli.core.job import Event
+    from agnews_cli.core.run.job import Event
 
 
 PASSING = frozenset({"progress", "work"})

@@ -139,8 +139,8 @@ def plan(
     from agnews_cli.cli import planned
     from agnews_cli.cli.asked import seconds
     from agnews_cli.cli.output import Output
-    from agnews_cli.core.training_options import as_settings
-    from agnews_cli.workflows.plan import Request, make
+    from agnews_cli.core.run.training_options import as_settings
+    from agnews_cli.workflows.planning.plan import Request, make
 
     out = Output(json=json)
     request = Request(
@@ -174,7 +174,7 @@ def places(given: list[str] | None) -> tuple[str, ...]:
 
 def quota_left(given: str) -> tuple[str, float]:
     """`kaggle=9.4h` as a name and seconds; `kaggle=0h` is none. Raises BadDuration."""
-    from agnews_cli.core import duration
+    from agnews_cli.core.text import duration
     from agnews_cli.errors import BadDuration
 
     name, _, value = given.partition("=")

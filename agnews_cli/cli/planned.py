@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from agnews_cli.cli import screens
 from agnews_cli.cli.output import Output
-from agnews_cli.core import duration
+from agnews_cli.core.text import duration
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from agnews_cli.core.plan.schedule import Session
-    from agnews_cli.workflows.plan import Planned
-    from agnews_cli.workflows.rehearse import Rehearsal
+    from agnews_cli.workflows.planning.plan import Planned
+    from agnews_cli.workflows.planning.rehearse import Rehearsal
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
@@ -26,7 +26,7 @@ def show(out: Output, plan: Planned) -> None:
     """Everything there is to say of it; with `--json` one object."""
     lives = None
     if plan.request.simulate:
-        from agnews_cli.workflows.rehearse import rehearse
+        from agnews_cli.workflows.planning.rehearse import rehearse
 
         lives = rehearse(plan)
     out.result(plan.as_json() | ({"simulation": lives.as_json()} if lives else {}))

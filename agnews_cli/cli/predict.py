@@ -13,7 +13,7 @@ from agnews_cli.cli.manual import examples
 
 if TYPE_CHECKING:
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.predict import Plan, Report, Request
+    from agnews_cli.workflows.prediction.predict import Plan, Report, Request
 
 
 @examples(
@@ -86,7 +86,7 @@ def predict(
     from agnews_cli.cli.output import Output
     from agnews_cli.host.predictor import stoppable
     from agnews_cli.store.data.texts import Asked
-    from agnews_cli.workflows.predict import Request
+    from agnews_cli.workflows.prediction.predict import Request
 
     out = None if out == "-" else out
     asked = Asked(tuple(text_column or ()), False if no_header else None, encoding)
@@ -100,8 +100,8 @@ def predict(
 
 
 def _label(screen: Output, request: Request) -> None:
-    from agnews_cli.core.job import ReaderLeft
-    from agnews_cli.workflows import predict as work
+    from agnews_cli.core.run.job import ReaderLeft
+    from agnews_cli.workflows.prediction import predict as work
 
     with screen.progress() as progress:
         plan = work.prepare(request, show=progress.event)
@@ -123,8 +123,8 @@ def _label(screen: Output, request: Request) -> None:
 
 def _to_screen(screen: Output, request: Request, plan: Plan) -> Report:
     """Answers on standard output: rows of CSV, one JSON array, or a table for a few texts."""
-    from agnews_cli.store import answers
-    from agnews_cli.workflows import predict as work
+    from agnews_cli.store.data import answers
+    from agnews_cli.workflows.prediction import predict as work
 
     if screen.is_json:
         writer: answers.Writer = answers.ArrayWriter(
@@ -146,7 +146,7 @@ def _to_screen(screen: Output, request: Request, plan: Plan) -> Report:
 
 
 def _submit(screen: Output, request: Request, like: Path | None, id_column: str | None) -> None:
-    from agnews_cli.workflows import submission
+    from agnews_cli.workflows.prediction import submission
 
     with screen.progress() as progress:
         found = submission.on_demand(request, like, id_column, show=progress.event)

@@ -22,7 +22,7 @@ app = typer.Typer(
 def ls(json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
     """List every preset."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.store import presets
+    from agnews_cli.store.settings import presets
 
     out = Output(json=json)
     found = presets.load_all()
@@ -59,7 +59,7 @@ def show(
 ) -> None:
     """Print a preset's YAML, a start for your own."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.store import presets
+    from agnews_cli.store.settings import presets
 
     presets.load(name)
     Output().screen(presets.text(name).rstrip("\n"))

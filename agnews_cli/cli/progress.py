@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
-    from agnews_cli.core.job import Event
+    from agnews_cli.core.run.job import Event
 
 _NOTEBOOK_EVERY_S = 1.0
 _NOTEBOOK_SLOWEST_S = 10.0
@@ -194,11 +194,11 @@ class Watched:
         """Raises ReaderLeft, or ReaderStalled while nobody reads what is printed beside."""
         self._renderer.event(event)
         if is_gone(self._stream.fault):
-            from agnews_cli.core.job import ReaderLeft
+            from agnews_cli.core.run.job import ReaderLeft
 
             raise ReaderLeft
         if self._stream.is_stalled:
-            from agnews_cli.core.job import ReaderStalled
+            from agnews_cli.core.run.job import ReaderStalled
 
             raise ReaderStalled
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agnews_cli.cli import screens
 from agnews_cli.cli.sink import Sink, is_tty
 from agnews_cli.errors import Interrupted
-from agnews_cli.workflows.wizard import Choice, Question
+from agnews_cli.workflows.wizard.wizard import Choice, Question
 
 if TYPE_CHECKING:
     from questionary import Question as Prompt

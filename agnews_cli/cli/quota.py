@@ -68,7 +68,7 @@ def quota(
     from agnews_cli.cli import bars
     from agnews_cli.cli.asked import seconds
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.quota import demand, look
+    from agnews_cli.workflows.hours.quota import demand, look
 
     out = Output(json=json)
     needs_s = seconds("needs", needs, likely="hm")
@@ -102,8 +102,8 @@ def log(
 ) -> None:
     """Note hours that agnews did not see."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.core.quota import hours as shown
-    from agnews_cli.workflows.told import note_used
+    from agnews_cli.core.hours.quota import hours as shown
+    from agnews_cli.workflows.hours.told import note_used
 
     fact = note_used(platform, resource.value, hours, checked_moment("began", began))
     out = Output(json=json)
@@ -137,7 +137,7 @@ def set_(
 ) -> None:
     """Say what is left, what to keep back, or where to read what is left."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.told import note_left
+    from agnews_cli.workflows.hours.told import note_left
 
     returns_at = checked_moment("returns", returns)
     said = note_left(platform, resource.value, left, returns_at, reserve, file, command)
@@ -158,8 +158,8 @@ def import_(
     from dataclasses import asdict
 
     from agnews_cli.cli.output import Output
-    from agnews_cli.core.quota import hours
-    from agnews_cli.workflows.usage import take_in
+    from agnews_cli.core.hours.quota import hours
+    from agnews_cli.workflows.hours.usage import take_in
 
     done = take_in(path)
     out = Output(json=json)
@@ -177,8 +177,8 @@ def export(
 ) -> None:
     """Write every session's hours as CSV."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.store import outputs
-    from agnews_cli.workflows.usage import exported
+    from agnews_cli.store.disk import outputs
+    from agnews_cli.workflows.hours.usage import exported
 
     text = exported()
     if out_path is None:
@@ -196,9 +196,9 @@ def export(
 def forecast(platform: Only = None, offline: Offline = False, json: Json = False) -> None:
     """When the hours run out at the rate of the last weeks."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.core.quota import hours, moment
-    from agnews_cli.workflows.quota import look
-    from agnews_cli.workflows.usage import forecasts
+    from agnews_cli.core.hours.quota import hours, moment
+    from agnews_cli.workflows.hours.quota import look
+    from agnews_cli.workflows.hours.usage import forecasts
 
     found = forecasts(look(platform=platform, is_offline=offline))
     out = Output(json=json)
@@ -227,8 +227,8 @@ def history(
 ) -> None:
     """Hours per week, as a table and a picture."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows import usage
-    from agnews_cli.workflows.quota import look
+    from agnews_cli.workflows.hours import usage
+    from agnews_cli.workflows.hours.quota import look
 
     found = usage.weeks(look(platform=platform, is_offline=True), weeks)
     if picture is not None:
@@ -253,7 +253,7 @@ def history(
 
 def checked_moment(option: str, given: str | None) -> str | None:
     """The time given for `--option`, as it was given. Raises BadTime."""
-    from agnews_cli.core.reported import moment
+    from agnews_cli.core.hours.reported import moment
     from agnews_cli.errors import BadTime
 
     if given is not None and moment(given) is None:

@@ -59,9 +59,9 @@ def resume(
     from agnews_cli.cli import show
     from agnews_cli.cli.asked import process_start_s, seconds, session_seconds
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.auto import Request, carry_out
-    from agnews_cli.workflows.resume import prepare_again
-    from agnews_cli.workflows.stores import choose
+    from agnews_cli.workflows.runs.stores import choose
+    from agnews_cli.workflows.train.auto import Request, carry_out
+    from agnews_cli.workflows.train.resume import prepare_again
 
     out = Output(json=json, quiet=quiet)
     chosen = choose(store or ())

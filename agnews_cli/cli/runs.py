@@ -25,7 +25,7 @@ def runs(context: Context, store: Folder = None, json: Json = False) -> None:
     if context.invoked_subcommand is not None:
         return
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.history import history, where
+    from agnews_cli.workflows.runs.history import history, where
 
     out = Output(json=json)
     found = history(store)
@@ -46,7 +46,7 @@ def show(run: Run = "latest", store: Folder = None, json: Json = False) -> None:
     """Which model and why, how good, how long, where, how to use it: of a finished run."""
     from agnews_cli.cli.output import Output
     from agnews_cli.cli.show import summary
-    from agnews_cli.workflows.summary import of_run
+    from agnews_cli.workflows.train.summary import of_run
 
     out = Output(json=json)
     found = of_run(run, store)

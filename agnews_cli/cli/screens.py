@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from agnews_cli.core import duration
+from agnews_cli.core.text import duration
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.table import Table
     from rich.text import Text
 
-    from agnews_cli.core.evaluation import Evaluation, Interval, SplitEvaluation
-    from agnews_cli.core.job import Candidate
+    from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
+    from agnews_cli.core.run.job import Candidate
 
 Meaning = Literal["good", "warn", "bad"]
 Section = Literal["figures", "classes", "confusion", "mistakes"]

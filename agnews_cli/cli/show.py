@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from agnews_cli.cli import screens
 from agnews_cli.cli.output import Output
-from agnews_cli.core import duration
+from agnews_cli.core.text import duration
 
 if TYPE_CHECKING:
-    from agnews_cli.workflows.afterwards import Use
-    from agnews_cli.workflows.auto import Plan, Result
-    from agnews_cli.workflows.status import Status
-    from agnews_cli.workflows.summary import Summary
+    from agnews_cli.workflows.runs.status import Status
+    from agnews_cli.workflows.train.afterwards import Use
+    from agnews_cli.workflows.train.auto import Plan, Result
+    from agnews_cli.workflows.train.summary import Summary
 
 
 def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
@@ -80,7 +80,7 @@ def _sessions(count: int) -> str:
 
 def result(out: Output, result: Result) -> None:
     """All figures, and last, where they stay in view, what everybody asks."""
-    from agnews_cli.workflows import summary as summaries
+    from agnews_cli.workflows.train import summary as summaries
 
     if result.was_there:
         out.say("This run was finished before; here is its result (--fresh trains it again).")

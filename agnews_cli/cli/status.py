@@ -18,7 +18,7 @@ def status(
     """Show how a run stands, and what of it is saved where, and how surely."""
     from agnews_cli.cli import show
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.status import status
+    from agnews_cli.workflows.runs.status import status
 
     out = Output(json=json)
     found = status(run, store)

@@ -24,8 +24,8 @@ def verify_resume(
 ) -> None:
     """Prove here that a run killed at random and resumed equals an undisturbed one, bit for bit."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.core import duration
-    from agnews_cli.workflows import verify
+    from agnews_cli.core.text import duration
+    from agnews_cli.workflows.machine import verify
 
     out = Output(json=json)
     found = verify.verify_resume(preset=preset, rows=rows, kills=kills, seed=seed, say=out.say)

@@ -15,9 +15,9 @@ from agnews_cli.errors import NoTerminal
 
 if TYPE_CHECKING:
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.auto import Request
-    from agnews_cli.workflows.notebook import Wish
-    from agnews_cli.workflows.wizard import Walk
+    from agnews_cli.workflows.elsewhere.notebook import Wish
+    from agnews_cli.workflows.train.auto import Request
+    from agnews_cli.workflows.wizard.wizard import Walk
 
 DEFAULT_FILE = Path("agnews-request.yaml")
 FLAGS = (
@@ -43,7 +43,7 @@ def wizard(
     """Ask what `agnews auto` would be told, then begin, or save it for later. Quitting exits 0."""
     from agnews_cli.cli import prompts
     from agnews_cli.cli.output import Output
-    from agnews_cli.store import requests
+    from agnews_cli.store.settings import requests
 
     out = Output()
     why_not = prompts.why_not(out.sink)
@@ -65,8 +65,8 @@ def wizard(
 
 
 def _walk(file: Path, data: str | None, *, may_ask_hub: bool) -> Walk:
-    from agnews_cli.workflows.surroundings import look_around
-    from agnews_cli.workflows.wizard import Walk
+    from agnews_cli.workflows.wizard.surroundings import look_around
+    from agnews_cli.workflows.wizard.wizard import Walk
 
     walk = Walk(look_around(str(file), may_ask_hub=may_ask_hub))
     return walk if data is None else walk.with_data(data)
@@ -108,7 +108,7 @@ def _show(out: Output, walk: Walk) -> None:
 
 def _write(out: Output, wish: Wish) -> None:
     """The notebook that trains with the answers on another machine, and what to do with it."""
-    from agnews_cli.workflows.notebook import next_steps, write
+    from agnews_cli.workflows.elsewhere.notebook import next_steps, write
 
     for written in write(wish, force=False):
         out.screen("", f"Written: {written}", *next_steps(wish))
@@ -117,7 +117,7 @@ def _write(out: Output, wish: Wish) -> None:
 def _begin(out: Output, request: Request) -> None:
     """As `agnews auto` does; its time counts from now, not from the first question."""
     from agnews_cli.cli import show
-    from agnews_cli.workflows.auto import carry_out, prepare
+    from agnews_cli.workflows.train.auto import carry_out, prepare
 
     plan = prepare(replace(request, started_monotonic_s=time.monotonic()))
     show.plan(out, plan, is_result=False)

@@ -1,4 +1,4 @@
-"""Looks at this machine and records what `core.platform` judges.
+"""Looks at this machine and records what `core.machine.platform` judges.
 
 Asks only what answers at once and cannot fail the command: named variables, named paths, mounts,
 NVML, /proc and cgroups. The network is asked on request alone, for that takes seconds. Whether the
@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from agnews_cli.core.accelerator import Accelerator, together
-from agnews_cli.core.markers import (
+from agnews_cli.core.machine.accelerator import Accelerator, together
+from agnews_cli.core.machine.markers import (
     ENV_NAMES,
     MARKER_PATHS,
     MOUNT_POINTS,
     Evidence,
     Surroundings,
 )
-from agnews_cli.core.platform import Facts, Network, Platform, identify, tpu_of
+from agnews_cli.core.machine.platform import Facts, Network, Platform, identify, tpu_of
 from agnews_cli.host import network
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import agnews_cli
-from agnews_cli.core.session import Reading, Resource
+from agnews_cli.core.hours.session import Reading, Resource
 from agnews_cli.host import children
 
 TIMEOUT_S = 5.0

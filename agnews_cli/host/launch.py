@@ -19,11 +19,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from agnews_cli.core.accelerator import Accelerator
+from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.host import children
-from agnews_cli.store import files, private
-from agnews_cli.store.processes import pid_namespace
-from agnews_cli.store.space import refusal
+from agnews_cli.store.disk import files, private
+from agnews_cli.store.disk.processes import pid_namespace
+from agnews_cli.store.disk.space import refusal
 
 if TYPE_CHECKING:
     import psutil

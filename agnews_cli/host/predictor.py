@@ -19,7 +19,7 @@ from typing import IO, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from agnews_cli.core.prediction import Answer, Figures, Order, Texts
+from agnews_cli.core.run.prediction import Answer, Figures, Order, Texts
 from agnews_cli.errors import InternalError, Interrupted, PredictorDied, ReportedError
 from agnews_cli.host import children
 from agnews_cli.host.launch import environment
@@ -160,7 +160,8 @@ def _in_words(answer: Answer) -> ReportedError | InternalError:
     assert failure is not None
     if not answer.trace:
         return ReportedError(failure.message, failure.hint, failure.exit_code, failure.kind)
-    from agnews_cli.store import private, secrets
+    from agnews_cli.store.disk import private
+    from agnews_cli.store.settings import secrets
 
     try:
         log = str(private.note(secrets.hidden(answer.trace), kind="error"))

@@ -19,13 +19,13 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from agnews_cli.core.accelerator import Accelerator
-from agnews_cli.core.finding import Finding
-from agnews_cli.core.platform import Platform
-from agnews_cli.core.probe import Report, judge, settle
+from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.machine.finding import Finding
+from agnews_cli.core.machine.platform import Platform
+from agnews_cli.core.machine.probe import Report, judge, settle
 from agnews_cli.host import children
-from agnews_cli.store import files
-from agnews_cli.store.home import cache
+from agnews_cli.store.disk import files
+from agnews_cli.store.disk.home import cache
 
 TIMEOUT_S = 60.0
 _CLOSING_S = 5.0
@@ -196,8 +196,8 @@ def _recalled(path: Path, now: datetime) -> _Kept | None:
 
 def _keep(path: Path, kept: _Kept) -> None:
     from agnews_cli.errors import AgnewsError
-    from agnews_cli.store import private
-    from agnews_cli.store.runs import write_text_atomically
+    from agnews_cli.store.disk import private
+    from agnews_cli.store.run.runs import write_text_atomically
 
     with suppress(OSError, AgnewsError):  # a cache that cannot be written costs a probe each time
         private.make_folder(path.parent)

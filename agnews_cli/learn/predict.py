@@ -1,7 +1,7 @@
 """Entry point for prediction: chunks of texts come by a pipe, probabilities go back by another.
 
-The messages are those of `core.prediction`. Nothing is written to the disk, and the process ends
-with the command that started it, however that ends.
+The messages are those of `core.run.prediction`. Nothing is written to the disk, and the process
+ends with the command that started it, however that ends.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.evaluation import Interval
-from agnews_cli.core.job import Failure
-from agnews_cli.core.prediction import Answer, Figures, Member, Order, Texts
+from agnews_cli.core.run.evaluation import Interval
+from agnews_cli.core.run.job import Failure
+from agnews_cli.core.run.prediction import Answer, Figures, Member, Order, Texts
 from agnews_cli.errors import AgnewsError, ModelDamaged, PredictionTooLarge
 from agnews_cli.host.children import end_with
 
@@ -44,7 +44,7 @@ def open_model(order: Order) -> Predict:
     shares = {m.name: m.share for m in order.members}
 
     def predict(texts: Sequence[str], told: Callable[[int], None]) -> NDArray[np.floating]:
-        from agnews_cli.learn import blend
+        from agnews_cli.learn.figures import blend
 
         if not texts:  # a chunk of nothing but bad rows
             return np.empty((0, len(order.labels)), dtype=np.float32)
@@ -89,15 +89,15 @@ def _require_whole(folder: Path, digests: Mapping[str, str]) -> None:
 
 
 def _linear(folder: Path, order: Order) -> Predict:
-    from agnews_cli.learn.linear import Linear
+    from agnews_cli.learn.models.linear import Linear
 
     model = Linear.load(folder)
     return lambda texts, told: model.predict(texts)
 
 
 def _embedding(folder: Path, order: Order) -> Predict:
-    from agnews_cli.learn import embedding
-    from agnews_cli.learn.model import load_encoder, load_tokenizer
+    from agnews_cli.learn.models import embedding
+    from agnews_cli.learn.models.model import load_encoder, load_tokenizer
 
     tokenizer = load_tokenizer(str(folder))
     assert order.base is not None
@@ -116,8 +116,8 @@ def _embedding(folder: Path, order: Order) -> Predict:
 def _finetuned(folder: Path, order: Order) -> Predict:
     import torch
 
-    from agnews_cli.learn.batches import by_length
-    from agnews_cli.learn.model import load_delivery
+    from agnews_cli.learn.models.model import load_delivery
+    from agnews_cli.learn.rows.batches import by_length
 
     model, tokenizer = load_delivery(folder, order.base)
     if model.config.num_labels != len(order.labels):
@@ -143,8 +143,8 @@ def _finetuned(folder: Path, order: Order) -> Predict:
 
 
 def _tokens(texts: Sequence[str], tokenizer: Any, max_length: int) -> Any:
-    from agnews_cli.core.dataset import Rows
-    from agnews_cli.learn.data import tokenise
+    from agnews_cli.core.run.dataset import Rows
+    from agnews_cli.learn.rows.data import tokenise
 
     return tokenise(Rows(texts, [0] * len(texts)), tokenizer, max_length)
 
@@ -254,7 +254,7 @@ class _Marks:
     def figures(self) -> Figures | None:
         if not self._classes:
             return None
-        from agnews_cli.learn.evaluate import evaluate
+        from agnews_cli.learn.figures.evaluate import evaluate
 
         predicted, classes = np.concatenate(self._predicted), np.concatenate(self._classes)
         sure = np.eye(len(self._labels), dtype=np.int8)[predicted]

@@ -16,7 +16,7 @@ from functools import partial
 from importlib import metadata
 from typing import Any, TextIO
 
-from agnews_cli.core.probe import PRECISIONS, Device, Operation, Precision, Report
+from agnews_cli.core.machine.probe import PRECISIONS, Device, Operation, Precision, Report
 from agnews_cli.host.children import end_with
 
 _REPEAT_S = 0.1

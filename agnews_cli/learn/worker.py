@@ -28,9 +28,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.dataset import Rows
-from agnews_cli.core.evaluation import Evaluation
-from agnews_cli.core.job import Failure, Job, Outcome
+from agnews_cli.core.run.dataset import Rows
+from agnews_cli.core.run.evaluation import Evaluation
+from agnews_cli.core.run.job import Failure, Job, Outcome
 from agnews_cli.errors import (
     AgnewsError,
     BudgetTooShort,
@@ -40,11 +40,12 @@ from agnews_cli.errors import (
     NoDiskSpace,
     OutOfMemory,
 )
-from agnews_cli.learn.budget import Budget, OutOfTime
-from agnews_cli.learn.events import EventLog, StopFlag, StopRequested, WithoutSecrets
-from agnews_cli.store import files, leases, space
-from agnews_cli.store.runs import write_text_atomically
-from agnews_cli.store.secrets import hidden
+from agnews_cli.learn.door.budget import Budget, OutOfTime
+from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested, WithoutSecrets
+from agnews_cli.store.disk import files, space
+from agnews_cli.store.run import leases
+from agnews_cli.store.run.runs import write_text_atomically
+from agnews_cli.store.settings.secrets import hidden
 
 # What a disk that fails is called, also by libraries that wrap the error in one of their own.
 _BROKEN_DISK = (
@@ -157,9 +158,12 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     from accelerate import Accelerator, PartialState
     from accelerate.utils import parse_flag_from_env
 
-    from agnews_cli.learn import blend, cards, overlap, precision
-    from agnews_cli.learn.compete import Competition
-    from agnews_cli.learn.evaluate import evaluate
+    from agnews_cli.learn.figures import blend
+    from agnews_cli.learn.figures.evaluate import evaluate
+    from agnews_cli.learn.models import precision
+    from agnews_cli.learn.rows import overlap
+    from agnews_cli.learn.stages import cards
+    from agnews_cli.learn.stages.compete import Competition
 
     stop.check()
     # Whoever asks first decides how the processes find each other: without this word, not at all.
@@ -239,8 +243,8 @@ def _asked_of_test(
 
     Of more rows than there is time for, some are drawn, the same share of each class.
     """
-    from agnews_cli.learn.data import tokenise
-    from agnews_cli.learn.material import read_rows
+    from agnews_cli.learn.rows.data import tokenise
+    from agnews_cli.learn.rows.material import read_rows
 
     file, budget, told = job.dataset.test, competition.budget, competition.told
     assert file is not None

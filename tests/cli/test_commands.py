@@ -153,12 +153,12 @@ def test_without_the_train_extra_the_next_command_is_named(tmp_path):
         "main(['auto', '--data', sys.argv[1], '--preset', sys.argv[2]])"
     )
     (tmp_path / "config.json").write_text("{}")
-    from agnews_cli.store import presets
+    from agnews_cli.store.settings import presets
 
     preset = presets.text("minilm").replace("sentence-transformers/all-MiniLM-L6-v2", str(tmp_path))
     preset = preset.replace("  embedded:", "  # embedded:")
     (tmp_path / "minilm.yaml").write_text(preset)
-    sample = Path(presets.__file__).parents[1] / "sample"
+    sample = Path(presets.__file__).parents[2] / "sample"
     done = subprocess.run(
         [sys.executable, "-c", code, str(sample), str(tmp_path / "minilm.yaml")],
         cwd=tmp_path,

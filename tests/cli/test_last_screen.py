@@ -20,11 +20,11 @@ import pytest
 from agnews_cli.cli import show
 from agnews_cli.cli.main import main
 from agnews_cli.cli.output import Output
-from agnews_cli.core.evaluation import ClassFigures, Evaluation, Interval, SplitEvaluation
-from agnews_cli.core.job import Candidate, Event, Outcome
-from agnews_cli.store.runs import RunFolder
-from agnews_cli.workflows import auto
-from agnews_cli.workflows.history import history
+from agnews_cli.core.run.evaluation import ClassFigures, Evaluation, Interval, SplitEvaluation
+from agnews_cli.core.run.job import Candidate, Event, Outcome
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.workflows.runs.history import history
+from agnews_cli.workflows.train import auto
 from tests import tiny
 
 

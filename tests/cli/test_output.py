@@ -20,14 +20,14 @@ import pytest
 
 from agnews_cli.cli import screens
 from agnews_cli.cli.output import Output, Progress, classify_sink
-from agnews_cli.core.evaluation import (
+from agnews_cli.core.run.evaluation import (
     ClassFigures,
     Evaluation,
     Interval,
     Mistake,
     SplitEvaluation,
 )
-from agnews_cli.core.job import Candidate, Event, ReaderLeft
+from agnews_cli.core.run.job import Candidate, Event, ReaderLeft
 from agnews_cli.errors import BadDuration, CannotWrite, ReportedError
 
 NOTEBOOK = {"JPY_PARENT_PID": "7", "TERM": "xterm-color"}
@@ -250,7 +250,7 @@ def test_plain_has_no_escape_codes_whatever_the_environment_forces(
 def test_a_real_pipe_gets_no_escape_codes() -> None:
     code = (
         "from agnews_cli.cli.output import Output\n"
-        "from agnews_cli.core.job import Event\n"
+        "from agnews_cli.core.run.job import Event\n"
         "out = Output()\n"
         "with out.progress() as p:\n"
         "    p.event(Event(kind='phase', at='', elapsed_s=0, data={'name': 'tokenising'}))\n"

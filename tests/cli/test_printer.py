@@ -18,7 +18,7 @@ import pytest
 from agnews_cli.cli import printer
 from agnews_cli.cli.output import Output
 from agnews_cli.cli.printer import Printer
-from agnews_cli.core.job import Event, ReaderLeft, ReaderStalled
+from agnews_cli.core.run.job import Event, ReaderLeft, ReaderStalled
 
 LINE = b"x" * 99 + b"\n"
 

@@ -13,8 +13,8 @@ from xml.etree import ElementTree
 import pytest
 
 from agnews_cli.cli.main import main
-from agnews_cli.core.picture import Week, svg
-from agnews_cli.store.ledger import Ledger
+from agnews_cli.core.hours.picture import Week, svg
+from agnews_cli.store.hours.ledger import Ledger
 
 NOW = datetime.now(UTC)
 Run = Callable[..., tuple[int, str, str]]
@@ -268,7 +268,7 @@ def test_on_kaggle_this_session_has_an_age_and_a_deadline(
 def test_on_a_terminal_there_is_a_bar() -> None:
     from agnews_cli.cli import bars
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.quota import look
+    from agnews_cli.workflows.hours.quota import look
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:

@@ -17,12 +17,13 @@ import pytest
 from agnews_cli.cli import bars, machine
 from agnews_cli.cli.main import main
 from agnews_cli.cli.output import Output
-from agnews_cli.core.dataset import Dataset
-from agnews_cli.core.finding import Finding
-from agnews_cli.core.job import Outcome
-from agnews_cli.store import presets, runs
-from agnews_cli.workflows.quota import look
-from agnews_cli.workflows.told import note_left
+from agnews_cli.core.machine.finding import Finding
+from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.job import Outcome
+from agnews_cli.store.run import runs
+from agnews_cli.store.settings import presets
+from agnews_cli.workflows.hours.quota import look
+from agnews_cli.workflows.hours.told import note_left
 
 FOUND = (
     Finding("disk", "mend", "0.2 GB free", "Free some space"),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.store import presets, requests
+from agnews_cli.store.settings import presets, requests
 
 pexpect = pytest.importorskip("pexpect")
 

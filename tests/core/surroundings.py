@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from agnews_cli.core.accelerator import Accelerator
-from agnews_cli.core.markers import ENV_NAMES, Surroundings
-from agnews_cli.core.platform import Facts, tpu_of
+from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.machine.markers import ENV_NAMES, Surroundings
+from agnews_cli.core.machine.platform import Facts, tpu_of
 
 CPU = Accelerator("cpu", "Some CPU", has_fast_bf16=False)
 GPUS = {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnews_cli.core.accounting import account
-from agnews_cli.core.session import Split
+from agnews_cli.core.hours.accounting import account
+from agnews_cli.core.hours.session import Split
 
 OPENED = datetime(2026, 11, 25, 8, tzinfo=UTC)
 

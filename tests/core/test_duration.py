@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnews_cli.core import duration
+from agnews_cli.core.text import duration
 
 READ = {
     "90s": 90,

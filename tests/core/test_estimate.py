@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from agnews_cli.core.estimate import SPEEDS, around_s, training_time
-from agnews_cli.core.platform import Accelerator
-from agnews_cli.store import presets
+from agnews_cli.core.machine.platform import Accelerator
+from agnews_cli.core.run.estimate import SPEEDS, around_s, training_time
+from agnews_cli.store.settings import presets
 
 CPU = Accelerator("cpu", "CPU", has_fast_bf16=False)
 AMX = Accelerator("cpu", "CPU", has_fast_bf16=True)

@@ -6,15 +6,9 @@ import random
 
 import pytest
 
-from agnews_cli.core.deaths import Bathtub, true_survival
-from agnews_cli.core.hazard import (
-    expected_life_s,
-    expected_work_s,
-    learn,
-    one_rate,
-    saves,
-)
-from agnews_cli.core.interval import daly
+from agnews_cli.core.saving.deaths import Bathtub, true_survival
+from agnews_cli.core.saving.hazard import expected_life_s, expected_work_s, learn, one_rate, saves
+from agnews_cli.core.saving.interval import daly
 
 HOUR = 3600.0
 

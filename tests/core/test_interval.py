@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agnews_cli.core import duration
-from agnews_cli.core.interval import daly, save_interval
+from agnews_cli.core.saving.interval import daly, save_interval
+from agnews_cli.core.text import duration
 
 
 @pytest.mark.parametrize(("lifetime_h", "minutes"), [(24, 116.7), (6, 56.7), (0.25, 9.14)])

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agnews_cli.core.lifetime import Life, age_reached_s, lives, mean_s, survival
-from agnews_cli.core.session import Session
+from agnews_cli.core.hours.lifetime import Life, age_reached_s, lives, mean_s, survival
+from agnews_cli.core.hours.session import Session
 
 H = 3600.0
 

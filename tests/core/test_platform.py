@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from agnews_cli.core import accelerator, markers, platform
-from agnews_cli.core.accelerator import Accelerator
-from agnews_cli.core.markers import (
+from agnews_cli.core.machine import accelerator, markers, platform
+from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.machine.markers import (
     ENV_NAMES,
     LOCAL,
     MARKER_PATHS,
@@ -25,7 +25,7 @@ from agnews_cli.core.markers import (
     Surroundings,
     read,
 )
-from agnews_cli.core.platform import Facts, answers, describe, identify
+from agnews_cli.core.machine.platform import Facts, answers, describe, identify
 from agnews_cli.errors import PlatformUnknown
 from tests.core.surroundings import GPUS, Environment, environments
 
@@ -251,5 +251,5 @@ def test_detection_imports_nothing_slow(module: object) -> None:
     }
     ours = {name for name in imported if name.startswith("agnews_cli.")}
     assert imported - ours <= {"__future__", "collections.abc", "dataclasses", "typing"}
-    core = {f"agnews_cli.core.{name}" for name in ("accelerator", "cells", "markers")}
+    core = {f"agnews_cli.core.machine.{name}" for name in ("accelerator", "cells", "markers")}
     assert ours <= {*core, "agnews_cli.errors"}

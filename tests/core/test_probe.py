@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agnews_cli.core.accelerator import Accelerator, tpu
-from agnews_cli.core.finding import must_mend
-from agnews_cli.core.probe import Device, Operation, Report, has_kernels, judge, settle
+from agnews_cli.core.machine.accelerator import Accelerator, tpu
+from agnews_cli.core.machine.finding import must_mend
+from agnews_cli.core.machine.probe import Device, Operation, Report, has_kernels, judge, settle
 
 CPU = Accelerator("cpu", "Some CPU")
 T4 = Accelerator("cuda", "Tesla T4", 1, 16 * 10**9, (7, 5), False, "580.82")

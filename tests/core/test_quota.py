@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnews_cli.core import quota
-from agnews_cli.core.limits import Figure, Limit, PlatformLimits, Window
-from agnews_cli.core.quota import Budget, Here, Span, budget, next_return, period_at, spans
-from agnews_cli.core.session import Reading, Session, Used
+from agnews_cli.core.hours import quota
+from agnews_cli.core.hours.limits import Figure, Limit, PlatformLimits, Window
+from agnews_cli.core.hours.quota import Budget, Here, Span, budget, next_return, period_at, spans
+from agnews_cli.core.hours.session import Reading, Session, Used
 
 H = 3600.0
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)  # a Wednesday

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from agnews_cli.core.reserve import reserve_s
+from agnews_cli.core.saving.reserve import reserve_s
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnews_cli.core.session import Entry, Run, Session, Told, fold, whole
+from agnews_cli.core.hours.session import Entry, Run, Session, Told, fold, whole
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 RUN = Run("r", "minilm", "ag_news", 1, "running", "/runs/r", NOW, NOW)

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from agnews_cli.core.deaths import Bathtub, Exponential, Observed, Rarely, Weibull
-from agnews_cli.core.simulate import (
+from agnews_cli.core.saving.deaths import Bathtub, Exponential, Observed, Rarely, Weibull
+from agnews_cli.core.saving.simulate import (
     KnownHazard,
     Learned,
     World,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agnews_cli.core.terms import refuse_if_forbidden
+from agnews_cli.core.machine.terms import refuse_if_forbidden
 from agnews_cli.errors import ForbiddenByTerms
 
 

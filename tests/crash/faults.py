@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from agnews_cli.store import files
-from agnews_cli.store.checkpoints import Checkpoints, Draft
+from agnews_cli.store.disk import files
+from agnews_cli.store.run.checkpoints import Checkpoints, Draft
 
 _SEED, _, _TRIES = os.environ.get("AGNEWS_TEST_SEED", "0").partition(":")
 SEED = int(_SEED)

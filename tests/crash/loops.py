@@ -27,11 +27,11 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
 
-from agnews_cli.core.dataset import Rows
-from agnews_cli.core.job import Outcome
+from agnews_cli.core.run.dataset import Rows
+from agnews_cli.core.run.job import Outcome
 from agnews_cli.learn import worker
-from agnews_cli.learn.data import tokenise
-from agnews_cli.learn.events import StopFlag, StopRequested
+from agnews_cli.learn.door.events import StopFlag, StopRequested
+from agnews_cli.learn.rows.data import tokenise
 from tests.learn.test_resume import VARIANTS, Run
 
 _GIVE_UP_S = 120.0
@@ -303,7 +303,8 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
             spare: int = spare,
             rng: random.Random = rng,
         ) -> None:
-            from agnews_cli.learn import serial, train
+            from agnews_cli.learn.loop import train
+            from agnews_cli.learn.state import serial
 
             calls = 0
 

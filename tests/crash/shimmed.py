@@ -18,8 +18,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from agnews_cli.errors import AgnewsError, CannotWrite
-from agnews_cli.store import files
-from agnews_cli.store.ledger import Ledger
+from agnews_cli.store.disk import files
+from agnews_cli.store.hours.ledger import Ledger
 from tests.crash.subjects import NOW, SUBJECTS
 
 Ack = Callable[[str], None]

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from agnews_cli.core.dataset import Dataset, File, Form
-from agnews_cli.core.preset import Preset
-from agnews_cli.store import leases, presets, runs
-from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.core.run.dataset import Dataset, File, Form
+from agnews_cli.core.run.preset import Preset
+from agnews_cli.store.run import leases, runs
+from agnews_cli.store.run.checkpoints import Checkpoints
+from agnews_cli.store.settings import presets
 from tests.crash.faults import assert_whole, contents, draft, saved_until
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.cli.main import main
-from agnews_cli.store import models, runs
-from agnews_cli.workflows import session
-from agnews_cli.workflows.auto import Request, order_of, prepare
+from agnews_cli.store.model import models
+from agnews_cli.store.run import runs
+from agnews_cli.workflows.sessions import session
+from agnews_cli.workflows.train.auto import Request, order_of, prepare
 
 Change = Callable[[Path, runs.RunFolder], object]
 

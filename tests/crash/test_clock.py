@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import RunBusy
-from agnews_cli.store import leases
-from agnews_cli.store.checkpoints import Checkpoints
-from agnews_cli.store.ledger import Ledger
+from agnews_cli.store.hours.ledger import Ledger
+from agnews_cli.store.run import leases
+from agnews_cli.store.run.checkpoints import Checkpoints
 from tests.crash.faults import SEED, assert_whole, contents, draft, tiers
 from tests.crash.subjects import NOW
 
@@ -112,7 +112,7 @@ def test_a_save_under_a_clock_that_is_wrong(tmp_path):
         pytest.skip("libfaketime is not installed")
     library = Path(found.origin).parent / "vendor/libfaketime/src/libfaketime.so.1"
     code = (
-        "import sys, time; from pathlib import Path; from agnews_cli.store import leases\n"
+        "import sys, time; from pathlib import Path; from agnews_cli.store.run import leases\n"
         "from datetime import UTC, datetime; from tests.crash.faults import *\n"
         "folder, step = Path(sys.argv[1]), int(sys.argv[2])\n"
         "assert abs(time.time() - float(sys.argv[3])) > 1e8, 'the clock is not false'\n"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.checkpoint import Key
+from agnews_cli.core.saving.checkpoint import Key
 from agnews_cli.errors import CheckpointDamaged
-from agnews_cli.store.checkpoints import Checkpoints, Saved
+from agnews_cli.store.run.checkpoints import Checkpoints, Saved
 from tests.crash.faults import SEED, all_files, assert_whole, contents, draft, saved_until, tiers
 
 Damage = Callable[[bytearray, random.Random], bytes]

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import CannotRead, CannotWrite, NoDiskSpace
-from agnews_cli.store import files, leases
+from agnews_cli.store.disk import files
+from agnews_cli.store.run import leases
 from tests.crash.faults import DISK_ERRORS, READS, FailingAt, drafts_in, operations
 from tests.crash.subjects import NOW, SUBJECTS
 

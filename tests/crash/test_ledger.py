@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import AgnewsError, CannotWrite
-from agnews_cli.store import database
-from agnews_cli.store.ledger import Ledger
+from agnews_cli.store.hours import database
+from agnews_cli.store.hours.ledger import Ledger
 from tests.crash.faults import SEED, tiers
 from tests.crash.subjects import NOW
 

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agnews_cli.errors import AgnewsError, PresetInvalid
-from agnews_cli.store import presets
 from agnews_cli.store.data import datasets
+from agnews_cli.store.settings import presets
 from tests.crash.faults import SEED, tiers
 
 MOST_S = 2.0

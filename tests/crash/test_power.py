@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
-from agnews_cli.store import files, leases, presets, runs
-from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.store.disk import files
+from agnews_cli.store.run import leases, runs
+from agnews_cli.store.run.checkpoints import Checkpoints
+from agnews_cli.store.settings import presets
 from tests.crash.faults import SEED, assert_whole, contents, draft, tiers
 from tests.crash.subjects import NOW, create_run, preset
 

@@ -16,16 +16,17 @@ import pytest
 pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
 
-from agnews_cli.core.preset import Training  # noqa: E402
+from agnews_cli.core.run.preset import Training  # noqa: E402
 from agnews_cli.errors import CannotRead, CannotSave, Fenced  # noqa: E402
-from agnews_cli.learn import optimizers, serial, snapshot  # noqa: E402
-from agnews_cli.learn.events import EventLog  # noqa: E402
-from agnews_cli.learn.position import Position  # noqa: E402
-from agnews_cli.learn.saving import Saver  # noqa: E402
-from agnews_cli.learn.snapshot import Misfit, Snapshot  # noqa: E402
-from agnews_cli.store import files  # noqa: E402
-from agnews_cli.store.checkpoints import Checkpoints  # noqa: E402
-from agnews_cli.workflows.watch import Tail  # noqa: E402
+from agnews_cli.learn import optimizers  # noqa: E402
+from agnews_cli.learn.door.events import EventLog  # noqa: E402
+from agnews_cli.learn.loop.position import Position  # noqa: E402
+from agnews_cli.learn.state import serial, snapshot  # noqa: E402
+from agnews_cli.learn.state.saving import Saver  # noqa: E402
+from agnews_cli.learn.state.snapshot import Misfit, Snapshot  # noqa: E402
+from agnews_cli.store.disk import files  # noqa: E402
+from agnews_cli.store.run.checkpoints import Checkpoints  # noqa: E402
+from agnews_cli.workflows.sessions.watch import Tail  # noqa: E402
 
 
 class Log:

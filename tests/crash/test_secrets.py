@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.cli.main import main
-from agnews_cli.core.redaction import HIDDEN, redact, secrets_in
+from agnews_cli.core.text.redaction import HIDDEN, redact, secrets_in
 from agnews_cli.errors import HubUnreachable
 
 PLANTED = {
@@ -72,7 +72,7 @@ def test_ordinary_words_stay(text):
 
 
 def test_no_error_of_the_command_shows_one(planted, tmp_path, monkeypatch, capsys):
-    from agnews_cli.workflows import history
+    from agnews_cli.workflows.runs import history
 
     def broken(*_: object) -> None:
         if kind == "ours":
@@ -104,8 +104,8 @@ def test_no_file_of_a_worker_that_fails_shows_one(planted, tmp_path, agnews, mon
     import subprocess
     import sys
 
-    from agnews_cli.core.job import Job
-    from agnews_cli.workflows.auto import Request, prepare
+    from agnews_cli.core.run.job import Job
+    from agnews_cli.workflows.train.auto import Request, prepare
 
     monkeypatch.chdir(tmp_path)
     plan = prepare(Request(data="sample:", preset="minilm"))
@@ -115,7 +115,8 @@ def test_no_file_of_a_worker_that_fails_shows_one(planted, tmp_path, agnews, mon
     )  # fmt: skip
     (tmp_path / "job.json").write_text(job.model_dump_json())
     code = (
-        "import os, sys; from agnews_cli.learn import events, worker\n"
+        "import os, sys; from agnews_cli.learn import worker\n"
+        "from agnews_cli.learn.door import events\n"
         "def broken(job, log, stop):\n"
         "    text = ' '.join(os.environ[n] for n in sys.argv[2].split(','))\n"
         "    log('warning', text=text); print(text); print(text, file=sys.stderr)\n"

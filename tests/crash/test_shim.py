@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.store.ledger import Ledger
+from agnews_cli.store.hours.ledger import Ledger
 from tests.crash.faults import DISK_ERRORS
 from tests.crash.subjects import SUBJECTS
 

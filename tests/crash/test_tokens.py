@@ -13,7 +13,7 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 pytest.importorskip("torch")
 
-from agnews_cli.learn import data  # noqa: E402
+from agnews_cli.learn.rows import data  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from tests.crash.faults import SEED, tiers  # noqa: E402
 from tests.crash.test_damage import (  # noqa: E402

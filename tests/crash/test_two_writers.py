@@ -18,8 +18,9 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import Fenced, RunBusy
-from agnews_cli.store import files, leases
-from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.store.disk import files
+from agnews_cli.store.run import leases
+from agnews_cli.store.run.checkpoints import Checkpoints
 from tests.crash.faults import SEED, assert_whole, contents, draft, tiers
 from tests.crash.subjects import NOW
 

@@ -18,9 +18,9 @@ import yaml
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
-from agnews_cli.core.job import Job  # noqa: E402
-from agnews_cli.store import presets  # noqa: E402
+from agnews_cli.core.run.job import Job  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
+from agnews_cli.store.settings import presets  # noqa: E402
 from tests import tiny  # noqa: E402
 
 HOSTILE = "a|b `<img src=x>` [l](http://x)\u202e *~_$# & \\"
@@ -42,8 +42,8 @@ TRAIN = """
 import os, sys, time
 os.environ["ACCELERATE_USE_CPU"] = "true"
 from pathlib import Path
-from agnews_cli.core.job import Job
-from agnews_cli.learn import blend, worker
+from agnews_cli.core.run.job import Job
+from agnews_cli.learn.figures import blend; from agnews_cli.learn import worker
 # Every candidate gets a share: which of them validates best is not the subject here.
 blend.weights = lambda found, *_: dict(zip(found, [0.375, 0.625]))
 for path in sys.argv[1:]:

@@ -22,8 +22,10 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("sklearn")
 pytest.importorskip("safetensors")
 
-from agnews_cli.core.dataset import Dataset  # noqa: E402
-from agnews_cli.store import delivered, presets, runs  # noqa: E402
+from agnews_cli.core.run.dataset import Dataset  # noqa: E402
+from agnews_cli.store.model import delivered  # noqa: E402
+from agnews_cli.store.run import runs  # noqa: E402
+from agnews_cli.store.settings import presets  # noqa: E402
 
 MONEY = ("shares fell on weak profit", "the bank raised its rate", "oil prices rose again")
 SPORT = ("the striker scored twice", "the coach left the club", "a late goal won the cup")
@@ -31,7 +33,7 @@ SPORT = ("the striker scored twice", "the coach left the club", "a late goal won
 
 def make_run(store: Path, name: str = "words-0123456789", **facts) -> Path:
     """A finished run with a linear model that knows money from sport, made in a second."""
-    from agnews_cli.learn.linear import Linear
+    from agnews_cli.learn.models.linear import Linear
 
     texts = [f"{text} in week {n}" for n in range(20) for text in (*MONEY, *SPORT)]
     classes = np.array([0, 0, 0, 1, 1, 1] * 20)

@@ -124,7 +124,7 @@ def test_killed_at_random_and_resumed_equals_straight_bit_for_bit(agnews, preset
 
 
 def test_the_verdict_names_the_first_difference():
-    from agnews_cli.workflows.verify import _difference
+    from agnews_cli.workflows.machine.verify import _difference
 
     straight = [{"step": s, "rows": "a", "lr": "0x1", "loss": f"{s}"} for s in (1, 2, 3)]
     assert _difference(straight, [*straight[:2], *straight[1:]]) is None
@@ -176,7 +176,7 @@ def test_one_run_through_a_killed_command_a_session_end_and_a_damaged_checkpoint
     assert {r["state"] for r in agnews("runs", "--store", "runs", "--json").json} == {"interrupted"}
 
     # every session's time adds up, the killed one's too, and what was lost was done again
-    from agnews_cli.store.ledger import Ledger
+    from agnews_cli.store.hours.ledger import Ledger
 
     with Ledger() as ledger:
         sessions = ledger.sessions()
@@ -214,8 +214,8 @@ def test_nothing_to_resume_is_one_clear_error(agnews):
 
 
 def test_changed_data_is_refused(tmp_path, agnews, monkeypatch):
-    from agnews_cli.store import runs
-    from agnews_cli.workflows.auto import Request, order_of, prepare
+    from agnews_cli.store.run import runs
+    from agnews_cli.workflows.train.auto import Request, order_of, prepare
 
     monkeypatch.chdir(tmp_path)
     rows = [f"text number {n} about {'cats' if n % 2 else 'dogs'},{n % 2}" for n in range(60)]

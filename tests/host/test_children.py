@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 
 import agnews_cli
-from agnews_cli.core.accelerator import Accelerator
-from agnews_cli.core.prediction import Member, Order
+from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.run.prediction import Member, Order
 from agnews_cli.errors import AgnewsError
 from agnews_cli.host import children, kernel, launch, probe
 from agnews_cli.host.predictor import Predictor
-from agnews_cli.workflows import verify
+from agnews_cli.workflows.machine import verify
 
 ROOT = Path(agnews_cli.__file__).parent
 STARTS = {"Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
@@ -66,13 +66,13 @@ def test_every_child_is_started_from_few_places_on_a_safe_path_and_deaf() -> Non
             continue
         words = given(call)
         assert words.get("stdin") in ("subprocess.DEVNULL", "subprocess.PIPE"), (file, call.lineno)
-        if file != "workflows/quota.py":  # the user's own command
+        if file != "workflows/hours/quota.py":  # the user's own command
             assert "env" in words, f"{file}:{call.lineno}: children.environment(…)"
             assert "children.module(" in (ROOT / file).read_text("utf-8"), file
             started.add(file)
     assert started == {
         "host/kaggle.py", "host/kernel.py", "host/launch.py", "host/predictor.py", "host/probe.py",
-        "workflows/verify.py",
+        "workflows/machine/verify.py",
     }  # fmt: skip
 
 
@@ -92,7 +92,7 @@ def test_no_model_is_loaded_with_leave_to_run_its_code() -> None:
         for file, call, name, owner in calls()
         if name in ("from_pretrained", "from_config") and owner != "PeftModel"
     ]
-    assert set(loaded) == {("learn/model.py", "False")}
+    assert set(loaded) == {("learn/models/model.py", "False")}
     assert len(loaded) >= 5
 
 
@@ -159,7 +159,8 @@ def test_launchers_and_what_they_start_have_a_safe_path(tmp_path, monkeypatch, p
 # ---- their end ----------------------------------------------------------------------------------
 
 PROBING = (
-    "from agnews_cli.core.accelerator import Accelerator\nfrom agnews_cli.host import probe\n"
+    "from agnews_cli.core.machine.accelerator import Accelerator\n"
+    "from agnews_cli.host import probe\n"
     "probe.run(Accelerator('cuda', 'T4', 1))"
 )
 LAUNCHER = """
@@ -258,7 +259,7 @@ def test_the_command_names_the_module_and_keeps_what_is_given():
 VERIFYING = """
 import sys
 from pathlib import Path
-from agnews_cli.workflows import verify
+from agnews_cli.workflows.machine import verify
 verify.children.module = lambda *_: [sys.executable, *sys.argv[1:]]
 verify._run(["auto"], Path(sys.argv[2]).parent, "store")
 """

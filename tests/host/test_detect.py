@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agnews_cli.core.markers import MARKER_PATHS
+from agnews_cli.core.machine.markers import MARKER_PATHS
 from agnews_cli.host import detect
 from agnews_cli.host.detect import _cgroup_limits, _cpu, _disk_free_bytes, gather
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.quota import budget
+from agnews_cli.core.hours.quota import budget
 from agnews_cli.host import kaggle
-from agnews_cli.store.limits import load
+from agnews_cli.store.settings.limits import load
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SATURDAY = datetime(2026, 11, 28, tzinfo=UTC)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from agnews_cli.core.accelerator import Accelerator
+from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.host import launch
 
 SAID = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.accelerator import Accelerator
-from agnews_cli.core.platform import Platform
-from agnews_cli.core.probe import Device, Operation, Report
+from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.machine.platform import Platform
+from agnews_cli.core.machine.probe import Device, Operation, Report
 from agnews_cli.host import probe
 
 CPU = Accelerator("cpu", "Some CPU")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.store import presets
+from agnews_cli.store.settings import presets
 
 pytestmark = pytest.mark.train
 torch = pytest.importorskip("torch")
@@ -19,7 +19,7 @@ def test_a_classifier_of_other_classes_is_a_base_whose_head_is_trained(
     """Somebody's classifier, of another number of classes, or of as many that mean others."""
     from transformers import BertConfig, BertForSequenceClassification
 
-    from agnews_cli.learn.model import load_classifier
+    from agnews_cli.learn.models.model import load_classifier
 
     config = BertConfig(
         vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,

@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from agnews_cli.learn.batches import batches_from, by_length, epoch_batches  # noqa: E402
+from agnews_cli.learn.rows.batches import batches_from, by_length, epoch_batches  # noqa: E402
 
 LENGTHS = st.lists(st.integers(1, 128), min_size=1, max_size=400)
 

@@ -10,8 +10,8 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 pytest.importorskip("torch")
 
-from agnews_cli.learn.choice import Judge, never_answered  # noqa: E402
-from agnews_cli.learn.weighing import weights_of  # noqa: E402
+from agnews_cli.learn.figures.choice import Judge, never_answered  # noqa: E402
+from agnews_cli.learn.rows.weighing import weights_of  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 ROWS = "the same 200 validation rows"

@@ -13,12 +13,11 @@ torch = pytest.importorskip("torch")
 
 from transformers import AutoModelForSequenceClassification  # noqa: E402
 
-from agnews_cli.core import recipes  # noqa: E402
-from agnews_cli.core.dataset import Rows  # noqa: E402
+from agnews_cli.core.run import recipes  # noqa: E402
+from agnews_cli.core.run.dataset import Rows  # noqa: E402
 from agnews_cli.errors import ModelBringsCode  # noqa: E402
-from agnews_cli.learn import embedding, overlap  # noqa: E402
-from agnews_cli.learn.data import tokenise  # noqa: E402
-from agnews_cli.learn.model import (  # noqa: E402
+from agnews_cli.learn.models import embedding  # noqa: E402
+from agnews_cli.learn.models.model import (  # noqa: E402
     load_classifier,
     load_config,
     load_delivery,
@@ -27,7 +26,9 @@ from agnews_cli.learn.model import (  # noqa: E402
     save_delivery,
     save_tokenizer,
 )
-from agnews_cli.store import presets  # noqa: E402
+from agnews_cli.learn.rows import overlap  # noqa: E402
+from agnews_cli.learn.rows.data import tokenise  # noqa: E402
+from agnews_cli.store.settings import presets  # noqa: E402
 from tests import tiny  # noqa: E402
 
 

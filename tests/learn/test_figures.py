@@ -9,14 +9,16 @@ torch = pytest.importorskip("torch")
 
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
-from agnews_cli.core.preset import Full, Lora, Training  # noqa: E402
-from agnews_cli.learn import blend, dropout, methods  # noqa: E402
-from agnews_cli.learn.data import limit_rows, split_off  # noqa: E402
-from agnews_cli.learn.evaluate import calibration_error, evaluate  # noqa: E402
-from agnews_cli.learn.linear import Linear  # noqa: E402
-from agnews_cli.learn.model import cool_head  # noqa: E402
-from agnews_cli.learn.schedule import learning_rate  # noqa: E402
-from agnews_cli.learn.train import _is_worse  # noqa: E402
+from agnews_cli.core.run.preset import Full, Lora, Training  # noqa: E402
+from agnews_cli.learn import methods  # noqa: E402
+from agnews_cli.learn.figures import blend  # noqa: E402
+from agnews_cli.learn.figures.evaluate import calibration_error, evaluate  # noqa: E402
+from agnews_cli.learn.loop.schedule import learning_rate  # noqa: E402
+from agnews_cli.learn.loop.train import _is_worse  # noqa: E402
+from agnews_cli.learn.models import dropout  # noqa: E402
+from agnews_cli.learn.models.linear import Linear  # noqa: E402
+from agnews_cli.learn.models.model import cool_head  # noqa: E402
+from agnews_cli.learn.rows.data import limit_rows, split_off  # noqa: E402
 
 
 def test_evaluation_of_a_known_case():

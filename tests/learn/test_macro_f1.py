@@ -11,8 +11,8 @@ pytest.importorskip("sklearn")
 
 from sklearn.metrics import f1_score  # noqa: E402
 
-from agnews_cli.learn.evaluate import evaluate  # noqa: E402
-from agnews_cli.learn.macro_f1 import interval, macro_f1  # noqa: E402
+from agnews_cli.learn.figures.evaluate import evaluate  # noqa: E402
+from agnews_cli.learn.figures.macro_f1 import interval, macro_f1  # noqa: E402
 from benchmarks import macro_f1 as simulated  # noqa: E402
 
 

@@ -11,18 +11,19 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 pytest.importorskip("torch")
 
-from agnews_cli.core.dataset import Rows  # noqa: E402
-from agnews_cli.core.preset import Training  # noqa: E402
+from agnews_cli.core.run.dataset import Rows  # noqa: E402
+from agnews_cli.core.run.preset import Training  # noqa: E402
 from agnews_cli.errors import BudgetTooShort, TooLittleMemory  # noqa: E402
-from agnews_cli.learn import budget as budgets  # noqa: E402
-from agnews_cli.learn import material  # noqa: E402
-from agnews_cli.learn.data import cached_tokens, tokenise  # noqa: E402
-from agnews_cli.learn.handicaps import cut_texts, strange_language  # noqa: E402
-from agnews_cli.learn.linear import Linear  # noqa: E402
-from agnews_cli.learn.model import load_tokenizer  # noqa: E402
-from agnews_cli.learn.weighing import weights_of  # noqa: E402
-from agnews_cli.store import models, presets  # noqa: E402
+from agnews_cli.learn.door import budget as budgets  # noqa: E402
+from agnews_cli.learn.models.linear import Linear  # noqa: E402
+from agnews_cli.learn.models.model import load_tokenizer  # noqa: E402
+from agnews_cli.learn.rows import material  # noqa: E402
+from agnews_cli.learn.rows.data import cached_tokens, tokenise  # noqa: E402
+from agnews_cli.learn.rows.handicaps import cut_texts, strange_language  # noqa: E402
+from agnews_cli.learn.rows.weighing import weights_of  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
+from agnews_cli.store.model import models  # noqa: E402
+from agnews_cli.store.settings import presets  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 RUSSIAN = "Правительство объявило новые меры поддержки для сельских школ и больниц"
@@ -199,8 +200,8 @@ def test_a_budget_delivers_the_linear_model_where_nothing_else_fits(tmp_path):
 
 
 def test_work_is_told_with_its_rate(tmp_path, monkeypatch):
-    from agnews_cli.learn import told
-    from agnews_cli.learn.events import EventLog
+    from agnews_cli.learn.door import told
+    from agnews_cli.learn.door.events import EventLog
 
     moment = [100.0]
     monkeypatch.setattr(told.time, "monotonic", lambda: moment[0])

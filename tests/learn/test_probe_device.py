@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from agnews_cli.core.probe import Device, Report  # noqa: E402
+from agnews_cli.core.machine.probe import Device, Report  # noqa: E402
 from agnews_cli.learn import probe_device  # noqa: E402
 
 pytestmark = pytest.mark.train

@@ -20,20 +20,17 @@ torch = pytest.importorskip("torch")
 from accelerate import Accelerator  # noqa: E402
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
-from agnews_cli.core.preset import Full, Lora, Method, Training  # noqa: E402
-from agnews_cli.learn import dropout, methods, options  # noqa: E402
-from agnews_cli.learn.data import Tokens  # noqa: E402
-from agnews_cli.learn.events import EventLog, StopRequested  # noqa: E402
-from agnews_cli.learn.position import StepTrace  # noqa: E402
-from agnews_cli.learn.registry import modules  # noqa: E402
-from agnews_cli.learn.saving import Saver  # noqa: E402
-from agnews_cli.learn.snapshot import (  # noqa: E402
-    on_host,
-    optimizer_tensors,
-    weights,
-)
-from agnews_cli.learn.train import FineTuning  # noqa: E402
-from agnews_cli.store.checkpoints import Checkpoints  # noqa: E402
+from agnews_cli.core.run.preset import Full, Lora, Method, Training  # noqa: E402
+from agnews_cli.learn import methods, options  # noqa: E402
+from agnews_cli.learn.door.events import EventLog, StopRequested  # noqa: E402
+from agnews_cli.learn.kinds.registry import modules  # noqa: E402
+from agnews_cli.learn.loop.position import StepTrace  # noqa: E402
+from agnews_cli.learn.loop.train import FineTuning  # noqa: E402
+from agnews_cli.learn.models import dropout  # noqa: E402
+from agnews_cli.learn.rows.data import Tokens  # noqa: E402
+from agnews_cli.learn.state.saving import Saver  # noqa: E402
+from agnews_cli.learn.state.snapshot import on_host, optimizer_tensors, weights  # noqa: E402
+from agnews_cli.store.run.checkpoints import Checkpoints  # noqa: E402
 
 SEED = int(os.environ.get("AGNEWS_TEST_SEED", "0").partition(":")[0])
 BASE = {"lr": 1e-3, "epochs": 3, "batch_tokens": 128, "evaluations_per_epoch": 2, "patience": 99}
@@ -205,7 +202,7 @@ def test_a_finished_run_is_not_trained_further(straight, tmp_path):
 
 
 def test_what_does_not_fit_is_refused_and_changes_nothing(straight, tmp_path):
-    from agnews_cli.learn.snapshot import Misfit
+    from agnews_cli.learn.state.snapshot import Misfit
 
     straight(VARIANTS["plain"])
     other = Run(VARIANTS["LoRA and head"], tmp_path / "straight")
@@ -219,7 +216,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(straight, tmp_path):
 
 def test_three_failed_saves_in_a_row_stop_the_run_and_one_does_not(tmp_path):
     from agnews_cli.errors import CannotSave
-    from agnews_cli.store import files
+    from agnews_cli.store.disk import files
 
     run = Run(VARIANTS["plain"], tmp_path / "failing")
     run.saver._every_s = 1e-9  # save at every step
@@ -245,7 +242,7 @@ def test_three_failed_saves_in_a_row_stop_the_run_and_one_does_not(tmp_path):
 def test_a_last_save_that_fails_is_tried_again_and_costs_no_finished_model(tmp_path):
     """Paused: until it is whole, or has failed three times. Over: what is trained is delivered."""
     from agnews_cli.errors import CannotSave
-    from agnews_cli.store import files
+    from agnews_cli.store.disk import files
 
     failures = 0
 

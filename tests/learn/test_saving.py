@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture
 def saver(tmp_path):
-    from agnews_cli.learn.saving import Saver
-    from agnews_cli.store.checkpoints import Checkpoints
+    from agnews_cli.learn.state.saving import Saver
+    from agnews_cli.store.run.checkpoints import Checkpoints
 
     return Saver(
         Checkpoints(tmp_path / "checkpoints" / "m"), run="r", candidate="m", token=1,
@@ -22,9 +22,9 @@ def saver(tmp_path):
 
 
 def test_a_request_makes_a_save_due_once(saver, tmp_path):
-    from agnews_cli.learn.snapshot import Snapshot
-    from agnews_cli.store.checkpoints import Checkpoints
-    from agnews_cli.store.runs import SAVE_NOW
+    from agnews_cli.learn.state.snapshot import Snapshot
+    from agnews_cli.store.run.checkpoints import Checkpoints
+    from agnews_cli.store.run.runs import SAVE_NOW
 
     assert not saver.is_due(left_s=math.inf)
     (tmp_path / SAVE_NOW).write_text("")
@@ -37,7 +37,7 @@ def test_a_request_makes_a_save_due_once(saver, tmp_path):
 
 
 def test_a_sessions_last_save_is_not_kept_waiting_by_another(saver, tmp_path):
-    from agnews_cli.store.runs import SAVE_NOW
+    from agnews_cli.store.run.runs import SAVE_NOW
 
     saver.expect(500_000_000)  # guessed to take 5 s on a slow disk
     assert saver.reserve_s == 6.0
@@ -47,7 +47,7 @@ def test_a_sessions_last_save_is_not_kept_waiting_by_another(saver, tmp_path):
 
 
 def test_a_measured_save_replaces_the_guess(saver):
-    from agnews_cli.learn.snapshot import Snapshot
+    from agnews_cli.learn.state.snapshot import Snapshot
 
     saver.expect(500_000_000)
     saver.save(Snapshot({"weights": {"w": torch.ones(2)}}, {}), "interval", step=3, wait=True)
@@ -55,8 +55,8 @@ def test_a_measured_save_replaces_the_guess(saver):
 
 
 def test_half_of_a_session_goes_by_before_a_save_is_measured(saver, monkeypatch):
-    from agnews_cli.learn import saving
-    from agnews_cli.learn.snapshot import Snapshot
+    from agnews_cli.learn.state import saving
+    from agnews_cli.learn.state.snapshot import Snapshot
 
     began_s = saving.time.monotonic()
 
@@ -74,7 +74,7 @@ def test_half_of_a_session_goes_by_before_a_save_is_measured(saver, monkeypatch)
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 def test_one_number_that_is_none_is_seen(dtype, wrong):
-    from agnews_cli.learn.snapshot import are_finite
+    from agnews_cli.learn.state.snapshot import are_finite
 
     weights = torch.linspace(-6e4, 6e4, 10_001).to(getattr(torch, dtype))  # their sum overflows
     others = {
@@ -91,10 +91,10 @@ def test_one_number_that_is_none_is_seen(dtype, wrong):
 
 
 def test_what_sending_takes_makes_saves_rarer(tmp_path):
-    from agnews_cli.core.interval import save_interval
-    from agnews_cli.learn.saving import Saver
-    from agnews_cli.learn.snapshot import Snapshot
-    from agnews_cli.store.checkpoints import Checkpoints
+    from agnews_cli.core.saving.interval import save_interval
+    from agnews_cli.learn.state.saving import Saver
+    from agnews_cli.learn.state.snapshot import Snapshot
+    from agnews_cli.store.run.checkpoints import Checkpoints
 
     told = []
     saver = Saver(

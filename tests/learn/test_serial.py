@@ -28,7 +28,7 @@ def of_every_type() -> dict[str, torch.Tensor]:
 def test_the_bytes_are_the_librarys(tensors):
     from safetensors.torch import load, save
 
-    from agnews_cli.learn.serial import parts
+    from agnews_cli.learn.state.serial import parts
 
     data = b"".join(parts(tensors))
     assert data == save(tensors)
@@ -39,7 +39,7 @@ def test_the_bytes_are_the_librarys(tensors):
 
 
 def test_the_tensors_are_not_copied():
-    from agnews_cli.learn.serial import parts
+    from agnews_cli.learn.state.serial import parts
 
     weights = torch.zeros(1000)
     _, memory = parts({"w": weights})

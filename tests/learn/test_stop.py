@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.job import Job, Outcome
+from agnews_cli.core.run.job import Job, Outcome
 from agnews_cli.learn import worker
-from agnews_cli.learn.events import StopFlag, StopRequested
-from agnews_cli.store import leases, presets
+from agnews_cli.learn.door.events import StopFlag, StopRequested
 from agnews_cli.store.data import datasets
+from agnews_cli.store.run import leases
+from agnews_cli.store.settings import presets
 
-SAMPLE = Path(presets.__file__).parents[1] / "sample"
+SAMPLE = Path(presets.__file__).parents[2] / "sample"
 
 
 @pytest.fixture(autouse=True)

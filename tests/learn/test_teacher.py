@@ -16,7 +16,7 @@ def texts(classes, rng):
 
 
 def test_a_wrong_label_is_doubted_by_models_that_never_saw_it():
-    from agnews_cli.learn.teacher import out_of_fold
+    from agnews_cli.learn.models.teacher import out_of_fold
 
     rng = np.random.default_rng(1)
     classes = np.arange(120) % 3
@@ -32,7 +32,7 @@ def test_a_wrong_label_is_doubted_by_models_that_never_saw_it():
 
 
 def test_a_class_too_small_to_be_divided_keeps_its_labels():
-    from agnews_cli.learn.teacher import out_of_fold
+    from agnews_cli.learn.models.teacher import out_of_fold
 
     classes = np.array([0] * 20 + [1] * 20 + [2] * 2)
     found = out_of_fold(texts(classes, np.random.default_rng(2)), classes, count=3, seed=0)
@@ -41,8 +41,8 @@ def test_a_class_too_small_to_be_divided_keeps_its_labels():
 
 
 def test_a_stop_is_heard_between_two_folds():
-    from agnews_cli.learn.events import StopRequested
-    from agnews_cli.learn.teacher import out_of_fold
+    from agnews_cli.learn.door.events import StopRequested
+    from agnews_cli.learn.models.teacher import out_of_fold
 
     def check():
         raise StopRequested

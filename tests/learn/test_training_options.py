@@ -8,11 +8,11 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 
-from agnews_cli.core.preset import Training  # noqa: E402
+from agnews_cli.core.run.preset import Training  # noqa: E402
 from agnews_cli.learn import losses, options  # noqa: E402
-from agnews_cli.learn.loss import Targets  # noqa: E402
-from agnews_cli.learn.option import Option, Start  # noqa: E402
-from agnews_cli.learn.registry import modules  # noqa: E402
+from agnews_cli.learn.kinds.loss import Targets  # noqa: E402
+from agnews_cli.learn.kinds.option import Option, Start  # noqa: E402
+from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 
 
 def begun(name: str, model: torch.nn.Module | None = None, **training: object) -> Option:

@@ -10,10 +10,10 @@ import torch
 from accelerate import Accelerator
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from agnews_cli.core.job import Job
-from agnews_cli.core.preset import Preset
-from agnews_cli.learn.compete import Competition
-from agnews_cli.learn.events import EventLog, StopRequested
+from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.preset import Preset
+from agnews_cli.learn.door.events import EventLog, StopRequested
+from agnews_cli.learn.stages.compete import Competition
 from agnews_cli.store.data import datasets
 
 WORDS = [f"w{n}" for n in range(40)]

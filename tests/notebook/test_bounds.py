@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from agnews_cli.cli.output import Output
-from agnews_cli.core.job import Event
+from agnews_cli.core.run.job import Event
 from agnews_cli.host.kernel import _Lines
 
 MEGABYTE = 1_000_000

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core import cells
+from agnews_cli.core.machine import cells
 from agnews_cli.host import notebook
 
 WATCH = """

@@ -15,10 +15,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from agnews_cli.cli.main import main
-from agnews_cli.store import presets
-from agnews_cli.workflows.notebook import write
-from agnews_cli.workflows.surroundings import look_around
-from agnews_cli.workflows.wizard import Walk
+from agnews_cli.store.settings import presets
+from agnews_cli.workflows.elsewhere.notebook import write
+from agnews_cli.workflows.wizard.surroundings import look_around
+from agnews_cli.workflows.wizard.wizard import Walk
 from tests import tiny
 
 WORDS = {

@@ -14,9 +14,9 @@ import sys
 import time
 from pathlib import Path
 
-from agnews_cli.core.job import Event, Outcome
-from agnews_cli.store.checkpoints import Checkpoints, Draft
-from agnews_cli.store.runs import SAVE_NOW
+from agnews_cli.core.run.job import Event, Outcome
+from agnews_cli.store.run.checkpoints import Checkpoints, Draft
+from agnews_cli.store.run.runs import SAVE_NOW
 
 
 def main(path: str, steps: int, delay_s: float) -> None:

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from agnews_cli.store.books import sending_s
-from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.remotes.folder import Folder
-from agnews_cli.store.runs import RunFolder
-from agnews_cli.store.sync import Sync
+from agnews_cli.store.run.checkpoints import Checkpoints, Draft
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.transfer.books import sending_s
+from agnews_cli.store.transfer.sync import Sync
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.checkpoint import Blob, Key
+from agnews_cli.core.saving.checkpoint import Blob, Key
 from agnews_cli.errors import CannotRead, CannotWrite, CheckpointDamaged
-from agnews_cli.store import files
-from agnews_cli.store.checkpoints import Checkpoints
+from agnews_cli.store.disk import files
+from agnews_cli.store.run.checkpoints import Checkpoints
 from tests.crash.faults import all_files, assert_whole, contents, draft, saved_until
 
 

@@ -18,12 +18,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from agnews_cli.core import quota
-from agnews_cli.core.limits import PlatformLimits
-from agnews_cli.core.session import Entry, Used, whole
-from agnews_cli.store import copies, files, journal, rows
-from agnews_cli.store.ledger import Ledger
-from agnews_cli.store.limits import load
+from agnews_cli.core.hours import quota
+from agnews_cli.core.hours.limits import PlatformLimits
+from agnews_cli.core.hours.session import Entry, Used, whole
+from agnews_cli.store.disk import files
+from agnews_cli.store.hours import copies, journal, rows
+from agnews_cli.store.hours.ledger import Ledger
+from agnews_cli.store.settings.limits import load
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SHM = Path("/dev/shm")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from agnews_cli.core.dataset import Dataset, File, Form
-from agnews_cli.core.identity import run_id
-from agnews_cli.core.preset import Preset
-from agnews_cli.store import presets
+from agnews_cli.core.run.dataset import Dataset, File, Form
+from agnews_cli.core.run.identity import run_id
+from agnews_cli.core.run.preset import Preset
+from agnews_cli.store.settings import presets
 
 
 def dataset(**changes: Any) -> Dataset:

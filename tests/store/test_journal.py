@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnews_cli.core.session import Entry
+from agnews_cli.core.hours.session import Entry
 from agnews_cli.errors import CannotWrite
-from agnews_cli.store import journal
+from agnews_cli.store.hours import journal
 
 AT = datetime(2026, 11, 25, 8, tzinfo=UTC)
 

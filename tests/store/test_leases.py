@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import RunBusy
-from agnews_cli.store import leases
+from agnews_cli.store.run import leases
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ def test_the_second_session_is_refused_until_the_first_lets_go(tmp_path):
 
 def test_a_session_whose_process_was_killed_is_taken_over_at_once(tmp_path):
     code = (
-        "import os, sys, pathlib, datetime\nfrom agnews_cli.store import leases\n"
+        "import os, sys, pathlib, datetime\nfrom agnews_cli.store.run import leases\n"
         "leases.claim(pathlib.Path(sys.argv[1]), datetime.datetime.now(datetime.UTC))\n"
         "os.kill(os.getpid(), 9)"
     )
@@ -88,7 +88,7 @@ def test_of_many_that_claim_at_once_one_wins(tmp_path):
 def test_an_owner_that_was_killed_and_not_yet_reaped_is_dead(tmp_path):
     code = (
         "import sys, time; from datetime import UTC, datetime; from pathlib import Path\n"
-        "from agnews_cli.store import leases\n"
+        "from agnews_cli.store.run import leases\n"
         "leases.claim(Path(sys.argv[1]), datetime.now(UTC)); print('held', flush=True)\n"
         "time.sleep(60)"
     )
@@ -105,7 +105,7 @@ def test_an_owner_that_was_killed_and_not_yet_reaped_is_dead(tmp_path):
 
 CLAIM = (
     "import sys, time; from datetime import UTC, datetime; from pathlib import Path\n"
-    "from agnews_cli.store import leases\n"
+    "from agnews_cli.store.run import leases\n"
     "leases.claim(Path(sys.argv[1]), datetime.now(UTC)); print('held', flush=True)\n"
     "time.sleep(60)"
 )

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.session import Reading, Split, Used
+from agnews_cli.core.hours.session import Reading, Split, Used
 from agnews_cli.errors import CannotWrite
-from agnews_cli.store import database
-from agnews_cli.store import ledger as ledger_module
-from agnews_cli.store.ledger import Ledger
+from agnews_cli.store.hours import database
+from agnews_cli.store.hours import ledger as ledger_module
+from agnews_cli.store.hours.ledger import Ledger
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -536,7 +536,7 @@ def test_processes_at_once_lose_nothing(path: Path, broken: bool) -> None:
 def test_killed_while_writing_keeps_what_was_written(path: Path) -> None:
     code = (
         "import os, sys; from datetime import datetime, UTC; from pathlib import Path\n"
-        "from agnews_cli.store.ledger import Ledger\n"
+        "from agnews_cli.store.hours.ledger import Ledger\n"
         "with Ledger(Path(sys.argv[1])) as ledger:\n"
         "    ledger.record_run('r', preset='p', dataset='d', seed=1, folder='f',"
         " now=datetime.now(UTC), state='running')\n"
@@ -557,8 +557,8 @@ KILLED = """
 import os, sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from agnews_cli.store import files
-from agnews_cli.store.ledger import Ledger
+from agnews_cli.store.disk import files
+from agnews_cli.store.hours.ledger import Ledger
 
 path, left = Path(sys.argv[1]), int(sys.argv[2])
 

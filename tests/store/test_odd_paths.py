@@ -11,9 +11,9 @@ import pytest
 
 import agnews_cli
 from agnews_cli.errors import FileMissing, NotUnicode, TooWide
-from agnews_cli.store import models
 from agnews_cli.store.data import datasets
-from agnews_cli.workflows.auto import Request, order_of, prepare
+from agnews_cli.store.model import models
+from agnews_cli.workflows.train.auto import Request, order_of, prepare
 
 SAMPLE = Path(agnews_cli.__file__).parent / "sample"
 ODD = [

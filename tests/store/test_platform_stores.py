@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import DriveNotMounted
-from agnews_cli.store import pulls
-from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.remotes import address, drive, kaggle
-from agnews_cli.store.runs import RunFolder
-from agnews_cli.store.sync import Sync
-from agnews_cli.workflows import stores
+from agnews_cli.store.run.checkpoints import Checkpoints, Draft
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.transfer import pulls
+from agnews_cli.store.transfer.sync import Sync
+from agnews_cli.workflows.runs import stores
 
 ORDER = {
     "data": "sample:",

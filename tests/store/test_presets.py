@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agnews_cli.core.preset import Full, Lora, Preset
+from agnews_cli.core.run.preset import Full, Lora, Preset
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
-from agnews_cli.store import presets
+from agnews_cli.store.settings import presets
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,7 +99,9 @@ def test_minilm_is_the_embedded_one() -> None:
 
 def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys; from agnews_cli.store import models, presets, runs; presets.load_all();"
+        "import sys; from agnews_cli.store.model import models; "
+        "from agnews_cli.store.settings import presets; from agnews_cli.store.run import runs; "
+        "presets.load_all();"
         "print([m for m in ('torch', 'numpy', 'transformers', 'sqlite_utils', 'rich') "
         "if m in sys.modules])"
     )

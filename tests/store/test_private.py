@@ -14,11 +14,11 @@ import pytest
 
 import agnews_cli
 from agnews_cli.cli.main import main
-from agnews_cli.core.prediction import Answer
+from agnews_cli.core.run.prediction import Answer
 from agnews_cli.errors import BadOutput, CannotWrite
 from agnews_cli.host import predictor
-from agnews_cli.store import outputs, private
-from agnews_cli.store.ledger import Ledger
+from agnews_cli.store.disk import outputs, private
+from agnews_cli.store.hours.ledger import Ledger
 
 SOURCES = sorted(Path(agnews_cli.__file__).parent.rglob("*.py"))
 SAFE = {"TemporaryDirectory", "TemporaryFile", "NamedTemporaryFile", "mkdtemp", "mkstemp"}
@@ -79,7 +79,7 @@ def test_an_error_whose_details_cannot_be_kept_is_told_all_the_same(monkeypatch,
 
 
 def test_the_notebooks_install_cell_follows_no_link_either(shared, tmp_path):
-    from agnews_cli.workflows.notebook import _INSTALL
+    from agnews_cli.workflows.elsewhere.notebook import _INSTALL
 
     cell = _INSTALL.replace("%load_ext agnews_cli", "").replace("SOURCE", repr("agnews-cli"))
     code = f"import subprocess\nsubprocess.run = lambda a, check: print(a)\n{cell}"

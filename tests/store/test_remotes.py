@@ -20,16 +20,16 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from agnews_cli.core.checkpoint import Key
+from agnews_cli.core.saving.checkpoint import Key
 from agnews_cli.errors import AgnewsError, Fenced, NotInStore, RunBusy, StoreTrouble
-from agnews_cli.store import claims, pulls
-from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.remotes import address
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.remotes.patience import Patient
 from agnews_cli.store.remotes.remote import Entry, Remote
-from agnews_cli.store.runs import RunFolder
-from agnews_cli.store.sync import Sync
+from agnews_cli.store.run.checkpoints import Checkpoints, Draft
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.transfer import claims, pulls
+from agnews_cli.store.transfer.sync import Sync
 from tests.servers.hub import StandInHub
 from tests.servers.kaggle import StandInKaggle
 from tests.servers.process import ServerProcess, free_port

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.errors import CannotWrite, FileMissing, RequestInvalid
-from agnews_cli.store import requests
+from agnews_cli.store.settings import requests
 
 
 def load(folder: Path, content: str | bytes) -> dict[str, object]:

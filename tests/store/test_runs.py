@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from agnews_cli.core.dataset import Dataset, File, Form
-from agnews_cli.core.preset import Preset
+from agnews_cli.core.run.dataset import Dataset, File, Form
+from agnews_cli.core.run.preset import Preset
 from agnews_cli.errors import CannotRead, CannotWrite, NoDiskSpace, RunUnknown
-from agnews_cli.store import presets, runs
-from agnews_cli.store.runs import RunFolder, create, find, list_runs
+from agnews_cli.store.run import runs
+from agnews_cli.store.run.runs import RunFolder, create, find, list_runs
+from agnews_cli.store.settings import presets
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -203,7 +204,7 @@ def test_killed_between_write_and_rename_leaves_the_old(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("old")
     code = (
-        "import os, sys; from pathlib import Path; from agnews_cli.store import runs\n"
+        "import os, sys; from pathlib import Path; from agnews_cli.store.run import runs\n"
         "os.fsync = lambda handle: os.kill(os.getpid(), 9)\n"
         "runs.write_text_atomically(Path(sys.argv[1]), 'new')\n"
     )

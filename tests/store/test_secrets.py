@@ -17,13 +17,15 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from agnews_cli.core.redaction import HIDDEN, redact, secrets_in
+from agnews_cli.core.text.redaction import HIDDEN, redact, secrets_in
 from agnews_cli.errors import AgnewsError, StoreTrouble
-from agnews_cli.store import leases, parcels, secrets
-from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.remotes.faults import in_words
-from agnews_cli.store.runs import RunFolder
-from agnews_cli.workflows.couriers import Fleet
+from agnews_cli.store.run import leases
+from agnews_cli.store.run.checkpoints import Checkpoints, Draft
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.settings import secrets
+from agnews_cli.store.transfer import parcels
+from agnews_cli.workflows.sessions.couriers import Fleet
 
 HUB = "hf_" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3f"
 HEX = "0123456789abcdef0123456789abcdef"
@@ -180,7 +182,7 @@ def test_what_is_read_back_is_never_hidden(tmp_path, monkeypatch):
 
 
 def test_the_events_of_a_worker_hide_prose_and_keep_names(tmp_path, monkeypatch, capsys):
-    from agnews_cli.learn.events import EventLog
+    from agnews_cli.learn.door.events import EventLog
 
     for name, value in ODD.items():
         monkeypatch.setenv(name, value)
@@ -258,7 +260,7 @@ def test_a_failing_store_leaks_nothing_anywhere(tmp_path, monkeypatch, capfd):
 
 
 def test_the_workers_log_commands_no_terminal(tmp_path, capsys):
-    from agnews_cli.learn.events import EventLog
+    from agnews_cli.learn.door.events import EventLog
 
     log = EventLog(tmp_path / "events.jsonl", started_monotonic_s=0, writes=True)
     log("warning", text="class 'é\x1b]52;c;aGk=\x07\u202e\x9b31m' has few rows")
@@ -272,7 +274,7 @@ def test_the_workers_log_has_no_secret(tmp_path):
     value = "".join(random.Random(3).choices(string.ascii_letters, k=24))
     code = (
         "import sys\n"
-        "from agnews_cli.learn.events import WithoutSecrets\n"
+        "from agnews_cli.learn.door.events import WithoutSecrets\n"
         "sys.stdout, sys.stderr = WithoutSecrets(sys.stdout), WithoutSecrets(sys.stderr)\n"
         f"print('it is', '{value}')\n"
         f"raise RuntimeError('token {value} and {HUB}')\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.checkpoint import Key
+from agnews_cli.core.saving.checkpoint import Key
 from agnews_cli.errors import (
     AgnewsError,
     NotInStore,
@@ -17,12 +17,12 @@ from agnews_cli.errors import (
     StoreTrouble,
     StoreUntrusted,
 )
-from agnews_cli.store import parcels, pulls
-from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.remotes.patience import Patient
 from agnews_cli.store.remotes.remote import Entry, Promises
-from agnews_cli.store.runs import RunFolder
-from agnews_cli.store.sync import Sync
+from agnews_cli.store.run.checkpoints import Checkpoints, Draft
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.transfer import parcels, pulls
+from agnews_cli.store.transfer.sync import Sync
 from tests.crash.faults import SEED, tiers
 
 RUN = "minilm-0123456789"

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from agnews_cli import errors
 from agnews_cli.errors import BadRow
-from agnews_cli.store.data import tables
-from agnews_cli.store.data.table import ABSENT, Table
+from agnews_cli.store.formats import tables
+from agnews_cli.store.formats.table import ABSENT, Table
 
 COLUMNS = ("text", "label")
 ROWS = [("it rained, again", "weather"), ('a "good" day', "mood"), ("two\nlines", "weather")]
@@ -753,7 +753,7 @@ def test_a_large_file_takes_little_memory(tmp_path):
         for _ in range(100):
             file.write(b"".join(row % (i % 4) for i in range(10_000)))
     code = (
-        "import sys; from agnews_cli.store.data import tables as t;"
+        "import sys; from agnews_cli.store.formats import tables as t;"
         "table = t.open_file(sys.argv[1], is_header=lambda f: True);"
         "print(sum(1 for _ in table.rows([0, 1])));"
         "print(open('/proc/self/status').read().split('VmHWM:')[1].split()[0])"

@@ -9,8 +9,8 @@ from unittest.mock import patch
 import pytest
 
 from agnews_cli.cli.main import app
-from agnews_cli.workflows import auto
-from agnews_cli.workflows.auto import Request
+from agnews_cli.workflows.train import auto
+from agnews_cli.workflows.train.auto import Request
 
 
 @pytest.fixture(scope="session")

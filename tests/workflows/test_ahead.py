@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from agnews_cli.core.accelerator import Accelerator
+from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.host.detect import detect
-from agnews_cli.store import presets
-from agnews_cli.workflows.ahead import ahead
+from agnews_cli.store.settings import presets
+from agnews_cli.workflows.forecast.ahead import ahead
 
 HOUR_S = 3600.0
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

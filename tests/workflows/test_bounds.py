@@ -9,8 +9,9 @@ import pytest
 
 from agnews_cli.cli.asked import session_seconds
 from agnews_cli.errors import AgnewsError, BadDuration, LimitTooSmall, OutOfRange, SettingInvalid
-from agnews_cli.store import presets
-from agnews_cli.workflows import auto, plan
+from agnews_cli.store.settings import presets
+from agnews_cli.workflows.planning import plan
+from agnews_cli.workflows.train import auto
 
 NEVER = (math.inf, -math.inf, math.nan, 1e308)
 

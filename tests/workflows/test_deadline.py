@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agnews_cli.host.detect import detect
-from agnews_cli.workflows.deadline import session_left_s
+from agnews_cli.workflows.hours.deadline import session_left_s
 
 HOUR_S = 3600.0
 

@@ -15,14 +15,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from agnews_cli.core.accelerator import Accelerator
-from agnews_cli.core.finding import Finding
-from agnews_cli.core.platform import Platform
+from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.machine.finding import Finding
+from agnews_cli.core.machine.platform import Platform
 from agnews_cli.errors import HubUnreachable
-from agnews_cli.store.ledger import Ledger
-from agnews_cli.workflows import checks
-from agnews_cli.workflows.checks import CHECKS, Check, Patient
-from agnews_cli.workflows.doctor import examine
+from agnews_cli.store.hours.ledger import Ledger
+from agnews_cli.workflows.machine import checks
+from agnews_cli.workflows.machine.checks import CHECKS, Check, Patient
+from agnews_cli.workflows.machine.doctor import examine
 
 CPU = Accelerator("cpu", "Some CPU")
 T4 = Accelerator("cuda", "Tesla T4", 1, 16 * 10**9, (7, 5), False, "580.82")

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.cli.output import Output
-from agnews_cli.core.job import Event, Outcome
+from agnews_cli.core.run.job import Event, Outcome
 from agnews_cli.errors import AgnewsError, Interrupted, ReaderGone, SessionOver, Terminated
 from agnews_cli.host.detect import detect
-from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.remotes.folder import Folder
-from agnews_cli.store.runs import RunFolder
-from agnews_cli.workflows.kept import kept
-from agnews_cli.workflows.lasting import lasting
-from agnews_cli.workflows.status import status
-from agnews_cli.workflows.watch import go_on, said, signals, stopped
+from agnews_cli.store.run.checkpoints import Checkpoints, Draft
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.workflows.runs.status import status
+from agnews_cli.workflows.sessions.kept import kept
+from agnews_cli.workflows.sessions.lasting import lasting
+from agnews_cli.workflows.sessions.watch import go_on, said, signals, stopped
 
 TOTAL = 300
 

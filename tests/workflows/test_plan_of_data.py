@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.dataset import Reading
+from agnews_cli.core.run.dataset import Reading
 from agnews_cli.errors import AgnewsError, ColumnMissing, FileMissing, UsageError
 from agnews_cli.host import probe
-from agnews_cli.workflows import auto, plan
+from agnews_cli.workflows.planning import plan
+from agnews_cli.workflows.train import auto
 
 
 @pytest.fixture

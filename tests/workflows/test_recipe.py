@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from agnews_cli.core.preset import Preset
-from agnews_cli.core.training_options import as_settings
+from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.training_options import as_settings
 from agnews_cli.errors import (
     FileMissing,
     HubRefused,
@@ -22,11 +22,11 @@ from agnews_cli.errors import (
     ModelUnsuitable,
     SetTwice,
 )
-from agnews_cli.store import presets, requests
-from agnews_cli.store.model_facts import trainable_kinds
-from agnews_cli.workflows import replay
-from agnews_cli.workflows.auto import Request
-from agnews_cli.workflows.recipe import recipe
+from agnews_cli.store.model.model_facts import trainable_kinds
+from agnews_cli.store.settings import presets, requests
+from agnews_cli.workflows.train import replay
+from agnews_cli.workflows.train.auto import Request
+from agnews_cli.workflows.train.recipe import recipe
 
 BERT = {"model_type": "bert", "architectures": ["BertModel"]}
 LLAMA = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agnews_cli.cli.asked import Asked
-from agnews_cli.core.dataset import Reading
-from agnews_cli.store import requests
-from agnews_cli.store.requests import RequestFile
-from agnews_cli.workflows import replay
-from agnews_cli.workflows.auto import Request
+from agnews_cli.core.run.dataset import Reading
+from agnews_cli.store.settings import requests
+from agnews_cli.store.settings.requests import RequestFile
+from agnews_cli.workflows.train import replay
+from agnews_cli.workflows.train.auto import Request
 
 Parse = Callable[..., Request]
 

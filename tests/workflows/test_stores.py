@@ -19,8 +19,8 @@ import pytest
 
 from agnews_cli.cli import printer
 from agnews_cli.cli.output import Output
-from agnews_cli.core.job import Event, Job, Outcome
-from agnews_cli.core.platform import Accelerator
+from agnews_cli.core.machine.platform import Accelerator
+from agnews_cli.core.run.job import Event, Job, Outcome
 from agnews_cli.errors import (
     AgnewsError,
     BadStore,
@@ -36,16 +36,21 @@ from agnews_cli.errors import (
 )
 from agnews_cli.host import launch
 from agnews_cli.host.detect import detect
-from agnews_cli.store import claims, delivered, leases, presets, pulls, runs
-from agnews_cli.store.checkpoints import Checkpoints, Draft
 from agnews_cli.store.data import datasets
-from agnews_cli.store.ledger import Ledger
+from agnews_cli.store.hours.ledger import Ledger
+from agnews_cli.store.model import delivered
 from agnews_cli.store.remotes.folder import Folder
-from agnews_cli.store.runs import RunFolder
-from agnews_cli.workflows import couriers, resume, saved, session, status, stores
-from agnews_cli.workflows.auto import Request
+from agnews_cli.store.run import leases, runs
+from agnews_cli.store.run.checkpoints import Checkpoints, Draft
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.settings import presets
+from agnews_cli.store.transfer import claims, pulls
+from agnews_cli.workflows.runs import status, stores
+from agnews_cli.workflows.sessions import couriers, saved, session
+from agnews_cli.workflows.train import resume
+from agnews_cli.workflows.train.auto import Request
 
-SAMPLE = Path(presets.__file__).parents[1] / "sample"
+SAMPLE = Path(presets.__file__).parents[2] / "sample"
 
 
 @pytest.fixture
@@ -551,7 +556,7 @@ def test_a_missing_client_and_a_missing_mount_say_what_to_do(tmp_path, monkeypat
 
 
 def test_push_status_and_pull_by_hand(run, tmp_path, agnews):
-    from agnews_cli.store.checkpoints import Draft
+    from agnews_cli.store.run.checkpoints import Draft
 
     draft = Draft(
         run=run.id, candidate="m", step=7, parent=None, token=1, writer="aaaa", why="interval",

@@ -11,13 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agnews_cli.core.platform import Accelerator
+from agnews_cli.core.machine.platform import Accelerator
 from agnews_cli.errors import BudgetTooShort
-from agnews_cli.store import presets, requests
-from agnews_cli.workflows import auto, wizard
-from agnews_cli.workflows.auto import SAMPLE, Request
-from agnews_cli.workflows.surroundings import HERE, Look, Machine, Place, Source, Surroundings
-from agnews_cli.workflows.wizard import QUESTIONS, Question, Walk
+from agnews_cli.store.settings import presets, requests
+from agnews_cli.workflows.train import auto
+from agnews_cli.workflows.train.auto import SAMPLE, Request
+from agnews_cli.workflows.wizard.surroundings import (
+    HERE,
+    Look,
+    Machine,
+    Place,
+    Source,
+    Surroundings,
+)
+from agnews_cli.workflows.wizard.wizard import QUESTIONS, Question, Walk, wizard
 
 CPU = Accelerator("cpu", "CPU", has_fast_bf16=False)
 GPU = Accelerator("cuda", "NVIDIA L4", 1, 24 * 10**9, (8, 9), has_fast_bf16=True)

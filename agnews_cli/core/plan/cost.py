@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from agnews_cli.core.choose import training_bytes
 from agnews_cli.core.plan.graphs import Training
-from agnews_cli.core.preset import Preset
+from agnews_cli.core.run.choose import training_bytes
+from agnews_cli.core.run.preset import Preset
 
 TOKENS_PER_ROW = 64
 """What a row takes in a batch: AG News has 52 tokens, batches are padded."""

@@ -1,4 +1,4 @@
-"""Losses, one module each (`learn.loss`), named by the preset's `training.loss`."""
+"""Losses, one module each (`learn.kinds.loss`), named by the preset's `training.loss`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.preset import Training
-from agnews_cli.learn.loss import Loss
-from agnews_cli.learn.registry import modules
+from agnews_cli.core.run.preset import Training
+from agnews_cli.learn.kinds.loss import Loss
+from agnews_cli.learn.kinds.registry import modules
 
 
 def begin(training: Training, classes: NDArray[np.int64], count: int) -> Loss:

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from agnews_cli.core.preset import Training
-from agnews_cli.learn.loss import Loss, Targets
-from agnews_cli.learn.weighing import weights_of
+from agnews_cli.core.run.preset import Training
+from agnews_cli.learn.kinds.loss import Loss, Targets
+from agnews_cli.learn.rows.weighing import weights_of
 
 
 def begin(training: Training, classes: NDArray[np.int64], count: int) -> Loss:

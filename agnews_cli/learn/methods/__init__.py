@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from agnews_cli.core.preset import Method
+from agnews_cli.core.run.preset import Method
 from agnews_cli.learn.methods import full, lora
 
 _METHODS: dict[str, Any] = {"full": full, "lora": lora}

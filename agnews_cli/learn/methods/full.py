@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import nn
 
-from agnews_cli.core.preset import Full
+from agnews_cli.core.run.preset import Full
 
 
 def apply(model: nn.Module, method: Full, new: Sequence[str]) -> nn.Module:

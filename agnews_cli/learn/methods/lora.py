@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from agnews_cli.core.preset import Lora
+from agnews_cli.core.run.preset import Lora
 
 ADAPTER = "adapter"
 """Where the adapter lies, below the merged model."""

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from agnews_cli.core.preset import Training
-from agnews_cli.learn.registry import modules
+from agnews_cli.core.run.preset import Training
+from agnews_cli.learn.kinds.registry import modules
 
 Shape = Literal["scalar", "parameter"]
 

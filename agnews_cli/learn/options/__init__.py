@@ -1,11 +1,11 @@
-"""Training options, one module each (`learn.option`); an option is added by a file here."""
+"""Training options, one module each (`learn.kinds.option`); an option is added by a file here."""
 
 from __future__ import annotations
 
 import sys
 
-from agnews_cli.learn.option import Option, Start
-from agnews_cli.learn.registry import modules
+from agnews_cli.learn.kinds.option import Option, Start
+from agnews_cli.learn.kinds.registry import modules
 
 
 def begin(start: Start) -> dict[str, Option]:

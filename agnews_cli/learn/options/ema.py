@@ -11,8 +11,8 @@ from contextlib import contextmanager
 
 import torch
 
-from agnews_cli.learn.option import Option, Start
-from agnews_cli.learn.snapshot import Tensors, restore_weights, weights
+from agnews_cli.learn.kinds.option import Option, Start
+from agnews_cli.learn.state.snapshot import Tensors, restore_weights, weights
 
 EXAMPLE = {"ema": 0.9}
 

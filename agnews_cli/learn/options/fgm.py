@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from agnews_cli.learn.option import Again, Option, Start
+from agnews_cli.learn.kinds.option import Again, Option, Start
 
 EXAMPLE = {"fgm": 0.5}
 

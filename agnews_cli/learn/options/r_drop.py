@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from agnews_cli.learn.option import Option, Start
+from agnews_cli.learn.kinds.option import Option, Start
 
 EXAMPLE = {"r_drop": 2.0}
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from agnews_cli.learn.batches import Indices
-from agnews_cli.learn.option import Batch, Option, Start
+from agnews_cli.learn.kinds.option import Batch, Option, Start
+from agnews_cli.learn.rows.batches import Indices
 
 EXAMPLE = {"token_masking": 0.2}
 _STREAM = 0xA06

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from agnews_cli.errors import BadRow, EmptyData
-from agnews_cli.store.data import tables
-from agnews_cli.store.data.table import Table
+from agnews_cli.store.formats import tables
+from agnews_cli.store.formats.table import Table
 
 AG_NEWS: Final = ("World", "Sports", "Business", "Sci/Tech")
 

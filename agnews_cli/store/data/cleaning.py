@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from agnews_cli.core.dataset import Cleaning
+from agnews_cli.core.run.dataset import Cleaning
 
 VERSION: Final = 2
 """Raise when `clean` changes: tokens cached from the old texts are then not used."""

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Final, Literal
 
-from agnews_cli.core.dataset import Reading, Split, split_of
+from agnews_cli.core.run.dataset import Reading, Split, split_of
 from agnews_cli.errors import (
     BadRow,
     ColumnMissing,
@@ -20,7 +20,7 @@ from agnews_cli.errors import (
     UsageError,
 )
 from agnews_cli.store.data.labels import canonical
-from agnews_cli.store.data.table import ABSENT, Table
+from agnews_cli.store.formats.table import ABSENT, Table
 
 # fmt: off
 # Best first. Names are compared in lower case, with every other sign as "_", final digits dropped.

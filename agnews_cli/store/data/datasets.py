@@ -15,16 +15,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from agnews_cli.core.dataset import Dataset, File, Reading, Rows, Split
+from agnews_cli.core.run.dataset import Dataset, File, Reading, Rows, Split
 from agnews_cli.errors import BadRow, DataChanged
-from agnews_cli.store.data import class_names, columns, splits, tables
+from agnews_cli.store.data import class_names, columns, splits
 from agnews_cli.store.data.cleaning import kind_of_texts
 from agnews_cli.store.data.columns import Columns, locate
 from agnews_cli.store.data.labels import known
 from agnews_cli.store.data.splits import is_hub_id
-from agnews_cli.store.data.table import Table
 from agnews_cli.store.data.verdicts import LEAST_ROWS, Verdicts, command, file_of
 from agnews_cli.store.data.walk import SAME_COLUMNS, TOLD_ROWS, Told, Walk, nobody, scan
+from agnews_cli.store.formats import tables
+from agnews_cli.store.formats.table import Table
 
 __all__ = ["LEAST_ROWS", "Told", "find", "is_hub_id", "nobody", "read"]
 

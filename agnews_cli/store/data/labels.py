@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agnews_cli.errors import BadRow
-from agnews_cli.store.data.table import Table, spelling
+from agnews_cli.store.formats.table import Table, spelling
 
 NOTHING_WORDS: Final = frozenset({"nan", "none", "null", "n/a", "na", "<na>", "nat"})
 """What programs write into a cell that is empty."""

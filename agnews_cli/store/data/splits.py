@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from agnews_cli.core.dataset import SPLIT_NAMES, Reading, Split, split_of
+from agnews_cli.core.run.dataset import SPLIT_NAMES, Reading, Split, split_of
 from agnews_cli.errors import (
     AgnewsError,
     CannotRead,
@@ -21,10 +21,10 @@ from agnews_cli.errors import (
     TooWide,
     UnsupportedFile,
 )
-from agnews_cli.store.data import tables
 from agnews_cli.store.data.columns import header_test, some
-from agnews_cli.store.data.table import Table
-from agnews_cli.store.names import local, require_unicode
+from agnews_cli.store.disk.names import local, require_unicode
+from agnews_cli.store.formats import tables
+from agnews_cli.store.formats.table import Table
 
 TABULAR: Final = (
     ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".txt",

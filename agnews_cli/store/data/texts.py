@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Final
 
-from agnews_cli.core.dataset import Cleaning, Form
+from agnews_cli.core.run.dataset import Cleaning, Form
 from agnews_cli.errors import (
     BadRow,
     ColumnMissing,
@@ -27,13 +27,13 @@ from agnews_cli.errors import (
     RowsWithoutText,
     WrongColumnCount,
 )
-from agnews_cli.store.data import tables
 from agnews_cli.store.data.cleaning import clean
 from agnews_cli.store.data.columns import BODY_NAMES, TITLE_NAMES
-from agnews_cli.store.data.encoding import look, text_of
-from agnews_cli.store.data.source import Source
-from agnews_cli.store.data.table import ABSENT, Row, Table, spelling
-from agnews_cli.store.delivered import Delivered
+from agnews_cli.store.formats import tables
+from agnews_cli.store.formats.encoding import look, text_of
+from agnews_cli.store.formats.source import Source
+from agnews_cli.store.formats.table import ABSENT, Row, Table, spelling
+from agnews_cli.store.model.delivered import Delivered
 
 STANDARD_INPUT: Final = "-"
 _SHOWN = 5

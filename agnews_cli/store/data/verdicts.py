@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from agnews_cli.core.dataset import File, Reading, Split
+from agnews_cli.core.run.dataset import File, Reading, Split
 from agnews_cli.errors import (
     BadRows,
     EmptyData,
@@ -20,8 +20,8 @@ from agnews_cli.errors import (
 )
 from agnews_cli.store.data.columns import some
 from agnews_cli.store.data.labels import in_order, known
-from agnews_cli.store.data.table import Table
 from agnews_cli.store.data.walk import Scan
+from agnews_cli.store.formats.table import Table
 
 LEAST_ROWS: Final = 2
 """Of a class: one to train on, one to validate on."""

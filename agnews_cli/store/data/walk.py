@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from agnews_cli.core.dataset import Cleaning, Split
+from agnews_cli.core.run.dataset import Cleaning, Split
 from agnews_cli.errors import BadRow, EmptyData
 from agnews_cli.store.data.cleaning import clean
 from agnews_cli.store.data.columns import Columns, locate, split_said
 from agnews_cli.store.data.labels import NOTHING_WORDS, Labels, canonical, spelt
-from agnews_cli.store.data.table import Table, spelling
+from agnews_cli.store.formats.table import Table, spelling
 
 SAME_COLUMNS: Final = (
     "Every split needs the columns of the training data: mend this one, or name the training file "

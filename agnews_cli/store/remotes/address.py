@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from agnews_cli.core.redaction import HIDDEN
+from agnews_cli.core.text.redaction import HIDDEN
 from agnews_cli.errors import BadStore
 from agnews_cli.store.remotes import kaggle
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.remotes.urls import PACKAGES
-from agnews_cli.store.secrets import hidden
+from agnews_cli.store.settings.secrets import hidden
 
 Kind = Literal["folder", "input", "drive", "hub", "kaggle", "url"]
 DRIVE = "drive"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from agnews_cli.errors import AgnewsError, NotInStore, StoreBusy, StoreTrouble
-from agnews_cli.store.secrets import hidden
+from agnews_cli.store.settings.secrets import hidden
 
 _LASTING = {
     errno.ENOSPC,

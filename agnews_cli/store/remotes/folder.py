@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agnews_cli.errors import CannotWrite, NoDiskSpace, StoreBusy, StoreTrouble
-from agnews_cli.store import files
+from agnews_cli.store.disk import files
 from agnews_cli.store.remotes import bounds
 from agnews_cli.store.remotes.faults import in_words, is_transient
 from agnews_cli.store.remotes.remote import Entry, Promises, is_name

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.errors import HostKeyChanged, HostUnknown
-from agnews_cli.store.names import local
+from agnews_cli.store.disk.names import local
 
 _SYSTEM = (Path("/etc/ssh/ssh_known_hosts"), Path("/etc/ssh/ssh_known_hosts2"))
 _USUAL_PORT = 22

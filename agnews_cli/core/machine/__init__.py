@@ -1,0 +1,1 @@
+"""What this machine is: its markers, its platform, what computes and what a probe proved."""

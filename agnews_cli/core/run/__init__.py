@@ -1,0 +1,1 @@
+"""What a run is: its preset and data, its id, the job that trains it and how good it became."""

@@ -1,0 +1,97 @@
+"""Which preset fits the machine and the goal, with the reason for it and for each passed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import TYPE_CHECKING, Literal
+
+from agnews_cli.core.run.preset import Preset
+
+if TYPE_CHECKING:
+    from agnews_cli.core.machine.accelerator import Accelerator
+
+Goal = Literal["accuracy", "balanced", "speed"]
+
+_CPU_PARAMETERS = 30_000_000
+"""Above this, fine-tuning on a CPU takes hours for the row counts people have."""
+_BALANCED_PARAMETERS = 150_000_000
+_SHARE_OF_MEMORY = 0.8
+_ACTIVATION_BYTES = 3_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`preset` is None when nothing fits."""
+
+    preset: Preset | None
+    reasons: tuple[str, ...]
+    passed_over: tuple[PassedOver, ...]
+
+
+def training_bytes(preset: Preset) -> int:
+    """Peak memory, roughly: fp32 weights, for trained ones also gradients and two Adam moments."""
+    weights = 4 * preset.model.parameters
+    trained = 12 * preset.model.parameters if preset.method.kind == "full" else 0
+    return weights + trained + _ACTIVATION_BYTES
+
+
+def choose(
+    presets: Sequence[Preset],
+    accelerator: Accelerator,
+    goal: Goal,
+    *,
+    why_unavailable: Callable[[Preset], str | None],
+) -> Choice:
+    """The preset highest in our order that fits; `why_unavailable`, maybe slow, is asked last."""
+    passed: list[PassedOver] = []
+    on_cpu = accelerator.kind == "cpu"
+    for preset in sorted(presets, key=_key(goal)):
+        reason = _misfit(preset, accelerator, goal) or why_unavailable(preset)
+        if reason is None:
+            where = "a CPU" if on_cpu else accelerator.name
+            rank = "smallest" if goal == "speed" else "first in our order"
+            reasons = (f"{rank} of those that fit {where} for the goal {goal!r}", preset.summary)
+            return Choice(preset, reasons, tuple(passed))
+        passed.append(PassedOver(preset.name, reason))
+    return Choice(None, (), tuple(passed))
+
+
+def nearest(presets: Sequence[Preset], parameters: int, *, is_decoder: bool) -> Preset:
+    """The preset whose recipe suits a model of this size best: of its kind, nearest by ratio.
+
+    Of two as near, the first in our order.
+    """
+    of_kind = [p for p in presets if (p.tier == "llm") == is_decoder] or list(presets)
+    return min(
+        of_kind,
+        key=lambda preset: (abs(log(preset.model.parameters / max(1, parameters))), -preset.order),
+    )
+
+
+def _key(goal: Goal) -> Callable[[Preset], tuple[int, int]]:
+    if goal == "speed":
+        return lambda preset: (preset.model.parameters, -preset.order)
+    return lambda preset: (0, -preset.order)
+
+
+def _misfit(preset: Preset, accelerator: Accelerator, goal: Goal) -> str | None:
+    millions = preset.model.parameters // 1_000_000
+    if accelerator.kind == "cpu":
+        if preset.model.parameters > _CPU_PARAMETERS:
+            return f"{millions} M weights are too slow to train on a CPU"
+        return None
+    if goal == "balanced" and preset.model.parameters > _BALANCED_PARAMETERS:
+        return f"{millions} M weights: more than the goal 'balanced' spends"
+    if accelerator.memory_bytes is not None:
+        needed, has = training_bytes(preset), accelerator.memory_bytes * _SHARE_OF_MEMORY
+        if needed > has:
+            return f"needs about {needed / 1e9:.0f} GB of the device's {has / 1e9:.0f} GB usable"
+    return None

@@ -1,0 +1,135 @@
+"""What passes the door between the light world and the torch world: Job in, Event and Outcome out.
+
+The worker appends one JSON object a line to `events.jsonl` and writes `outcome.json` last. An
+exit code proves nothing (accelerate does not pass it on): no outcome means the worker died.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.preset import Preset
+
+CandidateKind = Literal["linear", "embedding", "finetune"]
+
+
+class Job(BaseModel):
+    """One order to the worker."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: str
+    folder: str
+    """The run's folder: everything the worker writes goes there."""
+    cache: str
+    """Folder for tokenised data, shared by runs."""
+    preset: Preset
+    model_path: str
+    """A folder that `from_pretrained` loads, or a hub id where the hub answered."""
+    dataset: Dataset
+    seed: int
+    limit_train: int | None = None
+    candidates: tuple[CandidateKind, ...] = ("finetune",)
+    """What may be trained, in this order. The first fine-tuned model is the plan; with a deadline
+    the others are added as time allows."""
+    blend: bool = False
+    """Deliver an average of candidates where it validates better than each alone."""
+    token: int = 0
+    """Fencing number of this session: the writer with the highest one is the run's."""
+    writer: str = "local"
+    lifetime_s: float = 4 * 3600.0
+    """Mean time between random ends of sessions here, for the interval between checkpoints."""
+    save_every_s: float | None = None
+    """Seconds between checkpoints, instead of the interval that costs least."""
+    trace: bool = False
+    """Write every step's rows, rate and loss to `trace.jsonl`, and keep what is not delivered."""
+    is_inexact: bool = False
+    """Go on also where libraries changed, so that the result may differ from a straight run's."""
+    session_end_monotonic_s: float | None = None
+    """When this session must have everything saved: the run is paused then, and goes on later."""
+    parent_pid: int | None = None
+    """The command that watches the worker; without it the worker saves and stops."""
+    started_monotonic_s: float
+    """`time.monotonic()` when the user's command began: elapsed times count from there."""
+    deadline_monotonic_s: float | None = None
+    """When the command must have ended, on the same clock."""
+
+
+class Event(BaseModel):
+    """One line of `events.jsonl`. `kind` says which keys `data` has (docs/events.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal[
+        "started",
+        "phase",
+        "progress",
+        "work",
+        "validated",
+        "candidate",
+        "saved",
+        "resumed",
+        "note",
+        "warning",
+        "ended",
+    ]
+    at: str
+    elapsed_s: float
+    data: dict[str, Any]
+
+
+class ReaderLeft(Exception):
+    """Nobody sees the events any more; raised by what shows them."""
+
+
+class ReaderStalled(ReaderLeft):
+    """Nobody has read for a while, and may again: the event was taken, and nothing need stop."""
+
+
+class Failure(BaseModel):
+    """An error put into words by the process that met it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    message: str
+    hint: str
+    exit_code: int
+
+
+class Candidate(BaseModel):
+    """One model that was trained for a run, and how it validated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: CandidateKind
+    validation_accuracy: float
+    validation_loss: float
+    seconds: float
+    weight: float = 0.0
+    """Its share in the delivered average; 0 means it was not delivered."""
+
+
+class Outcome(BaseModel):
+    """How the worker ended; written last. `writer`: of its session, as in the job."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    state: Literal["completed", "paused", "interrupted", "failed"]
+    writer: str = ""
+    step: int = 0
+    total_steps: int = 0
+    tuning: str = ""
+    """The fine-tuning that a stop cut off, at `step`; else empty."""
+    model_step: int = 0
+    """The step of its best weights, which were written as the run's model; 0: none were."""
+    candidates: tuple[Candidate, ...] = ()
+    failure: Failure | None = None
+    why: str = ""
+    """Why this is delivered and nothing else."""
+    notes: tuple[str, ...] = ()
+    """What the user should look at: the last screen repeats it."""

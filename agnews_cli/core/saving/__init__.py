@@ -1,0 +1,1 @@
+"""Saving: the manifest, who continues whom, how often to save, and lives on machines that die."""

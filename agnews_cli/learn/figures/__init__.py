@@ -1,0 +1,1 @@
+"""Figures of probabilities: how good, how certain, averaged, and which is best."""

@@ -1,0 +1,1 @@
+"""The exact loop, and what it asks at every step."""

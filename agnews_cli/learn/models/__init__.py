@@ -1,0 +1,1 @@
+"""Models: fine-tuned, linear and embedded, and what they compute in."""

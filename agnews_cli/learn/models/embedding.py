@@ -1,0 +1,79 @@
+"""Frozen sentence embeddings with logistic regression: better than words where rows are few.
+
+Mean pooling over tokens, unit length (Reimers and Gurevych 2019), from the preset's own encoder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from sklearn.linear_model import LogisticRegression
+
+from agnews_cli.learn.figures.blend import softmax
+from agnews_cli.learn.rows.batches import by_length
+from agnews_cli.learn.rows.data import Tokens
+
+
+def embed(
+    encoder: Any,
+    tokens: Tokens,
+    pad_id: int,
+    *,
+    batch_tokens: int,
+    check: Callable[[], None] = lambda: None,
+    told: Callable[[int], None] = lambda rows: None,
+) -> NDArray[np.float32]:
+    """Unit-length mean-pooled embeddings, (rows, hidden). `told` hears how many rows are done."""
+    out = np.empty((len(tokens.classes), encoder.config.hidden_size), dtype=np.float32)
+    done = 0
+    encoder.eval()
+    with torch.inference_mode():
+        for rows in by_length(tokens.lengths, batch_tokens=batch_tokens):
+            check()
+            batch = tokens.batch(rows, pad_id)
+            del batch["labels"]
+            hidden = encoder(**batch).last_hidden_state
+            mask = batch["attention_mask"].unsqueeze(-1)
+            mean = (hidden * mask).sum(1) / mask.sum(1)
+            out[rows] = torch.nn.functional.normalize(mean, dim=-1).numpy()
+            done += len(rows)
+            told(done)
+    return out
+
+
+class EmbeddingHead:
+    """Multinomial logistic regression on embeddings."""
+
+    def __init__(self, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
+        self._weights, self._bias = weights, bias
+
+    @classmethod
+    def fit(cls, embeddings: NDArray[np.float32], classes: NDArray[np.int64]) -> EmbeddingHead:
+        model = LogisticRegression(C=10.0, max_iter=300).fit(embeddings, classes)
+        weights, bias = model.coef_.T, model.intercept_
+        if weights.shape[1] == 1:
+            weights, bias = np.hstack([0 * weights, weights]), np.concatenate([0 * bias, bias])
+        return cls(np.ascontiguousarray(weights, np.float32), np.asarray(bias, np.float32))
+
+    def predict(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Class probabilities, (rows, classes)."""
+        scores = (embeddings @ self._weights + self._bias).astype(np.float64)
+        return softmax(scores).astype(np.float32)
+
+    def save(self, folder: Path, *, encoder: str, max_length: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({"weights": self._weights, "bias": self._bias}, folder / "head.safetensors")
+        facts = {"encoder": encoder, "max_length": max_length}
+        (folder / "head.json").write_text(json.dumps(facts), "utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> EmbeddingHead:
+        arrays = load_file(folder / "head.safetensors")
+        return cls(arrays["weights"], arrays["bias"])

@@ -1,0 +1,156 @@
+"""Bag-of-words models from scikit-learn: an answer within seconds, and the yardstick for the rest.
+
+Two views of the text, averaged: complement naive Bayes (Rennie et al. 2003) on TF-IDF of words and
+word pairs, and a linear SVM on TF-IDF of character n-grams, the pair that did best in
+cross-validation (benchmarks/RESULTS.md). Both are one matrix product, so what is stored is a
+vocabulary (JSON) and weights (safetensors); nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.naive_bayes import ComplementNB
+from sklearn.svm import LinearSVC
+
+from agnews_cli.learn.figures import blend
+
+_VIEWS: dict[str, dict[str, Any]] = {
+    "words": {"analyzer": "word", "ngram_range": (1, 2), "sublinear_tf": True},
+    "characters": {"analyzer": "char_wb", "ngram_range": (2, 5), "sublinear_tf": True},
+}
+
+_NEVER = -1e4
+
+
+def _classifier(view: str, seed: int, weights: NDArray[np.float64] | None) -> Any:
+    if view == "words":  # it compares each class with the rest, so that rare ones are answered
+        return ComplementNB(alpha=0.1)
+    by_class = None if weights is None else dict(enumerate(weights.tolist()))
+    return LinearSVC(C=0.3, random_state=seed, class_weight=by_class)
+
+
+@dataclass(slots=True)
+class View:
+    """One fitted view. weights: (features, classes); bias: (classes,)."""
+
+    vectorizer: TfidfVectorizer
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    temperature: float = 1.0
+    shift: NDArray[np.float32] | float = 0.0
+    """What was added to the bias so that rare classes are answered."""
+
+    def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        product = self.vectorizer.transform(texts) @ self.weights
+        return np.asarray(product + self.bias, dtype=np.float64)
+
+    def adjust(
+        self,
+        scores: NDArray[np.float64],
+        classes: NDArray[np.int64],
+        weights: NDArray[np.float64] | None,
+    ) -> None:
+        """Take the temperature, and with weights the bias too, that suit rows it has not seen."""
+        if weights is not None:
+            self.shift = blend.offsets(scores, classes, weights).astype(np.float32)
+            self.bias = self.bias + self.shift
+            scores = scores + self.shift
+        self.temperature = blend.temperature(scores, classes)
+
+
+class Linear:
+    """The average of the views. Classes are 0..n-1."""
+
+    def __init__(self, views: dict[str, View]) -> None:
+        self._views = views
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        classes: NDArray[np.int64],
+        validation_texts: Sequence[str],
+        validation_classes: NDArray[np.int64],
+        *,
+        count: int,
+        seed: int,
+        weights: NDArray[np.float64] | None = None,
+    ) -> Linear:
+        """Fit each view, and its temperature on the validation rows.
+
+        `weights`: of each class, (`count`,). Without validation rows see `adjust_as`.
+        """
+        views = {}
+        for name, options in _VIEWS.items():
+            least = 3 if name == "characters" and len(texts) > 2000 else 1
+            vectorizer = TfidfVectorizer(**options, min_df=least, dtype=np.float32)
+            features = vectorizer.fit_transform(texts)
+            model = _classifier(name, seed, weights).fit(features, classes)
+            view = View(vectorizer, *_matrix(model, count))
+            if len(validation_texts):
+                view.adjust(view.scores(validation_texts), validation_classes, weights)
+            views[name] = view
+        return cls(views)
+
+    def adjust_as(self, others: Sequence[Linear]) -> None:
+        """Take temperatures and biases from models of the same kind that had validation rows."""
+        for name, view in self._views.items():
+            same = [other._views[name] for other in others]
+            view.temperature = float(np.exp(np.mean([np.log(v.temperature) for v in same])))
+            view.bias = np.asarray(view.bias + sum(v.shift for v in same) / len(same), np.float32)
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Class probabilities, (texts, classes)."""
+        each = [blend.softmax(v.scores(texts) / v.temperature) for v in self._views.values()]
+        return np.mean(each, axis=0).astype(np.float32)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, view in self._views.items():
+            vectorizer = view.vectorizer
+            words = vectorizer.get_feature_names_out().tolist()
+            (folder / f"{name}.json").write_text(
+                json.dumps({"vocabulary": words, "temperature": view.temperature}), "utf-8"
+            )
+            arrays = {"idf": vectorizer.idf_, "weights": view.weights, "bias": view.bias}
+            save_file(arrays, folder / f"{name}.safetensors")
+
+    @classmethod
+    def load(cls, folder: Path) -> Linear:
+        views = {}
+        for name, options in _VIEWS.items():
+            facts = json.loads((folder / f"{name}.json").read_text("utf-8"))
+            arrays = load_file(folder / f"{name}.safetensors")
+            vectorizer = TfidfVectorizer(
+                **options, vocabulary=facts["vocabulary"], dtype=np.float32
+            )
+            vectorizer.idf_ = arrays["idf"]
+            views[name] = View(vectorizer, arrays["weights"], arrays["bias"], facts["temperature"])
+        return cls(views)
+
+
+def _matrix(model: Any, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(features, classes) weights and (classes,) bias; two-class models have one score, so two.
+
+    A class without a row scores lower than any other.
+    """
+    if isinstance(model, ComplementNB):
+        weights, bias = model.feature_log_prob_.T, np.zeros(len(model.classes_))
+    else:
+        weights, bias = model.coef_.T, model.intercept_
+    if weights.shape[1] == 1 and len(model.classes_) == 2:
+        weights, bias = np.hstack([-weights, weights]), np.concatenate([-bias, bias])
+    if len(model.classes_) < count:
+        wide, low = np.zeros((len(weights), count)), np.full(count, _NEVER)
+        wide[:, model.classes_], low[model.classes_] = weights, bias
+        weights, bias = wide, low
+    return np.ascontiguousarray(weights, np.float32), np.asarray(bias, np.float32)

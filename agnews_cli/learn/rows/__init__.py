@@ -1,0 +1,1 @@
+"""Rows as training meets them: read, tokenised, weighed, and put into batches."""

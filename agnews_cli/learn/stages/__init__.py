@@ -1,0 +1,1 @@
+"""From a job to what is delivered: candidates tuned, compared and described."""

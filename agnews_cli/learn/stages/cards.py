@@ -1,0 +1,340 @@
+"""Model cards, and the facts that a delivered folder needs to be used without its run.
+
+A card is Markdown that other sites render and a YAML head that they read, and it holds names that
+came with the data: each is on one line, without anything that Markdown or HTML would obey. Nothing
+here names a folder of this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agnews_cli.core.run import recipes
+from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
+from agnews_cli.core.run.job import Candidate, Job
+from agnews_cli.store.model.delivered import digests_of
+from agnews_cli.store.model.models import base_name, hub_id
+from agnews_cli.store.run.runs import write_text_atomically
+
+MODEL_SCHEMA = "agnews.model/1"
+_LONGEST_NAME = 120
+_FEW_ROWS = 20
+_KINDS = {
+    "finetune": "a fine-tuned transformer",
+    "linear": "a linear model of words and characters",
+    "embedding": "logistic regression on the sentence embeddings of a frozen transformer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One delivered model: its facts, its folder's name in the run, and its own figures."""
+
+    facts: Candidate
+    folder: str
+    evaluation: Evaluation
+
+
+def write(job: Job, members: Sequence[Member], whole: Evaluation, *, trained_rows: int) -> None:
+    """`agnews.json` and a card in each member's folder, and the card of what they are together."""
+    run = Path(job.folder)
+    for member in members:
+        folder = run / member.folder
+        facts = model_facts(job, member.facts.kind) | {"files": digests_of(folder)}
+        text = json.dumps(facts, indent=2, ensure_ascii=False)
+        write_text_atomically(folder / "agnews.json", text)
+        write_text_atomically(folder / "README.md", member_card(job, member, trained_rows))
+    write_text_atomically(run / "README.md", run_card(job, members, whole, trained_rows))
+
+
+def model_facts(job: Job, kind: str) -> dict[str, Any]:
+    """`agnews.json`: what whoever predicts with one folder must know (docs/delivered.md)."""
+    dataset = job.dataset
+    return {
+        "schema": MODEL_SCHEMA,
+        "kind": kind,
+        "labels": list(dataset.labels),
+        "max_length": job.preset.training.max_length,
+        "text_columns": list(dataset.text_columns),
+        "label_column": dataset.label_column,
+        "cleaning": dataset.cleaning,
+        "base": None if kind == "linear" else hub_id(job.preset.model),
+    }
+
+
+# ---- cards --------------------------------------------------------------------------------------
+
+
+def member_card(job: Job, member: Member, trained_rows: int) -> str:
+    """The card of one folder; with a head for the hub where it holds a Hugging Face model."""
+    kind = member.facts.kind
+    head = _head(job, member.evaluation) if kind == "finetune" else ""
+    title = f"{escaped(member.facts.name)}: {len(job.dataset.labels)} classes of text"
+    parts = [
+        f"# {title}",
+        _what(job, kind),
+        _part_of(member.facts),
+        "## How to use",
+        _usage(job, [member], is_run=False),
+        *_body(job, member.evaluation, trained_rows, is_tuned=kind != "linear"),
+    ]
+    return head + "\n\n".join(part for part in parts if part) + "\n"
+
+
+def run_card(job: Job, members: Sequence[Member], whole: Evaluation, trained_rows: int) -> str:
+    """The card of what the run delivers: one model, or an average of several."""
+    lines = [
+        f"| `{m.folder}/` | {_what(job, m.facts.kind, is_short=True)} | {m.facts.weight:.1%} |"
+        for m in members
+    ]
+    table = "\n".join(("| folder | what it is | share |", "| --- | --- | --- |", *lines))
+    is_tuned = any(m.facts.kind != "linear" for m in members)
+    parts = [
+        f"# {len(job.dataset.labels)} classes of text, learnt from {escaped(job.dataset.name)}",
+        "What is delivered answers with the average of its members' probabilities."
+        if len(members) > 1
+        else "One model is delivered.",
+        table,
+        "## How to use",
+        _usage(job, members, is_run=True),
+        *_body(job, whole, trained_rows, is_tuned=is_tuned),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _head(job: Job, evaluation: Evaluation) -> str:
+    """The YAML that the hub reads (huggingface.co/docs/hub/model-cards)."""
+    dataset, model = job.dataset, job.preset.model
+    split = evaluation.test or evaluation.validation
+    on_hub = dataset.train.form.format == "hub"
+    base = hub_id(model)
+    result = {
+        "task": {"type": "text-classification", "name": "Text classification"},
+        "dataset": {
+            "name": plain(dataset.name),
+            "type": dataset.train.path if on_hub else "other",
+            "split": "test" if evaluation.test else "validation",
+        },
+        "metrics": [
+            {"type": "accuracy", "name": "Accuracy", "value": round(split.accuracy.value, 6)},
+            {"type": "f1", "name": "Macro-F1", "value": round(split.macro_f1.value, 6)},
+        ],
+    }
+    facts: dict[str, Any] = {"license": model.licence.lower()} if base else {}
+    if base:
+        facts |= {"base_model": base, "base_model_relation": "finetune"}
+    facts |= {
+        "library_name": "transformers",
+        "pipeline_tag": "text-classification",
+        "tags": ["text-classification", "agnews"],
+        "metrics": ["accuracy", "f1"],
+    }
+    if on_hub:
+        facts["datasets"] = [dataset.train.path]
+    facts["model-index"] = [{"name": job.preset.name, "results": [result]}]
+    text = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=1000)
+    return f"---\n{text}---\n\n"
+
+
+def _what(job: Job, kind: str, *, is_short: bool = False) -> str:
+    said = _KINDS[kind]
+    if kind != "linear":
+        said += f" ({escaped(base_name(job.preset.model))})"
+    if is_short:
+        return said
+    labels = ", ".join(escaped(label) for label in job.dataset.labels[:30])
+    more = f" and {len(job.dataset.labels) - 30} more" if len(job.dataset.labels) > 30 else ""
+    return f"This is {said}. It answers with one of these classes: {labels}{more}."
+
+
+def _part_of(facts: Candidate) -> str:
+    if facts.weight >= 1:
+        return ""
+    return (
+        f"It is one member of an average, with a share of {facts.weight:.1%}; the figures below "
+        "are its own. The card of the whole lies one folder above."
+    )
+
+
+def _usage(job: Job, members: Sequence[Member], *, is_run: bool) -> str:
+    tuned = [m for m in members if m.facts.kind == "finetune"]
+    is_plain = len(members) == 1 and bool(tuned)
+    where = "this folder"
+    parts = []
+    if is_plain:
+        folder = members[0].folder if is_run else "."
+        parts.append(
+            f"With `transformers` alone, in {where} (or give its path):\n\n"
+            + _fenced(recipes.pipeline(folder))
+        )
+    else:
+        code = recipes.average(
+            [(m.facts.kind, m.folder if is_run else ".", m.facts.weight) for m in members],
+            base=base_name(job.preset.model),
+            is_alone=not is_run,
+        )
+        parts.append(f"Without agnews, in {where} (or give its path):\n\n" + _fenced(code))
+    if tuned and job.preset.method.kind == "lora":
+        folder = f"{tuned[0].folder}/adapter" if is_run else "adapter"
+        parts.append(
+            "The weights hold the LoRA update already. The update alone lies in "
+            f"`{folder}/`, for the unchanged base model:\n\n"
+            + _fenced(
+                recipes.adapter(
+                    folder,
+                    base_name(job.preset.model),
+                    len(job.dataset.labels),
+                    is_on_hub=hub_id(job.preset.model) is not None,
+                )
+            )
+        )
+    columns = " and ".join(f"`{escaped(name)}`" for name in job.dataset.text_columns)
+    joined = f"The model learnt from the column {columns}"
+    if len(job.dataset.text_columns) > 1:
+        joined = f"The model learnt from the columns {columns}, joined by a space"
+    markup = (
+        "" if job.dataset.cleaning == "none" else "; HTML tags and entities were taken out before"
+    )
+    parts.append(f"{joined}{markup}. `agnews predict FOLDER TEXT` does all this by itself.")
+    return "\n\n".join(parts)
+
+
+def _fenced(code: str) -> str:
+    return f"```python\n{code.rstrip()}\n```"
+
+
+def _body(job: Job, evaluation: Evaluation, trained_rows: int, *, is_tuned: bool) -> Iterator[str]:
+    yield "## Figures"
+    yield "\n".join(_figures(evaluation))
+    split = evaluation.test or evaluation.validation
+    yield "\n".join(_by_class(split, job.dataset))
+    yield "## Data"
+    yield "\n".join(_data(job, evaluation, trained_rows))
+    if is_tuned:
+        yield "## Training"
+        yield _settings(job)
+    yield "## Limits"
+    yield "\n".join(_limits(job, evaluation, is_tuned=is_tuned))
+    yield "## Licence"
+    yield _licence(job, is_tuned=is_tuned)
+
+
+def _figures(evaluation: Evaluation) -> Iterator[str]:
+    yield "| split | rows | accuracy | macro-F1 | log loss | calibration error |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for name, split in (("test", evaluation.test), ("validation", evaluation.validation)):
+        if split is None:
+            continue
+        right = round(split.accuracy.value * split.rows)
+        yield (
+            f"| {name} | {split.rows:,} | {_interval(split.accuracy)}, {right:,} right "
+            f"| {_interval(split.macro_f1)} | {max(0.0, split.loss):.4f} "
+            f"| {split.calibration_error:.2%} |"
+        )
+    yield ""
+    yield "In brackets: 95% intervals (accuracy: Wilson; macro-F1: parametric bootstrap)."
+    if evaluation.validation.chose:
+        yield "The validation rows also chose the model, so their figures are optimistic."
+    test = evaluation.test
+    if test is None:
+        yield "There was no test split: nothing here was measured on rows that chose nothing."
+    elif test.rows_in_training:
+        without = test.accuracy_without_them
+        yield (
+            f"{test.rows_in_training:,} of {test.rows:,} test rows are also training rows"
+            + (f"; without them accuracy is {without:.2%}." if without is not None else ".")
+        )
+    split = test or evaluation.validation
+    if split.absent:
+        yield f"Macro-F1 is over the {len(split.classes) - split.absent} classes with rows there."
+
+
+def _interval(figure: Interval) -> str:
+    return f"{figure.value:.2%} [{figure.low:.2%}, {figure.high:.2%}]"
+
+
+def _by_class(split: SplitEvaluation, dataset: Dataset) -> Iterator[str]:
+    yield "| class | training rows | evaluated rows | precision | recall | F1 |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for figures, rows in zip(split.classes, dataset.train.class_rows, strict=True):
+        shares = (figures.precision, figures.recall, figures.f1)
+        cells = " | ".join(f"{share:.2%}" if figures.rows else "–" for share in shares)
+        yield f"| {escaped(figures.label)} | {rows:,} | {figures.rows:,} | {cells} |"
+
+
+def _data(job: Job, evaluation: Evaluation, trained_rows: int) -> Iterator[str]:
+    dataset = job.dataset
+    name = escaped(dataset.name)
+    yield f"- Data set: {name}, {dataset.train.rows:,} usable training rows."
+    held = evaluation.validation.rows
+    if dataset.validation is not None:
+        yield f"- Trained on {trained_rows:,} of them; validated on {held:,} rows of its own split."
+    else:
+        yield f"- Trained on {trained_rows:,} of them; validated on {held:,} others, held out."
+    if evaluation.test is not None:
+        yield f"- Evaluated once on {evaluation.test.rows:,} test rows."
+    else:
+        yield "- It has no test split."
+
+
+def _settings(job: Job) -> str:
+    facts = {
+        "seed": job.seed,
+        "method": job.preset.method.model_dump(mode="json", exclude_defaults=True)
+        | {"kind": job.preset.method.kind},
+        "training": job.preset.training.model_dump(mode="json", exclude_none=True),
+    }
+    said = f"Preset {escaped(job.preset.name)}"
+    if job.deadline_monotonic_s is not None:
+        said += "; a time budget may have ended it earlier, or shortened its schedule"
+    return f"{said}:\n\n```yaml\n{yaml.safe_dump(facts, sort_keys=False)}```"
+
+
+def _limits(job: Job, evaluation: Evaluation, *, is_tuned: bool) -> Iterator[str]:
+    dataset = job.dataset
+    yield "- It gives every text one of its classes, also a text that belongs to none of them."
+    yield "- The figures hold for texts like those it was evaluated on, and for no others."
+    if is_tuned:
+        yield f"- It reads the first {job.preset.training.max_length} tokens of a text."
+    few = [
+        n
+        for n, rows in zip(dataset.labels, dataset.train.class_rows, strict=True)
+        if rows < _FEW_ROWS
+    ]
+    if few:
+        names = ", ".join(escaped(name) for name in few[:10]) + (", …" if len(few) > 10 else "")
+        yield f"- Fewer than {_FEW_ROWS} training rows: {names}."
+    if evaluation.test is None:
+        yield "- No test split: expect less of new texts than the figures say."
+
+
+def _licence(job: Job, *, is_tuned: bool) -> str:
+    data = "The data's own licence holds for what was learnt from them."
+    base = hub_id(job.preset.model)
+    if not is_tuned:
+        return f"No pretrained weights are in it. {data}"
+    if base is None:
+        return f"That of the base model {escaped(base_name(job.preset.model))}. {data}"
+    return f"The base model {escaped(base)} is under {escaped(job.preset.model.licence)}. {data}"
+
+
+# ---- names from outside -------------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    """`text` on one line, without what cannot be seen, at most 120 characters."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= _LONGEST_NAME else line[: _LONGEST_NAME - 1].rstrip() + "…"
+
+
+def escaped(text: str) -> str:
+    """`plain(text)` as Markdown that shows it, in a table too: no link, no HTML, no emphasis."""
+    return re.sub(r"([\\`*_{}\[\]()<>#!|~$&@:])", r"\\\1", plain(text))

@@ -1,0 +1,165 @@
+"""Fine-tunings made ready to run: their model loaded, at their newest checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+
+from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.preset import Training
+from agnews_cli.errors import CannotResume
+from agnews_cli.learn.door.budget import LEAST_SAVED_S, Budget
+from agnews_cli.learn.door.events import EventLog, StopFlag
+from agnews_cli.learn.loop.position import StepTrace
+from agnews_cli.learn.loop.train import FineTuning
+from agnews_cli.learn.models.model import load_classifier, mask_id_of
+from agnews_cli.learn.rows.data import Tokens
+from agnews_cli.learn.state import fingerprint
+from agnews_cli.learn.state.saving import Saver, changes
+from agnews_cli.learn.state.snapshot import Misfit
+from agnews_cli.store.disk import private
+from agnews_cli.store.run import leases
+from agnews_cli.store.run.checkpoints import Checkpoints
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.transfer.books import sending_s
+
+
+@dataclass(slots=True)
+class Tunings:
+    """Makes the fine-tunings of one job."""
+
+    job: Job
+    accelerator: Accelerator
+    precision: str
+    log: EventLog
+    stop: StopFlag
+    budget: Budget
+    tokenizer: Any
+
+    def load(self, number: int = 1) -> Any:
+        """The model to train, its head drawn anew; `number`: the how manieth of the job."""
+        path = self.job.model_path
+        is_here = Path(path).is_dir()
+        self.log("phase", name="loading the model" if is_here else f"fetching {path} from the hub")
+        return load_classifier(
+            path,
+            self.job.preset,
+            self.job.dataset.labels,
+            pad_id=self.tokenizer.pad_token_id,
+            seed=self.job.seed + number - 1,
+            on_cpu=self.accelerator.device.type == "cpu",
+        )
+
+    def of(
+        self,
+        name: str,
+        model: Any,
+        training: Training,
+        tokens: Tokens,
+        validation: Tokens | None,
+        *,
+        teach: Callable[[], NDArray[np.float32]],
+        number: int = 1,
+        is_fold: bool = False,
+    ) -> FineTuning:
+        """One fine-tuning, as its newest checkpoint left it. Raises CannotResume."""
+        job = self.job
+        now = fingerprint.take(self.accelerator, self.precision)
+        now |= fingerprint.of_material(tokens, validation, model)
+        is_traced = job.trace and self.accelerator.is_main_process
+        tuning = FineTuning(
+            name=name,
+            model=model,
+            accelerator=self.accelerator,
+            training=training,
+            precision=self.precision,
+            tokens=tokens,
+            validation=validation,
+            pad_id=self.tokenizer.pad_token_id,
+            mask_id=mask_id_of(self.tokenizer),
+            classes=len(job.dataset.labels),
+            seed=job.seed + number - 1,
+            log=self.log,
+            stop=self.stop,
+            saver=self._saver(name, now),
+            trace=partial(self._trace, name) if is_traced else None,
+            teach=teach,
+            saves_end=not is_fold,
+        )
+        self._resume(tuning, now)
+        return tuning
+
+    def _trace(self, name: str, step: StepTrace) -> None:
+        facts = {"candidate": name} | asdict(step)
+        facts |= {"lr": step.lr.hex(), "loss": step.loss.hex()}
+        with private.appending(Path(self.job.folder) / "trace.jsonl") as file:
+            file.write((json.dumps(facts) + "\n").encode())
+
+    def _saver(self, name: str, now: dict[str, str]) -> Saver | None:
+        """Who saves this fine-tuning; nobody where a short budget is the run's whole life."""
+        job = self.job
+        if self.budget.left_s < LEAST_SAVED_S:
+            return None
+        return Saver(
+            Checkpoints(Path(job.folder) / "checkpoints" / name, owner=(job.run, name)),
+            run=job.run,
+            candidate=name,
+            token=job.token,
+            writer=job.writer,
+            fingerprint=now,
+            lifetime_s=job.lifetime_s,
+            every_s=job.save_every_s,
+            log=self.log,
+            newest_token=lambda: leases.newest_token(Path(job.folder)),
+            sending_s=self._sending_s,
+        )
+
+    def _sending_s(self) -> float:
+        """What sending a checkpoint takes from training, in seconds: its share of the cores."""
+        if self.accelerator.device.type != "cpu":  # it needs no accelerator
+            return 0.0
+        cores = self.accelerator.num_processes * torch.get_num_threads()
+        return sending_s(RunFolder(Path(self.job.folder))) / cores
+
+    def _resume(self, tuning: FineTuning, now: dict[str, str]) -> None:
+        """Go on from the newest good checkpoint, if there is one; say from where, and what changed.
+
+        Raises CannotResume when it does not fit, or when libraries, tokens or frozen weights
+        changed and that was not allowed.
+        """
+        job = self.job
+        again = f"agnews auto --fresh trains it anew; agnews runs --store {Path(job.folder).parent}"
+        try:
+            saved = tuning.resume()
+        except Misfit as error:
+            raise CannotResume(run=job.run, reason=error, next=again) from error
+        if saved is None:
+            return
+        changed = changes(saved.manifest.fingerprint, now)
+        libraries = [name for name in changed if name not in fingerprint.MACHINE]
+        if libraries and not job.is_inexact:
+            which = ", ".join(f"{n} was {changed[n][0]} and is {changed[n][1]}" for n in libraries)
+            inexact = f"agnews resume {job.run} --inexact goes on all the same"
+            raise CannotResume(
+                run=job.run, reason=f"the result could differ: {which}", next=inexact
+            )
+        for name, (before, after) in changed.items():
+            self.log("warning", text=f"resumed not bit for bit: {name} was {before}, is {after}")
+        at = tuning.position
+        self.log(
+            "resumed",
+            candidate=tuning.name,
+            checkpoint=saved.id,
+            step=at.step,
+            total_steps=at.total_steps,
+            changed=sorted(changed),
+        )

@@ -1,0 +1,117 @@
+"""The linear model of a competition: how many rows it gets, and how it is fitted and validated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agnews_cli.learn.door.budget import Budget
+from agnews_cli.learn.door.told import Told
+from agnews_cli.learn.models.linear import Linear
+from agnews_cli.learn.rows.batches import Indices
+from agnews_cli.learn.rows.data import limit_rows
+from agnews_cli.learn.rows.material import Material, available_bytes
+
+_MOST_ROWS = 200_000
+_SAMPLE_ROWS = 2_000
+_QUICK_CHARACTERS_A_SECOND = 100_000
+"""So much text for each second that is left is fitted without measuring first: AG News takes a
+tenth of the time at 60 s."""
+_SHARE_OF_TIME, _SHARE_OF_MEMORY = 0.25, 0.5
+_BYTES_A_CHARACTER = 200
+"""Peak memory of fitting: the n-grams of a text, and the copies that scikit-learn makes of them."""
+_CHUNK_ROWS = 5_000
+
+
+def rows_for(material: Material, seed: int, budget: Budget, told: Told) -> Indices | None:
+    """The rows that it is fitted on, the same share of each class; None: all."""
+    there = len(material.texts)
+    characters = sum(map(len, material.texts))
+    each = max(1.0, characters / there)
+    most, why = _MOST_ROWS, "more make it no better"
+    by_memory = int(_SHARE_OF_MEMORY * available_bytes() / (_BYTES_A_CHARACTER * each))
+    if by_memory < min(most, there):
+        most, why = by_memory, "memory allows no more"
+    if budget.end_s is not None and characters > _QUICK_CHARACTERS_A_SECOND * budget.left_s:
+        began_s = time.monotonic()
+        sample = limit_rows(material.classes, _SAMPLE_ROWS, seed=seed)
+        texts = [material.texts[int(row)] for row in sample]
+        Linear.fit(
+            texts,
+            material.classes[sample],
+            (),
+            material.classes[:0],
+            count=_count(material),
+            seed=seed,
+        )
+        row_s = (time.monotonic() - began_s) / len(sample)
+        by_time = max(_SAMPLE_ROWS, int(_SHARE_OF_TIME * budget.left_s / row_s))
+        if by_time < min(most, there):
+            most, why = by_time, "the budget leaves time for no more"
+    if most >= there:
+        return None
+    rows = limit_rows(material.classes, most, seed=seed)
+    told.note(f"the linear model is trained on {len(rows):,} of {there:,} rows: {why}")
+    return rows
+
+
+def _count(material: Material) -> int:
+    return int(material.classes.max()) + 1
+
+
+def fit(
+    material: Material,
+    rows: Indices | None,
+    *,
+    count: int,
+    seed: int,
+    weights: NDArray[np.float64] | None,
+    check: Callable[[], None],
+) -> tuple[Linear, NDArray[np.float32]]:
+    """(the model, what it says of the held rows); by turns where they validate by turns."""
+    kept = np.arange(len(material.texts)) if rows is None else rows
+
+    def of(inside: Indices, texts: Sequence[str], classes: NDArray[np.int64]) -> Linear:
+        check()
+        return Linear.fit(
+            [material.texts[int(row)] for row in inside],
+            material.classes[inside],
+            texts,
+            classes,
+            count=count,
+            seed=seed,
+            weights=weights,
+        )
+
+    if material.fold is None:
+        model = of(kept, material.held_texts, material.held_classes)
+        return model, model.predict(material.held_texts)
+    answers = np.zeros((len(material.texts), count), dtype=np.float32)
+    parts: list[Linear] = []
+    for number in range(material.folds):
+        inside, outside = material.parts(number)
+        asked = [material.texts[int(row)] for row in outside]
+        part = of(inside, asked, material.classes[outside])
+        answers[outside] = part.predict(asked)
+        parts.append(part)
+    model = of(kept, (), material.classes[:0])
+    model.adjust_as(parts)
+    return model, answers
+
+
+def predict(
+    model: Linear,
+    texts: Sequence[str],
+    check: Callable[[], None],
+    hear: Callable[[int], None],
+) -> NDArray[np.float32]:
+    """Class probabilities, (texts, classes), a part at a time; `hear` is told of each."""
+    parts = []
+    for start in range(0, len(texts), _CHUNK_ROWS):
+        check()
+        parts.append(model.predict(texts[start : start + _CHUNK_ROWS]))
+        hear(min(len(texts), start + _CHUNK_ROWS))
+    return np.concatenate(parts)

@@ -1,0 +1,1 @@
+"""Files as tables: bytes, encodings and formats below, columns and raw rows above."""

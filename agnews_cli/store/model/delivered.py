@@ -1,0 +1,300 @@
+"""What `agnews predict` can use: a run's delivery, or a delivered model's folder anywhere.
+
+A run says in `delivery.json` which members answer and what their texts were; older ones said the
+latter in `job.json` alone. A model's folder says it in `agnews.json`; any other classifier in
+Hugging Face form says its classes in `config.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agnews_cli.core.run.dataset import Cleaning
+from agnews_cli.core.run.job import CandidateKind
+from agnews_cli.core.run.prediction import Member
+from agnews_cli.core.run.preset import Model
+from agnews_cli.core.text import strict_json
+from agnews_cli.errors import ModelNotReadable, NotAModel, RunUnfinished, RunUnknown
+from agnews_cli.store.disk import files
+from agnews_cli.store.disk.names import local
+from agnews_cli.store.model import models
+from agnews_cli.store.run import runs
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.settings import presets
+
+CARD = "agnews.json"
+"""Lies in every delivered folder."""
+_LONGEST = 512
+_MOST_BYTES = 16_000_000
+_TEXT = "text"
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A model that answers, and how its texts and labels are written in files."""
+
+    name: str
+    folder: Path
+    members: tuple[Member, ...]
+    labels: tuple[str, ...]
+    label_values: tuple[str, ...]
+    """Each class as the training file spells it."""
+    max_length: int
+    text_columns: tuple[str, ...]
+    label_column: str | None = None
+    id_column: str | None = None
+    cleaning: Cleaning = "markup"
+    base: Model | None = None
+    """The pretrained model that a member needs besides its own files."""
+    is_run: bool = True
+    says_columns: bool = True
+    """Whether `text_columns` are those of training, and not the usual name."""
+
+    @property
+    def origin(self) -> str:
+        """Where its columns' names come from, for messages."""
+        return f"run {self.name}" if self.is_run else f"the model in {self.folder}"
+
+
+class _Data(BaseModel):
+    """How texts and labels are written; what others add later does no harm."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    label_values: tuple[str, ...] = ()
+    text_columns: tuple[str, ...] = ()
+    label_column: str | None = None
+    id_column: str | None = None
+    cleaning: Cleaning = "markup"
+
+
+class _Words(_Data):
+    """What both kinds of files say."""
+
+    labels: tuple[str, ...] = Field(min_length=2)
+    max_length: int = Field(ge=1)
+
+
+class _Job(BaseModel):
+    """Of `job.json`, whatever version of agnews wrote it, what prediction needs."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    dataset: _Data
+
+
+class _DeliveredMember(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    kind: CandidateKind
+    folder: str
+    share: float = Field(ge=0, le=1)
+
+
+class _Delivery(_Words):
+    """`delivery.json`."""
+
+    members: tuple[_DeliveredMember, ...] = Field(min_length=1)
+
+
+class _Card(_Words):
+    """`agnews.json`."""
+
+    kind: CandidateKind = "finetune"
+    base: str | None = None
+    files: Mapping[str, str] = {}
+    """SHA-256 of what is loaded; older ones do not say it."""
+
+
+class _Adapter(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    base_model_name_or_path: str
+
+
+def find(store: Path, name: str) -> Delivered:
+    """The model that `name` means: a run as in `runs.find`, or a delivered model's folder.
+
+    Raises RunUnknown, RunUnfinished, NotAModel or ModelNotReadable.
+    """
+    try:
+        return of_run(runs.find(store, name))
+    except RunUnknown:
+        folder = local(name) if name else None
+        if folder is None or not folder.is_dir():
+            raise
+    return of_folder(folder.absolute())
+
+
+def of_run(folder: RunFolder) -> Delivered:
+    """Raises RunUnfinished, ModelBringsCode or ModelNotReadable."""
+    path = folder.path / "delivery.json"
+    if not path.exists():
+        raise RunUnfinished(run=folder.id)
+    facts = _read(path, _Delivery, follows=False)
+    for member in facts.members:
+        if not folder.holds(member.folder):
+            reason = f"it names {member.folder!r:.200}, which is no folder of the run"
+            raise ModelNotReadable(path=path, reason=reason)
+    members = tuple(
+        Member(
+            name=m.name,
+            kind=m.kind,
+            folder=str(folder.path / m.folder),
+            share=m.share,
+            digests=_digests(folder.path / m.folder),
+        )
+        for m in facts.members
+    )
+    needs_base = any(_needs_base(m) for m in members)
+    base = presets.load(str(folder.preset)).model if needs_base else None
+    words = facts if facts.text_columns else _as_trained(facts, folder)
+    return _delivered(folder.id, folder.path, members, words, base, is_run=True)
+
+
+def of_folder(folder: Path) -> Delivered:
+    """Raises NotAModel, ModelBringsCode or ModelNotReadable."""
+    words: _Words
+    card, config = folder / CARD, folder / "config.json"
+    adapter = folder / "adapter_config.json"
+    if card.is_file():
+        facts = _read(card, _Card)
+        words, kind, base = facts, facts.kind, facts.base
+    elif config.is_file() or (adapter.is_file() and (folder / "labels.json").is_file()):
+        words, kind, base = _foreign(folder), "finetune", None
+    else:
+        raise NotAModel(path=folder, looked_for="delivery.json, agnews.json or config.json")
+    member = Member(name=folder.name, kind=kind, folder=str(folder), digests=_digests(folder))
+    if _needs_base(member) and base is None and adapter.is_file():
+        base = _read(adapter, _Adapter).base_model_name_or_path
+    model = _model(base) if base is not None and _needs_base(member) else None
+    return _delivered(folder.name, folder, (member,), words, model, is_run=False)
+
+
+def _delivered(
+    name: str,
+    folder: Path,
+    members: tuple[Member, ...],
+    words: _Words,
+    base: Model | None,
+    *,
+    is_run: bool,
+) -> Delivered:
+    for member in members:
+        models.refuse_code(Path(member.folder))
+    return Delivered(
+        name=name,
+        folder=folder,
+        members=members,
+        labels=words.labels,
+        label_values=words.label_values or words.labels,
+        max_length=words.max_length,
+        text_columns=words.text_columns or (_TEXT,),
+        label_column=words.label_column,
+        id_column=words.id_column,
+        cleaning=words.cleaning,
+        base=base,
+        is_run=is_run,
+        says_columns=bool(words.text_columns),
+    )
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """SHA-256, by name, of the files in a delivered folder that are loaded from it.
+
+    Not of the card, which people change, nor of `agnews.json`, which has these.
+    """
+    paths = sorted(p for p in folder.iterdir() if p.is_file())
+    found = {}
+    for path in paths:
+        if path.suffix != ".md" and path.name != CARD:
+            with files.plain(path) as file:
+                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    card = folder / CARD
+    found = _read(card, _Card).files if card.is_file() else {}
+    if any(PurePosixPath(name).name != name for name in found):
+        raise ModelNotReadable(path=card, reason="it names files of other folders")
+    return dict(found)
+
+
+def _needs_base(member: Member) -> bool:
+    has_adapter = (Path(member.folder) / "adapter_config.json").exists()
+    return member.kind == "embedding" or (member.kind == "finetune" and has_adapter)
+
+
+def _model(base: str) -> Model:
+    """The model as a preset that knows it says it, for such a one may be installed as a package."""
+    known = (p.model for p in presets.load_all() if p.model.id == base)
+    return next(known, Model(id=base, parameters=1, licence="unknown"))
+
+
+def _as_trained(facts: _Delivery, folder: RunFolder) -> _Words:
+    """A delivery of before these facts were in it: the run's job has them."""
+    try:
+        job = _Job.model_validate_json(files.read_plain(folder.job, _MOST_BYTES))
+    except (OSError, ValueError):
+        return facts
+    return facts.model_copy(update=job.dataset.model_dump(exclude_unset=True))
+
+
+def _foreign(folder: Path) -> _Words:
+    """What a classifier that is none of ours says of itself."""
+    names = folder / "labels.json"
+    if (folder / "config.json").is_file():
+        labels = _class_names(folder / "config.json")
+    else:
+        labels = tuple(str(name) for name in _json(names, list))
+    try:
+        tokenizer = _json(folder / "tokenizer_config.json", dict)
+        longest = int(min(float(tokenizer["model_max_length"]), _LONGEST))
+    except (ModelNotReadable, KeyError, TypeError, ValueError):
+        longest = _LONGEST
+    return _Words(labels=labels, max_length=max(1, longest))
+
+
+def _class_names(config: Path) -> tuple[str, ...]:
+    facts = _json(config, dict)
+    kinds = [str(kind) for kind in facts.get("architectures") or ()]
+    if kinds and not any("ForSequenceClassification" in kind for kind in kinds):
+        raise ModelNotReadable(path=config, reason=f"its architecture is {kinds[0]}")
+    named = facts.get("id2label")
+    if not isinstance(named, dict) or len(named) < 2:
+        raise ModelNotReadable(path=config, reason="it names no classes (id2label)")
+    try:
+        return tuple(str(named[number]) for number in sorted(named, key=int))
+    except ValueError:
+        raise ModelNotReadable(path=config, reason="id2label does not count classes") from None
+
+
+def _json(path: Path, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
+    try:
+        found = strict_json.parse(files.read_plain(path, _MOST_BYTES, follows=True))
+    except (OSError, ValueError) as error:
+        raise ModelNotReadable(path=path, reason=error) from error
+    if not isinstance(found, kind):
+        raise ModelNotReadable(path=path, reason=f"it holds no {kind.__name__}")
+    return found
+
+
+def _read(path: Path, kind: type[Kind], *, follows: bool = True) -> Kind:
+    try:
+        return kind.model_validate_json(files.read_plain(path, _MOST_BYTES, follows=follows))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise ModelNotReadable(path=path, reason=f"{where}: {first['msg']}") from None
+    except (OSError, ValueError) as error:
+        raise ModelNotReadable(path=path, reason=error) from error

@@ -1,0 +1,320 @@
+"""A ready notebook for Colab or Kaggle: installs, finds the store, trains, shows the result.
+
+Every cell may be run again, and so may all of them: what is installed stays, a finished run is
+recognised, an unfinished one goes on. What lies on this disk does not lie there: a preset's file is
+written into the notebook, and data are found there by their name.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import lzma
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from agnews_cli.errors import FileThere, UsageError
+from agnews_cli.store.disk import outputs
+from agnews_cli.store.settings import presets
+from agnews_cli.workflows.elsewhere import package
+
+Place = Literal["colab", "kaggle"]
+PLACES: Mapping[str, Place] = {"colab": "colab", "kaggle": "kaggle"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the notebook shall do, and where it is written."""
+
+    place: Place
+    path: Path
+    preset: str | None = None
+    arguments: tuple[str, ...] = ()
+    """What follows `agnews auto` in it."""
+    kaggle_user: str | None = None
+    """Whose notebook it will be: then `kernel-metadata.json`, for `kaggle kernels push`, is written
+    beside it."""
+
+
+def write(wish: Wish, *, force: bool) -> tuple[Path, ...]:
+    """Write the notebook; the files written. Raises FileThere, PresetUnknown, CannotWrite."""
+    if wish.kaggle_user and wish.place != "kaggle":
+        raise UsageError(message="--kaggle-user is for a notebook that runs on Kaggle.")
+    beside = wish.path.with_name("kernel-metadata.json")
+    for path in (wish.path, beside) if wish.kaggle_user else (wish.path,):
+        if path.exists() and not force:
+            raise FileThere(path=path)
+    texts = {wish.path: json.dumps(notebook(wish), indent=1, ensure_ascii=False) + "\n"}
+    if wish.kaggle_user:
+        texts[beside] = json.dumps(_push_order(wish), indent=2) + "\n"
+    for path, text in texts.items():
+        outputs.write(path, text)
+    return tuple(texts)
+
+
+def next_steps(wish: Wish) -> tuple[str, ...]:
+    """What is left to do with the notebook, in words."""
+    data = _taken(wish.arguments).data
+    return (
+        _OPEN[wish.place],
+        *([_BRING[wish.place].format(data=data)] if data else []),
+    )
+
+
+def notebook(wish: Wish) -> dict[str, Any]:
+    """The notebook in nbformat 4.5. Raises PresetUnknown."""
+    if wish.preset is not None:
+        presets.load(wish.preset)
+    taken, source = _taken(wish.arguments), package.source()
+    has_store = wish.place == "colab" and "--store" in wish.arguments
+    cells = [
+        _cell("markdown", "about", _ABOUT[wish.place] + taken.about(wish.place)),
+        *_carried(source),
+        _cell("code", "install", _INSTALL.replace("SOURCE", _where(source))),
+        _cell("code", "store", _STORE[wish.place] if not has_store else "%agnews platform"),
+        *taken.cells(wish.place),
+        _cell("code", "train", f"%agnews auto{_options(taken.arguments)}"),
+        _cell("code", "report", _REPORT),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": metadata | _MACHINE[wish.place],
+        "cells": cells,
+    }
+
+
+def _cell(kind: str, name: str, text: str) -> dict[str, Any]:
+    source = text.strip("\n").splitlines(keepends=True)
+    cell: dict[str, Any] = {"cell_type": kind, "id": name, "metadata": {}, "source": source}
+    return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
+
+
+def _carried(source: package.Source) -> list[dict[str, Any]]:
+    """The package in a cell of its own, folded away where a front end can."""
+    if not source.wheel:
+        return []
+    code = _PACKAGE.replace("FILE", source.file).replace("TEXT", _packed(source.wheel))
+    cell = _cell("code", "package", code)
+    folded = {"cellView": "form", "_kg_hide-input": True, "jupyter": {"source_hidden": True}}
+    return [cell | {"metadata": folded}]
+
+
+@cache
+def _packed(wheel: bytes) -> str:
+    text = base64.b64encode(lzma.compress(wheel)).decode()
+    return "\n".join(text[at : at + 2000] for at in range(0, len(text), 2000))
+
+
+def _where(source: package.Source) -> str:
+    """Python for what is installed."""
+    return repr(source.requirement) if source.requirement else "f'{package()}[train,embedded]'"
+
+
+# ---- what lies on this disk ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Arguments that hold on another machine, and what has to come along for that."""
+
+    arguments: tuple[str, ...]
+    data: str = ""
+    """The name of a file or a folder."""
+    preset: str = ""
+    """The name of a file."""
+    preset_text: str = ""
+
+    def about(self, place: Place) -> str:
+        return f"\n{_BRING[place].format(data=f'`{self.data}`')}\n" if self.data else ""
+
+    def cells(self, place: Place) -> list[dict[str, Any]]:
+        found = []
+        if self.preset:
+            found.append(_cell("code", "preset", f"%%writefile {self.preset}\n{self.preset_text}"))
+        if self.data:
+            code = _DATA.replace("NAME", repr(self.data)).replace("MISSING", _MISSING[place])
+            found.append(_cell("code", "data", code))
+        return found
+
+
+def _taken(arguments: Sequence[str]) -> _Taken:
+    words, data, preset, text = list(arguments), "", "", ""
+    for at, (option, value) in enumerate(pairwise(arguments), 1):
+        if _is_there(value):
+            continue
+        if option == "--data" and Path(value).expanduser().exists():
+            data = words[at] = Path(value).expanduser().absolute().name
+        elif option == "--preset" and presets.is_own(value):
+            text, preset = presets.text(value), f"{presets.load(value).name}.yaml"
+            words[at] = preset
+    return _Taken(tuple(words), data, preset, text)
+
+
+def _is_there(path: str) -> bool:
+    """Whether it is a path of a notebook's machine already."""
+    return path.startswith(("/content/", "/kaggle/"))
+
+
+def _options(arguments: Sequence[str]) -> str:
+    words = "".join(f" {shlex.quote(word)}" for word in arguments)
+    # IPython fills in {…} and $… in a magic's line.
+    return words.replace("{", "{{").replace("}", "}}").replace("$", "$$")
+
+
+def _push_order(wish: Wish) -> dict[str, Any]:
+    """For `kaggle kernels push` (kaggle 2.2.5, docs/kernels_metadata.md)."""
+    title = wish.path.stem
+    return {
+        "id": f"{wish.kaggle_user}/{title}",
+        "title": title,
+        "code_file": wish.path.name,
+        "language": "python",
+        "kernel_type": "notebook",
+        "is_private": True,
+        "enable_gpu": True,
+        "enable_internet": True,
+        "machine_shape": "NvidiaTeslaT4",
+        "dataset_sources": [],
+        "kernel_sources": [],
+    }
+
+
+_MACHINE: dict[Place, dict[str, Any]] = {
+    "colab": {"accelerator": "GPU", "colab": {"gpuType": "T4", "provenance": []}},
+    "kaggle": {
+        "kaggle": {
+            "accelerator": "nvidiaTeslaT4",
+            "isGpuEnabled": True,
+            "isInternetEnabled": True,
+            "language": "python",
+            "sourceType": "notebook",
+            "dataSources": [],
+        }
+    },
+}
+
+_AGAIN = """\
+**Run all**, now and after every disconnection: what is done is recognised, and training goes on
+where it was saved. The stop button saves first.
+"""
+_ABOUT: dict[Place, str] = {
+    "colab": f"""\
+# Train a text classifier with agnews
+
+{_AGAIN}
+Runs are kept in Google Drive, so Colab asks for leave to use it. Secrets named `HF_TOKEN` or
+`KAGGLE_API_TOKEN` (the key on the left) are passed on when you grant them.
+""",
+    "kaggle": f"""\
+# Train a text classifier with agnews
+
+{_AGAIN}
+Best run with **Save Version**: the run is then kept as this notebook's output, also when its time
+is up. To go on, add that output as an input of this notebook (Add Input) and save a version again.
+""",
+}
+
+_OPEN: dict[Place, str] = {
+    "colab": "Open it: colab.research.google.com, File > Upload notebook; then Runtime > Run all",
+    "kaggle": "Open it: kaggle.com/code/new, File > Import Notebook; then Run All",
+}
+_BRING: dict[Place, str] = {
+    "colab": "Your data, {data}, is asked for there where it is neither uploaded nor in Drive.",
+    "kaggle": "Add your data, {data}, there first: Add Input > Upload > New Dataset.",
+}
+
+_PACKAGE = '''
+#@title agnews itself, as it was where this notebook was written
+import base64, lzma, pathlib, tempfile
+
+PACKAGE = """
+TEXT
+"""
+
+
+def package():
+    wheel = pathlib.Path(tempfile.mkdtemp(), "FILE")
+    wheel.write_bytes(lzma.decompress(base64.b64decode(PACKAGE)))
+    return wheel
+'''
+
+_DATA = """\
+# Your data: looked for here, in Drive and among the inputs.
+import glob, pathlib
+
+data = pathlib.Path(NAME)
+if not data.exists():
+    places = ("/content", "/content/drive/MyDrive", *glob.glob("/kaggle/input/**/", recursive=True))
+    for there in (pathlib.Path(place, data.name) for place in places):
+        if there.exists():
+            data.unlink(missing_ok=True)  # a link from an earlier session
+            data.symlink_to(there)
+            break
+    else:
+        MISSING
+"""
+_MISSING: dict[Place, str] = {
+    "colab": """\
+from google.colab import files
+
+        print(f"Choose {data} on your disk:")
+        files.upload()
+        if not data.exists():
+            raise FileNotFoundError(f"{data}: upload it (Files, left), then run all again")""",
+    "kaggle": """\
+raise FileNotFoundError(f"{data}: add it (Add Input > Upload), and run all again")""",
+}
+
+_INSTALL = """\
+# What the machine has of torch and its kin is pinned, so that nothing replaces it.
+# AGNEWS_INSTALL names another source, such as a folder; with "no" nothing is installed.
+import importlib, importlib.metadata, os, pathlib, subprocess, sys, tempfile
+
+source = os.environ.get("AGNEWS_INSTALL") or SOURCE
+if source != "no":
+    kept = ("torch", "nvidia-", "triton", "transformers", "tokenizers", "numpy", "pandas", "jax")
+    pins = pathlib.Path(tempfile.mkdtemp(), "agnews-constraints.txt")
+    there = {d.name.lower(): d.version for d in importlib.metadata.distributions() if d.name}
+    pins.write_text("".join(f"{n}=={v}\\n" for n, v in there.items() if n.startswith(kept)))
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins)]
+    subprocess.run([*pip, source], check=True)
+    importlib.invalidate_caches()
+%load_ext agnews_cli
+"""
+
+_STORE: dict[Place, str] = {
+    "colab": """\
+# Where runs are kept beyond this machine; set AGNEWS_STORE before for another store.
+import os
+
+os.environ.setdefault("AGNEWS_STORE", "drive")
+%agnews platform
+""",
+    "kaggle": """\
+# An earlier version's output, attached as an input, is where the run goes on.
+import pathlib, shutil
+
+store = pathlib.Path("agnews-runs")
+if not store.exists():
+    inputs = pathlib.Path("/kaggle/input")
+    earlier = [path for depth in range(1, 5) for path in inputs.glob("*/" * depth + store.name)]
+    for path in sorted(earlier, key=lambda found: found.stat().st_mtime):
+        shutil.copytree(path, store, copy_function=shutil.copyfile, dirs_exist_ok=True)
+%agnews platform
+""",
+}
+
+_REPORT = """\
+is_finished = _exit_code == 0
+%agnews runs
+if is_finished:
+    %agnews predict latest "The striker scored twice in extra time"
+"""

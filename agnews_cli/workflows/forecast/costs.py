@@ -1,0 +1,144 @@
+"""What a training costs: as runs in the store have measured it, else by the model of cost.
+
+Reads runs and writes nothing; asked again after a session, it counts what that session did.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from agnews_cli.core.machine import accelerator
+from agnews_cli.core.plan import cost, graphs
+from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.text import strict_json
+from agnews_cli.store.disk import files
+from agnews_cli.store.run import runs
+from agnews_cli.store.settings.offers import Device
+
+_TAIL_BYTES = 64 * 1024
+_MODEL = re.compile(r"^model:\n(?:  .*\n)*?  id: (.*)$", re.MULTILINE)
+_MOST_BYTES = 1_000_000
+_MOST_EXAMPLES_PER_S = 1e9
+_MOST_CPU_PARAMETERS = 30_000_000
+"""Larger models are not sent to a CPU: that takes weeks, and memory that nobody checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What runs of this preset in the store have shown."""
+
+    examples_per_s: dict[str, float]
+    done: dict[int, float]
+    """Share of the training on AG News that each seed has behind it; runs on other data do not
+    count."""
+    by_run: dict[str, float]
+    """The same of each run."""
+    source: str
+
+    @classmethod
+    def read(cls, store: Path, preset: Preset) -> Measured:
+        """A run that put another model into the preset tells nothing of this one."""
+        if not store.is_dir():
+            return cls({}, {}, {}, "")
+        speeds: dict[str, float] = {}
+        done: dict[int, float] = {}
+        by_run: dict[str, float] = {}
+        sources = []
+        for folder in runs.list_runs(store):
+            if folder.id.rpartition("-")[0] != preset.name or not _has_model(folder, preset):
+                continue
+            kind, speed, share = _progress(folder)
+            if speed and kind not in speeds:  # the newest run counts
+                speeds[kind] = speed
+                sources.append(f"{speed:,.0f} examples a second on {kind} in run {folder.id}")
+            by_run[folder.id] = share
+            order = folder.order()
+            if order and order["data"] is None and order["limit_train"] is None:
+                done[order["seed"]] = max(done.get(order["seed"], 0.0), share)
+        return cls(speeds, done, by_run, "; ".join(sources))
+
+
+def _has_model(folder: runs.RunFolder, preset: Preset) -> bool:
+    """Whether the run trains the preset's model; so it is taken where nothing says otherwise."""
+    try:
+        found = _MODEL.search(files.read_plain(folder.preset, _TAIL_BYTES).decode("utf-8"))
+    except (OSError, ValueError):
+        return True
+    return found is None or found[1].strip("'\"") == preset.model.id
+
+
+def _progress(folder: runs.RunFolder) -> tuple[str, float, float]:
+    """(kind of device, examples a second, share saved) of a run; 0 where it is not known."""
+    environment, outcome = _object(folder.environment), _object(folder.outcome)
+    device = str(environment.get("accelerator") or "cpu")
+    kind = accelerator.model(device)
+    speed, saved, total = 0.0, 0, 0
+    for event, data in _last_events(folder.events):
+        try:
+            if event == "progress":
+                speed, total = float(data["examples_per_s"]), int(data["total_steps"])
+                speed = speed if 0 < speed < _MOST_EXAMPLES_PER_S else 0.0
+            elif event == "saved":
+                saved = max(saved, int(data["step"]))
+        except (LookupError, TypeError, ValueError, OverflowError):
+            continue
+    share = 1.0 if outcome.get("state") == "completed" else saved / total if total else 0.0
+    return kind, speed, min(1.0, share)
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        return strict_json.mapping(files.read_plain(path, _MOST_BYTES))
+    except (OSError, ValueError):
+        return {}
+
+
+def _last_events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Kind and data of the last events; a torn line is passed over."""
+    try:
+        lines = files.read_end(path, _TAIL_BYTES).splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            event = strict_json.mapping(line)
+            yield event["kind"], event["data"]
+        except (ValueError, KeyError):
+            continue
+
+
+def training(
+    preset: Preset, rows: int, devices: Mapping[str, Device], examples_per_s: Mapping[str, float]
+) -> graphs.Training:
+    """For `rows` of a training split; a kind of device whose speed is not known is left out."""
+    tflops = {kind: device.tflops for kind, device in devices.items()}
+    made = cost.training(preset, rows, tflops, examples_per_s)
+    if preset.model.parameters > _MOST_CPU_PARAMETERS and "cpu" not in examples_per_s:
+        made = replace(made, step_s={k: s for k, s in made.step_s.items() if k != "cpu"})
+    return made
+
+
+def reason(
+    preset: Preset,
+    training: graphs.Training,
+    devices: Mapping[str, Device],
+    measured: Measured,
+) -> str:
+    """How many steps, and how it is known what one takes."""
+    steps = f"{training.steps:,} steps of {preset.training.batch_tokens:,} tokens"
+    if measured.examples_per_s:
+        return f"cost of {preset.name}: {steps}, at the measured speed: {measured.source}"
+    shown = ", ".join(
+        f"{kind} {device.tflops:g} TFLOP/s ({device.source}, {device.as_of})"
+        for kind, device in devices.items()
+        if kind in training.step_s
+    )
+    millions = preset.model.parameters / 1e6
+    return (
+        f"cost of {preset.name}: {steps}, not measured yet but modelled from {millions:,.0f} M "
+        f"parameters; {shown}"
+    )

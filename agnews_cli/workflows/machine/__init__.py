@@ -1,0 +1,1 @@
+"""This machine judged: doctor's checks, and exact resume proven on it."""

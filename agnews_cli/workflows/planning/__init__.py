@@ -1,0 +1,1 @@
+"""Plans of sessions, and plans lived through."""

@@ -1,0 +1,1 @@
+"""Labels for new texts, and for a competition's rows."""

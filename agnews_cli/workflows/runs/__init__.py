@@ -1,0 +1,1 @@
+"""What runs there are, how each stands, and which stores are meant."""

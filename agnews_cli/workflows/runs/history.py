@@ -1,0 +1,57 @@
+"""What runs there are, and how each stands."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agnews_cli.host.detect import detect
+from agnews_cli.store.disk.names import local
+from agnews_cli.store.run import runs
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One run of a store. `accuracy` is on the test split, None where or while there is none."""
+
+    run: str
+    state: str
+    accuracy: float | None
+    validation_accuracy: float | None
+    created: str
+    folder: str
+
+    @property
+    def accuracy_text(self) -> str:
+        if self.accuracy is not None:
+            return f"{self.accuracy:.2%}"
+        seen = self.validation_accuracy
+        return "" if seen is None else f"none; {seen:.2%} on validation"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def where(store: Path | None) -> Path:
+    """The store that is meant when none is named."""
+    return local(store) if store else runs.default_store(detect().name)
+
+
+def history(store: Path | None) -> tuple[RunLine, ...]:
+    """The newest first."""
+    return tuple(_line(folder) for folder in runs.list_runs(where(store)))
+
+
+def _line(folder: runs.RunFolder) -> RunLine:
+    outcome, evaluation = folder.ended(), folder.evaluated()
+    test = evaluation.test if evaluation else None
+    created = folder.created_at()
+    return RunLine(
+        run=folder.id,
+        state=outcome.state if outcome else "unfinished",
+        accuracy=test.accuracy.value if test else None,
+        validation_accuracy=evaluation.validation.accuracy.value if evaluation else None,
+        created=created.strftime("%Y-%m-%d %H:%M UTC") if created else "",
+        folder=str(folder.path),
+    )

@@ -1,0 +1,154 @@
+"""How one run stands: its state, its sessions, and what of it is saved where and proven."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agnews_cli.core.run.job import Event
+from agnews_cli.core.text import strict_json
+from agnews_cli.host.detect import detect
+from agnews_cli.store.disk import files
+from agnews_cli.store.disk.home import home
+from agnews_cli.store.run import leases, runs
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.transfer import parcels
+from agnews_cli.store.transfer.books import Page, books
+from agnews_cli.store.transfer.parcels import Parcel
+from agnews_cli.workflows.runs.history import where
+
+SCHEMA = "agnews.status/1"
+_TAIL_BYTES = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLine:
+    """What one store has. `proof`: `local`, `sent` or `verified`; None where it has nothing."""
+
+    store: str
+    newest: str | None
+    proof: str | None
+    pushed_at: str | None
+    problem: str | None
+    branches: tuple[str, ...]
+    """Checkpoints of a session that lost a fork; kept there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`is_running`: a session that lives holds it."""
+
+    run: str
+    state: str
+    is_running: bool
+    candidate: str | None
+    """The fine-tuning that `step` counts; a run may have several."""
+    step: int | None
+    total_steps: int | None
+    sessions: int
+    hours: float
+    folder: str
+    stores: tuple[StoreLine, ...]
+
+    @property
+    def next(self) -> str:
+        """The command that follows; empty while it runs."""
+        if self.is_running:
+            return ""
+        usual = runs.default_store(detect().name).absolute()
+        folder = Path(self.folder).absolute()
+        name = self.run if folder.parent == usual else shlex.quote(str(folder))
+        if self.state == "completed":
+            return f"agnews runs show {name}"
+        return f"agnews resume {name}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **asdict(self)}
+
+
+def status(run: str, store: Path | None) -> Status:
+    """Reads only this machine's files. Raises RunUnknown."""
+    folder = runs.find(where(store), run)
+    is_running = leases.is_held(folder.path, datetime.now(UTC))
+    candidate, step, total_steps = _step(folder)
+    sessions, hours = _sessions(folder.id)
+    state = "running" if is_running else parcels.run_state(folder)
+    return Status(
+        run=folder.id,
+        state=state,
+        is_running=is_running,
+        candidate=candidate,
+        step=step,
+        total_steps=total_steps,
+        sessions=sessions,
+        hours=round(hours, 4),
+        folder=str(folder.path),
+        stores=(
+            _here(folder, candidate),
+            *(_there(book.page, candidate) for book in books(folder)),
+        ),
+    )
+
+
+def _here(folder: RunFolder, candidate: str | None) -> StoreLine:
+
+    def age(parcel: Parcel) -> tuple[int, str, bool]:  # steps of two fine-tunings do not compare
+        is_at_work = parcel.manifest.candidate == candidate
+        return parcel.key.token, parcel.manifest.made_at, is_at_work
+
+    newest = max(parcels.newest_local(folder), key=age, default=None)
+    what = f"step {newest.key.step} of {newest.manifest.candidate}" if newest else None
+    if newest is None and parcels.run_state(folder) == "completed":
+        what = "the model"
+    made_at = newest.manifest.made_at if newest else None
+    here = str(folder.path.parent)
+    return StoreLine(here, what, "local" if what else None, made_at, None, ())
+
+
+def _there(page: Page, candidate: str | None) -> StoreLine:
+    if any(name.startswith(parcels.DELIVERY) for name in page.parcels):
+        name = next(n for n in page.parcels if n.startswith(parcels.DELIVERY))
+        what: str | None = "the model"
+    else:
+        of = [name for name in page.parcels if name.split("/")[1:2] == [candidate]]
+        keyed = {parcels.manifest_key(name): name for name in of or page.parcels}
+        newest = max((key for key in keyed if key is not None), default=None)
+        name = keyed[newest] if newest is not None else ""
+        what = f"step {newest.step} of {name.split('/')[1]}" if newest is not None else None
+    proof = page.parcels.get(name) if what else None
+    return StoreLine(page.address, what, proof, page.pushed_at, page.problem, tuple(page.branches))
+
+
+def _step(folder: RunFolder) -> tuple[str | None, int | None, int | None]:
+    """The fine-tuning that events told of last, its last step, and of how many."""
+    candidate = step = total = None
+    for event in _last_events(folder):
+        if event.kind in ("progress", "resumed", "saved") and "step" in event.data:
+            name = event.data.get("candidate")
+            if isinstance(name, str) and name != candidate:
+                candidate, total = name, None
+            step = strict_json.whole(event.data["step"])
+            total = strict_json.whole(event.data.get("total_steps")) or total
+    return candidate, step, total
+
+
+def _last_events(folder: RunFolder) -> Iterator[Event]:
+    with suppress(OSError):
+        for line in files.read_end(folder.events, _TAIL_BYTES).splitlines():
+            with suppress(ValueError):  # the first one may be torn
+                yield Event.model_validate(strict_json.parse(line))
+
+
+def _sessions(run: str) -> tuple[int, float]:
+    from agnews_cli.store.hours.ledger import Ledger
+
+    if not (home() / "ledger.db").exists():
+        return 0, 0.0
+    with Ledger() as ledger:
+        found = ledger.sessions(run)
+    return len(found), sum(session.seconds for session in found) / 3600

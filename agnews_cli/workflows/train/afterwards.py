@@ -1,0 +1,165 @@
+"""What is left to say when a run is finished: how to use it, what to mind, what would do better.
+
+Every sentence comes from what this run measured or decided; nothing is promised.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agnews_cli.core.run import recipes
+from agnews_cli.core.run.estimate import passed
+from agnews_cli.core.text import duration, strict_json
+from agnews_cli.errors import AgnewsError
+from agnews_cli.store.disk import files
+from agnews_cli.store.model import delivered
+
+if TYPE_CHECKING:
+    from agnews_cli.core.run.evaluation import SplitEvaluation
+    from agnews_cli.store.run.runs import RunFolder
+    from agnews_cli.workflows.train.auto import Result
+
+_MORE_TIMES = 3  # as much time is proposed where a budget left none for fine-tuning
+_WEAK_F1 = 0.99
+_MOST_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How what was delivered is used. Commands and code work when pasted."""
+
+    folder: Path
+    """A Hugging Face model where that is all of it; else the run."""
+    text: str
+    """The command for one text."""
+    file: str
+    """The command for a file."""
+    competition: str
+    """The command for a competition's file."""
+    load: str
+    """Three lines of Python with agnews; they work in any folder."""
+    python: str | None
+    """Three lines that need `transformers` alone; None where `card` has the lines."""
+    card: Path
+
+    def as_json(self) -> dict[str, Any]:
+        """The field `use` of a result (docs/json.md)."""
+        return {
+            "folder": str(self.folder),
+            "predict": self.text,
+            "predict_file": self.file,
+            "competition": self.competition,
+            "load": self.load,
+            "python": self.python,
+            "card": str(self.card),
+        }
+
+
+def use(folder: RunFolder, *, store: Path | None) -> Use:
+    """`store`: where the run lies, unless `agnews predict` looks there by itself."""
+    place = "" if store is None else f" --store {shlex.quote(str(store))}"
+    command = f"agnews predict {shlex.quote(folder.id)}"
+    alone = _only_model(folder)
+    sample = "--out submission.csv --like sample_submission.csv"
+    return Use(
+        folder=alone or folder.path,
+        text=f'{command} "your text"{place}',
+        file=f"{command} --file new.csv --out labelled.csv{place}",
+        competition=f"{command} --file test.csv {sample}{place}",
+        load=recipes.load(str(folder.path)),
+        python=None if alone is None else recipes.pipeline(str(alone)),
+        card=(alone or folder.path) / "README.md",
+    )
+
+
+def _only_model(folder: RunFolder) -> Path | None:
+    """The folder of the one fine-tuned model that was delivered, if it is only one."""
+    with suppress(AgnewsError):
+        members = delivered.of_run(folder).members
+        if len(members) == 1 and members[0].kind == "finetune":
+            return Path(members[0].folder)
+    return None
+
+
+def warnings(result: Result) -> tuple[str, ...]:
+    """What was warned of while the run was planned and trained, each once, and its notes."""
+    told = (data.get("text") for kind, data in _events(result.folder.events) if kind == "warning")
+    said = (*result.plan.dataset.warnings, *told, *result.outcome.notes)
+    return tuple(dict.fromkeys(text for text in said if isinstance(text, str)))
+
+
+def better(result: Result) -> tuple[str, ...]:
+    """What would make the result better, and what that costs, as far as this run shows it."""
+    return tuple(_better(result))
+
+
+def _better(result: Result) -> Iterator[str]:
+    plan, rows = result.plan, result.plan.dataset.train.rows
+    limit, budget_s = plan.request.limit_train, plan.request.budget_s
+    whole_s = _whole_recipe_s(result)
+    at_speed = f", about {duration.show(whole_s)} at the measured speed" if whole_s else ""
+    is_tuned = any(c.kind == "finetune" for c in result.outcome.candidates)
+    if limit is not None and limit < rows:
+        yield (
+            f"all {rows:,} training rows instead of {limit:,}: without --limit-train"
+            + (at_speed if budget_s is None else "")
+        )
+    split = result.evaluation.test or result.evaluation.validation
+    if split.accuracy.value == 1.0:
+        yield f"more rows to test it on: all {split.rows:,} are right, and none shows what is not"
+        return
+    if budget_s is not None and is_tuned and whole_s is not None and whole_s > budget_s:
+        yield f"more time: the whole recipe, without --budget{at_speed}"
+    elif budget_s is not None and not is_tuned:
+        longer = duration.write(round(_MORE_TIMES * budget_s))
+        yield f"more time: {duration.show(budget_s)} left none for fine-tuning; --budget {longer}"
+    if plan.platform.accelerator.kind == "cpu" and plan.passed_over:
+        passed = plan.passed_over[0]
+        yield f"a bigger model, {passed.name}, on another machine; here: {passed.reason}"
+    weakest = _weakest(split, plan.dataset.train.class_rows)
+    if weakest is not None:
+        yield weakest
+
+
+def _whole_recipe_s(result: Result) -> float | None:
+    """Training all rows by the whole recipe, at the speed of this run's last steps."""
+    speed = 0.0
+    for kind, data in _events(result.folder.events):
+        if kind == "progress" and isinstance(data.get("examples_per_s"), int | float):
+            speed = float(data["examples_per_s"])
+    if speed <= 0:
+        return None
+    plan = result.plan
+    return passed(plan.preset, plan.dataset.train.rows) / speed
+
+
+def _weakest(split: SplitEvaluation, class_rows: Sequence[int]) -> str | None:
+    known = [
+        (figures, rows)
+        for figures, rows in zip(split.classes, class_rows, strict=True)
+        if figures.rows
+    ]
+    if not known:
+        return None
+    figures, rows = min(known, key=lambda pair: pair[0].f1)
+    if figures.f1 >= _WEAK_F1:
+        return None
+    return (
+        f"more labelled rows of {figures.label}, the weakest class: F1 {figures.f1:.1%}, "
+        f"{rows:,} training rows"
+    )
+
+
+def _events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Kind and data of every event; a torn line is passed over."""
+    with suppress(OSError):
+        for line in files.read_end(path, _MOST_BYTES).split(b"\n"):
+            with suppress(ValueError, KeyError):
+                event = strict_json.mapping(line)
+                if isinstance(event["data"], dict):
+                    yield str(event["kind"]), event["data"]

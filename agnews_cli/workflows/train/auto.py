@@ -1,0 +1,639 @@
+"""`agnews auto`: from nothing to a trained, evaluated, usable classifier, on whatever machine.
+
+`prepare` looks and decides and touches nothing; `carry_out` does what was decided.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import agnews_cli
+from agnews_cli.core.machine.accelerator import Kind
+from agnews_cli.core.machine.platform import Platform, describe
+from agnews_cli.core.run import identity
+from agnews_cli.core.run.allowance import bytes_within, rows_within
+from agnews_cli.core.run.choose import Goal, PassedOver, choose
+from agnews_cli.core.run.dataset import Dataset, Reading
+from agnews_cli.core.run.evaluation import Evaluation
+from agnews_cli.core.run.job import CandidateKind, Event, Job, Outcome, ReaderLeft
+from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.text import duration
+from agnews_cli.errors import (
+    BudgetTooShort,
+    CannotWrite,
+    CheckpointDamaged,
+    ExtraMissing,
+    HubUnreachable,
+    Interrupted,
+    LimitTooSmall,
+    NoDiskSpace,
+    NothingFits,
+)
+from agnews_cli.host import network, probe
+from agnews_cli.host.detect import detect
+from agnews_cli.store.data import datasets
+from agnews_cli.store.disk import names
+from agnews_cli.store.disk.home import cache
+from agnews_cli.store.model import models
+from agnews_cli.store.remotes.remote import Remote
+from agnews_cli.store.run import runs
+from agnews_cli.store.settings import presets
+from agnews_cli.workflows.forecast.ahead import ahead
+from agnews_cli.workflows.hours.deadline import session_left_s
+from agnews_cli.workflows.prediction import submission
+from agnews_cli.workflows.prediction.submission import Submission
+from agnews_cli.workflows.runs import stores
+from agnews_cli.workflows.sessions import session
+from agnews_cli.workflows.sessions.couriers import Note
+from agnews_cli.workflows.sessions.lasting import lasting
+from agnews_cli.workflows.sessions.watch import stopped
+from agnews_cli.workflows.train import afterwards, bounds
+from agnews_cli.workflows.train.recipe import recipe
+
+RESULT_SCHEMA = "agnews.result/1"
+_HOME_DATASET = "fancyzhx/ag_news"
+SAMPLE = "sample:"
+"""Names the built-in sample as `data`, wherever the package lies."""
+_LEAST_BUDGET_S = 30.0
+_CLOSING_S = 2.0  # from the last save to the end of this process
+_HUB_TIMEOUT_S = 5.0
+_TRAINING_MODULES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "peft",
+    "safetensors",
+    "sklearn",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for; the defaults are what `agnews auto` alone means."""
+
+    data: str | None = None
+    text_columns: tuple[str, ...] = ()
+    label_column: str | None = None
+    id_column: str | None = None
+    encoding: str | None = None
+    no_header: bool = False
+    raw_text: bool = False
+    skip_bad_rows: bool = False
+    drop_rare: int = 0
+    preset: str | None = None
+    model: str | None = None
+    """A hub id or folder, trained with the recipe of `preset`, or of the one nearest to it."""
+    goal: Goal = "accuracy"
+    budget_s: float | None = None
+    store: Path | None = None
+    remotes: tuple[str, ...] = ()
+    """Addresses of further stores, to which everything saved is sent."""
+    seed: int = 0
+    limit_train: int | None = None
+    settings: tuple[str, ...] = ()
+    processes: int | None = None
+    is_fresh: bool = False
+    is_inexact: bool = False
+    takeover: bool = False
+    save_every_s: float | None = None
+    trace: bool = False
+    session_s: float | None = None
+    """How long this session may last; the run is paused then."""
+    is_rehearsal: bool = False
+    """Nothing is to be written, not even what a probe found."""
+    started_monotonic_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def reading(self) -> Reading:
+        """What is said of the data."""
+        return Reading(
+            text_columns=self.text_columns,
+            label_column=self.label_column,
+            id_column=self.id_column,
+            encoding=self.encoding,
+            header=False if self.no_header else None,
+            raw_text=self.raw_text,
+            skip_bad_rows=self.skip_bad_rows,
+            drop_rare=self.drop_rare,
+        )
+
+    def with_reading(self, reading: Reading) -> Request:
+        """The request whose `reading` is this one."""
+        return replace(
+            self,
+            text_columns=reading.text_columns,
+            label_column=reading.label_column,
+            id_column=reading.id_column,
+            encoding=reading.encoding,
+            no_header=reading.header is False,
+            raw_text=reading.raw_text,
+            skip_bad_rows=reading.skip_bad_rows,
+            drop_rare=reading.drop_rare,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `agnews auto` will do, and why."""
+
+    request: Request
+    platform: Platform
+    dataset: Dataset
+    limit_train: int | None
+    """How many training rows are used at most; None: all."""
+    preset: Preset
+    model: models.Resolved
+    run: str
+    store: Path
+    remotes: tuple[Remote, ...]
+    candidates: tuple[CandidateKind, ...]
+    processes: int
+    reasons: tuple[str, ...]
+    passed_over: tuple[PassedOver, ...]
+    is_lost_with_session: bool = False
+    """Whether all that is saved lies on a disk that ends with the machine's session."""
+
+    def as_json(self, state: str) -> dict[str, Any]:
+        """The part of the result that is known before training (docs/json.md)."""
+        device = self.platform.accelerator
+        return {
+            "schema": RESULT_SCHEMA,
+            "version": agnews_cli.__version__,
+            "run": self.run,
+            "state": state,
+            "platform": self.platform.name,
+            "run_mode": self.platform.run_mode,
+            "accelerator": {"kind": device.kind, "name": device.name, "count": device.count},
+            "preset": self.preset.name,
+            "tier": self.preset.tier,
+            "model": self.preset.model.id,
+            "method": self.preset.method.kind,
+            "seed": self.request.seed,
+            "budget_s": self.request.budget_s,
+            "data": {
+                "name": self.dataset.name,
+                "labels": list(self.dataset.labels),
+                "train_rows": self.dataset.train.rows,
+                "used_rows": min(self.limit_train or sys.maxsize, self.dataset.train.rows),
+                "class_rows": dict(
+                    zip(self.dataset.labels, self.dataset.train.class_rows, strict=True)
+                ),
+                "text_columns": list(self.dataset.text_columns),
+                "label_column": self.dataset.label_column,
+                "warnings": list(self.dataset.warnings),
+                "test_rows": self.dataset.test.rows if self.dataset.test else None,
+            },
+            "store": str(self.store),
+            "stores": [remote.address for remote in self.remotes],
+            "folder": str(self.store / self.run),
+            "is_lost_with_session": self.is_lost_with_session,
+            "reasons": list(self.reasons),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished run."""
+
+    plan: Plan
+    folder: runs.RunFolder
+    outcome: Outcome
+    evaluation: Evaluation
+    wall_s: float
+    was_there: bool
+    """Whether the run was finished before this command."""
+    submission: Submission | None = None
+    """What was predicted for a competition."""
+
+    @property
+    def use(self) -> afterwards.Use:
+        usual = runs.default_store(self.plan.platform.name).absolute()
+        store = self.plan.store
+        return afterwards.use(self.folder, store=None if store == usual else store)
+
+    def as_json(self) -> dict[str, Any]:
+        """Schema `agnews.result/1` (docs/json.md)."""
+        return self.plan.as_json(self.outcome.state) | {
+            "wall_s": round(self.wall_s, 2),
+            "was_there": self.was_there,
+            "candidates": [c.model_dump() for c in self.outcome.candidates],
+            "evaluation": self.evaluation.as_json(),
+            "why": self.outcome.why,
+            "warnings": list(afterwards.warnings(self)),
+            "use": self.use.as_json(),
+            "better": list(afterwards.better(self)),
+            "submission": self.submission.as_json() if self.submission else None,
+            "files": {
+                "model": str(self.folder.model) if self.folder.model.exists() else None,
+                "delivery": str(self.folder.path / "delivery.json"),
+                "card": str(self.folder.path / "README.md"),
+                "evaluation": str(self.folder.evaluation),
+                "predictions": str(self.folder.predictions)
+                if self.folder.predictions.exists()
+                else None,
+                "events": str(self.folder.events),
+                "log": str(self.folder.log),
+            },
+        }
+
+
+# ---- deciding -----------------------------------------------------------------------------------
+
+
+def prepare(request: Request, *, show: Callable[[Event], None] | None = None) -> Plan:
+    """Look at machine, data and presets, and decide. Writes nothing; `show` hears of reading."""
+    try:
+        return _prepare(request, show)
+    except KeyboardInterrupt:
+        raise Interrupted(kept="nothing was begun", next="") from None
+
+
+def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
+    _require_sense(request)
+    names.require_unicode(request.data, request.store, request.preset)
+    if request.budget_s is not None and request.budget_s < _LEAST_BUDGET_S:
+        raise BudgetTooShort(
+            given=duration.show(request.budget_s),
+            reason="starting and evaluating alone take longer",
+            least=f"{_LEAST_BUDGET_S:.0f}s",
+        )
+    remotes = stores.connect(request.remotes)
+    hub = _Once(lambda: network.hub_answers(_HUB_TIMEOUT_S))
+    given, why_given = recipe(
+        request.model, request.preset, request.settings, hub=hub, timeout_s=_HUB_TIMEOUT_S
+    )
+    told = datasets.nobody if show is None else _Reading(show, request.started_monotonic_s)
+    dataset, reasons = find_data(request, hub, told)
+    platform = detect()
+    accelerator, notes = probe.usable(
+        platform, processes=request.processes, remember=not request.is_rehearsal
+    )
+    platform = replace(platform, accelerator=accelerator)
+    reasons += [f"accelerator: {note}" for note in notes]
+    session_s, why = session_left_s(platform, request.session_s)
+    request = replace(request, session_s=session_s)
+    reasons += [why] if why else []
+    on_cpu = platform.accelerator.kind == "cpu"
+    limit_train, too_many = rows_to_use(request, dataset, platform.accelerator.kind)
+    reasons += [too_many] if too_many else []
+    located: dict[str, models.Resolved] = {}
+
+    def why_unavailable(preset: Preset) -> str | None:
+        try:
+            located[preset.name] = models.resolve(
+                preset.model, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
+            )
+        except HubUnreachable as error:
+            return error.message
+        return None
+
+    passed: tuple[PassedOver, ...] = ()
+    if given is not None:
+        preset = given
+        reasons += why_given
+        model = models.resolve(
+            preset.model, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
+        )
+    else:
+        every = [presets.with_settings(p, request.settings) for p in presets.load_all()]
+        choice = choose(every, platform.accelerator, request.goal, why_unavailable=why_unavailable)
+        passed = choice.passed_over
+        if choice.preset is None:
+            raise NothingFits(reasons="\n".join(f"  {p.name}: {p.reason}" for p in passed))
+        preset, model = choice.preset, located[choice.preset.name]
+        reasons.append(f"preset {preset.name}: {'; '.join(choice.reasons)}")
+    reasons.append(f"weights: {model.note}")
+    candidates: tuple[CandidateKind, ...] = ("linear", "finetune")
+    if not preset.training.yardstick:
+        candidates = ("finetune",)
+        reasons.append("training.yardstick: the fine-tuned model alone, as asked")
+    elif request.budget_s is None:
+        reasons.append(
+            "no budget: the fine-tuned model is the plan, a linear model its yardstick; which "
+            "validates better is delivered"
+        )
+    elif on_cpu:
+        candidates = ("linear", "embedding", "finetune")
+        reasons.append(
+            f"budget {duration.show(request.budget_s)} on a CPU: a linear model first, then what "
+            "the measured speed lets fit; the best on validation rows is delivered"
+        )
+    else:
+        reasons.append(
+            f"budget {duration.show(request.budget_s)}: the fine-tuned model is fitted to it"
+        )
+    processes = request.processes or max(1, 1 if on_cpu else platform.accelerator.count)
+    store = names.local(request.store or runs.default_store(platform.name)).absolute()
+    names.require_unicode(store, cache(), model.path_or_id)
+    stays = lasting(platform, store, remotes)
+    reasons += [f"storage: {stays.text}"] if stays else []
+    if model.source == "folder":  # the next command may be typed elsewhere
+        preset = _with_model(preset, model.path_or_id)
+    run = run_id(request, preset, dataset)
+    if request.budget_s is None:
+        rows = min(dataset.train.rows, limit_train or dataset.train.rows)
+        test_rows = dataset.test.rows if dataset.test else 0
+        reasons += ahead(
+            preset,
+            rows,
+            platform,
+            run=store / run,
+            left_s=session_s,
+            read_rows=dataset.train.rows + test_rows,
+            predicted_rows=test_rows,
+        )
+    return Plan(
+        request=request,
+        platform=platform,
+        dataset=dataset,
+        limit_train=limit_train,
+        preset=preset,
+        model=model,
+        run=run,
+        store=store,
+        remotes=remotes,
+        candidates=candidates,
+        processes=processes,
+        is_lost_with_session=bool(stays and stays.is_lost),
+        reasons=(describe(platform), *reasons),
+        passed_over=passed,
+    )
+
+
+def _with_model(preset: Preset, name: str) -> Preset:
+    return preset.model_copy(update={"model": preset.model.model_copy(update={"id": name})})
+
+
+def _require_sense(request: Request) -> None:
+    """Raises OutOfRange for a number that nobody can mean."""
+    hour_s = 3600.0
+    for option, given_s in (
+        ("budget", request.budget_s),
+        ("session-hours", request.session_s),
+        ("save-every", request.save_every_s),
+    ):
+        given = None if given_s is None else given_s / hour_s
+        bounds.require(option, given, 0.0, bounds.MOST_HOURS, " h")
+    bounds.require("seed", request.seed, 0, bounds.MOST_SEED)
+    bounds.require("limit-train", request.limit_train, 1, bounds.MOST_ROWS)
+    bounds.require("processes", request.processes, 1, bounds.MOST_PROCESSES)
+    bounds.require("drop-rare", request.drop_rare, 0, bounds.MOST_ROWS)
+
+
+def run_id(request: Request, preset: Preset, dataset: Dataset) -> str:
+    """The id of the run that trains `preset` on these data as the request says."""
+    folder, weights = names.local(preset.model.id), preset.model.id
+    if (folder / "config.json").is_file():  # named by what is in it, wherever it lies
+        preset, weights = _with_model(preset, "a folder"), models.contents(folder)
+    extra = {"budget_s": request.budget_s, "limit_train": request.limit_train, "model": weights}
+    return identity.run_id(preset, dataset, request.seed, extra)
+
+
+def rows_to_use(request: Request, dataset: Dataset, device: Kind) -> tuple[int | None, str]:
+    """(how many training rows at most, why fewer than there are). Raises LimitTooSmall."""
+    classes, there = len(dataset.labels), dataset.train.rows
+    least = datasets.LEAST_ROWS * classes
+    if request.limit_train is not None and request.limit_train < min(least, there):
+        raise LimitTooSmall(given=request.limit_train, classes=classes, least=least)
+    if request.budget_s is None:
+        return request.limit_train, ""
+    within = max(rows_within(request.budget_s, device), least)
+    if within >= min(there, request.limit_train or there):
+        return request.limit_train, ""
+    budget = duration.show(request.budget_s)
+    return within, f"rows: {within:,} of {there:,}, as many as a budget of {budget} can use"
+
+
+def find_data(
+    request: Request, hub: Callable[[], bool], told: datasets.Told
+) -> tuple[Dataset, list[str]]:
+    """The data that are meant, and why these."""
+    if request.data == SAMPLE:
+        source, reasons = _sample(), ["data: the built-in sample"]
+    elif request.data is not None:
+        source, reasons = request.data, []
+    elif importlib.util.find_spec("datasets") and hub():
+        source, reasons = _HOME_DATASET, ["data: AG News from the hub, as no --data was given"]
+    else:
+        source = _sample()
+        reasons = [
+            f"no hub answers within {_HUB_TIMEOUT_S:g} s: the built-in sample of 480 news items "
+            "and the embedded model are used"
+        ]
+    most = None if request.budget_s is None else bytes_within(request.budget_s)
+    found = datasets.find(source, request.reading, bytes_at_most=most, told=told)
+    reasons += [f"data: {note}" for note in found.notes]
+    return found, reasons
+
+
+def _sample() -> str:
+    return str(Path(agnews_cli.__file__).parent / "sample")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Tells how far reading is, once a second, where it takes longer."""
+
+    show: Callable[[Event], None]
+    started_s: float
+    _split: str = ""
+    _began_s: float = 0.0
+    _told_s: float = 0.0
+
+    def __call__(self, split: str, rows: int) -> None:
+        now_s = time.monotonic()
+        if split != self._split:
+            self._split, self._began_s, self._told_s = split, now_s, now_s
+        if now_s - self._told_s < 1.0:
+            return
+        self._told_s = now_s
+        per_s = rows / (now_s - self._began_s)
+        facts = {"name": f"reading {split} rows", "done": rows, "per_s": round(per_s)}
+        moment = datetime.now(UTC).isoformat()
+        with suppress(ReaderLeft):  # who trains will hear of it
+            self.show(Event(kind="work", at=moment, elapsed_s=now_s - self.started_s, data=facts))
+
+
+class _Once:
+    """Asks at most once."""
+
+    def __init__(self, ask: Callable[[], bool]) -> None:
+        self._ask, self._answer = ask, None
+
+    def __call__(self) -> bool:
+        if self._answer is None:
+            self._answer = self._ask()  # type: ignore[assignment]
+        return bool(self._answer)
+
+
+# ---- doing --------------------------------------------------------------------------------------
+
+
+def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
+    """Train and evaluate as planned; a run that is finished already is recognised."""
+    try:
+        return _carried_out(plan, show)
+    except KeyboardInterrupt:  # outside of training, which hears of signals itself
+        raise _interrupted(runs.RunFolder(plan.store / plan.run)) from None
+
+
+def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
+    request = plan.request
+    there = _finished(plan, show)
+    if there is not None and not request.is_fresh:
+        return there
+    for module in _TRAINING_MODULES:
+        if importlib.util.find_spec(module) is None:
+            raise ExtraMissing(extra="train", module=module)
+    runs.require_space(plan.store, 3 * 4 * plan.preset.model.parameters + 50_000_000)
+    folder = runs.create(
+        plan.store,
+        plan.run,
+        preset=plan.preset,
+        dataset=plan.dataset,
+        seed=request.seed,
+        order=order_of(plan),
+        now=datetime.now(UTC),
+    )
+    if plan.remotes and not request.is_fresh:
+        _bring(plan, folder, show)
+        there = _finished(plan, show)
+        if there is not None:
+            return there
+    deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
+    job = Job(
+        run=plan.run,
+        folder=str(folder.path),
+        cache=str(cache()),
+        preset=plan.preset,
+        model_path=plan.model.path_or_id,
+        dataset=plan.dataset,
+        seed=request.seed,
+        limit_train=plan.limit_train,
+        candidates=plan.candidates,
+        blend=request.budget_s is not None,
+        parent_pid=os.getpid(),
+        started_monotonic_s=request.started_monotonic_s,
+        deadline_monotonic_s=deadline_s,
+        is_inexact=request.is_inexact,
+        save_every_s=request.save_every_s,
+        trace=request.trace,
+        session_end_monotonic_s=request.session_s
+        and request.started_monotonic_s + request.session_s - _CLOSING_S,
+    )
+    outcome = session.train(
+        job,
+        folder,
+        plan.platform,
+        processes=plan.processes,
+        show=show,
+        takeover=request.takeover,
+        is_fresh=request.is_fresh,
+        remotes=plan.remotes,
+    )
+    return _result(plan, folder, outcome, show, was_there=False)
+
+
+def _interrupted(folder: runs.RunFolder) -> Interrupted:
+    """Before training, or when it is over."""
+    ended = folder.ended()
+    if ended is not None and ended.state == "completed":
+        kept = f"the run is finished and its model is in {folder.path}"
+        return Interrupted(kept=kept, next="The same command shows the result.")
+    return stopped(folder, [signal.SIGINT])
+
+
+def _bring(plan: Plan, folder: runs.RunFolder, show: Callable[[Event], None]) -> None:
+    """Pull what further stores have of this run, where it is newer, and say so."""
+    pulled = stores.bring(plan.remotes, folder)
+    lines = [("note", f"{what} comes from {address}") for what, address in pulled.parcels]
+    lines += [("warning", f"{what} is passed over: {why}") for what, why in pulled.skipped]
+    for kind, text in lines:
+        facts = {"kind": kind, "at": datetime.now(UTC).isoformat(), "data": {"text": text}}
+        elapsed_s = time.monotonic() - plan.request.started_monotonic_s
+        with suppress(ReaderLeft):  # the watch will hear of it
+            show(Event.model_validate(facts | {"elapsed_s": elapsed_s}))
+
+
+def order_of(plan: Plan) -> dict[str, object]:
+    """What `agnews resume` needs to ask for this run again, on whatever machine."""
+    request = plan.request
+    data = request.data
+    if data is None and plan.dataset.train.form.format != "hub":
+        data = SAMPLE
+    if data is not None and Path(data).exists():
+        data = str(Path(data).absolute())
+    return {
+        "data": data,
+        "reading": request.reading.model_dump(mode="json", exclude_defaults=True),
+        "limit_train": request.limit_train,
+        "budget_s": request.budget_s,
+        "seed": request.seed,
+    }
+
+
+def _finished(plan: Plan, show: Callable[[Event], None]) -> Result | None:
+    folder = runs.RunFolder(plan.store / plan.run)
+    outcome = folder.ended()
+    if outcome is None or outcome.state != "completed" or folder.evaluated() is None:
+        return None
+    return _result(plan, folder, outcome, show, was_there=True)
+
+
+def _submission(
+    plan: Plan, folder: runs.RunFolder, show: Callable[[Event], None]
+) -> Submission | None:
+    """What a competition asks for: on Kaggle where a notebook's output is submitted from."""
+    data = plan.dataset
+    if data.unlabelled is None:
+        return None
+    place = plan.store.parent if plan.platform.name == "kaggle" else folder.path
+    sample = Path(data.sample) if data.sample else None
+
+    def tell(event: Event) -> None:
+        with suppress(ReaderLeft):  # the answers are written all the same
+            show(event)
+
+    return submission.write(folder, data, sample, place / "submission.csv", show=tell)
+
+
+def _result(
+    plan: Plan,
+    folder: runs.RunFolder,
+    outcome: Outcome,
+    show: Callable[[Event], None],
+    *,
+    was_there: bool,
+) -> Result:
+    evaluation = folder.evaluated()
+    if evaluation is None:
+        raise CheckpointDamaged(path=folder.evaluation, reason="is no evaluation")
+    result = Result(
+        plan=plan,
+        folder=folder,
+        outcome=outcome,
+        evaluation=evaluation,
+        wall_s=time.monotonic() - plan.request.started_monotonic_s,
+        was_there=was_there,
+        submission=_submission(plan, folder, show),
+    )
+    if not was_there:
+        text = json.dumps(result.as_json(), indent=2, ensure_ascii=False)
+        try:
+            runs.write_text_atomically(folder.path / "result.json", text)
+        except (CannotWrite, NoDiskSpace) as error:  # the run is finished all the same
+            note = Note(error.message, True).event(plan.request.started_monotonic_s)
+            with suppress(ReaderLeft):
+                show(note)
+    return result

@@ -1,0 +1,70 @@
+"""`--model`: the preset whose recipe trains a model, and the settings that put it in there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from agnews_cli.core.run.choose import nearest
+from agnews_cli.core.run.preset import Model, Preset
+from agnews_cli.core.run.training_options import model_of
+from agnews_cli.errors import SetTwice
+from agnews_cli.host import network
+from agnews_cli.store.model import models
+from agnews_cli.store.model.model_facts import facts
+from agnews_cli.store.settings import presets
+
+
+def recipe(
+    model: str | None,
+    preset: str | None,
+    settings: Sequence[str],
+    *,
+    hub: Callable[[], bool],
+    timeout_s: float,
+) -> tuple[Preset | None, tuple[str, ...]]:
+    """The preset that is meant, settings applied, and why; None where it is to be chosen.
+
+    Without --model it is the preset that is named. Raises PresetUnknown, PresetInvalid,
+    SettingInvalid, SetTwice, ModelUnsuitable, FileMissing, HubUnreachable, HubRefused.
+    """
+    if model is None:
+        if preset is None:
+            return None, ()
+        found = presets.with_settings(presets.load(preset), settings)
+        return found, (f"preset {found.name}: as asked",)
+    other = model_of(settings)
+    if other not in (None, model):
+        raise SetTwice(option="--model", field="model.id", value=model, other=other)
+    named = None if preset is None else presets.load(preset)
+    every = (named,) if named is not None else presets.load_all()
+    same = [each for each in every if each.model.id.casefold() == model.casefold()]
+    if same:
+        found = max(same, key=lambda each: each.order)
+        return presets.with_settings(found, settings), (
+            f"preset {found.name}: the recipe for --model {model}",
+        )
+    asked = Model(id=model, parameters=1, licence="unknown")
+    where = models.resolve(asked, hub=hub, endpoint=network.endpoint(), timeout_s=timeout_s)
+    known = facts(model, where, timeout_s=timeout_s)
+    base = named or nearest(every, known.parameters, is_decoder=known.is_decoder)
+    put = (
+        f"model.id={model}",
+        f"model.parameters={known.parameters}",
+        f"model.licence={known.licence}",
+        "model.revision=",
+        "model.embedded=",
+    )
+    why = "as asked" if named else f"the nearest in size among {_tier(known.is_decoder)}"
+    return presets.with_settings(base, [*put, *settings]), (
+        f"model {model}: {known.kind}, {_weights(known.parameters)} weights, in no preset; "
+        f"trained with the recipe of {base.name} ({why}), which nobody measured for it",
+        f"the same: --preset {base.name} " + " ".join(f"--set {each}" for each in put),
+    )
+
+
+def _tier(is_decoder: bool) -> str:
+    return "language models" if is_decoder else "encoders"
+
+
+def _weights(parameters: int) -> str:
+    return f"{parameters / 1e6:,.0f} M" if parameters >= 1_000_000 else f"{parameters:,}"

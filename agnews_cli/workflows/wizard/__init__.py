@@ -1,0 +1,1 @@
+"""The wizard: what it sees before it asks, and which question comes next."""
