@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from agnews_cli.loaded import Model
+    from agnews_cli.loaded import LoadedModel
 
 __version__ = "0.1.0"
 
 
-def load(run: str | Path = "latest", *, store: str | Path | None = None) -> Model:
+def load(run: str | Path = "latest", *, store: str | Path | None = None) -> LoadedModel:
     """The model of a run: an id, its beginning, `latest`, a run's folder or a delivered model's.
 
     `store`: the folder for runs, where it is not the usual one. Raises RunUnknown, RunUnfinished,

@@ -41,7 +41,7 @@ class Predictions:
         return len(self.labels)
 
 
-class Model:
+class LoadedModel:
     """A loaded model. `close` it, or use it as a context, to free its memory before the end."""
 
     def __init__(self, model: Delivered) -> None:
@@ -110,7 +110,7 @@ class Model:
             self._worker.__exit__()
             self._worker = None
 
-    def __enter__(self) -> Model:
+    def __enter__(self) -> LoadedModel:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -123,9 +123,9 @@ class Model:
         return f"<agnews model {self.name}: {', '.join(self.classes)}>"
 
 
-def load(run: str | Path, store: str | Path | None) -> Model:
+def load(run: str | Path, store: str | Path | None) -> LoadedModel:
     """See `agnews_cli.load`."""
-    return Model(delivered.find(where(None if store is None else Path(store)), str(run)))
+    return LoadedModel(delivered.find(where(None if store is None else Path(store)), str(run)))
 
 
 def _refuse_bad(sheet: sheets.Sheet) -> None:

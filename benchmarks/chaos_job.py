@@ -25,7 +25,7 @@ from agnews_cli.core.run.preset import Training
 from agnews_cli.learn.door.events import EventLog
 from agnews_cli.learn.loop.position import StepTrace
 from agnews_cli.learn.loop.train import FineTuning
-from agnews_cli.learn.rows.data import Tokens
+from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.state.saving import Saver
 from agnews_cli.learn.state.snapshot import on_host, optimizer_tensors, weights
 from agnews_cli.store.run.checkpoints import Checkpoints

@@ -25,7 +25,7 @@ import random
 import sys
 
 from agnews_cli.core.saving.deaths import Bathtub, Exponential, Lifetimes, Rarely, Weibull
-from agnews_cli.core.saving.simulate import Row, World, compare, usual_policies
+from agnews_cli.core.saving.simulate import PolicyRow, World, compare, usual_policies
 
 HOUR_S = 3600.0
 BAR = 0.98
@@ -52,7 +52,7 @@ def rng_of(seed: int, session: int) -> random.Random:
     return random.Random(seed * 1_000_003 + session)
 
 
-def show(name: str, lives: int, *, before: int) -> dict[str, Row]:
+def show(name: str, lives: int, *, before: int) -> dict[str, PolicyRow]:
     here = world(name, quota_s=30 * HOUR_S, quota_cut_share=0.1)
     rows = compare(here, usual_policies(here), range(lives), rng_of, before=before)
     ledger = f"{before} sessions in the ledger" if before else "an empty ledger"
@@ -69,7 +69,7 @@ def show(name: str, lives: int, *, before: int) -> dict[str, Row]:
     return {row.name: row for row in rows}
 
 
-def behind(by_name: dict[str, Row]) -> int:
+def behind(by_name: dict[str, PolicyRow]) -> int:
     """How many fixed policies are at least as good as ours."""
     better = [n for n in FIXED if by_name[n].goodput.mean >= by_name[OURS].goodput.mean]
     for name in better:

@@ -23,8 +23,8 @@ from collections.abc import Sequence
 
 from agnews_cli.core.plan.check import check
 from agnews_cli.core.plan.graph import Graph
-from agnews_cli.core.plan.instance import Instance, Job, Quota, Resource
-from agnews_cli.core.plan.planner import Plan, plan
+from agnews_cli.core.plan.instance import Instance, Quota, Resource, Task
+from agnews_cli.core.plan.planner import PlannedSchedule, plan
 
 UNIT_S = 600.0
 GAP_BAR = 0.05
@@ -55,7 +55,7 @@ def large(seed: int, jobs: int = 200) -> Instance:
         near = range(max(0, i - 30), i)
         after = {f"j{rng.choice(near)}" for _ in range(rng.randrange(3)) if near}
         made.append(
-            Job(
+            Task(
                 f"j{i}", rng.randrange(400, 3000), step_s, tuple(sorted(after)), True, 0, 90.0, 45.0
             )
         )
@@ -69,8 +69,8 @@ def _feasible(rng, jobs, steps, resources, *, fine=False) -> Instance:
             return found
 
 
-def _jobs(rng: random.Random, count: int, steps: tuple[int, int], fine: bool) -> tuple[Job, ...]:
-    made: list[Job] = []
+def _jobs(rng: random.Random, count: int, steps: tuple[int, int], fine: bool) -> tuple[Task, ...]:
+    made: list[Task] = []
     for i in range(count):
         fast = rng.uniform(20, 120) if fine else UNIT_S * rng.randint(1, 2)
         slower = rng.choice([2, 3])
@@ -80,7 +80,7 @@ def _jobs(rng: random.Random, count: int, steps: tuple[int, int], fine: bool) ->
             step_s |= {"T4": 2 * UNIT_S, "L4": UNIT_S}
         after = {made[rng.randrange(i)].name for _ in range(rng.randrange(3)) if i}
         made.append(
-            Job(
+            Task(
                 f"j{i}",
                 rng.randint(*steps),
                 step_s,
@@ -313,11 +313,11 @@ def _parts(instance: Instance, horizon: int) -> list[tuple[int, int, int, int, i
 # ---- the table ----------------------------------------------------------------------------------
 
 
-def planned(instance: Instance, seed: int = 0, **options) -> Plan:
+def planned(instance: Instance, seed: int = 0, **options) -> PlannedSchedule:
     return plan(instance, random.Random(seed), equal_s=1.0, **options)
 
 
-def over_optimum(instance: Instance, found: Plan, limit_s: float = 3.0) -> float | None:
+def over_optimum(instance: Instance, found: PlannedSchedule, limit_s: float = 3.0) -> float | None:
     """How far a plan is over the optimum, as a share; None where neither is known.
 
     Below the bar by the lower bound alone is enough; the solver is asked for the others.
@@ -330,7 +330,7 @@ def over_optimum(instance: Instance, found: Plan, limit_s: float = 3.0) -> float
     return 0.0 if best_s is None else found.finish_s / best_s - 1
 
 
-def is_within_the_bar(instance: Instance, found: Plan, limit_s: float) -> bool | None:
+def is_within_the_bar(instance: Instance, found: PlannedSchedule, limit_s: float) -> bool | None:
     """Whether no plan is so early that this one is more than 5% over it; None: not known."""
     if found.gap <= GAP_BAR:
         return True

@@ -35,7 +35,7 @@ from agnews_cli.learn.figures import blend
 from agnews_cli.learn.models.linear import Linear
 from agnews_cli.learn.models.model import load_delivery
 from agnews_cli.learn.rows.batches import by_length
-from agnews_cli.learn.rows.data import tokenise
+from agnews_cli.learn.rows.tokens import tokenise
 from agnews_cli.store.data import datasets
 
 ROOT = Path(__file__).parents[1]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Context, Option
 
-from agnews_cli.cli.completion import columns, presets
+from agnews_cli.cli.completion import GIVEN, columns, presets
 from agnews_cli.cli.config import Config
 from agnews_cli.cli.options import (
     DATA,
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
     from agnews_cli.workflows.train.auto import Request
 
 _LEAST_SESSION_S = 36.0
-GIVEN = "agnews.data"
-"""Where a context keeps the data that were given as a word."""
 
 
 class Goal(StrEnum):
@@ -78,7 +76,7 @@ def _data_given(context: Context, value: str | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class DataOptions:
     """Which data, and how they are read."""
 
     given: Annotated[
@@ -157,7 +155,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked(Source):
+class Asked(DataOptions):
     """The options; a field is the option of its name, or of the name that it gives."""
 
     preset: Annotated[

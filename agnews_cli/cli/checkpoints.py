@@ -30,7 +30,7 @@ def ls(run: Run = "latest", store: Folder = None, json: Json = False) -> None:
     from agnews_cli.cli.output import Output
     from agnews_cli.cli.screens import moment
     from agnews_cli.store.run.runs import size
-    from agnews_cli.workflows.sessions.saved import checkpoints, why_none
+    from agnews_cli.workflows.sessions.saves import checkpoints, why_none
 
     out = Output(json=json)
     found = checkpoints(run, store)
@@ -49,7 +49,7 @@ def ls(run: Run = "latest", store: Folder = None, json: Json = False) -> None:
 def verify(run: Run = "latest", store: Folder = None, json: Json = False) -> None:
     """Read every byte of a run's checkpoints; exit code 74: one is damaged."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.sessions.saved import verified, why_none
+    from agnews_cli.workflows.sessions.saves import verified, why_none
 
     out = Output(json=json)
     found = verified(run, store)
@@ -74,7 +74,7 @@ def prune(
 ) -> None:
     """Remove all but the newest checkpoints; the newest good one always stays."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.sessions.saved import pruned
+    from agnews_cli.workflows.sessions.saves import pruned
 
     out = Output(json=json)
     gone = pruned(run, store, keep=keep)
@@ -90,7 +90,7 @@ def push(run: Run = "latest", store: Stores = None, json: Json = False) -> None:
     """Send the newest of a run to further stores."""
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.runs.stores import choose
-    from agnews_cli.workflows.sessions.saved import push
+    from agnews_cli.workflows.sessions.saves import push
 
     out, chosen = Output(json=json), choose(store or ())
     found = push(run, chosen.folder, chosen.remotes)
@@ -112,7 +112,7 @@ def pull(run: Run = "latest", store: Stores = None, json: Json = False) -> None:
     """Bring the newest of a run that verifies from further stores."""
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.runs.stores import choose
-    from agnews_cli.workflows.sessions.saved import pull
+    from agnews_cli.workflows.sessions.saves import pull
 
     out, chosen = Output(json=json), choose(store or ())
     id_, pulled = pull(run, chosen.folder, chosen.remotes)
@@ -137,7 +137,7 @@ def save_now(
     """Ask a running job for a checkpoint, and wait until it is saved."""
     from agnews_cli.cli.asked import seconds
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.sessions.saved import save_now
+    from agnews_cli.workflows.sessions.saves import save_now
 
     out = Output(json=json)
     saved = save_now(run, store, wait_s=seconds("wait", wait) or 0.0)

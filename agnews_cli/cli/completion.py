@@ -16,6 +16,8 @@ from typing import Any
 from typer import Context
 
 LATEST = "latest"
+GIVEN = "agnews.data"
+"""Where a context keeps the data that were given as a word."""
 _CREATED = "created.json"
 _MOST_RUNS = 500
 _FIRST_BYTES = 64 * 1024
@@ -75,8 +77,6 @@ def stores(incomplete: str) -> list[str]:
 
 def columns(context: Context, incomplete: str) -> list[str]:
     """Names in the first line of --data, where it is a table of text."""
-    from agnews_cli.cli.asked import GIVEN
-
     named = (context.params.get("data"), context.meta.get(GIVEN), context.params.get("file"))
     for name in filter(None, (*named, *_words())):
         with suppress(OSError, ValueError):

@@ -20,7 +20,7 @@ from agnews_cli.cli.manual import Command, Group
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Lazy:
     """A command or a group of them: `module:name` inside `agnews_cli.cli`, and its one line."""
 
     place: str
@@ -32,7 +32,7 @@ class Part:
         return getattr(import_module(f"agnews_cli.cli.{module}"), name)
 
 
-def lazy_group(panels: Mapping[str, Mapping[str, Part]]) -> type[Group]:
+def lazy_group(panels: Mapping[str, Mapping[str, Lazy]]) -> type[Group]:
     """The class for `Typer(cls=…)` whose commands are these, by the panel that help shows them
     in and by name."""
     parts = {name: part for panel in panels.values() for name, part in panel.items()}
@@ -56,7 +56,7 @@ def lazy_group(panels: Mapping[str, Mapping[str, Part]]) -> type[Group]:
 class _Commands(Mapping[str, Any]):
     """Commands by name, each made when it is asked for."""
 
-    def __init__(self, parts: Mapping[str, Part]) -> None:
+    def __init__(self, parts: Mapping[str, Lazy]) -> None:
         self._parts = parts
 
     def __getitem__(self, name: str) -> Any:

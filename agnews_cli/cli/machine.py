@@ -12,7 +12,7 @@ from agnews_cli.core.machine.platform import Platform, answers, describe
 
 if TYPE_CHECKING:
     from agnews_cli.core.machine.finding import Finding, Level
-    from agnews_cli.core.machine.probe import Report
+    from agnews_cli.core.machine.probe import ProbeReport
     from agnews_cli.host.probe import Verdict
 
 _LEVELS = {"good": "good", "know": "worth knowing", "mend": "must be mended"}
@@ -67,7 +67,7 @@ def verdict(out: Output, found: Verdict) -> None:
     findings(out, found.findings)
 
 
-def _rows(report: Report) -> list[tuple[object, ...]]:
+def _rows(report: ProbeReport) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     for device in report.devices:
         did = {

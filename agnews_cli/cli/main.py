@@ -13,33 +13,33 @@ from typing import Annotated
 import typer
 
 from agnews_cli.cli import stopping
-from agnews_cli.cli.lazy_group import Part, lazy_group
+from agnews_cli.cli.lazy_group import Lazy, lazy_group
 from agnews_cli.cli.manual import examples
 
 _COMPLETE = "_AGNEWS_COMPLETE"
 """What a shell sets to ask what Tab offers."""
-_PANELS: dict[str, dict[str, Part]] = {
+_PANELS: dict[str, dict[str, Lazy]] = {
     "Train": {
-        "auto": Part("auto:auto", "From data to a usable model: choose, train, evaluate."),
-        "wizard": Part("wizard:wizard", "Ask what auto would be told, then begin or save it."),
-        "resume": Part("resume:resume", "Go on with an unfinished run, exactly where it stands."),
-        "notebook": Part("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
-        "presets": Part("presets:app", "List and show presets: models with their recipes."),
+        "auto": Lazy("auto:auto", "From data to a usable model: choose, train, evaluate."),
+        "wizard": Lazy("wizard:wizard", "Ask what auto would be told, then begin or save it."),
+        "resume": Lazy("resume:resume", "Go on with an unfinished run, exactly where it stands."),
+        "notebook": Lazy("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
+        "presets": Lazy("presets:app", "List and show presets: models with their recipes."),
     },
     "Use": {
-        "predict": Part("predict:predict", "Label texts with a finished run's model."),
+        "predict": Lazy("predict:predict", "Label texts with a finished run's model."),
     },
     "Runs and stores": {
-        "runs": Part("runs:app", "List the runs in a store, the newest first."),
-        "status": Part("status:status", "How a run stands, and what of it is saved where."),
-        "checkpoints": Part("checkpoints:app", "What is saved of unfinished runs: list, push, …"),
-        "verify-resume": Part("verify:verify_resume", "Prove that a killed run goes on exactly."),
+        "runs": Lazy("runs:app", "List the runs in a store, the newest first."),
+        "status": Lazy("status:status", "How a run stands, and what of it is saved where."),
+        "checkpoints": Lazy("checkpoints:app", "What is saved of unfinished runs: list, push, …"),
+        "verify-resume": Lazy("verify:verify_resume", "Prove that a killed run goes on exactly."),
     },
     "Machine and quota": {
-        "platform": Part("platform:platform", "Say what machine this is."),
-        "doctor": Part("doctor:doctor", "Check all that training needs, and say what to mend."),
-        "quota": Part("quota:app", "What is left of each platform's hours, and when it returns."),
-        "plan": Part("plan:plan", "Which sessions a training needs, and when it is finished."),
+        "platform": Lazy("platform:platform", "Say what machine this is."),
+        "doctor": Lazy("doctor:doctor", "Check all that training needs, and say what to mend."),
+        "quota": Lazy("quota:app", "What is left of each platform's hours, and when it returns."),
+        "plan": Lazy("plan:plan", "Which sessions a training needs, and when it is finished."),
     },
 }
 

@@ -12,7 +12,7 @@ from agnews_cli.cli.asked import Asked
 from agnews_cli.cli.manual import examples
 
 
-class Place(StrEnum):
+class NotebookPlace(StrEnum):
     """Where the notebook will run."""
 
     colab = "colab"
@@ -25,7 +25,7 @@ class Place(StrEnum):
     ("agnews notebook kaggle --kaggle-user me", "for kaggle kernels push"),
 )
 def notebook(
-    place: Annotated[Place, Argument(help="Where it will run: colab or kaggle.")],
+    place: Annotated[NotebookPlace, Argument(help="Where it will run: colab or kaggle.")],
     asked: Asked,
     output: Annotated[
         Path | None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
-from agnews_cli.cli.asked import Source
+from agnews_cli.cli.asked import DataOptions
 from agnews_cli.cli.completion import places as places_of
 from agnews_cli.cli.completion import presets
 from agnews_cli.cli.manual import examples
@@ -35,7 +35,7 @@ _CHANGE = "What if"
     ("agnews plan --rows 20000 --what-if kaggle", "what would be faster"),
 )
 def plan(
-    source: Source,
+    source: DataOptions,
     rows: Annotated[
         int | None,
         Option(
@@ -140,10 +140,10 @@ def plan(
     from agnews_cli.cli.asked import seconds
     from agnews_cli.cli.output import Output
     from agnews_cli.core.run.training_options import as_settings
-    from agnews_cli.workflows.planning.plan import Request, make
+    from agnews_cli.workflows.planning.plan import PlanRequest, make
 
     out = Output(json=json)
-    request = Request(
+    request = PlanRequest(
         data=source.data,
         reading=source.reading() if source.data else None,
         limit_train=source.limit_train,

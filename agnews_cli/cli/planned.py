@@ -12,7 +12,7 @@ from agnews_cli.core.text import duration
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from agnews_cli.core.plan.schedule import Session
+    from agnews_cli.core.plan.schedule import Booking
     from agnews_cli.workflows.planning.plan import Planned
     from agnews_cli.workflows.planning.rehearse import Rehearsal
 
@@ -116,7 +116,7 @@ def _label(
 
 
 def _draw(
-    line: list[str], session: Session, card: int, scale: float, letters: dict[str, str]
+    line: list[str], session: Booking, card: int, scale: float, letters: dict[str, str]
 ) -> None:
     last = len(line) - 1
     for k in range(int(session.begins_s * scale), min(last, int(session.ends_s * scale)) + 1):

@@ -13,7 +13,7 @@ from agnews_cli.cli.manual import examples
 
 if TYPE_CHECKING:
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.prediction.predict import Plan, Report, Request
+    from agnews_cli.workflows.prediction.predict import PredictionPlan, PredictRequest, Report
 
 
 @examples(
@@ -85,12 +85,12 @@ def predict(
     """
     from agnews_cli.cli.output import Output
     from agnews_cli.host.predictor import stoppable
-    from agnews_cli.store.data.texts import Asked
-    from agnews_cli.workflows.prediction.predict import Request
+    from agnews_cli.store.data.texts import AskedTexts
+    from agnews_cli.workflows.prediction.predict import PredictRequest
 
     out = None if out == "-" else out
-    asked = Asked(tuple(text_column or ()), False if no_header else None, encoding)
-    request = Request(run, tuple(texts or ()), file, out, asked, skip_bad_rows, store)
+    asked = AskedTexts(tuple(text_column or ()), False if no_header else None, encoding)
+    request = PredictRequest(run, tuple(texts or ()), file, out, asked, skip_bad_rows, store)
     screen = Output(json=json, quiet=quiet, data=request.reads_file or out is not None)
     with stoppable(kept="nothing was written" if out else "not all texts were labelled"):
         if like is not None or id_column is not None:
@@ -99,7 +99,7 @@ def predict(
             _label(screen, request)
 
 
-def _label(screen: Output, request: Request) -> None:
+def _label(screen: Output, request: PredictRequest) -> None:
     from agnews_cli.core.run.job import ReaderLeft
     from agnews_cli.workflows.prediction import predict as work
 
@@ -121,7 +121,7 @@ def _label(screen: Output, request: Request) -> None:
     _say(screen, report, request.out)
 
 
-def _to_screen(screen: Output, request: Request, plan: Plan) -> Report:
+def _to_screen(screen: Output, request: PredictRequest, plan: PredictionPlan) -> Report:
     """Answers on standard output: rows of CSV, one JSON array, or a table for a few texts."""
     from agnews_cli.store.data import answers
     from agnews_cli.workflows.prediction import predict as work
@@ -145,7 +145,9 @@ def _to_screen(screen: Output, request: Request, plan: Plan) -> Report:
     return report
 
 
-def _submit(screen: Output, request: Request, like: Path | None, id_column: str | None) -> None:
+def _submit(
+    screen: Output, request: PredictRequest, like: Path | None, id_column: str | None
+) -> None:
     from agnews_cli.workflows.prediction import submission
 
     with screen.progress() as progress:

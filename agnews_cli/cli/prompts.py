@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agnews_cli.cli import screens
 from agnews_cli.cli.sink import Sink, is_tty
 from agnews_cli.errors import Interrupted
-from agnews_cli.workflows.wizard.wizard import Choice, Question
+from agnews_cli.workflows.wizard.questions import AnswerChoice, Question
 
 if TYPE_CHECKING:
     from questionary import Question as Prompt
@@ -117,7 +117,7 @@ def _keys(question: Question, *keys: str, is_first: bool) -> str:
     return f"({usable}){hint}" if fits else f"\n  {usable}{hint}"
 
 
-def _line(choice: Choice, titles: int, width: int) -> str:
+def _line(choice: AnswerChoice, titles: int, width: int) -> str:
     from rich.cells import set_cell_size
 
     title = set_cell_size(screens.one_line(choice.title, titles), titles)

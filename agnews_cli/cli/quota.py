@@ -103,7 +103,7 @@ def log(
     """Note hours that agnews did not see."""
     from agnews_cli.cli.output import Output
     from agnews_cli.core.hours.quota import hours as shown
-    from agnews_cli.workflows.hours.told import note_used
+    from agnews_cli.workflows.hours.declared import note_used
 
     fact = note_used(platform, resource.value, hours, checked_moment("began", began))
     out = Output(json=json)
@@ -137,7 +137,7 @@ def set_(
 ) -> None:
     """Say what is left, what to keep back, or where to read what is left."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.hours.told import note_left
+    from agnews_cli.workflows.hours.declared import note_left
 
     returns_at = checked_moment("returns", returns)
     said = note_left(platform, resource.value, left, returns_at, reserve, file, command)

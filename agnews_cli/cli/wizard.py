@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.elsewhere.notebook import Wish
     from agnews_cli.workflows.train.auto import Request
-    from agnews_cli.workflows.wizard.wizard import Walk
+    from agnews_cli.workflows.wizard.questions import Way
 
 DEFAULT_FILE = Path("agnews-request.yaml")
 FLAGS = (
@@ -64,22 +64,22 @@ def wizard(
         _begin(out, walk.request())
 
 
-def _walk(file: Path, data: str | None, *, may_ask_hub: bool) -> Walk:
+def _walk(file: Path, data: str | None, *, may_ask_hub: bool) -> Way:
+    from agnews_cli.workflows.wizard.questions import Way
     from agnews_cli.workflows.wizard.surroundings import look_around
-    from agnews_cli.workflows.wizard.wizard import Walk
 
-    walk = Walk(look_around(str(file), may_ask_hub=may_ask_hub))
+    walk = Way(look_around(str(file), may_ask_hub=may_ask_hub))
     return walk if data is None else walk.with_data(data)
 
 
-def _without_questions(why: str, walk: Walk) -> NoTerminal:
+def _without_questions(why: str, walk: Way) -> NoTerminal:
     """The error that names the command with every proposed answer, and the flags."""
     while (question := walk.question()) is not None and question.takes(question.default):
         walk = walk.answered(question.default)
     return NoTerminal(why=why, command=walk.command(), flags=FLAGS)
 
 
-def _ask_all(walk: Walk) -> Walk | None:
+def _ask_all(walk: Way) -> Way | None:
     """Until everything is answered; None where the user quits."""
     from agnews_cli.cli import prompts
 
@@ -92,7 +92,7 @@ def _ask_all(walk: Walk) -> Walk | None:
     return walk
 
 
-def _show(out: Output, walk: Walk) -> None:
+def _show(out: Output, walk: Way) -> None:
     """What was asked for, the same as a command line, and where it is saved."""
     from agnews_cli.cli import screens
 

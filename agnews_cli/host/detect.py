@@ -19,7 +19,7 @@ from agnews_cli.core.machine.markers import (
     MARKER_PATHS,
     MOUNT_POINTS,
     Evidence,
-    Surroundings,
+    Traces,
 )
 from agnews_cli.core.machine.platform import Facts, Network, Platform, identify, tpu_of
 from agnews_cli.host import network
@@ -35,7 +35,7 @@ def detect(disk_path: str = ".", *, ask_network: bool = False) -> Platform:
 
 def gather(disk_path: str, *, ask_network: bool = False) -> Facts:
     """The surroundings of this process. Never raises for what a machine lacks."""
-    surroundings = Surroundings(
+    surroundings = Traces(
         env={name: os.environ[name] for name in ENV_NAMES if name in os.environ},
         paths=frozenset(path for path in MARKER_PATHS if _exists(path)),
         mounts=_mounts(Path("/proc/mounts")),
@@ -92,7 +92,7 @@ def _window() -> tuple[int, int] | None:
 # ---- Accelerator ---------------------------------------------------------------------------------
 
 
-def _accelerator(surroundings: Surroundings) -> tuple[Accelerator, tuple[Evidence, ...]]:
+def _accelerator(surroundings: Traces) -> tuple[Accelerator, tuple[Evidence, ...]]:
     """What answered first: CUDA, TPU, Apple's GPU; otherwise the CPU with the reasons why not."""
     cuda, why = _cuda(os.environ.get("CUDA_VISIBLE_DEVICES"))
     if cuda is not None:

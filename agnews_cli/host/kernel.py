@@ -21,7 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from agnews_cli.core.machine.cells import DRIVE
+from agnews_cli.core.machine.notebook_cells import DRIVE
 from agnews_cli.host import children
 from agnews_cli.host.notebook import IS_SAID, SERVER
 

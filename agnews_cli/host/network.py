@@ -22,7 +22,7 @@ def is_offline() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HubAnswer:
     """That the hub answered, with any HTTP status."""
 
     date: datetime | None
@@ -34,7 +34,7 @@ def hub_answers(timeout_s: float = 5.0) -> bool:
     return ask(timeout_s) is not None
 
 
-def ask(timeout_s: float = 5.0) -> Answer | None:
+def ask(timeout_s: float = 5.0) -> HubAnswer | None:
     """The hub's answer; None where none came within `timeout_s` or the user forbade asking.
 
     The request runs in a daemon thread that is left behind when time is up: a resolver that hangs
@@ -44,7 +44,7 @@ def ask(timeout_s: float = 5.0) -> Answer | None:
         return None
     import threading
 
-    answered: list[Answer | None] = []
+    answered: list[HubAnswer | None] = []
     thread = threading.Thread(
         target=lambda: answered.append(_answer(endpoint(), timeout_s)), daemon=True
     )
@@ -53,7 +53,7 @@ def ask(timeout_s: float = 5.0) -> Answer | None:
     return answered[0] if answered else None
 
 
-def _answer(url: str, timeout_s: float) -> Answer | None:
+def _answer(url: str, timeout_s: float) -> HubAnswer | None:
     import urllib.error
     import urllib.request
 
@@ -67,10 +67,10 @@ def _answer(url: str, timeout_s: float) -> Answer | None:
         request = urllib.request.Request(url, method="HEAD", headers={"User-Agent": "agnews-cli"})
         # The environment's proxies apply, as they do to the download that comes next.
         with urllib.request.build_opener(NoRedirect).open(request, timeout=timeout_s) as answer:
-            return Answer(_date(answer.headers.get("Date")))
+            return HubAnswer(_date(answer.headers.get("Date")))
     except urllib.error.HTTPError as refusal:
         refusal.close()
-        return Answer(_date(refusal.headers.get("Date")))
+        return HubAnswer(_date(refusal.headers.get("Date")))
     except Exception:  # refused, unknown host, bad certificate, bad address, not HTTP
         return None
 

@@ -22,7 +22,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.finding import Finding
 from agnews_cli.core.machine.platform import Platform
-from agnews_cli.core.machine.probe import Report, judge, settle
+from agnews_cli.core.machine.probe import ProbeReport, judge, settle
 from agnews_cli.host import children
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import cache
@@ -41,7 +41,7 @@ class Verdict:
     """What the probe says: the accelerator that computes, and what is worth knowing or mending."""
 
     accelerator: Accelerator
-    report: Report
+    report: ProbeReport
     findings: tuple[Finding, ...]
     probed_at: datetime
 
@@ -98,10 +98,10 @@ def verdict(
 
 def run(
     believed: Accelerator, timeout_s: float = TIMEOUT_S, command: tuple[str, ...] = ()
-) -> Report:
+) -> ProbeReport:
     """The child's last report, with how it ended. `command` stands for it in tests."""
     if not command and _torch_version() is None:
-        return Report(state="done", stage="looking for torch")
+        return ProbeReport(state="done", stage="looking for torch")
     env = children.environment()
     if believed.kind == "tpu":
         for name in _MISLEADING:
@@ -142,12 +142,12 @@ def _ended(child: subprocess.Popen[str]) -> str:
         return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
 
 
-def _last(out: str) -> Report:
+def _last(out: str) -> ProbeReport:
     """The last line that is a Report: the very last may be cut off."""
     for line in reversed(out.splitlines()):
         with suppress(ValidationError):
-            return Report.model_validate_json(line, strict=True)
-    return Report()
+            return ProbeReport.model_validate_json(line, strict=True)
+    return ProbeReport()
 
 
 def _how(code: int, err: str) -> str:
@@ -170,7 +170,7 @@ class _Kept(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     probed_at: AwareDatetime
-    report: Report
+    report: ProbeReport
 
 
 def _key(believed: Accelerator) -> str:

@@ -144,7 +144,7 @@ def _finetuned(folder: Path, order: Order) -> Predict:
 
 def _tokens(texts: Sequence[str], tokenizer: Any, max_length: int) -> Any:
     from agnews_cli.core.run.dataset import Rows
-    from agnews_cli.learn.rows.data import tokenise
+    from agnews_cli.learn.rows.tokens import tokenise
 
     return tokenise(Rows(texts, [0] * len(texts)), tokenizer, max_length)
 

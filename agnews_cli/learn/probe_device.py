@@ -16,7 +16,7 @@ from functools import partial
 from importlib import metadata
 from typing import Any, TextIO
 
-from agnews_cli.core.machine.probe import PRECISIONS, Device, Operation, Precision, Report
+from agnews_cli.core.machine.probe import PRECISIONS, Device, Operation, Precision, ProbeReport
 from agnews_cli.host.children import end_with
 
 _REPEAT_S = 0.1
@@ -41,9 +41,9 @@ def _own_output() -> TextIO:
     return kept
 
 
-def probe(out: TextIO) -> Report:
+def probe(out: TextIO) -> ProbeReport:
     """Look at torch, then at each device; writes after every step."""
-    report = Report()
+    report = ProbeReport()
 
     def step(**facts: Any) -> None:
         nonlocal report

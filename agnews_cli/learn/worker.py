@@ -40,7 +40,7 @@ from agnews_cli.errors import (
     NoDiskSpace,
     OutOfMemory,
 )
-from agnews_cli.learn.door.budget import Budget, OutOfTime
+from agnews_cli.learn.door.budget import OutOfTime, TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested, WithoutSecrets
 from agnews_cli.store.disk import files, space
 from agnews_cli.store.run import leases
@@ -98,7 +98,7 @@ def ended(job: Job, stop: StopFlag, work: Callable[[], Outcome]) -> Outcome:
         except StopRequested:
             if job.deadline_monotonic_s is not None and time.monotonic() > job.deadline_monotonic_s:
                 reason = "it ended before there was a model"
-                return _failed(Budget.of(job, stop).too_short(reason))
+                return _failed(TimeBudget.of(job, stop).too_short(reason))
             return Outcome(state="paused" if stop.is_deadline else "interrupted")
         except Exception as error:
             room.close()
@@ -219,7 +219,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
         text = result.model_dump_json(indent=2)
         write_text_atomically(Path(job.folder) / "evaluation.json", text)
         delivered = [
-            cards.Member(c.facts, c.folder.name, members[c.facts.name])
+            cards.CardMember(c.facts, c.folder.name, members[c.facts.name])
             for c in done
             if c.facts.name in shares
         ]
@@ -243,8 +243,8 @@ def _asked_of_test(
 
     Of more rows than there is time for, some are drawn, the same share of each class.
     """
-    from agnews_cli.learn.rows.data import tokenise
     from agnews_cli.learn.rows.material import read_rows
+    from agnews_cli.learn.rows.tokens import tokenise
 
     file, budget, told = job.dataset.test, competition.budget, competition.told
     assert file is not None

@@ -22,8 +22,8 @@ from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.job import Outcome
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
+from agnews_cli.workflows.hours.declared import note_left
 from agnews_cli.workflows.hours.quota import look
-from agnews_cli.workflows.hours.told import note_left
 
 FOUND = (
     Finding("disk", "mend", "0.2 GB free", "Free some space"),

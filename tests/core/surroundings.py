@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from agnews_cli.core.machine.accelerator import Accelerator
-from agnews_cli.core.machine.markers import ENV_NAMES, Surroundings
+from agnews_cli.core.machine.markers import ENV_NAMES, Traces
 from agnews_cli.core.machine.platform import Facts, tpu_of
 
 CPU = Accelerator("cpu", "Some CPU", has_fast_bf16=False)
@@ -39,7 +39,7 @@ class Environment:
 
     def facts(self) -> Facts:
         """As `host.detect` would record it: only the variables that it reads."""
-        seen = Surroundings(
+        seen = Traces(
             {name: value for name, value in self.env.items() if name in ENV_NAMES},
             frozenset(self.paths),
             self.mounts,

@@ -15,8 +15,8 @@ from agnews_cli.core.plan import graphs
 from agnews_cli.core.plan.bound import lower_bound_s
 from agnews_cli.core.plan.check import check
 from agnews_cli.core.plan.graph import Graph
-from agnews_cli.core.plan.instance import BadInstance, Instance, Job, Quota, Resource
-from agnews_cli.core.plan.planner import Plan, plan
+from agnews_cli.core.plan.instance import BadInstance, Instance, Quota, Resource, Task
+from agnews_cli.core.plan.planner import PlannedSchedule, plan
 from agnews_cli.core.plan.schedule import Schedule
 
 HOUR = 3600.0
@@ -47,11 +47,11 @@ KAGGLE = Resource(
 HERE = Resource("here", "local", "cpu")
 
 
-def training(hours: float, kind: str = "T4") -> graphs.Training:
-    return graphs.Training(1000, {kind: hours * 3.6}, load_s=60, save_s=30)
+def training(hours: float, kind: str = "T4") -> graphs.Cost:
+    return graphs.Cost(1000, {kind: hours * 3.6}, load_s=60, save_s=30)
 
 
-def planned(jobs: tuple[Job, ...], *resources: Resource) -> Plan:
+def planned(jobs: tuple[Task, ...], *resources: Resource) -> PlannedSchedule:
     instance = Instance(jobs, resources)
     found = plan(instance, random.Random(0))
     assert check(found.schedule, instance) == ()
@@ -120,7 +120,7 @@ def test_a_session_runs_on_when_quota_returns():
 def test_a_job_on_a_slow_machine_moves_when_quota_returns():
     returning = replace(KAGGLE, cards=1, sessions_at_once=1, quota=Quota(0, 10 * HOUR, 30 * HOUR))
     found = planned(
-        (Job("a", 1000, {"T4": 18.0, "cpu": 180.0}, load_s=60, save_s=30),), returning, HERE
+        (Task("a", 1000, {"T4": 18.0, "cpu": 180.0}, load_s=60, save_s=30),), returning, HERE
     )
     first, second = found.schedule.sessions
     assert (first.resource, second.resource) == ("here", "kaggle")
@@ -137,7 +137,7 @@ def test_the_next_session_starts_up_while_the_last_one_runs():
 
 
 def test_jobs_for_cpus_never_hold_a_gpu_session():
-    jobs = (Job("tokenise", 10, {"cpu": 60.0}), training(1).job("train", ("tokenise",)))
+    jobs = (Task("tokenise", 10, {"cpu": 60.0}), training(1).job("train", ("tokenise",)))
     found = planned(jobs, KAGGLE, HERE)
     for session in found.schedule.sessions:
         for part in session.parts:
@@ -173,7 +173,7 @@ def test_planned_again_after_a_session_only_the_rest_is_left():
 
 
 def test_a_job_that_must_not_be_cut_runs_in_one_piece():
-    whole = Job("export", 10, {"T4": 1800.0}, is_divisible=False)
+    whole = Task("export", 10, {"T4": 1800.0}, is_divisible=False)
     found = planned((training(10).job("train"), whole), COLAB)
     assert [p.steps for s in found.schedule.sessions for p in s.parts if p.job == "export"] == [10]
 
@@ -185,14 +185,14 @@ def test_what_fits_nowhere_is_named():
     found = planned((large, after, small), replace(COLAB, memory_bytes=16))
     assert found.schedule.unplaced == ("large", "after")
     with pytest.raises(BadInstance, match="wait for each other"):
-        planned((Job("a", 1, {"cpu": 1}, ("b",)), Job("b", 1, {"cpu": 1}, ("a",))), HERE)
+        planned((Task("a", 1, {"cpu": 1}, ("b",)), Task("b", 1, {"cpu": 1}, ("a",))), HERE)
 
 
 # ---- the judge ----------------------------------------------------------------------------------
 
 
 def test_the_checker_finds_each_broken_rule():
-    jobs = (*graphs.ensemble(training(5), 4), Job("whole", 4, {"T4": 600.0}, is_divisible=False))
+    jobs = (*graphs.ensemble(training(5), 4), Task("whole", 4, {"T4": 600.0}, is_divisible=False))
     instance = Instance(jobs, (KAGGLE, HERE))
     good = plan(instance, random.Random(0)).schedule
     assert check(good, instance) == ()

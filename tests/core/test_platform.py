@@ -22,7 +22,7 @@ from agnews_cli.core.machine.markers import (
     VARIANTS,
     Evidence,
     Sign,
-    Surroundings,
+    Traces,
     read,
 )
 from agnews_cli.core.machine.platform import Facts, answers, describe, identify
@@ -54,7 +54,7 @@ def facts(
     bare = NAMED["a bare laptop"].facts()
     return replace(
         bare,
-        surroundings=Surroundings(env or {}, frozenset(paths)),
+        surroundings=Traces(env or {}, frozenset(paths)),
         stdout_isatty=stdout,
         accelerator=accelerator or bare.accelerator,
     )

@@ -9,7 +9,7 @@ import pytest
 
 from agnews_cli.core.machine.accelerator import Accelerator, tpu
 from agnews_cli.core.machine.finding import must_mend
-from agnews_cli.core.machine.probe import Device, Operation, Report, has_kernels, judge, settle
+from agnews_cli.core.machine.probe import Device, Operation, ProbeReport, has_kernels, judge, settle
 
 CPU = Accelerator("cpu", "Some CPU")
 T4 = Accelerator("cuda", "Tesla T4", 1, 16 * 10**9, (7, 5), False, "580.82")
@@ -45,16 +45,16 @@ HOST = Device(kind="cpu", name="CPU", operations=did(0.2, 0.01, 0.1))
 T4_WORKS = did(4.1, 24.5, 2.2)
 
 
-def report(*devices: Device, **more: Any) -> Report:
+def report(*devices: Device, **more: Any) -> ProbeReport:
     facts = {"torch": "2.11.0+cu128", "cuda": "12.8", "arch_list": CU128, "state": "done"}
-    return Report(**(facts | {"devices": (*devices, HOST)} | more))
+    return ProbeReport(**(facts | {"devices": (*devices, HOST)} | more))
 
 
 @dataclass(frozen=True)
 class Case:
     """What is found, must it be mended, what computes, and a word of what to do."""
 
-    report: Report
+    report: ProbeReport
     believed: Accelerator
     found: tuple[str, ...]
     must: bool
@@ -148,11 +148,13 @@ CASES = {
         tpu("v5e-8"), (), False, "tpu",
     ),
     "no torch on a laptop": Case(
-        Report(state="done"), CPU, ("torch",), False, "cpu", "pip install 'agnews-cli[train]'",
+        ProbeReport(state="done"), CPU, ("torch",), False, "cpu", "pip install 'agnews-cli[train]'",
     ),
-    "no torch beside a GPU": Case(Report(state="done"), T4, ("torch",), True, "cuda", "[train]"),
+    "no torch beside a GPU": Case(
+        ProbeReport(state="done"), T4, ("torch",), True, "cuda", "[train]",
+    ),
     "torch does not import": Case(
-        Report(state="done", stage="importing torch", error="ImportError: libcudart.so.12"),
+        ProbeReport(state="done", stage="importing torch", error="ImportError: libcudart.so.12"),
         T4, ("torch",), True, "cuda", "libcudart",
     ),
     "the child died": Case(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agnews_cli.core.hours import quota
 from agnews_cli.core.hours.limits import Figure, Limit, PlatformLimits, Window
 from agnews_cli.core.hours.quota import Budget, Here, Span, budget, next_return, period_at, spans
-from agnews_cli.core.hours.session import Reading, Session, Used
+from agnews_cli.core.hours.session import QuotaReading, Session, Used
 
 H = 3600.0
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)  # a Wednesday
@@ -61,7 +61,7 @@ def session(opened: datetime, hours: float, machine: str = "m", **more: Any) -> 
 def look(
     limits: PlatformLimits = KAGGLE,
     sessions: list[Session] | None = None,
-    readings: list[Reading] | None = None,
+    readings: list[QuotaReading] | None = None,
     used: list[Used] | None = None,
     now: datetime = NOW,
     **more: Any,
@@ -72,12 +72,12 @@ def look(
     )  # fmt: skip
 
 
-def reading(at: datetime = NOW, **more: Any) -> Reading:
+def reading(at: datetime = NOW, **more: Any) -> QuotaReading:
     facts: dict[str, Any] = {
         "id": "r", "platform": "kaggle", "resource": "gpu", "at": at, "how": "official",
         "source": "Kaggle's API",
     }  # fmt: skip
-    return Reading(**facts | more)
+    return QuotaReading(**facts | more)
 
 
 # ---- periods
@@ -282,7 +282,7 @@ def test_the_weeks_hold_every_hour_once(sessions: list[Session], random: Any) ->
     moments((1990, 1, 1), (2090, 1, 1)),
 )
 def test_whatever_the_clock_says_nothing_is_negative(
-    sessions: list[Session], readings: list[Reading], now: datetime
+    sessions: list[Session], readings: list[QuotaReading], now: datetime
 ) -> None:
     found = look(sessions=sessions, readings=readings, now=now)
     assert found.used_s >= 0

@@ -8,19 +8,19 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnews_cli.core.hours.session import Entry, Run, Session, Told, fold, whole
+from agnews_cli.core.hours.session import JournalEntry, Run, Session, Told, fold, whole
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 RUN = Run("r", "minilm", "ag_news", 1, "running", "/runs/r", NOW, NOW)
 SESSION = Session(
     "s", 1, "r", "kaggle", "T4", "gpu", "m", 7, 0.0, NOW, NOW, 0.0
 )  # fmt: skip
-OPENED = Entry("s", 1, "opened", NOW, whole(RUN, SESSION))
+OPENED = JournalEntry("s", 1, "opened", NOW, whole(RUN, SESSION))
 SPLIT = {"useful_s": 1.0, "redone_s": 0.0, "stalled_s": 0.0, "starting_s": 0.5, "idle_s": 0.0}
 
 
-def entry(seq: int, kind: str, after_s: float, **data: Any) -> Entry:
-    return Entry("s", seq, kind, NOW + timedelta(seconds=after_s), data)
+def entry(seq: int, kind: str, after_s: float, **data: Any) -> JournalEntry:
+    return JournalEntry("s", seq, kind, NOW + timedelta(seconds=after_s), data)
 
 
 def join(one: Told | None, other: Told | None) -> Told | None:
@@ -74,10 +74,10 @@ ENTRIES = st.lists(
 
 @given(ENTRIES, st.lists(st.integers(0, 2), max_size=12), st.randoms())
 def test_pieces_in_any_order_are_one_truth(
-    entries: list[Entry], places: list[int], random: Any
+    entries: list[JournalEntry], places: list[int], random: Any
 ) -> None:
     all_at_once = fold([OPENED, *entries])
-    pieces: list[list[Entry]] = [[OPENED], [OPENED], [OPENED]]
+    pieces: list[list[JournalEntry]] = [[OPENED], [OPENED], [OPENED]]
     for number, each in enumerate(entries):
         pieces[places[number] if number < len(places) else 0].append(each)
     told = [fold(piece) for piece in pieces]
@@ -88,6 +88,6 @@ def test_pieces_in_any_order_are_one_truth(
     assert together == all_at_once
     # a copy that says all at once is worth its entries
     assert together is not None
-    copy = Entry("s", together[1].seq, "whole", NOW, whole(*together))
+    copy = JournalEntry("s", together[1].seq, "whole", NOW, whole(*together))
     assert fold([copy]) == together
     assert fold([OPENED, copy, *entries]) == together

@@ -31,7 +31,7 @@ from agnews_cli.core.run.dataset import Rows
 from agnews_cli.core.run.job import Outcome
 from agnews_cli.learn import worker
 from agnews_cli.learn.door.events import StopFlag, StopRequested
-from agnews_cli.learn.rows.data import tokenise
+from agnews_cli.learn.rows.tokens import tokenise
 from tests.learn.test_resume import VARIANTS, Run
 
 _GIVE_UP_S = 120.0

@@ -47,13 +47,13 @@ from agnews_cli.store.run.checkpoints import Checkpoints
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings import presets
 from agnews_cli.store.transfer import claims, parcels, pulls
-from agnews_cli.store.transfer.books import books, sending_s
+from agnews_cli.store.transfer.receipts import books, sending_s
 from agnews_cli.store.transfer.sync import Sync
 from agnews_cli.workflows.forecast import costs
 from agnews_cli.workflows.runs.history import history
 from agnews_cli.workflows.runs.status import status
-from agnews_cli.workflows.sessions import saved
-from agnews_cli.workflows.sessions.saved import pruned, verified
+from agnews_cli.workflows.sessions import saves
+from agnews_cli.workflows.sessions.saves import pruned, verified
 from agnews_cli.workflows.train import resume
 from tests.store.test_copies import ledger_of, work
 from tests.store.test_remotes import RUN, begin, complete, save
@@ -471,7 +471,7 @@ def test_a_run_that_is_still_to_come_is_not_the_newest(
     facts = json.dumps({"created_at": "2999-01-01T00:00:00+00:00", "order": {}})
     name, data = record_of(OTHER, {"created.json": facts, "preset.yaml": "name: tiny\n"})
     put(remote.root / name, data)
-    id_, pulled = saved.pull(None, tmp_path / "anew", [str(remote.root)])
+    id_, pulled = saves.pull(None, tmp_path / "anew", [str(remote.root)])
     assert (id_, len(pulled.parcels)) == (RUN, 1)
     seen = pulls.seen(remote, tmp_path / "look")
     assert [one.run for one in resume._merged((), seen)] == [RUN, OTHER]
@@ -950,7 +950,7 @@ def test_any_values_in_a_runs_records_are_read_or_passed_over(
     assert RUN in {line.run for line in history(store)}
     if there.created_at() is not None:
         assert json.dumps(status(OTHER, store).as_json())
-    costs.Measured.read(store, presets.load("minilm"))
+    costs.MeasuredCosts.read(store, presets.load("minilm"))
     parcels.record(there, token=1, number=1, writer="aaaa")
     there.order(), there.ended(), there.evaluated(), books(there), sending_s(there)
     lines = there.events.read_text("utf-8").split("\n") if there.events.exists() else ()

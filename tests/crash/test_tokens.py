@@ -13,7 +13,7 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 pytest.importorskip("torch")
 
-from agnews_cli.learn.rows import data  # noqa: E402
+from agnews_cli.learn.rows import tokens  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from tests.crash.faults import SEED, tiers  # noqa: E402
 from tests.crash.test_damage import (  # noqa: E402
@@ -47,15 +47,15 @@ def dataset(tmp_path):
     return datasets.find(str(tmp_path / "data.csv"))
 
 
-def arrays(tokens: data.Tokens) -> list[list[int]]:
-    return [array.tolist() for array in (tokens.ids, tokens.offsets, tokens.classes)]
+def arrays(found: tokens.Tokens) -> list[list[int]]:
+    return [array.tolist() for array in (found.ids, found.offsets, found.classes)]
 
 
 @tiers(60, 600)
 def test_a_damaged_cache_is_made_again(tmp_path, dataset, tries):
     words, cache = Words(), tmp_path / "cache"
-    good = arrays(data.cached_tokens(dataset, "train", words, 32, cache))
-    assert arrays(data.cached_tokens(dataset, "train", words, 32, cache)) == good
+    good = arrays(tokens.cached_tokens(dataset, "train", words, 32, cache))
+    assert arrays(tokens.cached_tokens(dataset, "train", words, 32, cache)) == good
     assert words.asked == 1
     for number in range(tries):
         rng = random.Random(f"tokens {SEED} {number}")
@@ -65,7 +65,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, dataset, tries):
         after = before if change is None else change(bytearray(before), rng)
         path.unlink() if change is None else path.write_bytes(after)
         asked = words.asked
-        found = data.cached_tokens(dataset, "train", words, 32, cache)
+        found = tokens.cached_tokens(dataset, "train", words, 32, cache)
         assert arrays(found) == good, (number, path.name, change)
         is_harmless = change is not None and (after == before or path.name == "meta.json")
         assert is_harmless or words.asked == asked + 1, (number, path.name, change)
@@ -85,12 +85,12 @@ def test_a_full_disk_leaves_no_half_cache_and_the_tokens_all_the_same(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         save(path, array)
 
-    monkeypatch.setattr(data.np, "save", full)
+    monkeypatch.setattr(tokens.np, "save", full)
     warned: list[str] = []
     cache = tmp_path / "cache"
-    found = data.cached_tokens(dataset, "train", Words(), 32, cache, warn=warned.append)
+    found = tokens.cached_tokens(dataset, "train", Words(), 32, cache, warn=warned.append)
     assert str(cache) in warned[0]
     assert "No space left" in warned[0]
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
     monkeypatch.undo()
-    assert arrays(data.cached_tokens(dataset, "train", Words(), 32, cache)) == arrays(found)
+    assert arrays(tokens.cached_tokens(dataset, "train", Words(), 32, cache)) == arrays(found)

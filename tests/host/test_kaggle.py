@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.core.hours.quota import budget
-from agnews_cli.host import kaggle
+from agnews_cli.host import kaggle_quota
 from agnews_cli.store.settings.limits import load
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -82,7 +82,7 @@ def nobody_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"KAGGLE_{name}", raising=False)
 
 
-def row(answered: kaggle.Answer, resource: str = "gpu"):  # type: ignore[no-untyped-def]
+def row(answered: kaggle_quota.KaggleAnswer, resource: str = "gpu"):  # type: ignore[no-untyped-def]
     limits = load("kaggle")
     assert limits is not None
     return budget(
@@ -92,7 +92,7 @@ def row(answered: kaggle.Answer, resource: str = "gpu"):  # type: ignore[no-unty
 
 def test_a_fresh_answer(client: Stand) -> None:
     client(answer())
-    told = kaggle.ask(NOW, timeout_s=30)
+    told = kaggle_quota.ask(NOW, timeout_s=30)
     assert told.reason == ""
     found = row(told)
     assert (found.how, found.source, found.confidence) == ("official", "Kaggle's API", "high")
@@ -104,7 +104,7 @@ def test_a_fresh_answer(client: Stand) -> None:
 
 def test_a_stale_return_and_reserved_time(client: Stand) -> None:
     client(answer("datetime(2026, 1, 10)", "timedelta(seconds=7200)", "None"))
-    told = kaggle.ask(NOW, timeout_s=30)
+    told = kaggle_quota.ask(NOW, timeout_s=30)
     found = row(told)
     assert found.returns_at == SATURDAY
     assert (found.reserved_s, found.left_s) == (7200, 108000 - 18349 - 7200)
@@ -132,7 +132,7 @@ def test_without_an_answer_the_ledger_estimates_and_the_reason_is_said(
     client: Stand, code: str, reason: str
 ) -> None:
     client(code)
-    told = kaggle.ask(NOW, timeout_s=30)
+    told = kaggle_quota.ask(NOW, timeout_s=30)
     assert told.readings == ()
     assert reason in told.reason
     assert "s3cret" not in told.reason
@@ -142,16 +142,16 @@ def test_without_an_answer_the_ledger_estimates_and_the_reason_is_said(
 
 def test_a_client_that_hangs_is_left(client: Stand) -> None:
     client(failing("import time; time.sleep(60)"))
-    assert kaggle.ask(NOW, timeout_s=1.0).reason == "Kaggle did not answer within 1 s"
-    assert kaggle.TIMEOUT_S == 5.0
+    assert kaggle_quota.ask(NOW, timeout_s=1.0).reason == "Kaggle did not answer within 1 s"
+    assert kaggle_quota.TIMEOUT_S == 5.0
 
 
 def test_who_has_no_token_or_no_client_is_not_kept_waiting(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("subprocess.run", None)
-    assert "no Kaggle token" in kaggle.ask(NOW).reason
+    assert "no Kaggle token" in kaggle_quota.ask(NOW).reason
     home = tmp_path / "nobody" / ".kaggle"
     home.mkdir(parents=True)
     (home / "kaggle.json").write_text(json.dumps({"username": "u", "key": "k"}))
-    assert "not installed" in kaggle.ask(NOW).reason
+    assert "not installed" in kaggle_quota.ask(NOW).reason

@@ -12,14 +12,14 @@ import pytest
 
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.platform import Platform
-from agnews_cli.core.machine.probe import Device, Operation, Report
+from agnews_cli.core.machine.probe import Device, Operation, ProbeReport
 from agnews_cli.host import probe
 
 CPU = Accelerator("cpu", "Some CPU")
 T4 = Accelerator("cuda", "Tesla T4", 1, 16 * 10**9, (7, 5), False, "580.82")
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WORKS = tuple(Operation(precision=p, tflops=1.0) for p in ("fp32", "fp16", "bf16"))
-GOOD = Report(
+GOOD = ProbeReport(
     torch="2.11.0+cu128",
     cuda="12.8",
     arch_list=("sm_75",),
@@ -123,12 +123,12 @@ def test_the_child_sees_no_misleading_tpu_variables(monkeypatch: pytest.MonkeyPa
 class Runs:
     """Stands for the child; counts how often it was asked."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, report: Report = GOOD) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, report: ProbeReport = GOOD) -> None:
         self.report, self.count = report, 0
         monkeypatch.setattr(probe, "run", self)
         monkeypatch.setattr(probe, "_version", lambda package: {"torch": "2.11.0"}.get(package))
 
-    def __call__(self, believed: Accelerator, timeout_s: float) -> Report:
+    def __call__(self, believed: Accelerator, timeout_s: float) -> ProbeReport:
         self.count += 1
         return self.report
 

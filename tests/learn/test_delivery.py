@@ -27,7 +27,7 @@ from agnews_cli.learn.models.model import (  # noqa: E402
     save_tokenizer,
 )
 from agnews_cli.learn.rows import overlap  # noqa: E402
-from agnews_cli.learn.rows.data import tokenise  # noqa: E402
+from agnews_cli.learn.rows.tokens import tokenise  # noqa: E402
 from agnews_cli.store.settings import presets  # noqa: E402
 from tests import tiny  # noqa: E402
 

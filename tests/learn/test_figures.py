@@ -13,12 +13,12 @@ from agnews_cli.core.run.preset import Full, Lora, Training  # noqa: E402
 from agnews_cli.learn import methods  # noqa: E402
 from agnews_cli.learn.figures import blend  # noqa: E402
 from agnews_cli.learn.figures.evaluate import calibration_error, evaluate  # noqa: E402
-from agnews_cli.learn.loop.schedule import learning_rate  # noqa: E402
+from agnews_cli.learn.loop.learning_rate import learning_rate  # noqa: E402
 from agnews_cli.learn.loop.train import _is_worse  # noqa: E402
 from agnews_cli.learn.models import dropout  # noqa: E402
 from agnews_cli.learn.models.linear import Linear  # noqa: E402
 from agnews_cli.learn.models.model import cool_head  # noqa: E402
-from agnews_cli.learn.rows.data import limit_rows, split_off  # noqa: E402
+from agnews_cli.learn.rows.tokens import limit_rows, split_off  # noqa: E402
 
 
 def test_evaluation_of_a_known_case():

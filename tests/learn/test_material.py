@@ -18,8 +18,8 @@ from agnews_cli.learn.door import budget as budgets  # noqa: E402
 from agnews_cli.learn.models.linear import Linear  # noqa: E402
 from agnews_cli.learn.models.model import load_tokenizer  # noqa: E402
 from agnews_cli.learn.rows import material  # noqa: E402
-from agnews_cli.learn.rows.data import cached_tokens, tokenise  # noqa: E402
 from agnews_cli.learn.rows.handicaps import cut_texts, strange_language  # noqa: E402
+from agnews_cli.learn.rows.tokens import cached_tokens, tokenise  # noqa: E402
 from agnews_cli.learn.rows.weighing import weights_of  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.model import models  # noqa: E402
@@ -173,7 +173,7 @@ class Free:
 
 def test_reading_that_would_outlast_the_budget_says_what_would_suffice(monkeypatch):
     now = time.monotonic()
-    budget = budgets.Budget(Free(), given_s=30.0, started_s=now)
+    budget = budgets.TimeBudget(Free(), given_s=30.0, started_s=now)
     moment = [now]
     monkeypatch.setattr(budgets.time, "monotonic", lambda: moment[0])
     budget.require("reading the training rows", done=1, total=1000)
@@ -200,13 +200,13 @@ def test_a_budget_delivers_the_linear_model_where_nothing_else_fits(tmp_path):
 
 
 def test_work_is_told_with_its_rate(tmp_path, monkeypatch):
-    from agnews_cli.learn.door import told
+    from agnews_cli.learn.door import notes
     from agnews_cli.learn.door.events import EventLog
 
     moment = [100.0]
-    monkeypatch.setattr(told.time, "monotonic", lambda: moment[0])
+    monkeypatch.setattr(notes.time, "monotonic", lambda: moment[0])
     log = EventLog(tmp_path / "e.jsonl", started_monotonic_s=0, writes=True)
-    work = told.Told(log).work("reading training rows", 1000)
+    work = notes.Notes(log).work("reading training rows", 1000)
     for done in (0, 100, 200, 300):
         moment[0] += 0.75
         work(done)

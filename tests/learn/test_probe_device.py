@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from agnews_cli.core.machine.probe import Device, Report  # noqa: E402
+from agnews_cli.core.machine.probe import Device, ProbeReport  # noqa: E402
 from agnews_cli.learn import probe_device  # noqa: E402
 
 pytestmark = pytest.mark.train
@@ -36,7 +36,9 @@ def test_a_device_that_fails_ends_nothing(quick: None, monkeypatch: pytest.Monke
     assert [o.error is not None for o in gpu.operations] == [True] * 3
     assert all("meta" in str(o.error) and "\n" not in str(o.error) for o in gpu.operations)
     assert cpu.computes and report.state == "done"
-    lines = [Report.model_validate_json(line, strict=True) for line in out.getvalue().splitlines()]
+    lines = [
+        ProbeReport.model_validate_json(line, strict=True) for line in out.getvalue().splitlines()
+    ]
     assert lines[-1] == report
     # Whoever reads knows what was being done, should it hang there.
     assert "fp16 on cuda 0 (Tesla P100)" in [line.stage for line in lines]

@@ -27,7 +27,7 @@ from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 from agnews_cli.learn.loop.position import StepTrace  # noqa: E402
 from agnews_cli.learn.loop.train import FineTuning  # noqa: E402
 from agnews_cli.learn.models import dropout  # noqa: E402
-from agnews_cli.learn.rows.data import Tokens  # noqa: E402
+from agnews_cli.learn.rows.tokens import Tokens  # noqa: E402
 from agnews_cli.learn.state.saving import Saver  # noqa: E402
 from agnews_cli.learn.state.snapshot import on_host, optimizer_tensors, weights  # noqa: E402
 from agnews_cli.store.run.checkpoints import Checkpoints  # noqa: E402

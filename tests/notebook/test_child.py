@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.machine import cells
+from agnews_cli.core.machine import notebook_cells
 from agnews_cli.host import notebook
 
 WATCH = """
@@ -72,12 +72,12 @@ def test_a_cell_to_paste_is_two_lines_that_work(monkeypatch, capsys):
 
     for platform, name in (("colab", "HF_TOKEN"), ("kaggle", "KAGGLE_API_TOKEN")):
         monkeypatch.delenv(name, raising=False)
-        cell = cells.pass_secret(name, platform)
+        cell = notebook_cells.pass_secret(name, platform)
         assert cell is not None and len(cell.splitlines()) == 2
         exec(cell)
         assert os.environ[name].endswith("nobody-may-see")
         monkeypatch.delenv(name)
-    assert cells.pass_secret("HF_TOKEN", "local") is None
-    exec(cells.MOUNT_DRIVE)
+    assert notebook_cells.pass_secret("HF_TOKEN", "local") is None
+    exec(notebook_cells.MOUNT_DRIVE)
     assert "Mounted at /content/drive" in capsys.readouterr().out
-    assert len(cells.MOUNT_DRIVE.splitlines()) == 2
+    assert len(notebook_cells.MOUNT_DRIVE.splitlines()) == 2

@@ -17,8 +17,8 @@ from nbclient.exceptions import CellExecutionError
 from agnews_cli.cli.main import main
 from agnews_cli.store.settings import presets
 from agnews_cli.workflows.elsewhere.notebook import write
+from agnews_cli.workflows.wizard.questions import Way
 from agnews_cli.workflows.wizard.surroundings import look_around
-from agnews_cli.workflows.wizard.wizard import Walk
 from tests import tiny
 
 WORDS = {
@@ -195,7 +195,7 @@ def test_the_wizards_notebook_runs_on_a_machine_that_nobody_has_used(
     answers |= {"machine": place, "preset": "tiny"}
     if place == "colab":
         answers["store"] = "agnews-runs"  # and not Drive, which nothing here can mount
-    walk = Walk(look_around("answers.yaml", may_ask_hub=False))
+    walk = Way(look_around("answers.yaml", may_ask_hub=False))
     while (question := walk.question()) is not None:
         walk = walk.answered(answers.get(question.key, question.default))
     (path,) = write(walk.ready_notebook, force=False)

@@ -10,7 +10,7 @@ import pytest
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.run.checkpoints import Checkpoints, Draft
 from agnews_cli.store.run.runs import RunFolder
-from agnews_cli.store.transfer.books import sending_s
+from agnews_cli.store.transfer.receipts import sending_s
 from agnews_cli.store.transfer.sync import Sync
 
 

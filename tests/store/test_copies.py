@@ -20,9 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from agnews_cli.core.hours import quota
 from agnews_cli.core.hours.limits import PlatformLimits
-from agnews_cli.core.hours.session import Entry, Used, whole
+from agnews_cli.core.hours.session import JournalEntry, Used, whole
 from agnews_cli.store.disk import files
-from agnews_cli.store.hours import copies, journal, rows
+from agnews_cli.store.hours import copies, journal, records
 from agnews_cli.store.hours.ledger import Ledger
 from agnews_cli.store.settings.limits import load
 
@@ -46,9 +46,9 @@ def work(ledger: Ledger, hours: float, run: str = "r", began: datetime = NOW) ->
     return session
 
 
-def everything(ledger: Ledger) -> rows.Everything:
+def everything(ledger: Ledger) -> records.Everything:
     """All but the names, which no copy has."""
-    return rows.everything(ledger._conn()).hidden
+    return records.everything(ledger._conn()).hidden
 
 
 def test_what_was_shipped_is_taken_in_once(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_what_a_store_makes_up_is_not_taken_in(tmp_path: Path, change: dict[str,
         data["session"] |= change
         store.mkdir()
         stream = str(change.get("id", session)) if "escaped" in str(change) else session
-        entry = Entry(stream, 1, "whole", NOW, data)
+        entry = JournalEntry(stream, 1, "whole", NOW, data)
         (store / f"{session}.99.jsonl").write_bytes(journal.text([entry]))
         copies.merge(b, store)
         assert b.sessions() == ()

@@ -24,7 +24,7 @@ from agnews_cli.core.run.dataset import Dataset, Reading
 from agnews_cli.store.data import datasets
 from agnews_cli.store.data.class_names import AG_NEWS as AG_NEWS_NAMES
 from agnews_cli.store.data.cleaning import clean
-from agnews_cli.store.formats import hub as hub_room
+from agnews_cli.store.formats import hub_rows as hub_room
 
 SAMPLE = Path(agnews_cli.__file__).parent / "sample"
 AG_NEWS = Path(agnews_cli.__file__).parents[2] / "shared" / "data" / "ag_news"

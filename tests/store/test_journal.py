@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agnews_cli.core.hours.session import Entry
+from agnews_cli.core.hours.session import JournalEntry
 from agnews_cli.errors import CannotWrite
 from agnews_cli.store.hours import journal
 
 AT = datetime(2026, 11, 25, 8, tzinfo=UTC)
 
 
-def entry(seq: int, **data: object) -> Entry:
-    return Entry("s-1", seq, "beat", AT, data)
+def entry(seq: int, **data: object) -> JournalEntry:
+    return JournalEntry("s-1", seq, "beat", AT, data)
 
 
 def test_what_is_appended_is_read(tmp_path: Path) -> None:

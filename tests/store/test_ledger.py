@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from agnews_cli.core.hours.session import Reading, Split, Used
+from agnews_cli.core.hours.session import QuotaReading, Split, Used
 from agnews_cli.errors import CannotWrite
 from agnews_cli.store.hours import database
 from agnews_cli.store.hours import ledger as ledger_module
@@ -335,7 +335,7 @@ def test_the_journals_rebuild_what_was_broken(path: Path, damage: object) -> Non
         ledger.set_state("r-1", "paused", after(70))
         ledger.close_session(second, "deadline", after(90))
         ledger.record(Used("u-1", "kaggle", "gpu", NOW, 3600.0, "by hand"))
-        reading = Reading("a-1", "kaggle", "gpu", NOW, "official", "Kaggle", used_s=5.0)
+        reading = QuotaReading("a-1", "kaggle", "gpu", NOW, "official", "Kaggle", used_s=5.0)
         ledger.record(replace(reading, returns_at=after(60)))
         before = everything(ledger)
     damage(path)  # type: ignore[operator]

@@ -174,7 +174,7 @@ def test_a_dataset_of_ours_as_an_input_is_read_too(tmp_path, monkeypatch):
         def get(self, name: str, target: Path, most_bytes: int) -> None:
             super().get(kaggle.flat(name), target, most_bytes)
 
-    promises = kaggle.Dataset("me/runs").promises
+    promises = kaggle.KaggleDataset("me/runs").promises
     Sync(Flat(folder, promises), run, token=1, writer="aaaa").push()
     (folder / "agnews-index.txt").write_text("")
     assert all("/" not in p.relative_to(folder).as_posix() for p in folder.rglob("*"))

@@ -11,7 +11,7 @@ import pytest
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.host.detect import detect
 from agnews_cli.store.settings import presets
-from agnews_cli.workflows.forecast.ahead import ahead
+from agnews_cli.workflows.forecast.outlook import ahead
 
 HOUR_S = 3600.0
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

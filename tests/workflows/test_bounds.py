@@ -58,7 +58,7 @@ def test_a_session_has_hours_that_can_be_counted(hours):
 def test_what_nobody_can_plan_is_refused_at_once(asked):
     began_s = time.process_time()
     with pytest.raises(OutOfRange):
-        plan.make(plan.Request(preset="minilm", **asked))
+        plan.make(plan.PlanRequest(preset="minilm", **asked))
     assert time.process_time() - began_s < 1
 
 

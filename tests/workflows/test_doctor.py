@@ -21,7 +21,7 @@ from agnews_cli.core.machine.platform import Platform
 from agnews_cli.errors import HubUnreachable
 from agnews_cli.store.hours.ledger import Ledger
 from agnews_cli.workflows.machine import checks
-from agnews_cli.workflows.machine.checks import CHECKS, Check, Patient
+from agnews_cli.workflows.machine.checks import CHECKS, Check, Examined
 from agnews_cli.workflows.machine.doctor import examine
 
 CPU = Accelerator("cpu", "Some CPU")
@@ -35,12 +35,12 @@ def patient(
     memory_bytes: int | None = 16 * 10**9,
     hint: str | None = None,
     lasting: str | None = "/",
-) -> Patient:
+) -> Examined:
     platform = Platform(
         name, "terminal", accelerator, 2, memory_bytes, None, hint, "assumed", (),
         lasting_folder=lasting,
     )  # fmt: skip
-    return Patient(platform, Path(store))
+    return Examined(platform, Path(store))
 
 
 def levels(found: Iterable[Finding]) -> list[str]:
@@ -55,15 +55,15 @@ def words(found: Iterable[Finding]) -> str:
 
 
 def test_no_check_can_crash_or_stop_another(tmp_path: Path) -> None:
-    def hangs(_: Patient) -> Iterator[Finding]:
+    def hangs(_: Examined) -> Iterator[Finding]:
         time.sleep(60)
         yield Finding("hangs", "good", "never said")
 
-    def breaks(_: Patient) -> Iterator[Finding]:
+    def breaks(_: Examined) -> Iterator[Finding]:
         yield Finding("breaks", "good", "half said")
         raise RuntimeError("boom")
 
-    def works(_: Patient) -> Iterator[Finding]:
+    def works(_: Examined) -> Iterator[Finding]:
         yield Finding("works", "good", "well")
 
     given = [Check("hangs", hangs, limit_s=0.5), Check("breaks", breaks), Check("works", works)]

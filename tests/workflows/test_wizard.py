@@ -16,45 +16,45 @@ from agnews_cli.errors import BudgetTooShort
 from agnews_cli.store.settings import presets, requests
 from agnews_cli.workflows.train import auto
 from agnews_cli.workflows.train.auto import SAMPLE, Request
+from agnews_cli.workflows.wizard.questions import QUESTIONS, Question, Way, wizard
 from agnews_cli.workflows.wizard.surroundings import (
     HERE,
-    Look,
+    DataLook,
+    DataPlace,
     Machine,
-    Place,
-    Source,
+    StorePlace,
     Surroundings,
 )
-from agnews_cli.workflows.wizard.wizard import QUESTIONS, Question, Walk, wizard
 
 CPU = Accelerator("cpu", "CPU", has_fast_bf16=False)
 GPU = Accelerator("cuda", "NVIDIA L4", 1, 24 * 10**9, (8, 9), has_fast_bf16=True)
-PLAIN = Place(None, "./agnews-runs", "9 GB free")
+PLAIN = StorePlace(None, "./agnews-runs", "9 GB free")
 COLUMNS = {"id": "7", "what": "a long line of words", "kind": "a"}
 
-GOOD = Look(rows=10_000, classes=4)
-ODD = Look(columns=COLUMNS, missing="text", problem="odd.csv: no text column found")
-LOOKS: Mapping[str, Look] = {
+GOOD = DataLook(rows=10_000, classes=4)
+ODD = DataLook(columns=COLUMNS, missing="text", problem="odd.csv: no text column found")
+LOOKS: Mapping[str, DataLook] = {
     "news.csv": GOOD,
     "odd.csv": ODD,
-    "owner/name": Look(note="on the hub, read when the run begins"),
+    "owner/name": DataLook(note="on the hub, read when the run begins"),
 }
 
 
-def look(data: str, text_columns: tuple[str, ...], label_column: str | None) -> Look:
+def look(data: str, text_columns: tuple[str, ...], label_column: str | None) -> DataLook:
     if data != "odd.csv":
-        return LOOKS.get(data, Look(problem=f"{data}: no such file or folder."))
+        return LOOKS.get(data, DataLook(problem=f"{data}: no such file or folder."))
     if not text_columns:
         return ODD
     if label_column is None:
-        return Look(columns=COLUMNS, missing="label", problem="odd.csv: no label column found")
+        return DataLook(columns=COLUMNS, missing="label", problem="odd.csv: no label column found")
     if label_column == "id":
-        return Look(problem="odd.csv: 300 different labels in 300 rows")
-    return Look(rows=300, classes=2)
+        return DataLook(problem="odd.csv: 300 different labels in 300 rows")
+    return DataLook(rows=300, classes=2)
 
 
 def around(accelerator: Accelerator = CPU, **changes: object) -> Surroundings:
     kaggle = Machine("kaggle", "Kaggle", "2 × T4", replace(GPU, count=2), (PLAIN,))
-    drive = Place("/content/drive/MyDrive/agnews-runs", "Drive", "survives")
+    drive = StorePlace("/content/drive/MyDrive/agnews-runs", "Drive", "survives")
     seen = Surroundings(
         machines=(
             Machine(HERE, "This machine", "", accelerator, (PLAIN,)),
@@ -62,11 +62,11 @@ def around(accelerator: Accelerator = CPU, **changes: object) -> Surroundings:
             Machine("colab", "Colab", "1 × T4", GPU, (drive, PLAIN)),
         ),
         sources=(
-            Source("news.csv", "news.csv", GOOD),
-            Source("odd.csv", "odd.csv", ODD),
-            Source("bad.csv", "bad.csv", Look(problem="bad.csv, line 3: 1 field")),
-            Source(SAMPLE, "Sample", Look(rows=480, classes=4)),
-            Source(None, "AG News", Look(rows=120_000, classes=4)),
+            DataPlace("news.csv", "news.csv", GOOD),
+            DataPlace("odd.csv", "odd.csv", ODD),
+            DataPlace("bad.csv", "bad.csv", DataLook(problem="bad.csv, line 3: 1 field")),
+            DataPlace(SAMPLE, "Sample", DataLook(rows=480, classes=4)),
+            DataPlace(None, "AG News", DataLook(rows=120_000, classes=4)),
         ),
         presets=presets.load_all(),
         unavailable={},
@@ -91,7 +91,7 @@ def possible(question: Question) -> list[str]:
     return list(TYPED[question.key])
 
 
-def through(walk: Walk, **chosen: str) -> Walk:
+def through(walk: Way, **chosen: str) -> Way:
     """To the end: the answer named for a question, else the proposed one."""
     while (question := walk.question()) is not None:
         walk = walk.answered(chosen.pop(question.key, question.default))
@@ -99,13 +99,13 @@ def through(walk: Walk, **chosen: str) -> Walk:
     return walk
 
 
-def asked(walk: Walk) -> Question:
+def asked(walk: Way) -> Question:
     question = walk.question()
     assert question is not None
     return question
 
 
-def at(key: str, walk: Walk, **chosen: str) -> Question:
+def at(key: str, walk: Way, **chosen: str) -> Question:
     """The question of that key, on the way with the answers named."""
     while asked(walk).key != key:
         walk = walk.answered(chosen.get(asked(walk).key, asked(walk).default))
@@ -172,39 +172,39 @@ WALKS: dict[str, tuple[Accelerator, dict[str, str], list[str], Request]] = {
 @pytest.mark.parametrize("name", WALKS)
 def test_answers_lead_to_the_next_question_and_to_a_request(name: str) -> None:
     accelerator, chosen, keys, request = WALKS[name]
-    walk = through(Walk(around(accelerator)), **chosen)
+    walk = through(Way(around(accelerator)), **chosen)
     assert timeless(walk.request()) == timeless(request)
     if keys:
         assert list(walk.answers) == keys
 
 
 def test_without_a_limit_hours_on_a_cpu_are_not_proposed() -> None:
-    assert at("time", Walk(around()), data="").default == "45m"
-    assert at("time", Walk(around()), data=SAMPLE).default == ""
+    assert at("time", Way(around()), data="").default == "45m"
+    assert at("time", Way(around()), data=SAMPLE).default == ""
 
 
 def test_what_was_not_measured_is_not_claimed() -> None:
-    on_cpu = at("preset", Walk(around()))
+    on_cpu = at("preset", Way(around()))
     notes = {choice.value: choice.note for choice in on_cpu.choices if not choice.obstacle}
     assert "measured on 2 cores" in notes["minilm"]
     assert "measured" not in notes["minilm-lora"]
-    on_gpu = at("preset", Walk(around(GPU)))
+    on_gpu = at("preset", Way(around(GPU)))
     assert not any(" min" in choice.note or " h" in choice.note[:12] for choice in on_gpu.choices)
-    assert "not measured" in at("time", Walk(around(GPU))).choices[0].note
+    assert "not measured" in at("time", Way(around(GPU))).choices[0].note
 
 
 def test_each_choice_shows_what_is_known_of_it() -> None:
-    data = {c.title: c for c in at("data", Walk(around())).choices}
+    data = {c.title: c for c in at("data", Way(around())).choices}
     assert data["news.csv"].note == "10,000 rows, 4 classes"
     assert data["odd.csv"].note == "its text column must be named"
     assert data["bad.csv"].obstacle == "line 3: 1 field"
-    models = {c.value: c for c in at("preset", Walk(around())).choices}
+    models = {c.value: c for c in at("preset", Way(around())).choices}
     assert "too slow to train on a CPU" in models["roberta-base"].obstacle
     assert models["minilm"].obstacle == ""
     odd = {"data": wizard._OTHER, "data_path": "odd.csv"}
-    text = at("text_column", Walk(around()), **odd)
+    text = at("text_column", Way(around()), **odd)
     assert (text.default, text.choices[1].note) == ("what", "a long line of words")
-    label = at("label_column", Walk(around()), **odd)
+    label = at("label_column", Way(around()), **odd)
     assert label.default == "kind"
     assert {c.value: c.obstacle for c in label.choices}["id"].startswith("300 different labels")
 
@@ -212,10 +212,10 @@ def test_each_choice_shows_what_is_known_of_it() -> None:
 def test_weights_out_of_reach_are_said_here_and_not_held_against_another_machine() -> None:
     reason = "its weights are on the hub, which does not answer"
     seen = around(GPU, unavailable={p.name: reason for p in presets.load_all()})
-    here = at("preset", Walk(seen))
+    here = at("preset", Way(seen))
     assert all(choice.obstacle for choice in here.choices)
     assert {choice.obstacle for choice in here.choices[1:]} >= {reason}
-    there = at("preset", Walk(seen), machine="kaggle")
+    there = at("preset", Way(seen), machine="kaggle")
     assert not there.choices[0].obstacle
 
 
@@ -232,7 +232,7 @@ def test_what_cannot_be_is_refused_where_it_is_typed(
     key: str, choice: str, wrong: list[str]
 ) -> None:
     more = wizard._SESSIONS if key == "session_hours" else wizard._OTHER
-    question = at(key, Walk(around()), **{choice: more})
+    question = at(key, Way(around()), **{choice: more})
     assert [question.takes(text) for text in wrong] == [False] * len(wrong)
     assert all(question.problem(text) for text in wrong)
     assert all(question.takes(text) for text in TYPED[key])
@@ -246,19 +246,19 @@ def test_the_least_limit_is_the_one_of_auto() -> None:
 
 
 def test_training_elsewhere_is_saved_and_not_begun() -> None:
-    end = at("end", Walk(around()), machine="kaggle")
+    end = at("end", Way(around()), machine="kaggle")
     assert [choice.value for choice in end.choices] == [wizard.SAVE]
     assert "news.csv" in end.choices[0].note
     assert "Kaggle" in end.choices[0].note
 
 
 def test_the_last_question_shows_the_equal_command() -> None:
-    end = at("end", Walk(around()), time="45m")
+    end = at("end", Way(around()), time="45m")
     assert end.hint == "agnews auto --data news.csv --budget 45m"
 
 
 def test_an_answer_that_is_none_of_the_choices_is_refused() -> None:
-    walk = Walk(around())
+    walk = Way(around())
     with pytest.raises(ValueError, match="fame"):
         walk.answered("fame")
     with pytest.raises(ValueError, match=r"bad\.csv"):
@@ -273,9 +273,9 @@ walks = st.lists(st.one_of(st.none(), st.integers(0, 99)), max_size=60)
 machines = st.sampled_from([CPU, GPU])
 
 
-def wander(seen: Surroundings, moves: list[int | None]) -> Walk:
+def wander(seen: Surroundings, moves: list[int | None]) -> Way:
     """Each move is an answer by number, or back."""
-    walk = Walk(seen)
+    walk = Way(seen)
     for move in moves:
         question = walk.question()
         if move is None:
@@ -298,7 +298,7 @@ def test_any_way_through_can_be_gone_back_and_ends_in_what_was_answered(
     assert places == sorted(places)
 
     # Straight to the same answers: how they were reached does not matter.
-    straight = Walk(seen)
+    straight = Way(seen)
     for key, answer in walk.answers.items():
         assert asked(straight).key == key
         straight = straight.answered(answer)

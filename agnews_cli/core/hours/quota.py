@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 from agnews_cli.core.hours.limits import Limit, PlatformLimits, Weekday, Window
-from agnews_cli.core.hours.session import Reading, Resource, Session, Used
+from agnews_cli.core.hours.session import QuotaReading, Resource, Session, Used
 from agnews_cli.core.text import duration
 
 How = Literal["official", "reported", "estimated", "unknown"]
@@ -175,7 +175,7 @@ def budget(
     *,
     sessions: Sequence[Session],
     used: Sequence[Used],
-    readings: Sequence[Reading],
+    readings: Sequence[QuotaReading],
     now: datetime,
     reserve_s: float = 0.0,
     here: Here | None = None,
@@ -236,9 +236,9 @@ def _newest(
     limit: Limit,
     platform: str,
     resource: Resource,
-    readings: Iterable[Reading],
+    readings: Iterable[QuotaReading],
     now: datetime,
-) -> Reading | None:
+) -> QuotaReading | None:
     """The newest reading that still holds: none is older than the last return of the quota."""
     mine = [
         r
@@ -252,7 +252,7 @@ def _newest(
     return newest if returned is None or returned > now else None
 
 
-def _returned_at(limit: Limit, reading: Reading) -> datetime | None:
+def _returned_at(limit: Limit, reading: QuotaReading) -> datetime | None:
     """When the quota that the reading speaks of returned, or will."""
     if reading.returns_at is not None:
         is_weekly = limit.window is not None and limit.window.kind == "week"
@@ -266,7 +266,7 @@ def _returned_at(limit: Limit, reading: Reading) -> datetime | None:
 
 
 def _from_reading(
-    limit: Limit, reading: Reading | None, counted: Sequence[Span], now: datetime
+    limit: Limit, reading: QuotaReading | None, counted: Sequence[Span], now: datetime
 ) -> _Left | None:
     if reading is None:
         return None

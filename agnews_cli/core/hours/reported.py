@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agnews_cli.core.hours.limits import Limit
-from agnews_cli.core.hours.session import EARLIEST, LATEST, Reading, Resource
+from agnews_cli.core.hours.session import EARLIEST, LATEST, QuotaReading, Resource
 from agnews_cli.core.text import duration, strict_json
 
 _UNITS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:cu|units?|compute units?)", re.IGNORECASE)
@@ -64,7 +64,7 @@ def read(
     limit: Limit | None,
     now: datetime,
     source: str,
-) -> Reading:
+) -> QuotaReading:
     """The reading in `text`. Raises ValueError, in words, where there is none."""
     told = _object(text.strip(), resource)
     found: dict[str, float] = {}
@@ -78,7 +78,7 @@ def read(
     returns_at = None if returns in (None, "") else moment(str(returns))
     if returns not in (None, "") and returns_at is None:
         raise ValueError(f"{returns!r} is no time")
-    return Reading(
+    return QuotaReading(
         id="",
         platform=platform,
         resource=resource,

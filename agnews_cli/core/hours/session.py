@@ -244,7 +244,7 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class QuotaReading:
     """What somebody said at some moment about a quota; None is what was not said.
 
     `reserved_s` is held back by the platform for sessions that run, and is no part of `used_s`.
@@ -276,7 +276,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One line of a journal."""
 
     stream: str
@@ -290,7 +290,7 @@ class Entry:
 Told = tuple[Run, Session]
 
 
-def fold(entries: Iterable[Entry]) -> Told | None:
+def fold(entries: Iterable[JournalEntry]) -> Told | None:
     """The session that these entries tell of; None where they do not say whose it was."""
     told: Told | None = None
     for entry in sorted(entries, key=lambda entry: entry.seq):
@@ -302,7 +302,7 @@ def fold(entries: Iterable[Entry]) -> Told | None:
     return told
 
 
-def _after(told: Told, entry: Entry) -> Told:
+def _after(told: Told, entry: JournalEntry) -> Told:
     run, session = told[0], replace(told[1], seq=max(told[1].seq, entry.seq))
     if entry.kind == "beat":
         session = held(session, entry.data["seconds"], entry.at)
@@ -318,7 +318,7 @@ def whole(run: Run, session: Session) -> dict[str, Any]:
     return {"run": _plain(run), "session": _plain(session)}
 
 
-def hidden_entry(entry: Entry) -> Entry:
+def hidden_entry(entry: JournalEntry) -> JournalEntry:
     """The entry, without its run's name and folder. Raises like `fold`."""
     if entry.kind not in ("opened", "whole"):
         return entry
@@ -331,7 +331,7 @@ def held(session: Session, seconds: float, at: datetime) -> Session:
     return replace(session, seconds=max(session.seconds, seconds), beat_at=max(session.beat_at, at))
 
 
-def closed(session: Session, entry: Entry) -> Session:
+def closed(session: Session, entry: JournalEntry) -> Session:
     """Ended as `entry` says."""
     split = entry.data.get("split")
     session = held(session, entry.data["seconds"], entry.at)
@@ -361,7 +361,7 @@ def _timed(facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _whole(entry: Entry) -> Told:
+def _whole(entry: JournalEntry) -> Told:
     facts = _timed(entry.data["session"])
     split = facts.pop("split")
     session = Session(**facts, split=None if split is None else Split(**split))

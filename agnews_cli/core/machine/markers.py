@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agnews_cli.core.machine.cells import MOUNT_DRIVE, on_one_line
+from agnews_cli.core.machine.notebook_cells import MOUNT_DRIVE, on_one_line
 
 RunMode = Literal["terminal", "notebook-child", "batch", "ci", "pipe"]
 Confidence = Literal["high", "medium", "low", "assumed"]
@@ -467,7 +467,7 @@ _TRUE = frozenset({"1", "true", "yes", "on", "y", "t"})
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Traces:
     """What markers are read from."""
 
     env: Mapping[str, str]
@@ -478,7 +478,7 @@ class Surroundings:
     """The file system of each of MOUNT_POINTS that is mounted."""
 
 
-def read(sign: Sign, subject: str, surroundings: Surroundings) -> tuple[Evidence, ...] | None:
+def read(sign: Sign, subject: str, surroundings: Traces) -> tuple[Evidence, ...] | None:
     """One Evidence per marker; None unless every marker holds."""
     findings = [_finding(marker, surroundings) for marker in sign.markers]
     if None in findings:
@@ -488,7 +488,7 @@ def read(sign: Sign, subject: str, surroundings: Surroundings) -> tuple[Evidence
     )
 
 
-def _finding(marker: Marker, surroundings: Surroundings) -> str | None:
+def _finding(marker: Marker, surroundings: Traces) -> str | None:
     """What the marker found, in words; None when it does not hold. Shows a value only where the
     table names it: a marker such as JOB_ID may hold what is nobody's business."""
     name = marker.subject

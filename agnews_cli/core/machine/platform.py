@@ -34,7 +34,7 @@ from agnews_cli.core.machine.markers import (
     Evidence,
     Rule,
     RunMode,
-    Surroundings,
+    Traces,
     read,
 )
 from agnews_cli.errors import PlatformUnknown
@@ -47,7 +47,7 @@ Network = Literal["answers", "silent", "off"]
 class Facts:
     """The recorded surroundings of this process; holds no credentials."""
 
-    surroundings: Surroundings
+    surroundings: Traces
     stdin_isatty: bool
     stdout_isatty: bool
     window: tuple[int, int] | None
@@ -143,7 +143,7 @@ def identify(facts: Facts) -> Platform:
     )
 
 
-def tpu_of(surroundings: Surroundings) -> tuple[Accelerator, tuple[Evidence, ...]] | None:
+def tpu_of(surroundings: Traces) -> tuple[Accelerator, tuple[Evidence, ...]] | None:
     """The TPU that the environment proves, as no library can be asked without torch_xla."""
     for sign in TPU_SIGNS:
         if found := read(sign, "accelerator", surroundings):
@@ -156,7 +156,7 @@ def tpu_of(surroundings: Surroundings) -> tuple[Accelerator, tuple[Evidence, ...
 _Why = tuple[Evidence, ...]
 
 
-def _name(surroundings: Surroundings) -> tuple[Rule, _Why]:
+def _name(surroundings: Traces) -> tuple[Rule, _Why]:
     wanted = surroundings.env.get(OVERRIDE, "").strip()
     if wanted:
         return _overridden(wanted), (Evidence("platform", f"{OVERRIDE}={wanted}", "you"),)
@@ -185,7 +185,7 @@ def _overridden(wanted: str) -> Rule:
     )
 
 
-def _scheduler(surroundings: Surroundings) -> tuple[Scheduler | None, _Why]:
+def _scheduler(surroundings: Traces) -> tuple[Scheduler | None, _Why]:
     found = read(SCHEDULER, "scheduler", surroundings)
     if not found:
         return None, ()
@@ -210,7 +210,7 @@ def _run_mode(facts: Facts, rule: Rule, scheduler: Scheduler | None) -> tuple[Ru
     return mode, (Evidence("run mode", finding, "this process"),)
 
 
-def _variant(surroundings: Surroundings, rule: Rule) -> tuple[str | None, _Why]:
+def _variant(surroundings: Traces, rule: Rule) -> tuple[str | None, _Why]:
     for row in VARIANTS:
         if row.platform == rule.name:
             found = read(row.sign, "variant", surroundings)
@@ -234,7 +234,7 @@ def _tier(facts: Facts, rule: Rule) -> tuple[str | None, _Why]:
     return tier, (Evidence("tier", finding, "user reports, 2026-10", "assumed"),)
 
 
-def _storage(surroundings: Surroundings, rule: Rule) -> tuple[str | None, str | None, _Why]:
+def _storage(surroundings: Traces, rule: Rule) -> tuple[str | None, str | None, _Why]:
     for row in STORAGE:
         if row.platform != rule.name:
             continue

@@ -65,7 +65,7 @@ class Device(BaseModel):
         return next((o.tflops for o in self.operations if o.precision == precision), None)
 
 
-class Report(BaseModel):
+class ProbeReport(BaseModel):
     """What the child wrote until it ended, was stopped or died."""
 
     model_config = _STRICT
@@ -111,7 +111,7 @@ def has_kernels(capability: tuple[int, int], arch_list: tuple[str, ...]) -> bool
     return False
 
 
-def settle(report: Report, believed: Accelerator) -> Accelerator:
+def settle(report: ProbeReport, believed: Accelerator) -> Accelerator:
     """The accelerator that computed; `believed` unchanged where the probe came to no end."""
     if report.state != "done" or report.torch is None:
         return believed
@@ -145,7 +145,7 @@ def _alone(device: Device) -> Accelerator:
 
 
 def judge(
-    report: Report,
+    report: ProbeReport,
     believed: Accelerator,
     *,
     platform: str = "local",
@@ -162,7 +162,7 @@ def judge(
     )
 
 
-def _torch(report: Report, believed: Accelerator) -> Iterator[Finding]:
+def _torch(report: ProbeReport, believed: Accelerator) -> Iterator[Finding]:
     hard: Literal["mend", "know"] = "know" if believed.kind == "cpu" else "mend"
     if report.state == "timed out":
         yield Finding(
@@ -191,7 +191,7 @@ def _torch(report: Report, believed: Accelerator) -> Iterator[Finding]:
         )
 
 
-def _gpus(report: Report, believed: Accelerator, platform: str) -> Iterator[Finding]:
+def _gpus(report: ProbeReport, believed: Accelerator, platform: str) -> Iterator[Finding]:
     gpus = [device for device in report.devices if device.kind == "cuda"]
     if believed.kind == "cuda" and not gpus and report.torch is not None and report.error is None:
         if report.state == "done":
@@ -232,7 +232,7 @@ def _gpus(report: Report, believed: Accelerator, platform: str) -> Iterator[Find
                 )
 
 
-def _no_cuda(report: Report, believed: Accelerator) -> Finding:
+def _no_cuda(report: ProbeReport, believed: Accelerator) -> Finding:
     error = report.cuda_error or ""
     name = short(believed.name)
     if report.cuda is None:
@@ -260,7 +260,7 @@ def _no_cuda(report: Report, believed: Accelerator) -> Finding:
     )
 
 
-def _no_kernels(gpu: Device, report: Report, platform: str) -> Finding:
+def _no_kernels(gpu: Device, report: ProbeReport, platform: str) -> Finding:
     built = ", ".join(report.arch_list) or "other architectures"
     capability = "unknown" if gpu.capability is None else dotted(gpu.capability)
     return Finding(
@@ -294,7 +294,7 @@ def _emulated(gpu: Device) -> Finding:
 
 
 def _idle(
-    report: Report, believed: Accelerator, platform: str, processes: int | None
+    report: ProbeReport, believed: Accelerator, platform: str, processes: int | None
 ) -> Iterator[Finding]:
     free = "; on Kaggle a second card costs no quota" if platform == "kaggle" else ""
     name = short(believed.name)
@@ -325,7 +325,7 @@ def _idle(
         )
 
 
-def _tpu(report: Report, believed: Accelerator) -> Iterator[Finding]:
+def _tpu(report: ProbeReport, believed: Accelerator) -> Iterator[Finding]:
     if believed.kind != "tpu" or report.torch is None:
         return
     if report.xla is None:
@@ -346,7 +346,7 @@ def _tpu(report: Report, believed: Accelerator) -> Iterator[Finding]:
         )
 
 
-def _good(report: Report) -> Iterator[Finding]:
+def _good(report: ProbeReport) -> Iterator[Finding]:
     groups: dict[tuple[Kind, str], list[Device]] = {}
     for device in report.devices:
         if device.computes:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from agnews_cli.core.plan.choice import Choice, Directive, Shut
 from agnews_cli.core.plan.graph import Graph
+from agnews_cli.core.plan.rules import Directive, Rules, Shut
 from agnews_cli.core.plan.schedule import Part, Schedule
 
 T = TypeVar("T")
@@ -19,14 +19,14 @@ _ANYWHEN = 0.3
 """Shares of changes that direct a part or a session; of moments that are no event's."""
 
 
-class Rng(Protocol):
+class Dice(Protocol):
     def random(self) -> float: ...
 
 
-def plain(graph: Graph) -> Iterator[Choice]:
+def plain(graph: Graph) -> Iterator[Rules]:
     """List scheduling by the critical path, with each rule by itself."""
     most = tuple(r.sessions_at_once for r in graph.resources)
-    base = Choice(urgency=(1.0,) * len(graph.jobs), places=most)
+    base = Rules(urgency=(1.0,) * len(graph.jobs), places=most)
     yield base
     yield replace(base, waits=False)
     scarce = frozenset(_scarce(graph))
@@ -44,7 +44,7 @@ def plain(graph: Graph) -> Iterator[Choice]:
             yield replace(base, banned=banned)
 
 
-def with_targets(choice: Choice, earliest_s: float, finish_s: float) -> Iterator[Choice]:
+def with_targets(choice: Rules, earliest_s: float, finish_s: float) -> Iterator[Rules]:
     """Deadlines from the earliest that there could be to the finish that is known."""
     for share in (0.0, 0.1, 0.25, 0.4, 0.6, 0.8, 1.0):
         for waits in (True, False):
@@ -52,7 +52,7 @@ def with_targets(choice: Choice, earliest_s: float, finish_s: float) -> Iterator
             yield replace(choice, target_s=target_s, waits=waits)
 
 
-def frugal(choice: Choice, schedule: Schedule) -> Iterator[Choice]:
+def frugal(choice: Rules, schedule: Schedule) -> Iterator[Rules]:
     """The same finish with fewer sessions."""
     if len(schedule.sessions) < 2:
         return
@@ -63,14 +63,14 @@ def frugal(choice: Choice, schedule: Schedule) -> Iterator[Choice]:
             yield replace(choice, places=places, target_s=schedule.finish_s)
 
 
-def with_one_less(choice: Choice, exception: object) -> Choice:
+def with_one_less(choice: Rules, exception: object) -> Rules:
     """Without one of its `exceptions`."""
     directives = {key: it for key, it in choice.directives.items() if key != exception}
     shut = tuple(it for it in choice.shut if it != exception)
     return replace(choice, directives=directives, shut=shut)
 
 
-def exceptions(choice: Choice) -> tuple[object, ...]:
+def exceptions(choice: Rules) -> tuple[object, ...]:
     """What binds single parts and sessions."""
     return (*choice.directives, *choice.shut)
 
@@ -78,12 +78,12 @@ def exceptions(choice: Choice) -> tuple[object, ...]:
 class Changes:
     """Small random changes; the same for the same `rng`."""
 
-    def __init__(self, graph: Graph, earliest_s: float, rng: Rng) -> None:
+    def __init__(self, graph: Graph, earliest_s: float, rng: Dice) -> None:
         self._graph, self._earliest_s, self._rng = graph, earliest_s, rng
         self._number = {resource.name: r for r, resource in enumerate(graph.resources)}
         self._scarce = tuple(_scarce(graph))
 
-    def one(self, choice: Choice, schedule: Schedule) -> Choice:
+    def one(self, choice: Rules, schedule: Schedule) -> Rules:
         """`choice`, of which `schedule` came, with one or two things changed."""
         for _ in range(1 + self._below(2)):
             if self._rng.random() >= _DIRECTED:
@@ -96,7 +96,7 @@ class Changes:
 
     # ---- rules
 
-    def _with_another_rule(self, choice: Choice, schedule: Schedule) -> Choice:
+    def _with_another_rule(self, choice: Rules, schedule: Schedule) -> Rules:
         jobs, resources = len(self._graph.jobs), len(self._graph.resources)
         what = self._below(8)
         if what == 0:
@@ -121,7 +121,7 @@ class Changes:
 
     # ---- exceptions
 
-    def _with_a_directive(self, choice: Choice, schedule: Schedule) -> Choice:
+    def _with_a_directive(self, choice: Rules, schedule: Schedule) -> Rules:
         """One part runs elsewhere, is cut short, begins later, or is free again."""
         parts = _parts(schedule)
         at = self._below(len(parts))
@@ -145,7 +145,7 @@ class Changes:
             directives[key] = replace(directive, from_s=self._moment(after_s, schedule))
         return replace(choice, directives=directives)
 
-    def _with_a_later_session(self, choice: Choice, schedule: Schedule) -> Choice:
+    def _with_a_later_session(self, choice: Rules, schedule: Schedule) -> Rules:
         """One session is opened later, or as early as it likes again."""
         if choice.shut and self._below(2):
             at = self._below(len(choice.shut))

@@ -7,7 +7,7 @@ from collections import defaultdict
 from itertools import pairwise
 
 from agnews_cli.core.plan.instance import Instance, Resource
-from agnews_cli.core.plan.schedule import Part, Schedule, Session
+from agnews_cli.core.plan.schedule import Booking, Part, Schedule
 
 _SLACK_S = 1e-3
 
@@ -29,7 +29,7 @@ def check(schedule: Schedule, instance: Instance) -> tuple[str, ...]:
     return (*broken, *_jobs(schedule, instance, resources))
 
 
-def _session(session: Session, resource: Resource) -> list[str]:
+def _session(session: Booking, resource: Resource) -> list[str]:
     broken = []
     if session.ends_s - session.begins_s > resource.session_s + _SLACK_S:
         broken.append(f"lasts {session.seconds:.0f} s, at most {resource.session_s:.0f} are given")
@@ -55,9 +55,9 @@ def _session(session: Session, resource: Resource) -> list[str]:
     return broken
 
 
-def _places(sessions: list[Session], resource: Resource) -> list[str]:
+def _places(sessions: list[Booking], resource: Resource) -> list[str]:
     broken = []
-    by_place: dict[int, list[Session]] = defaultdict(list)
+    by_place: dict[int, list[Booking]] = defaultdict(list)
     for session in sessions:
         by_place[session.place].append(session)
     for place, held in by_place.items():
@@ -71,7 +71,7 @@ def _places(sessions: list[Session], resource: Resource) -> list[str]:
     return broken
 
 
-def _quota(sessions: list[Session], resource: Resource) -> list[str]:
+def _quota(sessions: list[Booking], resource: Resource) -> list[str]:
     if resource.quota is None or not sessions:
         return []
     broken, last = [], max(s.ends_s for s in sessions)
@@ -88,7 +88,7 @@ def _jobs(
     schedule: Schedule, instance: Instance, resources: dict[str, Resource]
 ) -> tuple[str, ...]:
     broken = []
-    held: dict[str, list[tuple[Part, Session]]] = defaultdict(list)
+    held: dict[str, list[tuple[Part, Booking]]] = defaultdict(list)
     for session in schedule.sessions:
         for part in session.parts:
             held[part.job].append((part, session))

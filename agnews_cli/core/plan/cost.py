@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from agnews_cli.core.plan.graphs import Training
+from agnews_cli.core.plan.graphs import Cost
 from agnews_cli.core.run.choose import training_bytes
 from agnews_cli.core.run.preset import Preset
 
@@ -43,9 +43,9 @@ def training(
     rows: int,
     tflops: Mapping[str, float],
     examples_per_s: Mapping[str, float] | None = None,
-) -> Training:
+) -> Cost:
     """`tflops` by kind of device; `examples_per_s`, where a run measured it, goes first."""
     measured = examples_per_s or {}
     step_s = {kind: step_flops(preset) / (speed * 1e12) for kind, speed in tflops.items()}
     step_s |= {kind: rows_per_step(preset) / speed for kind, speed in measured.items() if speed > 0}
-    return Training(steps(preset, rows), step_s, memory_bytes=training_bytes(preset))
+    return Cost(steps(preset, rows), step_s, memory_bytes=training_bytes(preset))

@@ -21,11 +21,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
 
-from agnews_cli.core.plan.choice import Choice, Directive
 from agnews_cli.core.plan.graph import Graph
-from agnews_cli.core.plan.instance import Job
+from agnews_cli.core.plan.instance import Task
 from agnews_cli.core.plan.pool import Pool
-from agnews_cli.core.plan.schedule import Part, Schedule, Session
+from agnews_cli.core.plan.rules import Directive, Rules
+from agnews_cli.core.plan.schedule import Booking, Part, Schedule
 
 _EPS = 1e-6
 _INF = math.inf
@@ -62,7 +62,7 @@ def _ends_s(session: _Open, now_s: float) -> float:
 
 
 class Dispatch:
-    def __init__(self, graph: Graph, choice: Choice, give_up_s: float = _INF) -> None:
+    def __init__(self, graph: Graph, choice: Rules, give_up_s: float = _INF) -> None:
         self.graph, self.choice, self.give_up_s = graph, choice, give_up_s
         self.now_s = 0.0
         self.work = 0
@@ -82,7 +82,7 @@ class Dispatch:
         """Parts of each job that were begun: the number of its next one."""
         self.runs_on: dict[int, tuple[_Open, _Run]] = {}
         self.open: list[_Open] = []
-        self.closed: list[Session] = []
+        self.closed: list[Booking] = []
         self.place_free_s = [
             [r.from_s] * min(r.sessions_at_once, choice.places[k])
             for k, r in enumerate(graph.resources)
@@ -209,7 +209,7 @@ class Dispatch:
         run.ends_s = run.begins_s + job.overhead_s + steps * step_s
 
     @staticmethod
-    def _steps(job: Job, left: int, step_s: float, room_s: float) -> int:
+    def _steps(job: Task, left: int, step_s: float, room_s: float) -> int:
         room_s -= job.overhead_s
         if room_s + _EPS >= left * step_s:
             return left
@@ -481,7 +481,7 @@ class Dispatch:
             self.place_free_s[r][session.place] = end_s + resource.rest_s
             parts = tuple(sorted(session.parts, key=lambda p: (p.begins_s, p.card)))
             self.closed.append(
-                Session(resource.name, session.place, session.begins_s, end_s, parts)
+                Booking(resource.name, session.place, session.begins_s, end_s, parts)
             )
         self._refit(r)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from agnews_cli.core.plan.instance import Instance, Job
+from agnews_cli.core.plan.instance import Instance, Task
 
 _EPS = 1e-6
 _INF = math.inf
@@ -47,7 +47,7 @@ class Graph:
         self.tail_s = self._tails()
         """From a job's end to the end of the last that waits for it, at best."""
 
-    def _fits(self, job: Job, i: int, r: int) -> bool:
+    def _fits(self, job: Task, i: int, r: int) -> bool:
         resource, step_s = self.resources[r], self.step_s[i][r]
         if step_s == _INF:
             return False
@@ -55,7 +55,7 @@ class Graph:
         needed_s = resource.startup_s + job.overhead_s + steps * step_s
         return needed_s <= resource.longest_session_s + _EPS
 
-    def _shortest_s(self, job: Job, i: int) -> float:
+    def _shortest_s(self, job: Task, i: int) -> float:
         return min(
             (job.steps * self.step_s[i][r] + job.overhead_s for r in self.home[i]), default=0.0
         )

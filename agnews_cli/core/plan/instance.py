@@ -14,7 +14,7 @@ WEEK_S = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Task:
     """Work that is cut at step boundaries only.
 
     `step_s`: seconds a step takes on each kind of device; a kind that is missing cannot run it, so
@@ -82,7 +82,7 @@ class Resource:
     rest_s: float = 0.0
     quota: Quota | None = None
 
-    def step_s(self, job: Job) -> float | None:
+    def step_s(self, job: Task) -> float | None:
         """Seconds a step of `job` takes here; None when it cannot run here."""
         if self.memory_bytes is not None and job.memory_bytes > self.memory_bytes:
             return None
@@ -99,7 +99,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    jobs: tuple[Job, ...]
+    jobs: tuple[Task, ...]
     resources: tuple[Resource, ...]
 
 

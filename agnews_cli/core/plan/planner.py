@@ -18,17 +18,17 @@ from itertools import cycle
 from agnews_cli.core.plan.bound import lower_bound_s
 from agnews_cli.core.plan.changes import (
     Changes,
-    Rng,
+    Dice,
     exceptions,
     frugal,
     plain,
     with_one_less,
     with_targets,
 )
-from agnews_cli.core.plan.choice import Choice
 from agnews_cli.core.plan.dispatch import Dispatch
 from agnews_cli.core.plan.graph import Graph
 from agnews_cli.core.plan.instance import BadInstance, Instance, problems
+from agnews_cli.core.plan.rules import Rules
 from agnews_cli.core.plan.schedule import Schedule
 
 EFFORT = 60_000
@@ -38,11 +38,11 @@ _NEAR = 0.002
 _WALK, _MEMORY = 60, 20
 """Tries of a walk, and how many tries ago it compares itself with."""
 
-_Found = tuple[Choice, Schedule]
+_Found = tuple[Rules, Schedule]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PlannedSchedule:
     """A schedule, the time before which none can end, and how many were tried."""
 
     schedule: Schedule
@@ -63,12 +63,12 @@ class Plan:
 
 def plan(
     instance: Instance,
-    rng: Rng,
+    rng: Dice,
     *,
     effort: int = EFFORT,
     equal_s: float = _EQUAL_S,
     near: float = _NEAR,
-) -> Plan:
+) -> PlannedSchedule:
     """The best schedule found; the same for the same `rng`. Raises BadInstance.
 
     `near`: the search ends within this share of the lower bound.
@@ -83,7 +83,7 @@ def plan(
 
 class _Search:
     def __init__(
-        self, graph: Graph, bound_s: float, rng: Rng, effort: int, equal_s: float, near: float
+        self, graph: Graph, bound_s: float, rng: Dice, effort: int, equal_s: float, near: float
     ) -> None:
         self._graph, self._bound_s = graph, bound_s
         self._changes = Changes(graph, bound_s, rng)
@@ -91,7 +91,7 @@ class _Search:
         self._tries = 0
         self._best: _Found | None = None
 
-    def best(self) -> Plan:
+    def best(self) -> PlannedSchedule:
         starts: list[_Found] = []
         for choice in plain(self._graph):
             if self._left > 0 or self._best is None:
@@ -99,7 +99,9 @@ class _Search:
                 starts += [found] if found else []
         if self._best is None:
             empty = Schedule((), tuple(job.name for job in self._graph.jobs))
-            return Plan(empty if self._graph.jobs else Schedule(()), self._bound_s, self._tries)
+            return PlannedSchedule(
+                empty if self._graph.jobs else Schedule(()), self._bound_s, self._tries
+            )
         plainest, schedule = self._best
         for choice in with_targets(plainest, self._bound_s, schedule.finish_s):
             if self._goes_on():
@@ -113,7 +115,7 @@ class _Search:
         self._best = self._simplified(self._best)
         for choice in frugal(*self._best):
             self._try(choice, self._best[1].finish_s)
-        return Plan(self._best[1], self._bound_s, self._tries)
+        return PlannedSchedule(self._best[1], self._bound_s, self._tries)
 
     def _walk(self, at: _Found) -> None:
         finish_s = at[1].finish_s
@@ -138,7 +140,7 @@ class _Search:
                 at = found
         return at
 
-    def _try(self, choice: Choice, latest_s: float) -> _Found | None:
+    def _try(self, choice: Rules, latest_s: float) -> _Found | None:
         """What it gives, unless that is later than `latest_s`; kept if it is the best."""
         dispatch = Dispatch(self._graph, choice, latest_s + self._equal_s)
         schedule = dispatch.schedule()

@@ -21,7 +21,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Booking:
     """One session: on which resource, in which of its places, with its parts in order of time."""
 
     resource: str
@@ -39,7 +39,7 @@ class Session:
 class Schedule:
     """Sessions by their beginning. `unplaced`: jobs that no session of any resource can hold."""
 
-    sessions: tuple[Session, ...]
+    sessions: tuple[Booking, ...]
     unplaced: tuple[str, ...] = ()
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from agnews_cli.core.saving.hazard import Survival
+from agnews_cli.core.saving.hazard import Hazard
 
 
 class Rng(Protocol):
@@ -130,7 +130,7 @@ class Observed:
         return seconds if died else math.inf
 
 
-def true_survival(lifetimes: Lifetimes, deadline_s: float, bins: int = 400) -> Survival:
+def true_survival(lifetimes: Lifetimes, deadline_s: float, bins: int = 400) -> Hazard:
     """The hazard of a distribution, on a fine grid up to the deadline."""
     width = deadline_s / bins
     edges = tuple(k * width for k in range(bins))
@@ -139,4 +139,4 @@ def true_survival(lifetimes: Lifetimes, deadline_s: float, bins: int = 400) -> S
         max(0.0, math.log(alive[k] / alive[k + 1]) / width) if alive[k + 1] > 1e-12 else 1e3 / width
         for k in range(bins)
     )
-    return Survival(edges, rates)
+    return Hazard(edges, rates)

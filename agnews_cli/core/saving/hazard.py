@@ -1,9 +1,9 @@
 """How sessions end, learned from sessions, and how often to save against that.
 
-A session ends at its deadline `D`, if nothing ends it before. `Survival` is the share of sessions
-that are still alive at an age; from few ends it is one rate (with a prior), from fifty on a rate
-for each part of the session's life (the life-table estimate, censored sessions counted as long as
-they lived). Young, stable and old machines die at different rates (Kadupitiya et al. 2020), and
+A session ends at its deadline `D`, if nothing ends it before. `Hazard.alive` is the share that is
+still alive at an age; from few ends there is one rate (with a prior), from fifty on a rate for each
+part of the session's life (the life-table estimate, censored sessions counted as long as they
+lived). Young, stable and old machines die at different rates (Kadupitiya et al. 2020), and
 one rate for all saves too seldom in youth and age, too often between.
 
 `saves` is the dynamic programme over the age: V(a) = max over w of
@@ -28,7 +28,7 @@ _BINS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Survival:
+class Hazard:
     """A hazard that is constant between `edges_s` (ages, the first 0); the last rate goes on."""
 
     edges_s: tuple[float, ...]
@@ -53,11 +53,11 @@ class Survival:
         return self.rates[max(0, bisect_right(self.edges_s, age_s) - 1)]
 
 
-def one_rate(lifetime_s: float) -> Survival:
-    return Survival((0.0,), (1 / lifetime_s,))
+def one_rate(lifetime_s: float) -> Hazard:
+    return Hazard((0.0,), (1 / lifetime_s,))
 
 
-def learn(lived: Sequence[tuple[float, bool]]) -> Survival:
+def learn(lived: Sequence[tuple[float, bool]]) -> Hazard:
     """From sessions as (seconds held, whether a random end ended it).
 
     Bins hold equally many ends; each has half an end and the overall lifetime as a prior, so that
@@ -76,11 +76,11 @@ def learn(lived: Sequence[tuple[float, bool]]) -> Survival:
         died = sum(begins <= seconds < until for seconds in ends)
         held_s = sum(max(0.0, min(seconds, until) - begins) for seconds, _ in lived)
         rates.append((died + 0.5) / (held_s + 0.5 * lifetime_s))
-    return Survival(edges, tuple(rates))
+    return Hazard(edges, tuple(rates))
 
 
 def saves(
-    survival: Survival,
+    survival: Hazard,
     deadline_s: float,
     cost_s: float,
     *,
@@ -102,7 +102,7 @@ def saves(
     return tuple(ages)
 
 
-def expected_work_s(survival: Survival, ages: Sequence[float], cost_s: float) -> float:
+def expected_work_s(survival: Hazard, ages: Sequence[float], cost_s: float) -> float:
     """Work that is saved at a session's end, on average, when saves are begun at `ages`."""
     total, since = 0.0, 0.0
     for age in ages:
@@ -111,7 +111,7 @@ def expected_work_s(survival: Survival, ages: Sequence[float], cost_s: float) ->
     return total
 
 
-def expected_life_s(survival: Survival, deadline_s: float, parts: int = 2000) -> float:
+def expected_life_s(survival: Hazard, deadline_s: float, parts: int = 2000) -> float:
     """How long a session lives, on average, the deadline counted."""
     step = deadline_s / parts
     alive = [survival.alive(k * step) for k in range(parts + 1)]
@@ -119,7 +119,7 @@ def expected_life_s(survival: Survival, deadline_s: float, parts: int = 2000) ->
 
 
 def _programme(
-    survival: Survival,
+    survival: Hazard,
     deadline_s: float,
     cost_s: float,
     begins_s: float,

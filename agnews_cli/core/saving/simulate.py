@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from agnews_cli.core.saving.deaths import Lifetimes, Rng, true_survival
-from agnews_cli.core.saving.hazard import ENOUGH_ENDS, Survival, learn, saves
+from agnews_cli.core.saving.hazard import ENOUGH_ENDS, Hazard, learn, saves
 from agnews_cli.core.saving.interval import daly, save_interval
 
 _GUARD = 1.1
@@ -57,18 +57,18 @@ class World:
 
 
 @dataclass(slots=True)
-class Seen:
+class KnownLives:
     """What a ledger knows when a session begins."""
 
     lived: list[tuple[float, bool]] = field(default_factory=list)
 
 
-Policy = Callable[[Seen, World, float], Sequence[float]]
+Policy = Callable[[KnownLives, World, float], Sequence[float]]
 """(what was seen, the world's known parts, this session's deadline) → ages at which to save."""
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class Lived:
     """How one campaign went."""
 
     kept_s: float
@@ -96,7 +96,7 @@ class Learned:
     def __init__(self) -> None:
         self._made: dict[tuple[float, ...], Sequence[float]] = {}
 
-    def __call__(self, seen: Seen, world: World, deadline_s: float) -> Sequence[float]:
+    def __call__(self, seen: KnownLives, world: World, deadline_s: float) -> Sequence[float]:
         survival = self._learned(seen)
         key = (round(deadline_s), *(round(math.log(rate), 1) for rate in survival.rates))
         if len(survival.rates) > 1:
@@ -106,7 +106,7 @@ class Learned:
         return self._made[key]
 
     @staticmethod
-    def _learned(seen: Seen) -> Survival:
+    def _learned(seen: KnownLives) -> Hazard:
         return learn(seen.lived)
 
 
@@ -116,7 +116,7 @@ class KnownHazard:
     def __init__(self) -> None:
         self._made: dict[int, Sequence[float]] = {}
 
-    def __call__(self, seen: Seen, world: World, deadline_s: float) -> Sequence[float]:
+    def __call__(self, seen: KnownLives, world: World, deadline_s: float) -> Sequence[float]:
         key = round(deadline_s)
         if key not in self._made:
             survival = true_survival(world.lifetimes, world.deadline_s)
@@ -124,7 +124,7 @@ class KnownHazard:
         return self._made[key]
 
 
-def _saves(survival: Survival, world: World, deadline_s: float) -> Sequence[float]:
+def _saves(survival: Hazard, world: World, deadline_s: float) -> Sequence[float]:
     upload_s = min(_GUARD * world.slow_upload_s(), deadline_s / 2)
     return saves(
         survival,
@@ -139,7 +139,7 @@ def _saves(survival: Survival, world: World, deadline_s: float) -> Sequence[floa
 def every(interval_s: float) -> Policy:
     """Saves after so much training, whatever happens; no last save."""
 
-    def policy(seen: Seen, world: World, deadline_s: float) -> Sequence[float]:
+    def policy(seen: KnownLives, world: World, deadline_s: float) -> Sequence[float]:
         ages, age = [], world.startup_s + interval_s
         while age + world.cost_s <= deadline_s:
             ages.append(age)
@@ -149,7 +149,7 @@ def every(interval_s: float) -> Policy:
     return policy
 
 
-def young_daly(seen: Seen, world: World, deadline_s: float) -> Sequence[float]:
+def young_daly(seen: KnownLives, world: World, deadline_s: float) -> Sequence[float]:
     """Daly's interval from the true rate of deaths before the deadline."""
     survival = true_survival(world.lifetimes, world.deadline_s)
     alive = [survival.alive(world.deadline_s * k / 400) for k in range(401)]
@@ -158,7 +158,7 @@ def young_daly(seen: Seen, world: World, deadline_s: float) -> Sequence[float]:
     return every(daly(world.cost_s, life_s / died))(seen, world, deadline_s)
 
 
-def shipped(seen: Seen, world: World, deadline_s: float) -> Sequence[float]:
+def shipped(seen: KnownLives, world: World, deadline_s: float) -> Sequence[float]:
     """Daly's interval from the learned rate, saving at most 5% of the time, and a last save."""
     lifetime_s = 1 / learn(seen.lived[: ENOUGH_ENDS - 1]).rates[0]
     ages = list(every(save_interval(world.cost_s, lifetime_s))(seen, world, deadline_s))
@@ -172,10 +172,10 @@ def shipped(seen: Seen, world: World, deadline_s: float) -> Sequence[float]:
 
 
 def live(
-    world: World, policy: Policy, rngs: Callable[[int], Rng], seen: Seen | None = None
-) -> Life:
+    world: World, policy: Policy, rngs: Callable[[int], Rng], seen: KnownLives | None = None
+) -> Lived:
     """One campaign. `rngs(n)` is the randomness of session n. `seen` grows."""
-    seen = Seen() if seen is None else seen
+    seen = KnownLives() if seen is None else seen
     left_s, held_s, now_s, kept_s = world.work_s, 0.0, 0.0, 0.0
     quota, deaths, number = _Quota(world, rngs), 0, 0
     while left_s > 0 and number < _MOST_SESSIONS:
@@ -194,7 +194,7 @@ def live(
         held_s += end_s
         now_s += end_s
         quota.spend(end_s)
-    return Life(kept_s, held_s, now_s, number, deaths, left_s <= 0)
+    return Lived(kept_s, held_s, now_s, number, deaths, left_s <= 0)
 
 
 def _session(
@@ -263,14 +263,14 @@ class _Quota:
             self._left_s -= seconds
 
 
-def foresight(world: World, rngs: Callable[[int], Rng]) -> Life:
+def foresight(world: World, rngs: Callable[[int], Rng]) -> Lived:
     """Knows every death beforehand: one save that is there just in time. No rule can reach it."""
 
     class _Told:
         def __init__(self) -> None:
             self.number = -1
 
-        def __call__(self, seen: Seen, world: World, deadline_s: float) -> Sequence[float]:
+        def __call__(self, seen: KnownLives, world: World, deadline_s: float) -> Sequence[float]:
             self.number += 1
             death_s = world.lifetimes.draw(rngs(self.number))
             end_s = min(death_s, deadline_s)
@@ -292,7 +292,7 @@ def foresight(world: World, rngs: Callable[[int], Rng]) -> Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Mean:
     """A mean over many lives with its 95% interval."""
 
     mean: float
@@ -300,25 +300,25 @@ class Figure:
     high: float
 
 
-def figure(values: Sequence[float]) -> Figure:
+def figure(values: Sequence[float]) -> Mean:
     """Normal interval of the mean."""
     n = len(values)
     mean = sum(values) / n
     if n < 2:
-        return Figure(mean, mean, mean)
+        return Mean(mean, mean, mean)
     spread = math.sqrt(sum((v - mean) ** 2 for v in values) / (n - 1) / n)
-    return Figure(mean, mean - 1.96 * spread, mean + 1.96 * spread)
+    return Mean(mean, mean - 1.96 * spread, mean + 1.96 * spread)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PolicyRow:
     """One policy over many lives."""
 
     name: str
-    goodput: Figure
-    finish_s: Figure
-    held_s: Figure
-    share: Figure
+    goodput: Mean
+    finish_s: Mean
+    held_s: Mean
+    share: Mean
     """Of the goodput of the best rule that knows the hazard, life by life."""
 
 
@@ -329,16 +329,16 @@ def compare(
     rng_of: Callable[[int, int], Rng],
     *,
     before: int = 0,
-) -> tuple[Row, ...]:
+) -> tuple[PolicyRow, ...]:
     """Every policy over the same lives; the two yardsticks come last.
 
     `rng_of(seed, session)` gives a new generator each time it is called. `before`: so many
     sessions are in the ledger when a life begins.
     """
     known = KnownHazard()
-    lives: dict[str, list[Life]] = {name: [] for name in policies}
-    best: list[Life] = []
-    told: list[Life] = []
+    lives: dict[str, list[Lived]] = {name: [] for name in policies}
+    best: list[Lived] = []
+    told: list[Lived] = []
     shared = {name: make() for name, make in policies.items()}
     for seed in seeds:
 
@@ -349,7 +349,7 @@ def compare(
         best.append(live(world, known, rngs))
         told.append(foresight(world, rngs))
         for name, policy in shared.items():
-            lives[name].append(live(world, policy, rngs, Seen(list(ledger))))
+            lives[name].append(live(world, policy, rngs, KnownLives(list(ledger))))
     rows = {**lives, "best rule that knows the hazard": best, "knows every death": told}
     return tuple(_row(name, held, best) for name, held in rows.items())
 
@@ -359,8 +359,8 @@ def _before(world: World, rng: Rng) -> tuple[float, bool]:
     return min(death_s, world.deadline_s), death_s < world.deadline_s
 
 
-def _row(name: str, lives: Sequence[Life], best: Sequence[Life]) -> Row:
-    return Row(
+def _row(name: str, lives: Sequence[Lived], best: Sequence[Lived]) -> PolicyRow:
+    return PolicyRow(
         name,
         figure([life.goodput for life in lives]),
         figure([life.finish_s for life in lives]),

@@ -25,7 +25,7 @@ class OutOfTime(Exception):
 
 
 @dataclass(slots=True)
-class Budget:
+class TimeBudget:
     """`given_s` from `started_s` on; None: as long as it takes."""
 
     stop: StopFlag
@@ -34,7 +34,7 @@ class Budget:
     _begun: dict[str, float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, job: Job, stop: StopFlag) -> Budget:
+    def of(cls, job: Job, stop: StopFlag) -> TimeBudget:
         deadline_s = job.deadline_monotonic_s
         given_s = None if deadline_s is None else deadline_s - job.started_monotonic_s
         return cls(stop, given_s, job.started_monotonic_s)

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from agnews_cli.learn.rows.batches import Indices, by_length
-from agnews_cli.learn.rows.data import Tokens
+from agnews_cli.learn.rows.tokens import Tokens
 
 
 def predict(

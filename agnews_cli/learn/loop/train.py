@@ -38,12 +38,12 @@ from agnews_cli.learn.figures import blend
 from agnews_cli.learn.kinds.loss import Targets
 from agnews_cli.learn.kinds.option import Batch, Start
 from agnews_cli.learn.loop.forward import on_device, predict
+from agnews_cli.learn.loop.learning_rate import learning_rate
 from agnews_cli.learn.loop.pace import Clock, Running
 from agnews_cli.learn.loop.position import Position, StepTrace
-from agnews_cli.learn.loop.schedule import learning_rate
 from agnews_cli.learn.models.teacher import one_hot
 from agnews_cli.learn.rows.batches import Indices, batches_from, cut, steps_in
-from agnews_cli.learn.rows.data import Tokens
+from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.rows.weighing import weights_of
 from agnews_cli.learn.state.saving import Saver, kept_in
 from agnews_cli.learn.state.snapshot import (

@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from agnews_cli.learn.figures.blend import softmax
 from agnews_cli.learn.rows.batches import by_length
-from agnews_cli.learn.rows.data import Tokens
+from agnews_cli.learn.rows.tokens import Tokens
 
 
 def embed(

@@ -39,7 +39,7 @@ def _classifier(view: str, seed: int, weights: NDArray[np.float64] | None) -> An
 
 
 @dataclass(slots=True)
-class View:
+class FittedView:
     """One fitted view. weights: (features, classes); bias: (classes,)."""
 
     vectorizer: TfidfVectorizer
@@ -70,7 +70,7 @@ class View:
 class Linear:
     """The average of the views. Classes are 0..n-1."""
 
-    def __init__(self, views: dict[str, View]) -> None:
+    def __init__(self, views: dict[str, FittedView]) -> None:
         self._views = views
 
     @classmethod
@@ -95,7 +95,7 @@ class Linear:
             vectorizer = TfidfVectorizer(**options, min_df=least, dtype=np.float32)
             features = vectorizer.fit_transform(texts)
             model = _classifier(name, seed, weights).fit(features, classes)
-            view = View(vectorizer, *_matrix(model, count))
+            view = FittedView(vectorizer, *_matrix(model, count))
             if len(validation_texts):
                 view.adjust(view.scores(validation_texts), validation_classes, weights)
             views[name] = view
@@ -134,7 +134,9 @@ class Linear:
                 **options, vocabulary=facts["vocabulary"], dtype=np.float32
             )
             vectorizer.idf_ = arrays["idf"]
-            views[name] = View(vectorizer, arrays["weights"], arrays["bias"], facts["temperature"])
+            views[name] = FittedView(
+                vectorizer, arrays["weights"], arrays["bias"], facts["temperature"]
+            )
         return cls(views)
 
 

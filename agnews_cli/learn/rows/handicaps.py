@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.learn.rows.data import Tokens
+from agnews_cli.learn.rows.tokens import Tokens
 
 _ASKED_TEXTS = 1000
 _MOST_CHARACTERS = 2000  # of a text that is asked about its script

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from agnews_cli.core.run.dataset import Dataset, File, Rows, Split
 from agnews_cli.core.run.job import Job
 from agnews_cli.errors import TooLittleMemory
-from agnews_cli.learn.door.budget import Budget
-from agnews_cli.learn.door.told import Told
+from agnews_cli.learn.door.budget import TimeBudget
+from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.rows.batches import Indices
-from agnews_cli.learn.rows.data import Tokens, cached_tokens, folds_of, split_off, tail_of
+from agnews_cli.learn.rows.tokens import Tokens, cached_tokens, folds_of, split_off, tail_of
 from agnews_cli.store.data import datasets
 from agnews_cli.store.disk.space import size
 
@@ -67,7 +67,7 @@ class Material:
         return np.flatnonzero(self.fold != number), np.flatnonzero(self.fold == number)
 
 
-def read(job: Job, budget: Budget, told: Told) -> Material:
+def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
     """Read the rows and say which of them validate. Raises TooLittleMemory or BudgetTooShort."""
     preset, dataset = job.preset, job.dataset
     wanted = job.limit_train or dataset.train.rows
@@ -132,7 +132,7 @@ def read(job: Job, budget: Budget, told: Told) -> Material:
 
 
 def read_rows(
-    dataset: Dataset, split: Split, limit: int | None, seed: int, budget: Budget, told: Told
+    dataset: Dataset, split: Split, limit: int | None, seed: int, budget: TimeBudget, told: Notes
 ) -> Rows:
     """A split, or so many of its rows with the same share of each class, as time allows."""
     file = dataset.file(split)
@@ -192,7 +192,7 @@ class Tokenised:
 
 
 def tokenise(
-    job: Job, material: Material, tokenizer: Any, longest: int, budget: Budget, told: Told
+    job: Job, material: Material, tokenizer: Any, longest: int, budget: TimeBudget, told: Notes
 ) -> Tokenised:
     """From the cache, or made now. Raises what `budget.check` does."""
     cache = Path(job.cache)

@@ -35,7 +35,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class CardMember:
     """One delivered model: its facts, its folder's name in the run, and its own figures."""
 
     facts: Candidate
@@ -43,7 +43,7 @@ class Member:
     evaluation: Evaluation
 
 
-def write(job: Job, members: Sequence[Member], whole: Evaluation, *, trained_rows: int) -> None:
+def write(job: Job, members: Sequence[CardMember], whole: Evaluation, *, trained_rows: int) -> None:
     """`agnews.json` and a card in each member's folder, and the card of what they are together."""
     run = Path(job.folder)
     for member in members:
@@ -73,7 +73,7 @@ def model_facts(job: Job, kind: str) -> dict[str, Any]:
 # ---- cards --------------------------------------------------------------------------------------
 
 
-def member_card(job: Job, member: Member, trained_rows: int) -> str:
+def member_card(job: Job, member: CardMember, trained_rows: int) -> str:
     """The card of one folder; with a head for the hub where it holds a Hugging Face model."""
     kind = member.facts.kind
     head = _head(job, member.evaluation) if kind == "finetune" else ""
@@ -89,7 +89,7 @@ def member_card(job: Job, member: Member, trained_rows: int) -> str:
     return head + "\n\n".join(part for part in parts if part) + "\n"
 
 
-def run_card(job: Job, members: Sequence[Member], whole: Evaluation, trained_rows: int) -> str:
+def run_card(job: Job, members: Sequence[CardMember], whole: Evaluation, trained_rows: int) -> str:
     """The card of what the run delivers: one model, or an average of several."""
     lines = [
         f"| `{m.folder}/` | {_what(job, m.facts.kind, is_short=True)} | {m.facts.weight:.1%} |"
@@ -164,7 +164,7 @@ def _part_of(facts: Candidate) -> str:
     )
 
 
-def _usage(job: Job, members: Sequence[Member], *, is_run: bool) -> str:
+def _usage(job: Job, members: Sequence[CardMember], *, is_run: bool) -> str:
     tuned = [m for m in members if m.facts.kind == "finetune"]
     is_plain = len(members) == 1 and bool(tuned)
     where = "this folder"

@@ -28,9 +28,9 @@ from agnews_cli.core.run.job import Candidate, CandidateKind, Job
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import NonFiniteLoss
 from agnews_cli.learn import methods
-from agnews_cli.learn.door.budget import Budget, OutOfTime
+from agnews_cli.learn.door.budget import OutOfTime, TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag
-from agnews_cli.learn.door.told import Told
+from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.figures import blend, choice
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.loop.forward import predict
@@ -47,8 +47,8 @@ from agnews_cli.learn.models.model import (
 )
 from agnews_cli.learn.rows import handicaps, material, overlap
 from agnews_cli.learn.rows.batches import Indices, steps_in
-from agnews_cli.learn.rows.data import Tokens, limit_rows
 from agnews_cli.learn.rows.overlap import Hashes
+from agnews_cli.learn.rows.tokens import Tokens, limit_rows
 from agnews_cli.learn.rows.weighing import weights_of
 from agnews_cli.learn.stages import yardstick
 from agnews_cli.learn.stages.tuning import Tunings
@@ -99,8 +99,8 @@ class Competition:
     """Its name."""
     model_step: int = 0
     """The step whose weights were written as the model, where training was interrupted."""
-    told: Told = field(init=False)
-    budget: Budget = field(init=False)
+    told: Notes = field(init=False)
+    budget: TimeBudget = field(init=False)
     training: Training = field(init=False)
     """The preset's, with the length that the texts have."""
     tokenizer: Any = None
@@ -112,7 +112,7 @@ class Competition:
     _tunings: Tunings = field(init=False)
 
     def __post_init__(self) -> None:
-        self.told, self.budget = Told(self.log), Budget.of(self.job, self.stop)
+        self.told, self.budget = Notes(self.log), TimeBudget.of(self.job, self.stop)
         self.training = self.job.preset.training
 
     @property

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from agnews_cli.core.run.job import Job
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import CannotResume
-from agnews_cli.learn.door.budget import LEAST_SAVED_S, Budget
+from agnews_cli.learn.door.budget import LEAST_SAVED_S, TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag
 from agnews_cli.learn.loop.position import StepTrace
 from agnews_cli.learn.loop.train import FineTuning
 from agnews_cli.learn.models.model import load_classifier, mask_id_of
-from agnews_cli.learn.rows.data import Tokens
+from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.state import fingerprint
 from agnews_cli.learn.state.saving import Saver, changes
 from agnews_cli.learn.state.snapshot import Misfit
@@ -30,7 +30,7 @@ from agnews_cli.store.disk import private
 from agnews_cli.store.run import leases
 from agnews_cli.store.run.checkpoints import Checkpoints
 from agnews_cli.store.run.runs import RunFolder
-from agnews_cli.store.transfer.books import sending_s
+from agnews_cli.store.transfer.receipts import sending_s
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Tunings:
     precision: str
     log: EventLog
     stop: StopFlag
-    budget: Budget
+    budget: TimeBudget
     tokenizer: Any
 
     def load(self, number: int = 1) -> Any:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.learn.door.budget import Budget
-from agnews_cli.learn.door.told import Told
+from agnews_cli.learn.door.budget import TimeBudget
+from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.models.linear import Linear
 from agnews_cli.learn.rows.batches import Indices
-from agnews_cli.learn.rows.data import limit_rows
 from agnews_cli.learn.rows.material import Material, available_bytes
+from agnews_cli.learn.rows.tokens import limit_rows
 
 _MOST_ROWS = 200_000
 _SAMPLE_ROWS = 2_000
@@ -26,7 +26,7 @@ _BYTES_A_CHARACTER = 200
 _CHUNK_ROWS = 5_000
 
 
-def rows_for(material: Material, seed: int, budget: Budget, told: Told) -> Indices | None:
+def rows_for(material: Material, seed: int, budget: TimeBudget, told: Notes) -> Indices | None:
     """The rows that it is fitted on, the same share of each class; None: all."""
     there = len(material.texts)
     characters = sum(map(len, material.texts))

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 import agnews_cli
-from agnews_cli.learn.rows.data import Tokens
+from agnews_cli.learn.rows.tokens import Tokens
 
 MACHINE = frozenset({"device", "processor", "threads", "processes", "precision"})
 """May change from session to session: the batches and their order stay, rounding does not."""

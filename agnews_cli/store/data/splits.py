@@ -47,7 +47,7 @@ _FILE_LIKE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SplitTables:
     """What lies at the address that the user gave; `tables` has train, validation, test in order.
 
     `folder` is where further files may explain it, such as classes.txt; `sample`, where a
@@ -71,7 +71,7 @@ def is_hub_id(source: str) -> bool:
         return False
 
 
-def look(source: str, reading: Reading, *, bytes_at_most: int | None = None) -> Source:
+def look(source: str, reading: Reading, *, bytes_at_most: int | None = None) -> SplitTables:
     """The splits at `source`; train is always there. Of each file at most so many bytes are used.
 
     Raises FileMissing, CannotRead, NoTrainingSplit, SeveralConfigurations and what opening a table
@@ -107,31 +107,33 @@ def look(source: str, reading: Reading, *, bytes_at_most: int | None = None) -> 
         raise CannotRead(path=source, reason="it is neither a file nor a folder")
     if not is_hub_id(source):
         raise FileMissing(path=source, hint=_HUB_HINT)
-    return Source(source, _hub(source))
+    return SplitTables(source, _hub(source))
 
 
 _Open = Callable[..., Table]
 
 
-def _file(path: Path, opened: _Open) -> Source:
+def _file(path: Path, opened: _Open) -> SplitTables:
     members = tables.members(str(path))
     if len(members) > 1:
         files = [Path(member) for member in members]
         found = _by_split(files)
         homes = {file.parent for file in files if "train" in _by_split([file])}
         if len(homes) == 1 and all(len(shards) == 1 for shards in found.values()):
-            return Source(path.stem, {s: opened(path, str(files[0])) for s, files in found.items()})
-    return Source(path.stem, {"train": opened(path)})
+            return SplitTables(
+                path.stem, {s: opened(path, str(files[0])) for s, files in found.items()}
+            )
+    return SplitTables(path.stem, {"train": opened(path)})
 
 
 # ---- folders ------------------------------------------------------------------------------------
 
 
-def _folder(folder: Path, opened: _Open) -> Source:
+def _folder(folder: Path, opened: _Open) -> SplitTables:
     name = folder.resolve().name or "data"
     saved = _saved_to_disk(folder)
     if saved:
-        return Source(name, {s: _shards(files, opened) for s, files in saved.items()}, folder)
+        return SplitTables(name, {s: _shards(files, opened) for s, files in saved.items()}, folder)
     files = _files(folder)
     found, notes = _named_files(files)
     if "train" not in found:
@@ -149,7 +151,7 @@ def _folder(folder: Path, opened: _Open) -> Source:
         return _file(usable[0], opened)
     sample = next((file for file in files if _is_sample(file)), None)
     splits: dict[Split, Table] = {s: _shards(files, opened) for s, files in found.items()}
-    return Source(name, splits, folder, sample, notes)
+    return SplitTables(name, splits, folder, sample, notes)
 
 
 def _require_narrow(folder: Path) -> None:

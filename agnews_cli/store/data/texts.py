@@ -42,7 +42,7 @@ _PLAIN = (".txt", ".text")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedTexts:
     """What the user says of a file with texts; the defaults leave it to the run and the file."""
 
     text_columns: tuple[str, ...] = ()
@@ -123,7 +123,7 @@ def _nothing(value: object) -> str:
 # ---- opening ------------------------------------------------------------------------------------
 
 
-def open_sheet(path: str, model: Delivered, asked: Asked) -> Sheet:
+def open_sheet(path: str, model: Delivered, asked: AskedTexts) -> Sheet:
     """The file at `path` with the columns that `model` learnt from, or those asked for.
 
     Raises what `tables` raises, ColumnMissing and WrongColumnCount.
@@ -143,7 +143,7 @@ def in_memory(texts: Sequence[str], model: Delivered) -> Sheet:
     return Sheet(table, (0,), cleaning=model.cleaning)
 
 
-def standard_input(stream: IO[bytes], model: Delivered, asked: Asked) -> Sheet:
+def standard_input(stream: IO[bytes], model: Delivered, asked: AskedTexts) -> Sheet:
     """What comes by `stream`: JSON Lines, a table with the run's columns, or a text a line.
 
     It is kept in memory, where it can be read twice. Raises like `open_sheet`.
@@ -175,7 +175,7 @@ _kept_files: list[IO[bytes]] = []
 """What standard input held is read as long as the process lives."""
 
 
-def _form(path: str, model: Delivered, asked: Asked) -> Form | None:
+def _form(path: str, model: Delivered, asked: AskedTexts) -> Form | None:
     """How standard input is written; None for a text a line."""
     with Path(path).open("rb") as file:
         start = file.read(1 << 16)
@@ -214,7 +214,7 @@ def _is_official(fields: Sequence[str]) -> bool:
     return len(fields) == len(tables.OFFICIAL) and fields[0].strip().isdecimal()
 
 
-def lines_of(path: str, name: str, asked: Asked, model: Delivered) -> Table:
+def lines_of(path: str, name: str, asked: AskedTexts, model: Delivered) -> Table:
     """A text a line; a first line that is the name of the run's one text column is a header."""
     column = model.text_columns[0] if len(model.text_columns) == 1 else "text"
     source = Source(path)
@@ -240,7 +240,7 @@ def lines_of(path: str, name: str, asked: Asked, model: Delivered) -> Table:
     return Table(name, form, (first if is_header else column,), rows, notes=seen.notes)
 
 
-def _table(path: str, model: Delivered, asked: Asked) -> Table:
+def _table(path: str, model: Delivered, asked: AskedTexts) -> Table:
     """The table at `path`; one of texts alone has no header unless its first line is one."""
     wanted = {name.casefold() for name in (*asked.text_columns, *model.text_columns)}
 
@@ -266,7 +266,7 @@ def _is_usual(name: str) -> bool:
 # ---- columns ------------------------------------------------------------------------------------
 
 
-def choose(table: Table, model: Delivered, asked: Asked) -> Sheet:
+def choose(table: Table, model: Delivered, asked: AskedTexts) -> Sheet:
     """`table` with its columns found. Raises ColumnMissing or WrongColumnCount."""
     texts, why = _text_columns(table, model, asked)
     names = " + ".join(table.columns[number] or "(no name)" for number in texts)
@@ -280,7 +280,7 @@ def choose(table: Table, model: Delivered, asked: Asked) -> Sheet:
     )
 
 
-def _text_columns(table: Table, model: Delivered, asked: Asked) -> tuple[tuple[int, ...], str]:
+def _text_columns(table: Table, model: Delivered, asked: AskedTexts) -> tuple[tuple[int, ...], str]:
     """(numbers of the text columns, why these). Raises ColumnMissing or WrongColumnCount."""
     learnt = model.text_columns
     if asked.text_columns:

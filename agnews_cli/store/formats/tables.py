@@ -16,7 +16,7 @@ from agnews_cli.store.formats import columnar, json_rows, separated
 from agnews_cli.store.formats import shards as parts
 from agnews_cli.store.formats.encoding import codec_name, hash_of, look, text_of
 from agnews_cli.store.formats.headers import OFFICIAL
-from agnews_cli.store.formats.hub import hub
+from agnews_cli.store.formats.hub_rows import hub
 from agnews_cli.store.formats.source import TEXT_SUFFIXES, Source, find_source, members
 from agnews_cli.store.formats.table import Table
 

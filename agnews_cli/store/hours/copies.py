@@ -29,11 +29,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from agnews_cli.core.hours import session as facts
-from agnews_cli.core.hours.session import Entry, Reading, Told, Used
+from agnews_cli.core.hours.session import JournalEntry, QuotaReading, Told, Used
 from agnews_cli.core.saving import fencing
 from agnews_cli.errors import CannotWrite, CheckpointDamaged
 from agnews_cli.store.disk import files
-from agnews_cli.store.hours import database, journal, rows
+from agnews_cli.store.hours import database, journal, records
 from agnews_cli.store.hours.ledger import Ledger
 
 FOLDER = "ledger"
@@ -56,7 +56,7 @@ _COPY = re.compile(r"ledger-([0-9]{10})-([0-9a-f]{8})-([0-9a-f]{16})\.db")
 _JOURNAL = re.compile(r"([0-9A-Za-z.+-]{1,100})\.([0-9]{1,12})\.jsonl")
 
 
-_Fact = TypeVar("_Fact", facts.Session, Used, Reading, Used | Reading)
+_Fact = TypeVar("_Fact", facts.Session, Used, QuotaReading, Used | QuotaReading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ def _required(fact: _Fact, now: datetime | None) -> _Fact:
         return fact
     if isinstance(fact, Used):
         moments = [fact.began_at]
-    elif isinstance(fact, Reading):
+    elif isinstance(fact, QuotaReading):
         moments = [fact.at]
     else:
         moments = [fact.opened_at, fact.beat_at]
@@ -242,19 +242,19 @@ def _required(fact: _Fact, now: datetime | None) -> _Fact:
     return fact
 
 
-def _opened(content: bytes, path: Path) -> rows.Everything:
+def _opened(content: bytes, path: Path) -> records.Everything:
     """Everything that a copy holds; opened as a file of its own, for it may need migrating."""
     with tempfile.TemporaryDirectory(prefix="agnews-ledger-") as scratch:
         copy = Path(scratch) / "ledger.db"
         copy.write_bytes(content)
         conn = database.connect(copy, is_copy=True)
         try:
-            return rows.everything(conn)
+            return records.everything(conn)
         finally:
             conn.close()
 
 
-def _told(entries: tuple[Entry, ...]) -> list[Told]:
+def _told(entries: tuple[JournalEntry, ...]) -> list[Told]:
     streams = sorted({entry.stream for entry in entries})
     told = [facts.fold(e for e in entries if e.stream == stream) for stream in streams]
     return [found for found in told if found is not None and found[1].id in streams]

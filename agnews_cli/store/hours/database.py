@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agnews_cli.errors import CannotWrite
-from agnews_cli.store.hours import rows
+from agnews_cli.store.hours import records
 
 BUSY_S = 10.0
 _COPY_S = 10.0
@@ -222,7 +222,7 @@ def _require_sense(conn: sqlite3.Connection) -> None:
     Raises Corrupt, or what `rows.everything` does.
     """
     try:
-        rows.everything(conn)
+        records.everything(conn)
         conn.execute("SELECT * FROM journals").fetchall()
         if conn.execute("PRAGMA foreign_key_check").fetchone():
             raise Corrupt("a session of a run that is not there")

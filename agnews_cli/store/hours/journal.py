@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from agnews_cli.core.hours.session import Entry
+from agnews_cli.core.hours.session import JournalEntry
 from agnews_cli.core.text import strict_json
 from agnews_cli.errors import CheckpointDamaged
 
@@ -31,11 +31,11 @@ _CRC = re.compile(rb',"crc":"([0-9a-f]{8})"\}')
 class Journal:
     """What a file told: entries in its order, and how many lines of it were no entries."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[JournalEntry, ...]
     damaged: int
 
 
-def append(path: Path, entry: Entry) -> int:
+def append(path: Path, entry: JournalEntry) -> int:
     """Add one line, on disk before this returns; the file's bytes then.
 
     Whoever calls it holds the ledger's lock: one writer at a time. Raises CannotWrite or
@@ -93,11 +93,11 @@ def parse(content: bytes) -> Journal:
     return Journal(tuple(entries), damaged)
 
 
-def text(entries: Iterable[Entry]) -> bytes:
+def text(entries: Iterable[JournalEntry]) -> bytes:
     return b"".join(map(_line, entries))
 
 
-def _line(entry: Entry) -> bytes:
+def _line(entry: JournalEntry) -> bytes:
     facts = {
         "stream": entry.stream,
         "seq": entry.seq,
@@ -109,7 +109,7 @@ def _line(entry: Entry) -> bytes:
     return body + b',"crc":"%08x"}\n' % zlib.crc32(body)
 
 
-def _entry(line: bytes) -> Entry | None:
+def _entry(line: bytes) -> JournalEntry | None:
     body, tail = line[:-_TAIL_BYTES], line[-_TAIL_BYTES:]
     found = _CRC.fullmatch(tail)
     if found is None or int(found[1], 16) != zlib.crc32(body):
@@ -119,7 +119,7 @@ def _entry(line: bytes) -> Entry | None:
         at, seq = datetime.fromisoformat(facts["at"]), strict_json.whole(facts["seq"])
         if seq is None or not isinstance(facts["data"], dict):
             return None
-        return Entry(str(facts["stream"]), seq, str(facts["kind"]), at, facts["data"])
+        return JournalEntry(str(facts["stream"]), seq, str(facts["kind"]), at, facts["data"])
     except (ValueError, KeyError, TypeError):
         return None
 

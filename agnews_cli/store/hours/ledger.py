@@ -25,8 +25,8 @@ from typing import Any
 
 from agnews_cli.core.hours import session as facts
 from agnews_cli.core.hours.session import (
-    Entry,
-    Reading,
+    JournalEntry,
+    QuotaReading,
     Resource,
     Run,
     RunState,
@@ -40,7 +40,7 @@ from agnews_cli.errors import CannotWrite, NoDiskSpace
 from agnews_cli.store.disk import private
 from agnews_cli.store.disk.home import home
 from agnews_cli.store.disk.processes import boot_id, pid_namespace, start_ticks
-from agnews_cli.store.hours import database, journal, rows
+from agnews_cli.store.hours import database, journal, records
 
 # A process that started this long after the session was opened only inherited its number; less
 # may be a clock that was set.
@@ -113,7 +113,7 @@ class Ledger:
             else:
                 moment = _later(now, known)
                 known = replace(known, state=state, folder=folder, updated_at=moment)
-            rows.put_run(conn, known)
+            records.put_run(conn, known)
 
     def set_state(self, run: str, state: RunState, now: datetime) -> None:
         """Raises KeyError for a run that was never recorded."""
@@ -122,7 +122,7 @@ class Ledger:
             if known is None:
                 raise KeyError(run)
             known = replace(known, state=state, updated_at=_later(now, known))
-            rows.put_run(conn, known)
+            records.put_run(conn, known)
             mine = [s for s in self.sessions(run) if s.machine == self.machine]
             if mine:
                 self._tell(conn, mine[-1], "run", known.updated_at, {"state": state})
@@ -130,7 +130,7 @@ class Ledger:
     def runs(self) -> tuple[Run, ...]:
         """All runs, the newest first."""
         found = self._rows("SELECT * FROM runs ORDER BY created_at DESC, id")
-        return tuple(Run(**rows.timed(row)) for row in found)
+        return tuple(Run(**records.timed(row)) for row in found)
 
     # ---- sessions -------------------------------------------------------------------------------
 
@@ -165,11 +165,11 @@ class Ledger:
                 pid=pid or os.getpid(),
                 process=start_ticks(pid or os.getpid()) or "",
                 entered_s=entered_s,
-                opened_at=rows.utc(now),
-                beat_at=rows.utc(now),
+                opened_at=records.utc(now),
+                beat_at=records.utc(now),
                 seconds=0.0,
             )
-            rows.put_session(conn, session)
+            records.put_session(conn, session)
             self._tell(conn, session, "opened", now, facts.whole(known, session))
             return session.id
 
@@ -182,9 +182,9 @@ class Ledger:
         with self._writing() as conn:
             known = self._current(conn, session)
             if known is not None and known.state == "open":
-                after = facts.held(known, _held_s(known, now, held_s), rows.utc(now))
+                after = facts.held(known, _held_s(known, now, held_s), records.utc(now))
                 if after != known:
-                    rows.put_session(conn, after)
+                    records.put_session(conn, after)
                     self._tell(conn, after, "beat", now, {"seconds": after.seconds})
 
     def close_session(
@@ -195,7 +195,7 @@ class Ledger:
             known = self._current(conn, session)
             if known is not None and known.state == "open":
                 seconds = max(known.seconds, _held_s(known, now, held_s))
-                self._close(conn, known, state, seconds, max(rows.utc(now), known.beat_at))
+                self._close(conn, known, state, seconds, max(records.utc(now), known.beat_at))
 
     def close_in_journal(
         self, session: str, state: SessionEnd, run_state: RunState, now: datetime, held_s: float
@@ -212,12 +212,14 @@ class Ledger:
         run, known = told
         if known.state != "open":
             return
-        seconds, at = max(known.seconds, held_s), max(rows.utc(now), known.beat_at)
+        seconds, at = max(known.seconds, held_s), max(records.utc(now), known.beat_at)
         split = _split(run, known, seconds)
         data = {"state": state, "seconds": seconds, "split": split and asdict(split)}
-        journal.append(path, Entry(session, known.seq + 1, "closed", at, data))
+        journal.append(path, JournalEntry(session, known.seq + 1, "closed", at, data))
         moment = _later(now, run)
-        journal.append(path, Entry(session, known.seq + 2, "run", moment, {"state": run_state}))
+        journal.append(
+            path, JournalEntry(session, known.seq + 2, "run", moment, {"state": run_state})
+        )
 
     def require_free(self) -> None:
         """Raises CannotWrite while another process holds the file."""
@@ -238,28 +240,28 @@ class Ledger:
         # Those of another machine came with the store, where runs have no names.
         where, values = ("WHERE run IN (?, ?)", [run, facts.hidden(run)]) if run else ("", [])
         found = self._rows(f"SELECT * FROM sessions {where} ORDER BY opened_at, id", values)
-        return tuple(map(rows.session, found))
+        return tuple(map(records.session, found))
 
     # ---- what agnews did not see itself ---------------------------------------------------------
 
-    def record(self, fact: Used | Reading) -> None:
+    def record(self, fact: Used | QuotaReading) -> None:
         """Keep hours used elsewhere, or what somebody said of a quota. Known ids change nothing."""
         with self._writing() as conn:
-            if rows.put_fact(conn, fact):
-                self._append(conn, rows.entry(fact))
+            if records.put_fact(conn, fact):
+                self._append(conn, records.entry(fact))
 
     def used(self) -> tuple[Used, ...]:
         found = self._rows("SELECT * FROM used ORDER BY began_at, id")
-        return tuple(Used(**rows.timed(row)) for row in found)
+        return tuple(Used(**records.timed(row)) for row in found)
 
-    def readings(self) -> tuple[Reading, ...]:
+    def readings(self) -> tuple[QuotaReading, ...]:
         """The oldest first."""
         found = self._rows("SELECT * FROM readings ORDER BY at, id")
-        return tuple(Reading(**rows.timed(row)) for row in found)
+        return tuple(QuotaReading(**records.timed(row)) for row in found)
 
     # ---- other copies ---------------------------------------------------------------------------
 
-    def join(self, told: Iterable[Told], more: Iterable[Used | Reading] = ()) -> int:
+    def join(self, told: Iterable[Told], more: Iterable[Used | QuotaReading] = ()) -> int:
         """Take in what another copy of a ledger knows; the number of facts that were new.
 
         In any order and any number of times, the result is the same.
@@ -273,11 +275,11 @@ class Ledger:
                 session = replace(session, run=run.id)
                 known = self._current(conn, session.id)
                 after = session if known is None else known.join(session)
-                rows.put_run(conn, run, joined=True)
+                records.put_run(conn, run, joined=True)
                 if after == known:
                     continue
                 new += 1
-                rows.put_session(conn, after)
+                records.put_session(conn, after)
                 self._copy(conn, run, after)
         for fact in more:
             before = self._conn().total_changes
@@ -291,7 +293,7 @@ class Ledger:
             conn = database.connect(path, is_copy=True)
             try:
                 with database.transaction(conn):
-                    rows.put_everything(conn, rows.everything(self._conn()).hidden)
+                    records.put_everything(conn, records.everything(self._conn()).hidden)
             finally:
                 conn.close()
 
@@ -340,10 +342,10 @@ class Ledger:
                     run = self._run(session.run)
                     assert run is not None  # the foreign key sees to it
                     self._copy(conn, run, session)
-            told: tuple[Used | Reading, ...] = (*self.used(), *self.readings())
+            told: tuple[Used | QuotaReading, ...] = (*self.used(), *self.readings())
             for fact in told:
                 if not self._journal(fact.id).exists():
-                    self._append(conn, rows.entry(fact))
+                    self._append(conn, records.entry(fact))
 
     def _read(self, conn: sqlite3.Connection, name: str) -> None:
         told = journal.read(self.journals / name)
@@ -356,15 +358,15 @@ class Ledger:
             try:
                 found = facts.fold(entries)
                 if found is not None:
-                    rows.put_run(conn, found[0], joined=True)
+                    records.put_run(conn, found[0], joined=True)
                     known = self._session(stream)
-                    rows.put_session(conn, found[1] if known is None else known.join(found[1]))
+                    records.put_session(conn, found[1] if known is None else known.join(found[1]))
                 for entry in entries:
                     if entry.kind in ("used", "reading"):
-                        rows.put_fact(conn, rows.fact(entry))
+                        records.put_fact(conn, records.fact(entry))
             except (LookupError, TypeError, ValueError, AttributeError, sqlite3.IntegrityError):
                 self.notes += (f"{self.journals / name} does not tell of a session: left out.",)
-        rows.put_size(conn, name, (self.journals / name).stat().st_size)
+        records.put_size(conn, name, (self.journals / name).stat().st_size)
 
     def _close_dead_sessions(self) -> None:
         """Close from their last beat this machine's sessions whose process is gone.
@@ -375,7 +377,7 @@ class Ledger:
         if not self._rows(here, [self.machine]):
             return
         with self._writing() as conn:
-            for session in map(rows.session, self._rows(here, [self.machine])):
+            for session in map(records.session, self._rows(here, [self.machine])):
                 if _is_alive(session):
                     continue
                 self._close(conn, session, "died", session.seconds, session.beat_at)
@@ -383,7 +385,7 @@ class Ledger:
                 others = [s for s in self.sessions(session.run) if s.state == "open"]
                 if run is not None and run.state == "running" and not others:
                     moment = max(session.beat_at, run.updated_at)
-                    rows.put_run(conn, replace(run, state="interrupted", updated_at=moment))
+                    records.put_run(conn, replace(run, state="interrupted", updated_at=moment))
                     mine = self._session(session.id)
                     assert mine is not None  # just closed
                     self._tell(conn, mine, "run", moment, {"state": "interrupted"})
@@ -410,9 +412,9 @@ class Ledger:
             "seconds": seconds,
             "split": None if split is None else asdict(split),
         }
-        entry = Entry(session.id, session.seq + 1, "closed", at, data)
+        entry = JournalEntry(session.id, session.seq + 1, "closed", at, data)
         after = facts.closed(session, entry)
-        rows.put_session(conn, after)
+        records.put_session(conn, after)
         self._tell(conn, after, "closed", at, data)
 
     def _tell(
@@ -424,18 +426,18 @@ class Ledger:
         data: Mapping[str, Any],
     ) -> None:
         """Append the session's next entry, and number the row after it."""
-        entry = Entry(session.id, session.seq + 1, kind, rows.utc(at), data)
+        entry = JournalEntry(session.id, session.seq + 1, kind, records.utc(at), data)
         conn.execute("UPDATE sessions SET seq = ? WHERE id = ?", (entry.seq, session.id))
         self._append(conn, entry)
 
     def _copy(self, conn: sqlite3.Connection, run: Run, session: Session) -> None:
         """Write all that is known of a session to its journal here."""
         data = facts.whole(run, session)
-        self._append(conn, Entry(session.id, session.seq, "whole", session.beat_at, data))
+        self._append(conn, JournalEntry(session.id, session.seq, "whole", session.beat_at, data))
 
-    def _append(self, conn: sqlite3.Connection, entry: Entry) -> None:
+    def _append(self, conn: sqlite3.Connection, entry: JournalEntry) -> None:
         path = self._journal(entry.stream)
-        rows.put_size(conn, path.name, journal.append(path, entry))
+        records.put_size(conn, path.name, journal.append(path, entry))
 
     def _current(self, conn: sqlite3.Connection, session: str) -> Session | None:
         """The session's row, after its journal was read again where it says more."""
@@ -461,11 +463,11 @@ class Ledger:
 
     def _run(self, run: str) -> Run | None:
         found = self._rows("SELECT * FROM runs WHERE id = ?", [run])
-        return Run(**rows.timed(found[0])) if found else None
+        return Run(**records.timed(found[0])) if found else None
 
     def _session(self, session: str) -> Session | None:
         found = self._rows("SELECT * FROM sessions WHERE id = ?", [session])
-        return rows.session(found[0]) if found else None
+        return records.session(found[0]) if found else None
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -533,10 +535,10 @@ def _is_alive(session: Session) -> bool:
 
 def _later(now: datetime, known: Run) -> datetime:
     """`now`, or just after the last change where the clock was set back: the order must hold."""
-    return max(rows.utc(now), known.updated_at + timedelta(microseconds=1))
+    return max(records.utc(now), known.updated_at + timedelta(microseconds=1))
 
 
 def _held_s(session: Session, now: datetime, held_s: float | None) -> float:
     if held_s is not None:
         return max(0.0, held_s)
-    return max(0.0, (rows.utc(now) - session.opened_at).total_seconds())
+    return max(0.0, (records.utc(now) - session.opened_at).total_seconds())

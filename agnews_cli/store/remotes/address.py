@@ -198,7 +198,7 @@ def connect(address: Address) -> Remote:
     if address.kind == "input":
         return kaggle.input_at(Path(address.name))
     if address.kind == "kaggle":
-        return kaggle.Dataset(address.name)
+        return kaggle.KaggleDataset(address.name)
     from agnews_cli.store.remotes.urls import Url
 
     return Url(address.name)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from agnews_cli.core.machine.cells import MOUNT_DRIVE
+from agnews_cli.core.machine.notebook_cells import MOUNT_DRIVE
 from agnews_cli.errors import DriveNotMounted
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.remotes.remote import Entry, Promises

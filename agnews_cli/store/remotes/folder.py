@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agnews_cli.errors import CannotWrite, NoDiskSpace, StoreBusy, StoreTrouble
 from agnews_cli.store.disk import files
-from agnews_cli.store.remotes import bounds
+from agnews_cli.store.remotes import byte_bounds
 from agnews_cli.store.remotes.faults import in_words, is_transient
 from agnews_cli.store.remotes.remote import Entry, Promises, is_name
 
@@ -54,9 +54,9 @@ class Folder:
     def get(self, name: str, target: Path, most_bytes: int) -> None:
         path = self.path(name)
         with in_words(self.address, f"give {name}", missing=name), files.plain(path) as file:
-            bounds.require(os.fstat(file.fileno()).st_size, most_bytes)
+            byte_bounds.require(os.fstat(file.fileno()).st_size, most_bytes)
             with target.open("wb") as sink:
-                bounds.copy(file.read, sink, most_bytes)
+                byte_bounds.copy(file.read, sink, most_bytes)
 
     def list(self, prefix: str) -> tuple[Entry, ...]:
         found: list[Entry] = []

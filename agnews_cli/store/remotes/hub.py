@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.errors import StoreTrouble
-from agnews_cli.store.remotes import bounds
+from agnews_cli.store.remotes import byte_bounds
 from agnews_cli.store.remotes.faults import in_words, status_of
 from agnews_cli.store.remotes.remote import Entry, Promises, is_name
 
@@ -89,7 +89,7 @@ class Repository:
             in_words(self.address, f"give {name}", missing=name, is_missing=_is_missing),
             tempfile.TemporaryDirectory(dir=target.parent) as folder,
         ):
-            bounds.require(self._sizes.get(name, 0), most_bytes)
+            byte_bounds.require(self._sizes.get(name, 0), most_bytes)
             found = _api().hf_hub_download(
                 self._repo, name, revision=self._head, local_dir=folder, force_download=True
             )
@@ -202,7 +202,7 @@ class Bucket:
 
     def get(self, name: str, target: Path, most_bytes: int) -> None:
         with in_words(self.address, f"give {name}", missing=name, is_missing=_is_missing):
-            bounds.require(self._sizes.get(name, 0), most_bytes)
+            byte_bounds.require(self._sizes.get(name, 0), most_bytes)
             _api().download_bucket_files(
                 self._bucket, [(name, str(target))], raise_on_missing_files=True
             )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.errors import ClientMissing, NotInStore, StoreBusy, StoreTrouble
-from agnews_cli.store.remotes import bounds
+from agnews_cli.store.remotes import byte_bounds
 from agnews_cli.store.remotes.faults import in_words, status_of
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.remotes.remote import Entry, Promises, is_name
@@ -45,7 +45,7 @@ def unflat(name: str) -> str:
     return name.replace(_SLASH, "/")
 
 
-class Dataset:
+class KaggleDataset:
     """Objects as files of a private dataset's newest version."""
 
     def __init__(
@@ -219,7 +219,7 @@ class Dataset:
             answer.raise_for_status()
             pieces = answer.iter_content(1 << 20)
             with target.open("wb") as sink:
-                bounds.copy(lambda _: next(pieces, b""), sink, most_bytes)
+                byte_bounds.copy(lambda _: next(pieces, b""), sink, most_bytes)
 
 
 class Input:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agnews_cli.errors import ClientMissing
-from agnews_cli.store.remotes import bounds
+from agnews_cli.store.remotes import byte_bounds
 from agnews_cli.store.remotes.faults import in_words
 from agnews_cli.store.remotes.remote import Entry, Promises, is_name
 
@@ -73,7 +73,7 @@ class Url:
 
     def get(self, name: str, target: Path, most_bytes: int) -> None:
         def stop(done_bytes: int, _of_bytes: int = 0) -> None:
-            bounds.require(done_bytes, most_bytes)
+            byte_bounds.require(done_bytes, most_bytes)
 
         def fetch(fs: Any) -> None:
             if self._scheme in {"sftp", "ssh"}:  # fsspec's own would tell nobody how much came

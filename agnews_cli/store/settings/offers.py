@@ -52,7 +52,7 @@ class Offer(_Strict):
     assumed: tuple[str, ...] = ()
 
 
-class Device(_Strict):
+class DeviceSpeed(_Strict):
     """How fast a kind of device is taken to be."""
 
     tflops: Positive
@@ -68,7 +68,7 @@ class Offers(_Strict):
     rest_hours: dict[str, Share] = {}
     """By platform."""
     offers: dict[str, tuple[Offer, ...]]
-    devices: dict[str, Device] = {}
+    devices: dict[str, DeviceSpeed] = {}
 
 
 def assumed() -> Offers:

@@ -15,7 +15,7 @@ from agnews_cli.store.disk.home import home
 _MOST_BYTES = 1_000_000
 
 
-class Source(BaseModel):
+class QuotaSource(BaseModel):
     """A file to read, or a command to run, that says what is left."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -30,7 +30,7 @@ class QuotaSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     reserves_s: dict[str, float] = Field(default={})
-    sources: dict[str, Source] = Field(default={})
+    sources: dict[str, QuotaSource] = Field(default={})
 
 
 def key(platform: str, resource: Resource) -> str:

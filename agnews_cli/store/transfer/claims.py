@@ -29,7 +29,7 @@ _MOST_BYTES = 10_000
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Sign:
+class LeaseSign:
     """A lease object's name: number, writer (empty for an exclusive claim) and sign of life."""
 
     token: int
@@ -38,7 +38,7 @@ class Sign:
     name: str
 
     @classmethod
-    def parse(cls, name: str) -> Sign | None:
+    def parse(cls, name: str) -> LeaseSign | None:
         match = _NAME.fullmatch(PurePosixPath(name).name)
         if match is None or PurePosixPath(name).parent.name != "leases":
             return None
@@ -61,7 +61,7 @@ def passed_over(entries: tuple[Entry, ...]) -> tuple[str, str] | None:
 
 
 def _tokens(entries: tuple[Entry, ...]) -> list[int]:
-    found = [sign.token for entry in entries if (sign := Sign.parse(entry.name))]
+    found = [sign.token for entry in entries if (sign := LeaseSign.parse(entry.name))]
     keys = [Key.parse(PurePosixPath(entry.name).name) for entry in entries]
     return [*found, *(key.token for key in keys if key is not None)]
 
@@ -70,7 +70,7 @@ def require_free(
     remote: Remote, run: str, entries: tuple[Entry, ...], now: datetime, work: Path
 ) -> None:
     """Raises RunBusy while a session elsewhere shows signs of life."""
-    signs = sorted(sign for entry in entries if (sign := Sign.parse(entry.name)))
+    signs = sorted(sign for entry in entries if (sign := LeaseSign.parse(entry.name)))
     newest = fencing.newest(sign.token for sign in signs)
     for sign in sorted(signs, key=lambda s: s.number, reverse=True):
         if sign.token != newest:
@@ -136,7 +136,7 @@ class Claim:
         """Raises Fenced when another session has claimed the run since."""
         newest = fencing.newest(_tokens(entries), above=self.token)
         for entry in entries:
-            sign = Sign.parse(entry.name)
+            sign = LeaseSign.parse(entry.name)
             if sign is None or not sign.writer or sign.token > newest:
                 continue
             if (sign.token, sign.writer) > (self.token, self.writer):

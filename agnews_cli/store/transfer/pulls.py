@@ -21,9 +21,9 @@ from agnews_cli.store.remotes.remote import Entry, Remote
 from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.transfer import claims, parcels
-from agnews_cli.store.transfer.books import Book
-from agnews_cli.store.transfer.claims import Sign
+from agnews_cli.store.transfer.claims import LeaseSign
 from agnews_cli.store.transfer.parcels import DELIVERY
+from agnews_cli.store.transfer.receipts import Book
 
 _CHECKPOINTS = re.compile(r"checkpoints/[^/]+")
 _PLAIN = ("created.json", "preset.yaml")
@@ -164,7 +164,7 @@ def _checkpoint_key(name: str) -> Key | None:
 
 def _token(name: str) -> int:
     """The fencing number in an object's name; 0 for one without."""
-    key = Key.parse(PurePosixPath(name).name) or parcels.record_key(name) or Sign.parse(name)
+    key = Key.parse(PurePosixPath(name).name) or parcels.record_key(name) or LeaseSign.parse(name)
     return key.token if key is not None else 0
 
 

@@ -23,8 +23,8 @@ from agnews_cli.store.disk import files
 from agnews_cli.store.remotes.remote import Entry, Remote
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.transfer import claims, parcels
-from agnews_cli.store.transfer.books import Book
 from agnews_cli.store.transfer.parcels import DELIVERY, Parcel
+from agnews_cli.store.transfer.receipts import Book
 
 _ORPHAN_S = 24 * 3600.0
 _KEPT_RECORDS = 2

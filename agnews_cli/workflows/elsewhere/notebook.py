@@ -97,7 +97,7 @@ def _cell(kind: str, name: str, text: str) -> dict[str, Any]:
     return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})
 
 
-def _carried(source: package.Source) -> list[dict[str, Any]]:
+def _carried(source: package.PackageSource) -> list[dict[str, Any]]:
     """The package in a cell of its own, folded away where a front end can."""
     if not source.wheel:
         return []
@@ -113,7 +113,7 @@ def _packed(wheel: bytes) -> str:
     return "\n".join(text[at : at + 2000] for at in range(0, len(text), 2000))
 
 
-def _where(source: package.Source) -> str:
+def _where(source: package.PackageSource) -> str:
     """Python for what is installed."""
     return repr(source.requirement) if source.requirement else "f'{package()}[train,embedded]'"
 

@@ -27,7 +27,7 @@ _KEPT = ("METADATA", "WHEEL", "entry_points.txt")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PackageSource:
     """What pip installs: `requirement`, or where that is empty `wheel`, named `file`."""
 
     requirement: str
@@ -36,19 +36,19 @@ class Source:
 
 
 @cache
-def source() -> Source:
+def source() -> PackageSource:
     """Of the package that runs here, with what training needs."""
     found = metadata.distribution(_NAME)
     origin = json.loads(found.read_text("direct_url.json") or "null")
     if origin is None:
-        return Source(f"{_NAME}{_EXTRAS}=={found.version}")
+        return PackageSource(f"{_NAME}{_EXTRAS}=={found.version}")
     url = str(origin.get("url", ""))
     if "vcs_info" in origin:
         kind, commit = origin["vcs_info"]["vcs"], origin["vcs_info"]["commit_id"]
-        return Source(f"{_NAME}{_EXTRAS} @ {kind}+{url}@{commit}")
+        return PackageSource(f"{_NAME}{_EXTRAS} @ {kind}+{url}@{commit}")
     if url.startswith("https://"):
-        return Source(f"{_NAME}{_EXTRAS} @ {url}")
-    return Source("", f"agnews_cli-{found.version}-py3-none-any.whl", _wheel(found))
+        return PackageSource(f"{_NAME}{_EXTRAS} @ {url}")
+    return PackageSource("", f"agnews_cli-{found.version}-py3-none-any.whl", _wheel(found))
 
 
 def _wheel(found: metadata.Distribution) -> bytes:

@@ -17,7 +17,7 @@ from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.text import strict_json
 from agnews_cli.store.disk import files
 from agnews_cli.store.run import runs
-from agnews_cli.store.settings.offers import Device
+from agnews_cli.store.settings.offers import DeviceSpeed
 
 _TAIL_BYTES = 64 * 1024
 _MODEL = re.compile(r"^model:\n(?:  .*\n)*?  id: (.*)$", re.MULTILINE)
@@ -28,7 +28,7 @@ _MOST_CPU_PARAMETERS = 30_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredCosts:
     """What runs of this preset in the store have shown."""
 
     examples_per_s: dict[str, float]
@@ -40,7 +40,7 @@ class Measured:
     source: str
 
     @classmethod
-    def read(cls, store: Path, preset: Preset) -> Measured:
+    def read(cls, store: Path, preset: Preset) -> MeasuredCosts:
         """A run that put another model into the preset tells nothing of this one."""
         if not store.is_dir():
             return cls({}, {}, {}, "")
@@ -112,8 +112,11 @@ def _last_events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def training(
-    preset: Preset, rows: int, devices: Mapping[str, Device], examples_per_s: Mapping[str, float]
-) -> graphs.Training:
+    preset: Preset,
+    rows: int,
+    devices: Mapping[str, DeviceSpeed],
+    examples_per_s: Mapping[str, float],
+) -> graphs.Cost:
     """For `rows` of a training split; a kind of device whose speed is not known is left out."""
     tflops = {kind: device.tflops for kind, device in devices.items()}
     made = cost.training(preset, rows, tflops, examples_per_s)
@@ -124,9 +127,9 @@ def training(
 
 def reason(
     preset: Preset,
-    training: graphs.Training,
-    devices: Mapping[str, Device],
-    measured: Measured,
+    training: graphs.Cost,
+    devices: Mapping[str, DeviceSpeed],
+    measured: MeasuredCosts,
 ) -> str:
     """How many steps, and how it is known what one takes."""
     steps = f"{training.steps:,} steps of {preset.training.batch_tokens:,} tokens"

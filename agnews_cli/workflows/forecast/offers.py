@@ -19,7 +19,7 @@ from agnews_cli.core.plan.instance import Quota, Resource
 from agnews_cli.core.text import duration
 from agnews_cli.errors import OfferUnknown
 from agnews_cli.store.settings import limits, offers
-from agnews_cli.store.settings.offers import Device, Offer, Offers, QuotaOffer
+from agnews_cli.store.settings.offers import DeviceSpeed, Offer, Offers, QuotaOffer
 
 _KINDS: tuple[Kind, ...] = ("gpu", "cpu")  # nobody measured a training's cost on a TPU yet
 _ONCE_DAYS = 36_500.0
@@ -63,7 +63,7 @@ class Market:
         return cls(own, now, left_s, reserve_s, file is not None)
 
     @property
-    def devices(self) -> Mapping[str, Device]:
+    def devices(self) -> Mapping[str, DeviceSpeed]:
         return self.own.devices
 
     def resources(self, names: Sequence[str]) -> dict[Resource, str]:

@@ -19,9 +19,9 @@ from typing import Any
 import agnews_cli
 from agnews_cli.core.hours import lifetime, quota
 from agnews_cli.core.hours.limits import PlatformLimits
-from agnews_cli.core.hours.session import RESOURCES, Reading, Resource, Session, Used
+from agnews_cli.core.hours.session import RESOURCES, QuotaReading, Resource, Session, Used
 from agnews_cli.errors import CannotWrite, NoDiskSpace, NoLimitsKnown
-from agnews_cli.host import kaggle
+from agnews_cli.host import kaggle_quota
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.hours.ledger import Ledger
@@ -143,7 +143,7 @@ def budget_of(platform: PlatformLimits, kind: Resource) -> quota.Budget:
     )
 
 
-def _counted() -> tuple[tuple[Session, ...], tuple[Used, ...], tuple[Reading, ...]]:
+def _counted() -> tuple[tuple[Session, ...], tuple[Used, ...], tuple[QuotaReading, ...]]:
     """What the ledger holds, read from a copy: opening a ledger may mend it."""
     path = Ledger().path
     if not path.exists():
@@ -231,15 +231,15 @@ def _ask(
     settings: quota_settings.QuotaSettings,
     now: datetime,
     is_offline: bool,
-) -> tuple[list[Reading], list[tuple[str, str]]]:
+) -> tuple[list[QuotaReading], list[tuple[str, str]]]:
     """What others say now; and of whom (`platform` or `platform/resource`) why not."""
     from agnews_cli.core.hours import reported
 
-    readings: list[Reading] = []
+    readings: list[QuotaReading] = []
     reasons: list[tuple[str, str]] = []
     for each in known:
         if each.official == "kaggle" and not is_offline:
-            answer = kaggle.ask(now)
+            answer = kaggle_quota.ask(now)
             readings += answer.readings
             reasons += [(each.platform, answer.reason)] if answer.reason else []
         for kind in each.offered:
@@ -263,7 +263,7 @@ def _ask(
     return readings, reasons
 
 
-def _text(source: quota_settings.Source, now: datetime) -> tuple[str, datetime]:
+def _text(source: quota_settings.QuotaSource, now: datetime) -> tuple[str, datetime]:
     """What it says, and when that was true. Raises OSError, or ValueError in words."""
     if source.kind == "file":
         path = local(source.value)
@@ -289,8 +289,8 @@ def _text(source: quota_settings.Source, now: datetime) -> tuple[str, datetime]:
 
 
 def _kept(
-    ledger: Ledger, before: tuple[Reading, ...], answers: Iterable[Reading]
-) -> tuple[Reading, ...]:
+    ledger: Ledger, before: tuple[QuotaReading, ...], answers: Iterable[QuotaReading]
+) -> tuple[QuotaReading, ...]:
     """The readings with the answers; one that says what the last one said is not kept again."""
     readings = list(before)
     for answer in answers:

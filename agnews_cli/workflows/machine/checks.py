@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from agnews_cli.core.machine import cells
+from agnews_cli.core.machine import notebook_cells
 from agnews_cli.core.machine.finding import Finding, Level
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.errors import AgnewsError
@@ -36,7 +36,7 @@ _KEPT_IMAGES = frozenset({"colab", "colab-enterprise", "kaggle"})
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class Examined:
     """What is examined: this machine, and the store that runs would go to."""
 
     platform: Platform
@@ -46,7 +46,7 @@ class Patient:
 @dataclass(frozen=True, slots=True)
 class Check:
     name: str
-    look: Callable[[Patient], Iterable[Finding]]
+    look: Callable[[Examined], Iterable[Finding]]
     limit_s: float = 20.0
     is_slow: bool = False
 
@@ -54,7 +54,7 @@ class Check:
 # ---- Versions ------------------------------------------------------------------------------------
 
 
-def python(patient: Patient) -> Iterator[Finding]:
+def python(patient: Examined) -> Iterator[Finding]:
     """Python against what the package asks for."""
     from packaging.specifiers import SpecifierSet
 
@@ -72,7 +72,7 @@ def python(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def libraries(patient: Patient) -> Iterator[Finding]:
+def libraries(patient: Examined) -> Iterator[Finding]:
     """Every library against its lower bound, as the package's metadata state them."""
     from packaging.requirements import Requirement
     from packaging.version import Version
@@ -131,7 +131,7 @@ def libraries(patient: Patient) -> Iterator[Finding]:
 # ---- The machine ---------------------------------------------------------------------------------
 
 
-def disk(patient: Patient) -> Iterator[Finding]:
+def disk(patient: Examined) -> Iterator[Finding]:
     """Free space where runs, cache and drafts go; one line for each file system."""
     seen: set[int] = set()
     for what, folder, other in _folders(patient):
@@ -147,7 +147,7 @@ def disk(patient: Patient) -> Iterator[Finding]:
         yield Finding("disk", level, text, mend)
 
 
-def memory(patient: Patient) -> Iterator[Finding]:
+def memory(patient: Examined) -> Iterator[Finding]:
     """What this process may use, and what of it is free now."""
     import psutil
 
@@ -165,7 +165,7 @@ def memory(patient: Patient) -> Iterator[Finding]:
     yield Finding("memory", level, f"{free / _GB:.1f} GB{of} are free", mend)
 
 
-def hub(patient: Patient) -> Iterator[Finding]:
+def hub(patient: Examined) -> Iterator[Finding]:
     """Whether models and data can be downloaded."""
     if network.is_offline():
         yield Finding(
@@ -188,7 +188,7 @@ def hub(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def clock(patient: Patient) -> Iterator[Finding]:
+def clock(patient: Examined) -> Iterator[Finding]:
     """This clock beside the file system's and the hub's: deadlines and leases hang on it."""
     there = _existing(patient.store)
     with tempfile.NamedTemporaryFile(dir=there if os.access(there, os.W_OK) else None) as draft:
@@ -216,7 +216,7 @@ def _skew(whose: str, ahead_s: float) -> Finding:
     )
 
 
-def storage(patient: Patient) -> Iterator[Finding]:
+def storage(patient: Examined) -> Iterator[Finding]:
     """Whether what is saved outlives the session."""
     platform, lasting = patient.platform, patient.platform.lasting_folder
     if lasting is not None and patient.store.is_relative_to(lasting):
@@ -234,7 +234,7 @@ def storage(patient: Patient) -> Iterator[Finding]:
         )
 
 
-def stores(patient: Patient) -> Iterator[Finding]:
+def stores(patient: Examined) -> Iterator[Finding]:
     """Really writes a draft where runs, ledger and cache go."""
     fine = []
     for what, folder, other in _folders(patient):
@@ -248,7 +248,7 @@ def stores(patient: Patient) -> Iterator[Finding]:
         yield Finding("stores", "good", f"writable: {', '.join(fine)}")
 
 
-def _folders(patient: Patient) -> tuple[tuple[str, Path, str], ...]:
+def _folders(patient: Examined) -> tuple[tuple[str, Path, str], ...]:
     """What goes there, where, and the command that names another place."""
     return (
         ("runs", patient.store, "agnews auto --store DIR"),
@@ -268,7 +268,7 @@ def _existing(folder: Path) -> Path:
 # ---- Secrets -------------------------------------------------------------------------------------
 
 
-def secrets(patient: Patient) -> Iterator[Finding]:
+def secrets(patient: Examined) -> Iterator[Finding]:
     """Which credentials are there, by name and never by value."""
     kaggle = Path(os.environ.get("KAGGLE_CONFIG_DIR") or "~/.kaggle").expanduser()
     hub_home = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
@@ -301,7 +301,7 @@ def secrets(patient: Patient) -> Iterator[Finding]:
 
 
 def _secret(
-    patient: Patient,
+    patient: Examined,
     check: str,
     whose: str,
     variables: tuple[str, ...],
@@ -315,12 +315,12 @@ def _secret(
         where = [f"{name} is set" for name in named] + [f"{file} is there" for file in kept]
         yield Finding(check, "good", f"{whose}: {', '.join(where)}")
     else:
-        cell = cells.pass_secret(variables[0], patient.platform.name)
+        cell = notebook_cells.pass_secret(variables[0], patient.platform.name)
         yield Finding(
             check,
             "know",
             f"no {whose} token: {without}",
-            f"In a cell: {cells.on_one_line(cell)}" if cell else mend,
+            f"In a cell: {notebook_cells.on_one_line(cell)}" if cell else mend,
         )
     for name in named:
         value = os.environ[name]
@@ -346,14 +346,14 @@ def _is_file(path: Path) -> bool:
 # ---- What training needs -------------------------------------------------------------------------
 
 
-def accelerator(patient: Patient) -> Iterator[Finding]:
+def accelerator(patient: Examined) -> Iterator[Finding]:
     """One real operation in each precision on each device."""
     from agnews_cli.host.probe import verdict
 
     yield from verdict(patient.platform).findings
 
 
-def embedded(patient: Patient) -> Iterator[Finding]:
+def embedded(patient: Examined) -> Iterator[Finding]:
     """The model that needs no network, every file of it against its SHA-256."""
     try:
         found = models.resolve(presets.load("minilm").model, hub=lambda: False)
@@ -368,7 +368,7 @@ def embedded(patient: Patient) -> Iterator[Finding]:
     yield Finding("embedded-model", "good", f"MiniLM without the network: {found.note}")
 
 
-def own_presets(patient: Patient) -> Iterator[Finding]:
+def own_presets(patient: Examined) -> Iterator[Finding]:
     """Every preset, the user's too."""
     try:
         found = presets.load_all()
@@ -378,7 +378,7 @@ def own_presets(patient: Patient) -> Iterator[Finding]:
     yield Finding("presets", "good", f"{len(found)} presets are valid")
 
 
-def ledger(patient: Patient) -> Iterator[Finding]:
+def ledger(patient: Examined) -> Iterator[Finding]:
     """Opens a copy as every command opens it, so that this one stays as it is."""
     path = home.home() / "ledger.db"
     if not path.exists():

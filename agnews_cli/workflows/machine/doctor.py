@@ -22,14 +22,14 @@ from agnews_cli.errors import PlatformUnknown
 from agnews_cli.host.detect import gather
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.run.runs import default_store
-from agnews_cli.workflows.machine.checks import CHECKS, Check, Patient
+from agnews_cli.workflows.machine.checks import CHECKS, Check, Examined
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
     """All findings, in the order of the checks."""
 
-    patient: Patient
+    patient: Examined
     findings: tuple[Finding, ...]
 
     @property
@@ -52,7 +52,7 @@ def examine(
 ) -> Examination:
     """Run the checks; `is_quick` leaves out those that take seconds."""
     platform, first = _platform(gather("."))
-    patient = Patient(platform, local(store or default_store(platform.name)).absolute())
+    patient = Examined(platform, local(store or default_store(platform.name)).absolute())
     chosen = [check for check in checks if not (is_quick and check.is_slow)]
     running = [_Running(check, patient) for check in chosen]
     found = [finding for each in running for finding in each.wait()]
@@ -74,7 +74,7 @@ def _platform(facts: Facts) -> tuple[Platform, Finding]:
 class _Running:
     """A check in a thread that is left behind when its time is up."""
 
-    def __init__(self, check: Check, patient: Patient) -> None:
+    def __init__(self, check: Check, patient: Examined) -> None:
         self._check = check
         self._patient = patient
         self._found: list[Finding] | None = None

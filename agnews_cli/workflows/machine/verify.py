@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ResumeVerdict:
     """`difference` is the first one found, None when both runs are the same, bit for bit."""
 
     steps: int
@@ -49,7 +49,7 @@ class Verdict:
         return {"schema": "agnews.verify-resume/1", **asdict(self)}
 
 
-def verify_resume(*, preset: str, rows: int, kills: int, seed: int, say: Say) -> Verdict:
+def verify_resume(*, preset: str, rows: int, kills: int, seed: int, say: Say) -> ResumeVerdict:
     """Train straight and with `kills` kills, and compare. Raises VerificationFailed."""
     began_s, rng = time.monotonic(), random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="agnews-verify-") as work:
@@ -71,7 +71,7 @@ def verify_resume(*, preset: str, rows: int, kills: int, seed: int, say: Say) ->
         _run(order, place, "killed")
         killed = _only_run(place / "killed")
         again = list(_trace(killed))
-        return Verdict(
+        return ResumeVerdict(
             steps=len(trace),
             kills=tuple(points),
             steps_redone=len(again) - len(trace),

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agnews_cli.core.plan import graphs, planner
-from agnews_cli.core.plan.instance import Instance, Job, Resource
-from agnews_cli.core.plan.schedule import Session
+from agnews_cli.core.plan.instance import Instance, Resource, Task
+from agnews_cli.core.plan.schedule import Booking
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.text import duration
 from agnews_cli.errors import NoPlan, UsageError
 from agnews_cli.store.settings import presets
-from agnews_cli.store.settings.offers import Device
+from agnews_cli.store.settings.offers import DeviceSpeed
 from agnews_cli.workflows.forecast import costs
-from agnews_cli.workflows.forecast.costs import Measured
+from agnews_cli.workflows.forecast.costs import MeasuredCosts
 from agnews_cli.workflows.forecast.offers import Market
-from agnews_cli.workflows.train import bounds
+from agnews_cli.workflows.train import option_bounds
 
 if TYPE_CHECKING:
     from agnews_cli.core.run.dataset import Reading
@@ -40,7 +40,7 @@ _SUGGESTED = ("kaggle", "colab-free")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PlanRequest:
     """What the user asked for."""
 
     data: str | None = None
@@ -77,16 +77,16 @@ class Alternative:
 class Planned:
     """The plan, and all that a screen says of it."""
 
-    request: Request
+    request: PlanRequest
     now: datetime
     instance: Instance
-    plan: planner.Plan
+    plan: planner.PlannedSchedule
     cost_is_measured: bool
     reasons: tuple[str, ...]
     alternatives: tuple[Alternative, ...]
 
     @property
-    def sessions(self) -> tuple[Session, ...]:
+    def sessions(self) -> tuple[Booking, ...]:
         return self.plan.schedule.sessions
 
     @property
@@ -147,7 +147,7 @@ class Planned:
         return self.plan.schedule.used_s(resource.name)
 
 
-def make(request: Request, now: datetime | None = None) -> Planned:
+def make(request: PlanRequest, now: datetime | None = None) -> Planned:
     """Plan it. Raises NoPlan where a job fits no session, OfferUnknown, OffersInvalid, …"""
     _require_sense(request)
     now = (now or datetime.now(UTC)).replace(microsecond=0)
@@ -159,7 +159,7 @@ def make(request: Request, now: datetime | None = None) -> Planned:
     resources = tuple(known)
     reasons = [why for resource, why in known.items() if resource.kind != "cpu" or resource.quota]
     preset, why = _preset(request)
-    measured = Measured.read(request.store or Path("agnews-runs"), preset)
+    measured = MeasuredCosts.read(request.store or Path("agnews-runs"), preset)
     work, why_work = _work(request, preset, measured, is_here="here" in names)
     jobs, why_jobs = _jobs(request, preset, work, market.devices, measured)
     why = [*why, *why_work, *why_jobs]
@@ -175,21 +175,21 @@ def make(request: Request, now: datetime | None = None) -> Planned:
     )
 
 
-def _require_sense(request: Request) -> None:
+def _require_sense(request: PlanRequest) -> None:
     """Raises OutOfRange for a number that nobody can mean: a plan takes memory for each member."""
-    bounds.require("ensemble", request.ensemble, 2, bounds.MOST_MEMBERS)
-    bounds.require("folds", request.folds, 2, bounds.MOST_MEMBERS)
-    bounds.require("rows", request.rows, 8, bounds.MOST_ROWS)
-    bounds.require("simulate", request.simulate, 0, bounds.MOST_LIVES)
+    option_bounds.require("ensemble", request.ensemble, 2, option_bounds.MOST_MEMBERS)
+    option_bounds.require("folds", request.folds, 2, option_bounds.MOST_MEMBERS)
+    option_bounds.require("rows", request.rows, 8, option_bounds.MOST_ROWS)
+    option_bounds.require("simulate", request.simulate, 0, option_bounds.MOST_LIVES)
     for option, given_s in (
         ("reserve", request.reserve_s),
         ("lifetime", request.lifetime_s),
         *(("left", left_s) for _, left_s in request.left_s),
     ):
-        bounds.require(option, given_s / 3600.0, 0.0, bounds.MOST_HOURS, " h")
+        option_bounds.require(option, given_s / 3600.0, 0.0, option_bounds.MOST_HOURS, " h")
 
 
-def _plan(jobs: tuple[Job, ...], resources: tuple[Resource, ...]) -> planner.Plan:
+def _plan(jobs: tuple[Task, ...], resources: tuple[Resource, ...]) -> planner.PlannedSchedule:
     found = planner.plan(Instance(jobs, resources), random.Random(0), effort=_EFFORT, near=_NEAR)
     if found.schedule.unplaced:
         job = next(job for job in jobs if job.name in found.schedule.unplaced)
@@ -197,7 +197,7 @@ def _plan(jobs: tuple[Job, ...], resources: tuple[Resource, ...]) -> planner.Pla
     return found
 
 
-def _misfit(job: Job, resources: Sequence[Resource]) -> str:
+def _misfit(job: Task, resources: Sequence[Resource]) -> str:
     kinds = ", ".join(sorted({r.kind for r in resources}))
     if not any(r.kind in job.step_s for r in resources):
         return f"it runs on {' or '.join(sorted(job.step_s))}, and there is {kinds}"
@@ -218,7 +218,7 @@ class _Work:
     done: Mapping[int, float]
 
 
-def _preset(request: Request) -> tuple[Preset, list[str]]:
+def _preset(request: PlanRequest) -> tuple[Preset, list[str]]:
     if request.model is None:
         name = request.preset or DEFAULT_PRESET
         return presets.with_settings(presets.load(name), request.settings), []
@@ -237,7 +237,7 @@ def _preset(request: Request) -> tuple[Preset, list[str]]:
 
 
 def _work(
-    request: Request, preset: Preset, measured: Measured, *, is_here: bool
+    request: PlanRequest, preset: Preset, measured: MeasuredCosts, *, is_here: bool
 ) -> tuple[_Work, list[str]]:
     """As `agnews auto` would train on the data; without any, so many rows as are asked for."""
     if request.data is None:
@@ -256,7 +256,7 @@ def _work(
     from agnews_cli.host import network
     from agnews_cli.host.detect import detect
     from agnews_cli.store.data import datasets
-    from agnews_cli.workflows.forecast.ahead import ahead
+    from agnews_cli.workflows.forecast.outlook import ahead
     from agnews_cli.workflows.train import auto
 
     asked = auto.Request(data=request.data, limit_train=request.limit_train)
@@ -286,12 +286,12 @@ def _work(
 
 
 def _jobs(
-    request: Request,
+    request: PlanRequest,
     preset: Preset,
     work: _Work,
-    devices: Mapping[str, Device],
-    measured: Measured,
-) -> tuple[tuple[Job, ...], list[str]]:
+    devices: Mapping[str, DeviceSpeed],
+    measured: MeasuredCosts,
+) -> tuple[tuple[Task, ...], list[str]]:
     training = costs.training(preset, work.rows, devices, measured.examples_per_s)
     done: dict[str, int] = {}
     if request.student is not None:
@@ -317,11 +317,11 @@ def _jobs(
     return graphs.remaining(jobs, done), reasons
 
 
-def _steps(training: graphs.Training, share: float) -> int:
+def _steps(training: graphs.Cost, share: float) -> int:
     return min(training.steps, int(share * training.steps))
 
 
-def _limits(found: planner.Plan, resources: Sequence[Resource]) -> list[str]:
+def _limits(found: planner.PlannedSchedule, resources: Sequence[Resource]) -> list[str]:
     if not found.schedule.sessions:
         return ["nothing is left to do"]
     reasons = [
@@ -336,12 +336,12 @@ def _limits(found: planner.Plan, resources: Sequence[Resource]) -> list[str]:
 
 
 def _alternatives(
-    found: planner.Plan,
-    jobs: tuple[Job, ...],
+    found: planner.PlannedSchedule,
+    jobs: tuple[Task, ...],
     resources: tuple[Resource, ...],
     market: Market,
     names: Sequence[str],
-    request: Request,
+    request: PlanRequest,
 ) -> list[Alternative]:
     """Other resources, planned again: what was asked for, or what is free and not used yet."""
     wanted = [tuple(group.split("+")) for group in request.what_if]
@@ -362,7 +362,7 @@ def _alternatives(
 
 
 def _alternative(
-    change: str, jobs: tuple[Job, ...], resources: tuple[Resource, ...]
+    change: str, jobs: tuple[Task, ...], resources: tuple[Resource, ...]
 ) -> Alternative:
     try:
         other = _plan(jobs, resources)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from agnews_cli.core.saving.deaths import Exponential
-from agnews_cli.core.saving.simulate import Row, World, compare, usual_policies
+from agnews_cli.core.saving.simulate import PolicyRow, World, compare, usual_policies
 from agnews_cli.core.text import duration
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class Rehearsal:
 
     lives: int
     summary: str
-    rows: tuple[Row, ...]
+    rows: tuple[PolicyRow, ...]
 
     def as_json(self) -> dict[str, Any]:
         return {

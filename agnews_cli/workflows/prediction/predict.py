@@ -22,7 +22,7 @@ from agnews_cli.host.predictor import Predictor
 from agnews_cli.store.data import answers
 from agnews_cli.store.data import texts as sheets
 from agnews_cli.store.data.labels import canonical, known
-from agnews_cli.store.data.texts import STANDARD_INPUT, Asked, Count, Item, Sheet
+from agnews_cli.store.data.texts import STANDARD_INPUT, AskedTexts, Count, Item, Sheet
 from agnews_cli.store.model import delivered, models
 from agnews_cli.store.model.delivered import Delivered
 from agnews_cli.workflows.runs import history
@@ -40,14 +40,14 @@ def unseen(event: Event) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PredictRequest:
     """What is to be labelled by what, and where the answers go (None: not to a file)."""
 
     run: str
     texts: tuple[str, ...] = ()
     file: str | None = None
     out: str | None = None
-    asked: Asked = field(default_factory=Asked)
+    asked: AskedTexts = field(default_factory=AskedTexts)
     skip_bad_rows: bool = False
     store: Path | None = None
 
@@ -61,7 +61,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PredictionPlan:
     """A checked request: nothing is left that could have been found out before the work."""
 
     model: Delivered
@@ -130,7 +130,9 @@ class Report:
 # ---- before the work ----------------------------------------------------------------------------
 
 
-def prepare(request: Request, *, show: Show = unseen, stdin: IO[bytes] | None = None) -> Plan:
+def prepare(
+    request: PredictRequest, *, show: Show = unseen, stdin: IO[bytes] | None = None
+) -> PredictionPlan:
     """Find the model, open the texts, walk over them once. Raises what is wrong with them."""
     if request.texts and request.file is not None:
         raise TwoSources
@@ -162,10 +164,12 @@ def prepare(request: Request, *, show: Show = unseen, stdin: IO[bytes] | None = 
             f"{found.bad:,} of {found.rows:,} rows have no text; their label stays empty: "
             f"{found.lines}"
         )
-    return Plan(model, sheet, found, head, goes_to, tuple(n for n in notes if n), tuple(warnings))
+    return PredictionPlan(
+        model, sheet, found, head, goes_to, tuple(n for n in notes if n), tuple(warnings)
+    )
 
 
-def sheet_of(request: Request, model: Delivered, stdin: IO[bytes] | None = None) -> Sheet:
+def sheet_of(request: PredictRequest, model: Delivered, stdin: IO[bytes] | None = None) -> Sheet:
     """The request's texts, opened. Raises what is wrong with the file or its columns."""
     if request.reads_standard_input:
         return sheets.standard_input(stdin or sys.stdin.buffer, model, request.asked)
@@ -177,14 +181,14 @@ def sheet_of(request: Request, model: Delivered, stdin: IO[bytes] | None = None)
 # ---- the work -----------------------------------------------------------------------------------
 
 
-def write(plan: Plan, show: Show = unseen) -> Report:
+def write(plan: PredictionPlan, show: Show = unseen) -> Report:
     """Predict into the plan's target, which is there whole at the end or not at all."""
     assert plan.target is not None
     with answers.writing(plan.target, plan.heading) as writer:
         return carry_out(plan, writer, show)
 
 
-def carry_out(plan: Plan, writer: answers.Writer, show: Show = unseen) -> Report:
+def carry_out(plan: PredictionPlan, writer: answers.Writer, show: Show = unseen) -> Report:
     """Predict every row and hand it to `writer`, in order; memory does not grow with the rows."""
     model, tally = plan.model, Tally()
     nothing = ("",) * len(plan.sheet.table.columns)

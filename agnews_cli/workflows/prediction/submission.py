@@ -28,7 +28,7 @@ from agnews_cli.host.detect import detect
 from agnews_cli.store.data import answers
 from agnews_cli.store.data import texts as sheets
 from agnews_cli.store.data.labels import canonical
-from agnews_cli.store.data.texts import Asked, Item, Sheet
+from agnews_cli.store.data.texts import AskedTexts, Item, Sheet
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.formats import tables
 from agnews_cli.store.formats.table import Table, spelling
@@ -37,7 +37,7 @@ from agnews_cli.store.model.delivered import Delivered
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.prediction.predict import (
     Meter,
-    Request,
+    PredictRequest,
     Show,
     answered,
     best,
@@ -86,12 +86,12 @@ def write(
     if test is None:
         raise NothingToPredict
     table = tables.reopen(test.path, test.form)
-    sheet = sheets.choose(table, model, Asked())
+    sheet = sheets.choose(table, model, AskedTexts())
     return _write(model, sheet, sample, str(out), dataset.id_column, [test.path], show)
 
 
 def on_demand(
-    request: Request, sample: Path | None, id_column: str | None, *, show: Show = unseen
+    request: PredictRequest, sample: Path | None, id_column: str | None, *, show: Show = unseen
 ) -> Submission:
     """The same for any file of texts. Raises like `write`."""
     if request.file is None or request.out is None:

@@ -18,8 +18,8 @@ from agnews_cli.store.disk.home import home
 from agnews_cli.store.run import leases, runs
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.transfer import parcels
-from agnews_cli.store.transfer.books import Page, books
 from agnews_cli.store.transfer.parcels import Parcel
+from agnews_cli.store.transfer.receipts import Page, books
 from agnews_cli.workflows.runs.history import where
 
 SCHEMA = "agnews.status/1"

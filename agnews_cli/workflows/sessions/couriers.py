@@ -26,7 +26,7 @@ from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings.secrets import hidden
 from agnews_cli.store.transfer import claims, parcels
-from agnews_cli.store.transfer.books import Book
+from agnews_cli.store.transfer.receipts import Book
 from agnews_cli.store.transfer.sync import Sync
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 15.0, 600.0

@@ -49,7 +49,7 @@ from agnews_cli.store.model import models
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
-from agnews_cli.workflows.forecast.ahead import ahead
+from agnews_cli.workflows.forecast.outlook import ahead
 from agnews_cli.workflows.hours.deadline import session_left_s
 from agnews_cli.workflows.prediction import submission
 from agnews_cli.workflows.prediction.submission import Submission
@@ -58,7 +58,7 @@ from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.sessions.lasting import lasting
 from agnews_cli.workflows.sessions.watch import stopped
-from agnews_cli.workflows.train import afterwards, bounds
+from agnews_cli.workflows.train import afterwards, option_bounds
 from agnews_cli.workflows.train.recipe import recipe
 
 RESULT_SCHEMA = "agnews.result/1"
@@ -384,11 +384,11 @@ def _require_sense(request: Request) -> None:
         ("save-every", request.save_every_s),
     ):
         given = None if given_s is None else given_s / hour_s
-        bounds.require(option, given, 0.0, bounds.MOST_HOURS, " h")
-    bounds.require("seed", request.seed, 0, bounds.MOST_SEED)
-    bounds.require("limit-train", request.limit_train, 1, bounds.MOST_ROWS)
-    bounds.require("processes", request.processes, 1, bounds.MOST_PROCESSES)
-    bounds.require("drop-rare", request.drop_rare, 0, bounds.MOST_ROWS)
+        option_bounds.require(option, given, 0.0, option_bounds.MOST_HOURS, " h")
+    option_bounds.require("seed", request.seed, 0, option_bounds.MOST_SEED)
+    option_bounds.require("limit-train", request.limit_train, 1, option_bounds.MOST_ROWS)
+    option_bounds.require("processes", request.processes, 1, option_bounds.MOST_PROCESSES)
+    option_bounds.require("drop-rare", request.drop_rare, 0, option_bounds.MOST_ROWS)
 
 
 def run_id(request: Request, preset: Preset, dataset: Dataset) -> str:

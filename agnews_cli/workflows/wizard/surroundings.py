@@ -41,7 +41,7 @@ _T4 = Accelerator("cuda", "Tesla T4", 1, 15 * 2**30, (7, 5), has_fast_bf16=False
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class DataLook:
     """A data set as far as it was read. `problem` says why it cannot be trained on as it is."""
 
     rows: int | None = None
@@ -66,16 +66,16 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class DataPlace:
     """Data that may be meant. `value` is what `--data` takes; None stands for no `--data`."""
 
     value: str | None
     title: str
-    look: Look
+    look: DataLook
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StorePlace:
     """A store that may be meant. `value` is what `--store` takes; None stands for no `--store`."""
 
     value: str | None
@@ -91,11 +91,13 @@ class Machine:
     title: str
     note: str
     accelerator: Accelerator
-    stores: tuple[Place, ...]
+    stores: tuple[StorePlace, ...]
     """The first is proposed."""
 
 
-_ON_DRIVE = Place(f"{_DRIVE}/agnews-runs", "Drive", "survives the session; Colab asks for leave")
+_ON_DRIVE = StorePlace(
+    f"{_DRIVE}/agnews-runs", "Drive", "survives the session; Colab asks for leave"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +105,11 @@ class Surroundings:
     """All that the questions are built from; the first machine is this one."""
 
     machines: tuple[Machine, ...]
-    sources: tuple[Source, ...]
+    sources: tuple[DataPlace, ...]
     presets: tuple[Preset, ...]
     unavailable: Mapping[str, str]
     """Presets whose weights cannot be had on this machine, and why."""
-    look: Callable[[str, tuple[str, ...], str | None], Look]
+    look: Callable[[str, tuple[str, ...], str | None], DataLook]
     """Data, text columns, label column → what is there."""
     store_problem: Callable[[str], str]
     """Why nothing can be written there; empty where it can."""
@@ -138,7 +140,7 @@ def _here(platform: Platform) -> Machine:
     default = runs.default_store(platform.name)
     title = str(default) if platform.name == "kaggle" else "./agnews-runs"
     notes = (_free(default), platform.storage_hint)
-    stores = [Place(None, title, "; ".join(note for note in notes if note))]
+    stores = [StorePlace(None, title, "; ".join(note for note in notes if note))]
     if platform.name == "colab" and Path(_DRIVE).is_dir():
         stores.insert(0, _ON_DRIVE)
     device = platform.accelerator
@@ -155,8 +157,8 @@ def _here(platform: Platform) -> Machine:
 
 def _elsewhere() -> tuple[Machine, ...]:
     """What free GPUs are as a rule (October 2026); assumed, so the run looks again."""
-    gone = Place("agnews-runs", "./agnews-runs", "gone when the session ends")
-    kept = Place(None, "/kaggle/working/agnews-runs", "kept when a batch run ends")
+    gone = StorePlace("agnews-runs", "./agnews-runs", "gone when the session ends")
+    kept = StorePlace(None, "/kaggle/working/agnews-runs", "kept when a batch run ends")
     two = Accelerator("cuda", "Tesla T4", 2, _T4.memory_bytes, _T4.capability, has_fast_bf16=False)
     return (
         Machine("kaggle", "Kaggle", "2 × T4 of 16 GB, assumed", two, (kept,)),
@@ -199,18 +201,18 @@ def _why_unavailable(preset: Preset, has_hub: bool) -> str:
 
 
 @cache
-def inspect(data: str, text_columns: tuple[str, ...], label_column: str | None) -> Look:
+def inspect(data: str, text_columns: tuple[str, ...], label_column: str | None) -> DataLook:
     """Reads what lies on this disk; what is on the hub is read when the run begins."""
     if datasets.is_hub_id(data):
-        return Look(note="on the hub, read when the run begins")
+        return DataLook(note="on the hub, read when the run begins")
     try:
         found = datasets.find(data, Reading(text_columns=text_columns, label_column=label_column))
     except (NoTextColumn, NoLabelColumn) as error:
         missing: Literal["text", "label"] = "text" if isinstance(error, NoTextColumn) else "label"
-        return Look(columns=_columns(error), missing=missing, problem=error.message)
+        return DataLook(columns=_columns(error), missing=missing, problem=error.message)
     except AgnewsError as error:
-        return Look(problem=error.message)
-    return Look(rows=found.train.rows, classes=len(found.labels))
+        return DataLook(problem=error.message)
+    return DataLook(rows=found.train.rows, classes=len(found.labels))
 
 
 def _columns(error: AgnewsError) -> Mapping[str, str]:
@@ -221,29 +223,31 @@ def _columns(error: AgnewsError) -> Mapping[str, str]:
     return dict(zip(table.columns, map(str, first), strict=False))
 
 
-def _built_in(has_hub: bool) -> tuple[Source, ...]:
+def _built_in(has_hub: bool) -> tuple[DataPlace, ...]:
     folder = str(Path(agnews_cli.__file__).parent / "sample")
-    sample = Source(SAMPLE, "Built-in sample of news", inspect(folder, (), None))
+    sample = DataPlace(SAMPLE, "Built-in sample of news", inspect(folder, (), None))
     title = "AG News, from the hub"
     if has_hub and importlib.util.find_spec("datasets"):
         # Its published sizes; the run counts again.
-        return Source(None, title, Look(rows=120_000, classes=4)), sample
+        return DataPlace(None, title, DataLook(rows=120_000, classes=4)), sample
     why = "`datasets` is not installed" if has_hub else "no hub answers"
-    return sample, Source(None, title, Look(note=f"not here, where {why}: the sample instead"))
+    return sample, DataPlace(
+        None, title, DataLook(note=f"not here, where {why}: the sample instead")
+    )
 
 
-def _nearby(folder: Path) -> tuple[Source, ...]:
+def _nearby(folder: Path) -> tuple[DataPlace, ...]:
     """Labelled files here and in folders here, the newest first; what cannot be used comes last."""
     began = time.monotonic()
-    found: list[Source] = []
+    found: list[DataPlace] = []
     for path in _candidates(folder):
         if sum(source.look.is_usable for source in found) == _MOST_SOURCES:
             break
         size_bytes = path.stat().st_size if path.is_file() else 0
-        look = Look(note=f"{runs.size(size_bytes)}, not read yet")
+        look = DataLook(note=f"{runs.size(size_bytes)}, not read yet")
         if size_bytes <= _LARGEST_BYTES and time.monotonic() - began < _LOOKING_S:
             look = inspect(str(path), (), None)
-        found.append(Source(str(path), "This folder" if path == folder else str(path), look))
+        found.append(DataPlace(str(path), "This folder" if path == folder else str(path), look))
     return tuple(sorted(found, key=lambda source: not source.look.is_usable)[:_MOST_SOURCES])
 
 

@@ -102,7 +102,7 @@ def pruned(run: str, store: Path | None, *, keep: int) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SavedOnRequest:
     """What a running job saved on request."""
 
     run: str
@@ -113,7 +113,7 @@ class Asked:
         return asdict(self)
 
 
-def save_now(run: str, store: Path | None, *, wait_s: float) -> Asked:
+def save_now(run: str, store: Path | None, *, wait_s: float) -> SavedOnRequest:
     """Ask the job that trains `run` for a checkpoint, and wait for it.
 
     Raises RunUnknown, NotRunning, or NotAnswered after `wait_s`.
@@ -129,7 +129,7 @@ def save_now(run: str, store: Path | None, *, wait_s: float) -> Asked:
         for event in tail.read():
             step = strict_json.whole(event.data.get("step"))
             if event.kind == "saved" and event.data.get("why") != "interval" and step is not None:
-                return Asked(folder.id, step, float(event.data.get("seconds") or 0.0))
+                return SavedOnRequest(folder.id, step, float(event.data.get("seconds") or 0.0))
         time.sleep(_POLL_S)
     request.unlink(missing_ok=True)
     raise NotAnswered(run=folder.id, seconds=wait_s)

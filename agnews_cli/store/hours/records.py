@@ -11,7 +11,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from agnews_cli.core.hours.session import Entry, Reading, Run, Session, Split, Used, hidden
+from agnews_cli.core.hours.session import (
+    JournalEntry,
+    QuotaReading,
+    Run,
+    Session,
+    Split,
+    Used,
+    hidden,
+)
 
 BY_HAND = "told by hand"
 _ELSEWHERE = "told on another machine"
@@ -43,7 +51,7 @@ def put_session(conn: sqlite3.Connection, session: Session) -> None:
     )
 
 
-def put_fact(conn: sqlite3.Connection, fact: Used | Reading) -> bool:
+def put_fact(conn: sqlite3.Connection, fact: Used | QuotaReading) -> bool:
     """Whether it was not known before."""
     values = _stamped(asdict(fact))
     table = "used" if isinstance(fact, Used) else "readings"
@@ -65,16 +73,16 @@ def session(row: Mapping[str, Any]) -> Session:
     return Session(**timed({n: row[n] for n in _COLUMNS if n not in _SPLIT}), split=split)
 
 
-def fact(entry: Entry) -> Used | Reading:
-    kind = Used if entry.kind == "used" else Reading
+def fact(entry: JournalEntry) -> Used | QuotaReading:
+    kind = Used if entry.kind == "used" else QuotaReading
     return kind(**timed(entry.data))
 
 
-def entry(fact: Used | Reading) -> Entry:
+def entry(fact: Used | QuotaReading) -> JournalEntry:
     """The one line of its journal."""
     kind = "used" if isinstance(fact, Used) else "reading"
     at = fact.began_at if isinstance(fact, Used) else fact.at
-    return Entry(fact.id, 1, kind, at, _stamped(asdict(fact)))
+    return JournalEntry(fact.id, 1, kind, at, _stamped(asdict(fact)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +91,7 @@ class Everything:
 
     runs: dict[str, Run]
     sessions: tuple[Session, ...]
-    others: tuple[Used | Reading, ...]
+    others: tuple[Used | QuotaReading, ...]
 
     @property
     def hidden(self) -> Everything:
@@ -107,9 +115,9 @@ def put_everything(conn: sqlite3.Connection, found: Everything) -> None:
         put_fact(conn, other)
 
 
-def _hidden_source(fact: Used | Reading) -> Used | Reading:
+def _hidden_source(fact: Used | QuotaReading) -> Used | QuotaReading:
     """Without the name of the file, or the words of the command, that told it."""
-    is_open = isinstance(fact, Reading) and fact.how == "official"
+    is_open = isinstance(fact, QuotaReading) and fact.how == "official"
     return fact if is_open or fact.source == BY_HAND else replace(fact, source=_ELSEWHERE)
 
 
@@ -121,7 +129,7 @@ def everything(conn: sqlite3.Connection) -> Everything:
 
     runs = [Run(**timed(row)) for row in read("runs")]
     used = [Used(**timed(row)) for row in read("used")]
-    readings = [Reading(**timed(row)) for row in read("readings")]
+    readings = [QuotaReading(**timed(row)) for row in read("readings")]
     sessions = tuple(session(row) for row in read("sessions"))
     return Everything({run.id: run for run in runs}, sessions, (*used, *readings))
 

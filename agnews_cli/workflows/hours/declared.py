@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 from agnews_cli.core.hours import quota, reported
 from agnews_cli.core.hours.limits import Limit
-from agnews_cli.core.hours.session import Reading, Resource, Used
+from agnews_cli.core.hours.session import QuotaReading, Resource, Used
 from agnews_cli.core.text import duration
 from agnews_cli.errors import BadHours, NothingToSet, StillToCome
 from agnews_cli.store.hours.ledger import Ledger
-from agnews_cli.store.hours.rows import BY_HAND
+from agnews_cli.store.hours.records import BY_HAND
 from agnews_cli.store.settings import quota_settings
 from agnews_cli.workflows.hours.quota import limits_of
 
@@ -69,11 +69,11 @@ def note_left(
         said.append(f"{quota.hours(kept_s)} of {name} are kept back from now on.")
     for kind, value in (("file", file), ("command", command)):
         if value is not None:
-            source = quota_settings.Source.model_validate({"kind": kind, "value": value})
+            source = quota_settings.QuotaSource.model_validate({"kind": kind, "value": value})
             settings = settings.model_copy(update={"sources": settings.sources | {key: source}})
             said.append(f"What is left of {name} is read from {value!r} from now on.")
     if left_s is not None:
-        reading = Reading(
+        reading = QuotaReading(
             id=_id(),
             platform=platform,
             resource=resource,

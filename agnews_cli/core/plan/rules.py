@@ -28,7 +28,7 @@ class Shut:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Rules:
     """Rules for all jobs and resources, and exceptions for some.
 
     `urgency`: a factor on each job's level. `places`: sessions at once, of each resource. `waits`:

@@ -23,7 +23,13 @@ from agnews_cli.store.settings import requests
 from agnews_cli.workflows.elsewhere import notebook
 from agnews_cli.workflows.train import replay
 from agnews_cli.workflows.train.auto import Request
-from agnews_cli.workflows.wizard.surroundings import HERE, Look, Machine, Source, Surroundings
+from agnews_cli.workflows.wizard.surroundings import (
+    HERE,
+    DataLook,
+    DataPlace,
+    Machine,
+    Surroundings,
+)
 
 LEAST_BUDGET_S = 30.0
 BEGIN, SAVE = "begin", "save"
@@ -36,7 +42,7 @@ _PATIENCE_S = 45 * 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class AnswerChoice:
     """One answer. `note` stands beside it; `obstacle` says why it cannot be chosen."""
 
     value: str
@@ -55,7 +61,7 @@ class Question:
 
     key: str
     text: str
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[AnswerChoice, ...] = ()
     default: str = ""
     hint: str = ""
     problem: Callable[[str], str] = _anything
@@ -72,7 +78,7 @@ Answers = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Walk:
+class Way:
     """A way through the questions so far. `dropped` answers are proposed again."""
 
     seen: Surroundings
@@ -90,14 +96,14 @@ class Walk:
             return question
         return None
 
-    def answered(self, answer: str) -> Walk:
+    def answered(self, answer: str) -> Way:
         """Raises ValueError where nothing is asked, or the question does not take the answer."""
         question = self.question()
         if question is None or not question.takes(answer):
             raise ValueError(f"{answer!r} answers nothing here")
         return replace(self, answers={**self.answers, question.key: answer})
 
-    def with_data(self, data: str) -> Walk:
+    def with_data(self, data: str) -> Way:
         """With the question of the data answered. Raises UsageError where they cannot be used."""
         if any(source.value == data and source.look.is_usable for source in self.seen.sources):
             return replace(self, answers={**self.answers, "data": data})
@@ -107,7 +113,7 @@ class Walk:
             raise UsageError(message=problem, hint="`agnews wizard` alone asks for the data.")
         return replace(self, answers={**self.answers, "data": _OTHER, "data_path": data})
 
-    def back(self) -> Walk:
+    def back(self) -> Way:
         """Before the last answer; the same at the beginning."""
         if not self.answers:
             return self
@@ -198,7 +204,7 @@ def _machine(seen: Surroundings, answers: Answers) -> Machine:
     return next((m for m in seen.machines if m.name == answers.get("machine")), here)
 
 
-def look_at(seen: Surroundings, answers: Answers) -> Look:
+def look_at(seen: Surroundings, answers: Answers) -> DataLook:
     """The data as they are understood with the answers so far."""
     data = _data(answers)
     known = next((source for source in seen.sources if source.value == data), None)
@@ -236,10 +242,10 @@ def estimate_of(seen: Surroundings, answers: Answers, preset: Preset | None) -> 
 
 
 def _ask_goal(seen: Surroundings, answers: Answers) -> Question:
-    def choice(goal: Goal, title: str, meaning: str) -> Choice:
+    def choice(goal: Goal, title: str, meaning: str) -> AnswerChoice:
         found = _fit(seen, answers, seen.presets, goal).preset
         here = "nothing fits here" if found is None else f"here {found.name}, {_weights(found)}"
-        return Choice(goal, title, f"{meaning}; {here}")
+        return AnswerChoice(goal, title, f"{meaning}; {here}")
 
     choices = (
         choice("accuracy", "Accuracy", "our first choice"),
@@ -250,17 +256,17 @@ def _ask_goal(seen: Surroundings, answers: Answers) -> Question:
 
 
 def _ask_data(seen: Surroundings, answers: Answers) -> Question:
-    def choice(source: Source) -> Choice:
+    def choice(source: DataPlace) -> AnswerChoice:
         value, look = source.value or _NONE, source.look
         is_open = look.is_usable or look.missing is not None
         if not is_open:
-            return Choice(value, source.title, obstacle=_short(look, source.value))
-        return Choice(value, source.title, look.words())
+            return AnswerChoice(value, source.title, obstacle=_short(look, source.value))
+        return AnswerChoice(value, source.title, look.words())
 
     choices = tuple(choice(source) for source in seen.sources)
     usable = sorted((s for s in seen.sources if s.look.is_usable), key=lambda s: not s.look.rows)
     proposed = next((source.value or _NONE for source in usable), _OTHER)
-    other = Choice(_OTHER, "Other data", "a file, a folder, or a hub data set's owner/name")
+    other = AnswerChoice(_OTHER, "Other data", "a file, a folder, or a hub data set's owner/name")
     return Question("data", "Which labelled text?", (*choices, other), proposed)
 
 
@@ -285,7 +291,7 @@ def _ask_text_column(seen: Surroundings, answers: Answers) -> Question | None:
     for name in filter(None, look.columns):
         found = seen.look(data or "", (name,), None)
         obstacle = "" if found.missing is not None else _short(found, data)
-        choices.append(Choice(name, name, look.columns[name], obstacle))
+        choices.append(AnswerChoice(name, name, look.columns[name], obstacle))
     return _columns_question("text_column", "Which column holds the text?", choices, wordy)
 
 
@@ -298,25 +304,25 @@ def _ask_label_column(seen: Surroundings, answers: Answers) -> Question | None:
         if name not in _columns(answers):
             found = seen.look(data or "", _columns(answers), name)
             obstacle = _short(found, data) if found.problem else ""
-            choices.append(Choice(name, name, found.words(), obstacle))
+            choices.append(AnswerChoice(name, name, found.words(), obstacle))
     return _columns_question("label_column", "Which column holds the label?", choices)
 
 
 def _columns_question(
-    key: str, text: str, choices: list[Choice], proposed: str = ""
+    key: str, text: str, choices: list[AnswerChoice], proposed: str = ""
 ) -> Question | None:
     usable = [choice.value for choice in choices if not choice.obstacle]
     default = proposed if proposed in usable else next(iter(usable), _NONE)
     return Question(key, text, tuple(choices), default) if choices else None
 
 
-def _short(look: Look, data: str | None) -> str:
+def _short(look: DataLook, data: str | None) -> str:
     """What is wrong, without the name that stands beside it."""
     return look.problem.removeprefix(f"{data}: ").removeprefix(f"{data}, ")
 
 
 def _ask_machine(seen: Surroundings, answers: Answers) -> Question:
-    choices = tuple(Choice(m.name, m.title, m.note) for m in seen.machines)
+    choices = tuple(AnswerChoice(m.name, m.title, m.note) for m in seen.machines)
     return Question("machine", "Where will it be trained?", choices, HERE)
 
 
@@ -330,13 +336,13 @@ def _ask_preset(seen: Surroundings, answers: Answers) -> Question:
         fit = _fit(seen, answers, (preset,), "accuracy")  # a named preset needs no goal
         obstacle = "" if fit.preset is not None else fit.passed_over[0].reason
         note = f"{_weights(preset)}{time(preset)}; {preset.summary}"
-        choices.append(Choice(preset.name, preset.name, note, obstacle))
+        choices.append(AnswerChoice(preset.name, preset.name, note, obstacle))
     choices.sort(key=lambda choice: bool(choice.obstacle))
     best = _fit(seen, answers, seen.presets, _goal(answers))
-    advice = Choice(_NONE, "Let agnews choose", obstacle="none of these fits")
+    advice = AnswerChoice(_NONE, "Let agnews choose", obstacle="none of these fits")
     if best.preset is not None:
         note = f"{best.preset.name}{time(best.preset)}; {best.reasons[0]}"
-        advice = Choice(_NONE, "Let agnews choose", note)
+        advice = AnswerChoice(_NONE, "Let agnews choose", note)
     return Question("preset", "Which model?", (advice, *choices), _NONE)
 
 
@@ -354,13 +360,13 @@ def _ask_time(seen: Surroundings, answers: Answers) -> Question:
         return "not enough for all of it: the best by then"
 
     known = "its time was not measured" if estimate is None else estimate.words()
-    choices = [Choice(_NONE, "No limit", f"all of the training; {known}")]
+    choices = [AnswerChoice(_NONE, "No limit", f"all of the training; {known}")]
     for text in _BUDGETS:
         budget_s = duration.parse(text) or 0.0
-        choices.append(Choice(text, duration.show(budget_s), note(budget_s)))
+        choices.append(AnswerChoice(text, duration.show(budget_s), note(budget_s)))
     choices += [
-        Choice(_OTHER, "Another limit", "for everything, evaluation included"),
-        Choice(_SESSIONS, "Several sessions", "pause in time, go on with `agnews resume`"),
+        AnswerChoice(_OTHER, "Another limit", "for everything, evaluation included"),
+        AnswerChoice(_SESSIONS, "Several sessions", "pause in time, go on with `agnews resume`"),
     ]
     default = _NONE if estimate is None or estimate.most_s <= _PATIENCE_S else "45m"
     hint = ""
@@ -398,8 +404,8 @@ def _ask_session_hours(seen: Surroundings, answers: Answers) -> Question | None:
 
 def _ask_store(seen: Surroundings, answers: Answers) -> Question:
     places = _machine(seen, answers).stores
-    choices = [Choice(p.value or _NONE, p.title, p.note) for p in places]
-    choices.append(Choice(_OTHER, "Another folder"))
+    choices = [AnswerChoice(p.value or _NONE, p.title, p.note) for p in places]
+    choices.append(AnswerChoice(_OTHER, "Another folder"))
     return Question("store", "Where are runs kept?", tuple(choices), choices[0].value)
 
 
@@ -417,14 +423,14 @@ def _ask_store_path(seen: Surroundings, answers: Answers) -> Question | None:
 
 def _ask_end(seen: Surroundings, answers: Answers) -> Question:
     machine, data = _machine(seen, answers), _data(answers)
-    choices: tuple[Choice, ...] = (
-        Choice(BEGIN, "Begin", f"and save the answers in {seen.file}"),
-        Choice(SAVE, "Save only", f"in {seen.file}"),
+    choices: tuple[AnswerChoice, ...] = (
+        AnswerChoice(BEGIN, "Begin", f"and save the answers in {seen.file}"),
+        AnswerChoice(SAVE, "Save only", f"in {seen.file}"),
     )
     if machine.name in notebook.PLACES:
         brought = "" if data is None or ":" in data else f", with {data}"
         note = f"to be opened in {machine.title}{brought}; the answers too, in {seen.file}"
-        choices = (Choice(SAVE, "Write the notebook", note),)
+        choices = (AnswerChoice(SAVE, "Write the notebook", note),)
     command = replay.command(request_of(seen, answers))
     return Question("end", "Begin now?", choices, choices[0].value, command)
 

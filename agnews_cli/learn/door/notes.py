@@ -12,7 +12,7 @@ _EVERY_S = 1.0
 
 
 @dataclass(slots=True)
-class Told:
+class Notes:
     """Notes pass by; warnings, and what was decided about the result, are kept."""
 
     log: EventLog

@@ -43,7 +43,7 @@ def ahead(
     """
     now = (now or datetime.now(UTC)).replace(microsecond=0)
     market = Market.of(None, now, left_s={}, reserve_s=0.0)
-    measured = costs.Measured.read(run.parent, preset)
+    measured = costs.MeasuredCosts.read(run.parent, preset)
     training = costs.training(preset, rows, market.devices, measured.examples_per_s)
     device = platform.accelerator
     kind = "cpu" if device.kind == "cpu" else accelerator.model(device.name)

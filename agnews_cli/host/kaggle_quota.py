@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import agnews_cli
-from agnews_cli.core.hours.session import Reading, Resource
+from agnews_cli.core.hours.session import QuotaReading, Resource
 from agnews_cli.host import children
 
 TIMEOUT_S = 5.0
@@ -30,25 +30,25 @@ _SINCE = "2.2.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class KaggleAnswer:
     """What Kaggle said, or in `reason` why nothing was heard."""
 
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[QuotaReading, ...] = ()
     reason: str = ""
 
 
-def ask(now: datetime, timeout_s: float = TIMEOUT_S) -> Answer:
+def ask(now: datetime, timeout_s: float = TIMEOUT_S) -> KaggleAnswer:
     """The account's quota of GPU and TPU hours. Never raises."""
     if not _has_token():
-        return Answer(reason="Kaggle was not asked: there is no Kaggle token here")
+        return KaggleAnswer(reason="Kaggle was not asked: there is no Kaggle token here")
     if importlib.util.find_spec("kaggle") is None:
         hint = f"pip install 'kaggle>={_SINCE}' in an environment of its own or here"
-        return Answer(reason=f"Kaggle was not asked: its client is not installed ({hint})")
+        return KaggleAnswer(reason=f"Kaggle was not asked: its client is not installed ({hint})")
     import subprocess
 
     try:
         done = subprocess.run(
-            children.module("agnews_cli.host.kaggle"),
+            children.module("agnews_cli.host.kaggle_quota"),
             env=children.environment({"PYTHONPATH": _python_path()}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -58,12 +58,12 @@ def ask(now: datetime, timeout_s: float = TIMEOUT_S) -> Answer:
         )
         facts = json.loads(done.stdout.decode().strip().splitlines()[-1])
         if "reason" in facts:
-            return Answer(reason=str(facts["reason"]))
-        return Answer(readings=tuple(_readings(facts, now)))
+            return KaggleAnswer(reason=str(facts["reason"]))
+        return KaggleAnswer(readings=tuple(_readings(facts, now)))
     except subprocess.TimeoutExpired:
-        return Answer(reason=f"Kaggle did not answer within {timeout_s:g} s")
+        return KaggleAnswer(reason=f"Kaggle did not answer within {timeout_s:g} s")
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return Answer(reason="Kaggle's client gave no answer that can be read")
+        return KaggleAnswer(reason="Kaggle's client gave no answer that can be read")
 
 
 def _python_path() -> str:
@@ -85,14 +85,14 @@ def _has_token() -> bool:
     return any((folder / name).exists() for folder in folders for name in files)
 
 
-def _readings(facts: Mapping[str, Any], now: datetime) -> list[Reading]:
+def _readings(facts: Mapping[str, Any], now: datetime) -> list[QuotaReading]:
     returns = facts["returns_at"]
     readings = []
     for resource in get_args(Resource):
         told = facts["quotas"].get(resource)
         if told is not None:
             readings.append(
-                Reading(
+                QuotaReading(
                     id="",
                     platform="kaggle",
                     resource=resource,
