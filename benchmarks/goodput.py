@@ -24,7 +24,9 @@ import argparse
 import random
 import sys
 
-from agnews_cli.core.saving.deaths import Bathtub, Exponential, Lifetimes, Rarely, Weibull
+from deaths import Bathtub, Rarely, Weibull
+
+from agnews_cli.core.saving.deaths import Exponential, Lifetimes
 from agnews_cli.core.saving.simulate import PolicyRow, World, compare, usual_policies
 
 HOUR_S = 3600.0

@@ -26,11 +26,6 @@ IS_SAID = "AGNEWS_STOP_IS_SAID"
 _LOOK_EVERY_S = 1.0
 
 
-def is_kernel_child() -> bool:
-    """Whether a notebook's kernel runs this process."""
-    return bool(_up_to_kernel())
-
-
 class Lifeline:
     """The processes from our parent up to the kernel. When one is gone, nobody reads us any more.
 

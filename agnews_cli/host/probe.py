@@ -197,7 +197,7 @@ def _recalled(path: Path, now: datetime) -> _Kept | None:
 def _keep(path: Path, kept: _Kept) -> None:
     from agnews_cli.errors import AgnewsError
     from agnews_cli.store.disk import private
-    from agnews_cli.store.run.runs import write_text_atomically
+    from agnews_cli.store.disk.files import write_text_atomically
 
     with suppress(OSError, AgnewsError):  # a cache that cannot be written costs a probe each time
         private.make_folder(path.parent)

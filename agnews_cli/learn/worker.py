@@ -43,8 +43,8 @@ from agnews_cli.errors import (
 from agnews_cli.learn.door.budget import OutOfTime, TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested, WithoutSecrets
 from agnews_cli.store.disk import files, space
+from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.run import leases
-from agnews_cli.store.run.runs import write_text_atomically
 from agnews_cli.store.settings.secrets import hidden
 
 # What a disk that fails is called, also by libraries that wrap the error in one of their own.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
-from agnews_cli.core.saving.deaths import Bathtub, true_survival
-from agnews_cli.core.saving.hazard import expected_life_s, expected_work_s, learn, one_rate, saves
+from agnews_cli.core.saving.deaths import true_survival
+from agnews_cli.core.saving.hazard import Hazard, learn, one_rate, saves
 from agnews_cli.core.saving.interval import daly
+from benchmarks.deaths import Bathtub
 
 HOUR = 3600.0
 
@@ -23,6 +25,22 @@ TABLE = [
     (12, 300, 6, 0.8424, 0.8422, 0.8265),
     (1, 20, 0.5, 0.8582, 0.8582, 0.8565),
 ]
+
+
+def expected_work_s(survival: Hazard, ages: Sequence[float], cost_s: float) -> float:
+    """Work that is saved at a session's end, on average, when saves are begun at `ages`."""
+    total, since = 0.0, 0.0
+    for age in ages:
+        total += survival.alive(age + cost_s) * (age - since)
+        since = age + cost_s
+    return total
+
+
+def expected_life_s(survival: Hazard, deadline_s: float, parts: int = 2000) -> float:
+    """How long a session lives, on average, the deadline counted."""
+    step = deadline_s / parts
+    alive = [survival.alive(k * step) for k in range(parts + 1)]
+    return step * (sum(alive) - (alive[0] + alive[-1]) / 2)
 
 
 def regular(interval_s: float, cost_s: float, deadline_s: float) -> list[float]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agnews_cli.core.hours.lifetime import Life, age_reached_s, lives, mean_s, survival
+from agnews_cli.core.hours.lifetime import Life, lives, mean_s
 from agnews_cli.core.hours.session import Session
 
 H = 3600.0
@@ -27,22 +27,6 @@ def test_the_estimate_finds_the_truth_behind_censoring() -> None:
         if dies_s > entered_s:  # late entry: who died before was never seen
             watched.append(Life(entered_s, min(dies_s, 6 * H), dies_s < 6 * H))
     assert mean_s(watched) == pytest.approx(5 * H, rel=0.05)
-    points = {round(p.age_s / H, 1): p.share for p in survival(watched)}
-    assert points[3.0] == pytest.approx(2.718281828 ** (-3 / 5), abs=0.03)
-
-
-def test_kaplan_and_meier_by_hand() -> None:
-    # deaths at 6 (three of 21), 7 (one of 17) …: the remission times of Freireich et al. 1963
-    died = [6, 6, 6, 7, 10, 13, 16, 22, 23]
-    censored = [6, 9, 10, 11, 17, 19, 20, 25, 32, 32, 34, 35]
-    watched = [Life(0, t, True) for t in died] + [Life(0, t, False) for t in censored]
-    shares = {p.age_s: round(p.share, 3) for p in survival(watched)}
-    assert shares == {
-        0: 1, 6: 0.857, 7: 0.807, 10: 0.753, 13: 0.690, 16: 0.627, 22: 0.538, 23: 0.448,
-    }  # fmt: skip
-    assert age_reached_s(survival(watched), 0.5) == 23
-    assert age_reached_s(survival(watched), 0.2) is None
-    assert survival([]) == ()
 
 
 def test_with_fifty_deaths_each_hour_has_its_own_rate() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from agnews_cli.core.saving.deaths import Bathtub, Exponential, Observed, Rarely, Weibull
+from agnews_cli.core.saving.deaths import Exponential
 from agnews_cli.core.saving.simulate import (
     KnownHazard,
     Learned,
@@ -19,6 +19,7 @@ from agnews_cli.core.saving.simulate import (
     live,
     usual_policies,
 )
+from benchmarks.deaths import Bathtub, Observed, Rarely, Weibull
 
 HOUR = 3600.0
 WORLD = World(Exponential(4 * HOUR), 12 * HOUR, 30 * HOUR)

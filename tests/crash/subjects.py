@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agnews_cli.core.run.dataset import Dataset, File, Form
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.store.disk import files
 from agnews_cli.store.run import leases, runs
 from agnews_cli.store.run.checkpoints import Checkpoints
 from agnews_cli.store.settings import presets
@@ -130,7 +131,7 @@ SUBJECTS = {
     "create a run": Subject(unread, create_run, check_run),
     "replace a text": Subject(
         old_text,
-        lambda folder: runs.write_text_atomically(folder / "outcome.json", "new" * 2000),
+        lambda folder: files.write_text_atomically(folder / "outcome.json", "new" * 2000),
         check_text,
     ),
 }

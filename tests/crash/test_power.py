@@ -195,7 +195,7 @@ def session(folder: Path, recording: Recording) -> None:
         checkpoints.prune(keep=2)
         lease.beat(NOW)
     for value in (1, 2):
-        runs.write_text_atomically(folder / "outcome.json", str(value))
+        files.write_text_atomically(folder / "outcome.json", str(value))
         recording.promise("text", value)
     lease.release(NOW)
     recording.promise("token", leases.claim(folder, NOW).token)
@@ -229,7 +229,7 @@ def test_short_workloads_survive_every_power_cut(tmp_path, tries):
                     token = leases.claim(folder, NOW, takeover=True).token
                     recording.promise("token", token)
                 elif kind == "text":
-                    runs.write_text_atomically(folder / "outcome.json", str(step + 1))
+                    files.write_text_atomically(folder / "outcome.json", str(step + 1))
                     recording.promise("text", step + 1)
                 else:
                     create_run(folder)

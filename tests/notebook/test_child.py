@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.core.machine import notebook_cells
-from agnews_cli.host import notebook
 
 WATCH = """
 import sys, time
@@ -53,7 +52,6 @@ def test_a_child_notices_that_its_kernel_or_shell_is_gone(tmp_path, dies):
 
 
 def test_without_a_kernel_nothing_is_cut(tmp_path):
-    assert not notebook.is_kernel_child()
     said = tmp_path / "said"
     (tmp_path / "watch.py").write_text(WATCH)
     line = f"nohup '{sys.executable}' {tmp_path}/watch.py '{said}' > {tmp_path}/out 2>&1 & echo $!"

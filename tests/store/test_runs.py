@@ -14,6 +14,7 @@ import pytest
 from agnews_cli.core.run.dataset import Dataset, File, Form
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.errors import CannotRead, CannotWrite, NoDiskSpace, RunUnknown
+from agnews_cli.store.disk import files
 from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder, create, find, list_runs
 from agnews_cli.store.settings import presets
@@ -173,17 +174,17 @@ def test_sizes_for_people(amount: int, shown: str) -> None:
 
 def test_write_replaces_and_leaves_no_draft(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
-    runs.write_text_atomically(path, "old")
-    runs.write_text_atomically(path, "né\r\n")
+    files.write_text_atomically(path, "old")
+    files.write_text_atomically(path, "né\r\n")
     assert path.read_bytes() == "né\r\n".encode()
     assert list(tmp_path.iterdir()) == [path]
     with pytest.raises(CannotWrite):
-        runs.write_text_atomically(tmp_path / "no" / "x", "")
+        files.write_text_atomically(tmp_path / "no" / "x", "")
     (tmp_path / "dir").mkdir()
     with pytest.raises(CannotWrite):
-        runs.write_text_atomically(tmp_path / "dir", "text")
+        files.write_text_atomically(tmp_path / "dir", "text")
     with pytest.raises(UnicodeEncodeError):
-        runs.write_text_atomically(path, "\ud800")
+        files.write_text_atomically(path, "\ud800")
     assert path.read_bytes() == "né\r\n".encode()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dir", "x.json"]
 
@@ -204,9 +205,9 @@ def test_killed_between_write_and_rename_leaves_the_old(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_text("old")
     code = (
-        "import os, sys; from pathlib import Path; from agnews_cli.store.run import runs\n"
+        "import os, sys; from pathlib import Path; from agnews_cli.store.disk import files\n"
         "os.fsync = lambda handle: os.kill(os.getpid(), 9)\n"
-        "runs.write_text_atomically(Path(sys.argv[1]), 'new')\n"
+        "files.write_text_atomically(Path(sys.argv[1]), 'new')\n"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(path)], cwd=ROOT, check=False)
     assert ended.returncode == -9

@@ -37,6 +37,7 @@ from agnews_cli.errors import (
 from agnews_cli.host import launch
 from agnews_cli.host.detect import detect
 from agnews_cli.store.data import datasets
+from agnews_cli.store.disk import files
 from agnews_cli.store.hours.ledger import Ledger
 from agnews_cli.store.model import delivered
 from agnews_cli.store.remotes.folder import Folder
@@ -121,7 +122,7 @@ def test_how_the_worker_of_another_session_ended_is_not_taken_for_this_ones(run,
         while not run.events.exists():  # this session's worker is at work
             time.sleep(0.01)
         text = Outcome(state="interrupted", writer="another").model_dump_json()
-        runs.write_text_atomically(run.outcome, text)
+        files.write_text_atomically(run.outcome, text)
 
     thread = threading.Thread(target=another_ends)
     thread.start()

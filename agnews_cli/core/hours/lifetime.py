@@ -32,15 +32,6 @@ class Life:
         return max(0.0, self.left_s - self.entered_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Survival:
-    """At age `age_s`, the share that is still alive; `at_risk` were watched just before."""
-
-    age_s: float
-    share: float
-    at_risk: int
-
-
 def lives(sessions: Iterable[Session], platform: str, now: datetime) -> tuple[Life, ...]:
     """The platform's sessions. One that fell silent has died; one that was stopped has not."""
     return tuple(
@@ -71,29 +62,3 @@ def mean_s(watched: Sequence[Life], *, age_s: float | None = None) -> float:
         here = sum(life.is_death and age_s < life.left_s <= until_s for life in watched)
         return (here_s + overall_s) / (here + 1)  # the mean of all is this hour's prior
     return (lived_s + PRIOR_S) / (deaths + 1)
-
-
-def survival(watched: Sequence[Life]) -> tuple[Survival, ...]:
-    """The share alive after each death, oldest last (Kaplan and Meier 1958, late entry).
-
-    Begins with everybody alive at age 0; empty where nobody was watched.
-    """
-    if not watched:
-        return ()
-    share = 1.0
-    points = [Survival(0.0, 1.0, sum(life.entered_s <= 0 for life in watched))]
-    for age_s in sorted({life.left_s for life in watched if life.is_death}):
-        at_risk = sum(life.entered_s < age_s <= life.left_s for life in watched)
-        died = sum(life.is_death and life.left_s == age_s for life in watched)
-        if at_risk:  # one that died as it was entered was never watched
-            share *= 1 - died / at_risk
-            points.append(Survival(age_s, share, at_risk))
-    return tuple(points)
-
-
-def age_reached_s(points: Sequence[Survival], share: float) -> float | None:
-    """The age that `share` of all sessions reach; None where too few were seen to die."""
-    for point in points:
-        if point.share < share - 1e-12:
-            return point.age_s
-    return None

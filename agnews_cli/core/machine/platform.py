@@ -37,6 +37,7 @@ from agnews_cli.core.machine.markers import (
     Traces,
     read,
 )
+from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import PlatformUnknown
 
 Network = Literal["answers", "silent", "off"]
@@ -174,13 +175,10 @@ def _overridden(wanted: str) -> Rule:
     for rule in (*PLATFORMS, LOCAL):
         if rule.name == name:
             return rule
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, (*NAMES, *ALIASES), n=2, cutoff=0.5)
     raise PlatformUnknown(
         variable=OVERRIDE,
         given=wanted,
-        near=f" (did you mean {' or '.join(map(repr, near))}?)" if near else "",
+        near=nearest(name, (*NAMES, *ALIASES)),
         known=", ".join(NAMES),
     )
 

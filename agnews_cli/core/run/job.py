@@ -59,7 +59,7 @@ class Job(BaseModel):
 
 
 class Event(BaseModel):
-    """One line of `events.jsonl`. `kind` says which keys `data` has (docs/events.md)."""
+    """One line of `events.jsonl`. `kind` says which keys `data` has (docs/run-folder.md)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

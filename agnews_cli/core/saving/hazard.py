@@ -102,22 +102,6 @@ def saves(
     return tuple(ages)
 
 
-def expected_work_s(survival: Hazard, ages: Sequence[float], cost_s: float) -> float:
-    """Work that is saved at a session's end, on average, when saves are begun at `ages`."""
-    total, since = 0.0, 0.0
-    for age in ages:
-        total += survival.alive(age + cost_s) * (age - since)
-        since = age + cost_s
-    return total
-
-
-def expected_life_s(survival: Hazard, deadline_s: float, parts: int = 2000) -> float:
-    """How long a session lives, on average, the deadline counted."""
-    step = deadline_s / parts
-    alive = [survival.alive(k * step) for k in range(parts + 1)]
-    return step * (sum(alive) - (alive[0] + alive[-1]) / 2)
-
-
 def _programme(
     survival: Hazard,
     deadline_s: float,

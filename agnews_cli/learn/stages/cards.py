@@ -20,9 +20,9 @@ from agnews_cli.core.run import recipes
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import Candidate, Job
+from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model.delivered import digests_of
 from agnews_cli.store.model.models import base_name, hub_id
-from agnews_cli.store.run.runs import write_text_atomically
 
 MODEL_SCHEMA = "agnews.model/1"
 _LONGEST_NAME = 120

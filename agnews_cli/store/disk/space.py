@@ -11,14 +11,20 @@ from pathlib import Path
 from agnews_cli.errors import CannotWrite, NoDiskSpace
 
 
+def nearest_there(path: Path) -> Path:
+    """`path`, or of the folders around it the innermost one that is there."""
+    there = path.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    return there
+
+
 def require_space(path: Path, needed_bytes: int) -> None:
     """Raises CannotWrite or NoDiskSpace unless that many bytes can be written under `path`.
 
     `path` need not be there yet. A quota that the file system does not tell of is not seen.
     """
-    there = path.absolute()
-    while not there.exists() and there != there.parent:
-        there = there.parent
+    there = nearest_there(path)
     if not there.is_dir():
         raise CannotWrite(path=path, reason=f"{there} is a file, not a folder")
     try:
@@ -41,11 +47,8 @@ def fullest(named: str | None, folders: Iterable[str]) -> Path:
 
 def free_bytes(folder: Path) -> int:
     """Room where `folder` is or would be; 0 where the system does not tell."""
-    there = folder.absolute()
-    while not there.exists() and there != there.parent:
-        there = there.parent
     try:
-        return shutil.disk_usage(there).free
+        return shutil.disk_usage(nearest_there(folder)).free
     except OSError:
         return 0
 

@@ -21,8 +21,6 @@ from agnews_cli.store.disk.names import local
 
 Source = Literal["folder", "embedded", "cache", "hub"]
 
-# A digest of less than this is computed again each time: reading it costs no more than looking up.
-
 
 @dataclass(frozen=True, slots=True)
 class Embedded:

@@ -26,12 +26,12 @@ from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Outcome
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.text import strict_json
+from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import LinkInRun, RunUnknown
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.disk.space import refusal, require_space, size
-from agnews_cli.store.settings.presets import nearest
 
 __all__ = [
     "RunFolder",
@@ -42,7 +42,6 @@ __all__ = [
     "refusal",
     "require_space",
     "size",
-    "write_text_atomically",
 ]
 
 Record = TypeVar("Record", bound=BaseModel)

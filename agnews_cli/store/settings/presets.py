@@ -9,7 +9,6 @@ Types are pydantic's strict ones; only an integer where a number is expected is 
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any, TypeGuard, get_args
 from pydantic import BaseModel, ValidationError
 
 from agnews_cli.core.run.preset import Preset, Tier
+from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import preset_folders
@@ -72,12 +72,6 @@ def text(name_or_path: str) -> str:
 def is_own(name_or_path: str) -> bool:
     """Whether it is the user's, and not there where agnews alone is. Raises like `load`."""
     return _is_path(name_or_path) or _locate(name_or_path).parent == preset_folders()[-1]
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """` (did you mean 'x' or 'y'?)`, or nothing where none is near."""
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-    return f" (did you mean {' or '.join(map(repr, near))}?)" if near else ""
 
 
 def _files() -> dict[str, Path]:

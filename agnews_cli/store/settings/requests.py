@@ -17,10 +17,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from agnews_cli.core.run.choose import Goal
 from agnews_cli.core.text import duration
+from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import CannotRead, CannotWrite, FileMissing, RequestInvalid
 from agnews_cli.store.disk import files, outputs
 from agnews_cli.store.settings import strict_yaml
-from agnews_cli.store.settings.presets import nearest
 from agnews_cli.store.settings.strict_yaml import Document, Loc, Refused
 
 SCHEMA = "agnews.request/1"

@@ -26,11 +26,12 @@ from agnews_cli.core.text import strict_json
 from agnews_cli.core.text.redaction import redact_prose
 from agnews_cli.errors import AgnewsError, CheckpointDamaged, StoreBusy, StoreTrouble
 from agnews_cli.store.disk import files
+from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.disk.space import require_space
 from agnews_cli.store.remotes.folder import pieces
 from agnews_cli.store.remotes.remote import Entry, Remote, is_name
 from agnews_cli.store.run.checkpoints import Checkpoints, manifest_of, require_owner
-from agnews_cli.store.run.runs import SAVE_NOW, RunFolder, write_text_atomically
+from agnews_cli.store.run.runs import SAVE_NOW, RunFolder
 from agnews_cli.store.settings import presets
 from agnews_cli.store.settings.secrets import hidden, known
 

@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from agnews_cli.core.saving import fencing
 from agnews_cli.core.saving.checkpoint import Key
 from agnews_cli.errors import AgnewsError, CheckpointDamaged, StoreTrouble
+from agnews_cli.store.disk import files
 from agnews_cli.store.remotes.remote import Entry, Remote
-from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.transfer import claims, parcels
 from agnews_cli.store.transfer.claims import LeaseSign
@@ -84,7 +84,7 @@ def unpack_record(seen: Seen, store: Path) -> RunFolder:
     folder.path.mkdir(parents=True, exist_ok=True)
     for name in ("events.jsonl", "line.json", *reversed(_PLAIN)):
         if name in seen.files and not (folder.path / name).exists():
-            runs.write_text_atomically(folder.path / name, seen.files[name])
+            files.write_text_atomically(folder.path / name, seen.files[name])
     return folder
 
 

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 
 from agnews_cli.errors import CannotWrite, NoDiskSpace
 from agnews_cli.store.disk import files
-from agnews_cli.store.run.runs import RunFolder, write_text_atomically
+from agnews_cli.store.disk.files import write_text_atomically
+from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.transfer.parcels import State
 
 _KEPT_DURATIONS = 50

@@ -82,7 +82,7 @@ class Market:
             return [(offer, None) for offer in self.own.offers[name]]
         platform = _platform(name)
         if platform is None:
-            from agnews_cli.store.settings.presets import nearest
+            from agnews_cli.core.text.spelling import nearest
 
             raise OfferUnknown(name=name, near=nearest(name, self._names()))
         made: list[tuple[Offer, Counted | None]] = []

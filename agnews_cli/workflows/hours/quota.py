@@ -158,7 +158,7 @@ def limits_of(platform: str) -> PlatformLimits:
     """Raises NoLimitsKnown, naming what is near."""
     found = limits.load(platform)
     if found is None:
-        from agnews_cli.store.settings.presets import nearest
+        from agnews_cli.core.text.spelling import nearest
 
         raise NoLimitsKnown(name=platform, near=nearest(platform, limits.names()))
     return found

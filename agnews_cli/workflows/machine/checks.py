@@ -22,6 +22,7 @@ from agnews_cli.core.machine.platform import Platform
 from agnews_cli.errors import AgnewsError
 from agnews_cli.host import network
 from agnews_cli.store.disk import home
+from agnews_cli.store.disk.space import nearest_there
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
@@ -135,7 +136,7 @@ def disk(patient: Examined) -> Iterator[Finding]:
     """Free space where runs, cache and drafts go; one line for each file system."""
     seen: set[int] = set()
     for what, folder, other in _folders(patient):
-        there = _existing(folder)
+        there = _folder_there(folder)
         device = there.stat().st_dev
         if device in seen:
             continue
@@ -190,7 +191,7 @@ def hub(patient: Examined) -> Iterator[Finding]:
 
 def clock(patient: Examined) -> Iterator[Finding]:
     """This clock beside the file system's and the hub's: deadlines and leases hang on it."""
-    there = _existing(patient.store)
+    there = _folder_there(patient.store)
     with tempfile.NamedTemporaryFile(dir=there if os.access(there, os.W_OK) else None) as draft:
         draft.write(b"x")
         draft.flush()
@@ -258,11 +259,9 @@ def _folders(patient: Examined) -> tuple[tuple[str, Path, str], ...]:
     )
 
 
-def _existing(folder: Path) -> Path:
-    there = folder.absolute()
-    while not there.is_dir() and there != there.parent:
-        there = there.parent
-    return there
+def _folder_there(folder: Path) -> Path:
+    there = nearest_there(folder)
+    return there if there.is_dir() else there.parent
 
 
 # ---- Secrets -------------------------------------------------------------------------------------

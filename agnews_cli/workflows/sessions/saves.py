@@ -20,6 +20,7 @@ from agnews_cli.errors import (
     RunBusy,
 )
 from agnews_cli.host import launch
+from agnews_cli.store.disk import files
 from agnews_cli.store.remotes.patience import Patient
 from agnews_cli.store.run import leases, runs
 from agnews_cli.store.run.checkpoints import Checkpoints
@@ -123,7 +124,7 @@ def save_now(run: str, store: Path | None, *, wait_s: float) -> SavedOnRequest:
         raise NotRunning(run=folder.id)
     tail = Tail(folder.events, at=folder.events.stat().st_size if folder.events.exists() else 0)
     request = folder.path / runs.SAVE_NOW
-    runs.write_text_atomically(request, datetime.now(UTC).isoformat())
+    files.write_text_atomically(request, datetime.now(UTC).isoformat())
     give_up_s = time.monotonic() + wait_s
     while time.monotonic() < give_up_s:
         for event in tail.read():

@@ -37,10 +37,11 @@ from agnews_cli.errors import (
 )
 from agnews_cli.host import launch
 from agnews_cli.host.session_age import session_age
+from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.run import leases
 from agnews_cli.store.run.leases import Lease
-from agnews_cli.store.run.runs import SAVE_NOW, RunFolder, write_text_atomically
+from agnews_cli.store.run.runs import SAVE_NOW, RunFolder
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions.couriers import Fleet, Note, fencing_floor
 from agnews_cli.workflows.sessions.heart import Heart

@@ -38,8 +38,9 @@ from agnews_cli.errors import (
 from agnews_cli.host import launch
 from agnews_cli.host.notebook import Lifeline
 from agnews_cli.store.disk import files
+from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.remotes.remote import Remote
-from agnews_cli.store.run.runs import RunFolder, write_text_atomically
+from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.sessions.couriers import Fleet, Note
 from agnews_cli.workflows.sessions.kept import Kept, kept
 

@@ -43,7 +43,7 @@ from agnews_cli.errors import (
 from agnews_cli.host import network, probe
 from agnews_cli.host.detect import detect
 from agnews_cli.store.data import datasets
-from agnews_cli.store.disk import names
+from agnews_cli.store.disk import files, names
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.model import models
 from agnews_cli.store.remotes.remote import Remote
@@ -631,7 +631,7 @@ def _result(
     if not was_there:
         text = json.dumps(result.as_json(), indent=2, ensure_ascii=False)
         try:
-            runs.write_text_atomically(folder.path / "result.json", text)
+            files.write_text_atomically(folder.path / "result.json", text)
         except (CannotWrite, NoDiskSpace) as error:  # the run is finished all the same
             note = Note(error.message, True).event(plan.request.started_monotonic_s)
             with suppress(ReaderLeft):

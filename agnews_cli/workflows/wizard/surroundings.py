@@ -25,6 +25,7 @@ from agnews_cli.host import network
 from agnews_cli.host.detect import detect
 from agnews_cli.store.data import datasets, splits
 from agnews_cli.store.disk.names import local
+from agnews_cli.store.disk.space import nearest_there
 from agnews_cli.store.formats import tables
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
@@ -167,11 +168,8 @@ def _elsewhere() -> tuple[Machine, ...]:
 
 
 def _free(path: Path) -> str:
-    there = path.absolute()
-    while not there.exists() and there != there.parent:
-        there = there.parent
     try:
-        return f"{runs.size(shutil.disk_usage(there).free)} free"
+        return f"{runs.size(shutil.disk_usage(nearest_there(path)).free)} free"
     except OSError:
         return "free space unknown"
 
