@@ -1,4 +1,4 @@
-"""Writes `docs/exit-codes.md` from `agnews_cli/errors.py`; a test keeps it fresh.
+"""Writes `docs/exit-codes.md` from `agnews_cli/errors`; a test keeps it fresh.
 
 Usage: python docs/generate.py
 """

@@ -16,7 +16,8 @@ from agnews_cli.errors import BudgetTooShort
 from agnews_cli.store.settings import presets, requests
 from agnews_cli.workflows.train import auto
 from agnews_cli.workflows.train.auto import SAMPLE, Request
-from agnews_cli.workflows.wizard.questions import QUESTIONS, Question, Way, wizard
+from agnews_cli.workflows.wizard import questions
+from agnews_cli.workflows.wizard.questions import QUESTIONS, Question, Way
 from agnews_cli.workflows.wizard.surroundings import (
     HERE,
     DataLook,
@@ -127,7 +128,7 @@ WALKS: dict[str, tuple[Accelerator, dict[str, str], list[str], Request]] = {
     ),
     "a typed file whose columns have odd names": (
         CPU,
-        {"data": wizard._OTHER, "data_path": "odd.csv", "label_column": "kind"},
+        {"data": questions._OTHER, "data_path": "odd.csv", "label_column": "kind"},
         [
             *("goal", "data", "data_path", "text_column", "label_column"),
             *("machine", "preset", "time", "store", "end"),
@@ -137,13 +138,13 @@ WALKS: dict[str, tuple[Accelerator, dict[str, str], list[str], Request]] = {
     "45 minutes": (CPU, {"time": "45m"}, [], Request(data="news.csv", budget_s=2700)),
     "a limit of one's own": (
         CPU,
-        {"time": wizard._OTHER, "budget": "1h30m"},
+        {"time": questions._OTHER, "budget": "1h30m"},
         ["goal", "data", "machine", "preset", "time", "budget", "store", "end"],
         Request(data="news.csv", budget_s=5400),
     ),
     "sessions": (
         GPU,
-        {"time": wizard._SESSIONS, "session_hours": "8"},
+        {"time": questions._SESSIONS, "session_hours": "8"},
         ["goal", "data", "machine", "preset", "time", "session_hours", "store", "end"],
         Request(data="news.csv", session_s=8 * 3600),
     ),
@@ -155,7 +156,7 @@ WALKS: dict[str, tuple[Accelerator, dict[str, str], list[str], Request]] = {
     ),
     "a store of one's own": (
         CPU,
-        {"store": wizard._OTHER, "store_path": "runs"},
+        {"store": questions._OTHER, "store_path": "runs"},
         ["goal", "data", "machine", "preset", "time", "store", "store_path", "end"],
         Request(data="news.csv", store=Path("runs"), budget_s=2700),
     ),
@@ -201,7 +202,7 @@ def test_each_choice_shows_what_is_known_of_it() -> None:
     models = {c.value: c for c in at("preset", Way(around())).choices}
     assert "too slow to train on a CPU" in models["roberta-base"].obstacle
     assert models["minilm"].obstacle == ""
-    odd = {"data": wizard._OTHER, "data_path": "odd.csv"}
+    odd = {"data": questions._OTHER, "data_path": "odd.csv"}
     text = at("text_column", Way(around()), **odd)
     assert (text.default, text.choices[1].note) == ("what", "a long line of words")
     label = at("label_column", Way(around()), **odd)
@@ -231,7 +232,7 @@ def test_weights_out_of_reach_are_said_here_and_not_held_against_another_machine
 def test_what_cannot_be_is_refused_where_it_is_typed(
     key: str, choice: str, wrong: list[str]
 ) -> None:
-    more = wizard._SESSIONS if key == "session_hours" else wizard._OTHER
+    more = questions._SESSIONS if key == "session_hours" else questions._OTHER
     question = at(key, Way(around()), **{choice: more})
     assert [question.takes(text) for text in wrong] == [False] * len(wrong)
     assert all(question.problem(text) for text in wrong)
@@ -240,14 +241,14 @@ def test_what_cannot_be_is_refused_where_it_is_typed(
 
 def test_the_least_limit_is_the_one_of_auto() -> None:
     with pytest.raises(BudgetTooShort):
-        auto.prepare(Request(budget_s=wizard.LEAST_BUDGET_S - 0.1, data="no.csv"))
+        auto.prepare(Request(budget_s=questions.LEAST_BUDGET_S - 0.1, data="no.csv"))
     with pytest.raises(Exception, match="no such file"):
-        auto.prepare(Request(budget_s=wizard.LEAST_BUDGET_S, data="no.csv"))
+        auto.prepare(Request(budget_s=questions.LEAST_BUDGET_S, data="no.csv"))
 
 
 def test_training_elsewhere_is_saved_and_not_begun() -> None:
     end = at("end", Way(around()), machine="kaggle")
-    assert [choice.value for choice in end.choices] == [wizard.SAVE]
+    assert [choice.value for choice in end.choices] == [questions.SAVE]
     assert "news.csv" in end.choices[0].note
     assert "Kaggle" in end.choices[0].note
 

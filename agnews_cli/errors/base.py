@@ -1,0 +1,38 @@
+"""What every error is."""
+
+from __future__ import annotations
+
+import inspect
+from typing import ClassVar
+
+
+class AgnewsError(Exception):
+    """{message}"""
+
+    exit_code: ClassVar[int] = 1
+    hint: ClassVar[str] = ""
+    word: ClassVar[str] = "error"
+    """What stands before the message; `stopped` where nothing went wrong."""
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        template = inspect.cleandoc(type(self).__doc__ or "{message}")
+        self.message = template.format(**facts)
+        self.advice = str(facts.get("hint") or self.hint.format(**facts))
+        super().__init__(self.message)
+
+
+class ReportedError(AgnewsError):
+    """{message}"""
+
+    # An error that another process already put into words; it keeps its exit code.
+    def __init__(self, message: str, hint: str, exit_code: int, kind: str) -> None:
+        super().__init__(message=message, hint=hint)
+        self.exit_code = exit_code  # type: ignore[misc]
+        self.kind = kind
+
+
+class InternalError(AgnewsError):
+    """agnews met an error of its own: {what}"""
+
+    hint = "The details are in {log}; please report them with the command you typed."

@@ -1,0 +1,165 @@
+"""65: the data are not what they should be."""
+
+from __future__ import annotations
+
+from agnews_cli.errors.base import AgnewsError
+
+
+class DataError(AgnewsError):
+    """{message}"""
+
+    exit_code = 65
+
+
+class EmptyData(DataError):
+    """{path} holds no rows."""
+
+    hint = "Check the path, and whether it has rows."
+
+
+class BadEncoding(DataError):
+    """{path}, line {line}: byte 0x{byte:02x} at position {position} is not {encoding}."""
+
+    hint = "Name the encoding: --encoding cp1252, for example."
+
+
+class BadRow(DataError):
+    """{path}, line {line}: {found}; expected {expected}."""
+
+    hint = "Mend or remove that line, then run the same command again."
+
+
+class BadRows(DataError):
+    """{path}: {bad:,} of {rows:,} rows cannot be used: {first}."""
+
+    hint = "Mend or remove them, or leave them out: {again} --skip-bad-rows"
+
+
+class SeveralLabels(DataError):
+    """{path}: {rows:,} rows have several labels in one cell, such as {example!r} (line {line}); agnews trains one label a row."""
+
+    hint = "Keep one label in each row; or leave those rows out: {again} --skip-bad-rows"
+
+
+class PredictionsGiven(DataError):
+    """{path} holds the predictions of a run, and no texts."""
+
+    hint = "Give the file with the texts and their labels: agnews auto --data FILE"
+
+
+class RowsWithoutText(DataError):
+    """{path}: {bad} of {rows} rows have no text: {lines}."""
+
+    hint = "Mend them, or leave their label empty: --skip-bad-rows"
+
+
+class SubmissionMismatch(DataError):
+    """{path} and {test} do not fit: {reason}."""
+
+    hint = "Name the column that both share: --id-column NAME; or check that both are of one competition."
+
+
+class SampleUnclear(DataError):
+    """{path}: {reason}."""
+
+    hint = "Expected an id column, and one column for the label or one for each class."
+
+
+class NoTextColumn(DataError):
+    """{path}: no text column found among {columns}."""
+
+    hint = "Name it: {again} --text-column NAME (several: --text-column title --text-column body)"
+
+
+class NoLabelColumn(DataError):
+    """{path}: no label column found among {columns}."""
+
+    hint = "Name it: {again} --label-column NAME"
+
+
+class ColumnMissing(DataError):
+    """{path}: there is no column {name!r}; it has {columns}."""
+
+    hint = "Name one of these with --{option}."
+
+
+class OneClass(DataError):
+    """{path}: every row has the label {label!r}; a classifier needs at least two classes."""
+
+    hint = "Check --label-column; the columns are {columns}."
+
+
+class TooManyClasses(DataError):
+    """{path}: {classes} different labels in {rows} rows: {column!r} looks like text or an id, not a class."""
+
+    hint = "Name the right column: --label-column NAME"
+
+
+class TooFewRows(DataError):
+    """{path}: {classes} with too few training rows, at least {least} are needed to train and validate: {names}."""
+
+    hint = "Add rows, or leave them out: {again} --drop-rare {least}"
+
+
+class UnknownTestLabel(DataError):
+    """{path}: class {label!r} (line {line}; {rows:,} of {total:,} rows) is not in the training data, which has {known}."""
+
+    hint = "Correct the label, or add training rows of that class; or leave such rows out: {again} --skip-bad-rows"
+
+
+class NoTrainingSplit(DataError):
+    """{path}: no training file among {files}; expected train.csv (or .tsv, .jsonl, .parquet)."""
+
+    hint = "Give the training file itself: --data {path}/FILE"
+
+
+class SeveralConfigurations(DataError):
+    """{path} holds several data sets: {names}."""
+
+    hint = "Give one of them: agnews auto --data {first}"
+
+
+class UnsupportedFile(DataError):
+    """{path}: agnews reads tables (.csv, .tsv, .json, .jsonl, .parquet, .arrow), not {suffix!r}."""
+
+    hint = "Save it as CSV, JSON Lines or Parquet, or give a folder or a hub data set id."
+
+
+class NotATable(UnsupportedFile):
+    """{path} is {what}; agnews reads tables: CSV, TSV, JSON, JSON Lines, Parquet, Arrow."""
+
+
+class SeveralTables(DataError):
+    """{path} holds several tables: {members}."""
+
+    hint = "Unpack it, and give the folder or one of the files."
+
+
+class BadArchive(DataError):
+    """{path} cannot be unpacked: {reason}."""
+
+    hint = "It is damaged or incomplete: download or pack it again."
+
+
+class ShardsDiffer(DataError):
+    """{path} has {found}; {first}, of the same split, has {expected}."""
+
+    hint = "Write all parts of a split in the same form."
+
+
+class BadUsage(DataError):
+    """{path}, row {row}: {found}; expected {expected}."""
+
+    hint = "`agnews quota export` writes the form that import reads."
+
+
+class BadParquet(DataError):
+    """{path} cannot be read as {kind}: {reason}"""
+
+    hint = "Write it again, for example with pandas: frame.to_parquet(...)"
+
+
+class DataChanged(DataError):
+    """{path} changed since this run checked it (SHA-256 {now:.12}, was {before:.12})."""
+
+    hint = "Put the old file back to go on, or start a new run: agnews auto --data {path}"
