@@ -31,7 +31,7 @@ from agnews_cli.core.saving.simulate import PolicyRow, World, compare, usual_pol
 
 HOUR_S = 3600.0
 BAR = 0.98
-OURS = "agnews: learned hazard"
+OURS = "agnews: learned rate, Daly, last save"
 FIXED = ("every 500 steps", "every 2 h", "once an epoch")
 
 WORLDS: dict[str, tuple[Lifetimes, float]] = {

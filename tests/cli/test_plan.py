@@ -191,7 +191,12 @@ def test_a_finished_run_on_other_data_is_not_what_is_planned(agnews, tmp_path):
 def test_simulated_lives(agnews):
     done = agnews(*LARGE, "--simulate", "3", "--lifetime", "3h")
     assert done.code == 0, done.err
-    for word in ("agnews: learned hazard", "every 2 h", "knows every death", "goodput"):
+    for word in (
+        "agnews: learned rate, Daly, last save",
+        "every 2 h",
+        "knows every death",
+        "goodput",
+    ):
         assert word in done.out
     rows = agnews(*LARGE, "--simulate", "2", "--json").json["simulation"]["policies"]
     assert all(0 < row["goodput"] < 1 for row in rows)
