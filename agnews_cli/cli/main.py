@@ -81,6 +81,8 @@ def agnews(
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; always ends in SystemExit with a documented code."""
     arguments = sys.argv[1:] if argv is None else argv
+    # Looking for them reads the metadata of every package there is; none has a say in our records.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     if _COMPLETE in os.environ:
         from agnews_cli.cli.completion import answer_at_once
 

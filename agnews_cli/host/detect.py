@@ -108,6 +108,8 @@ def _accelerator(surroundings: Traces) -> tuple[Accelerator, tuple[Evidence, ...
 
 def _cuda(visible: str | None) -> tuple[Accelerator | None, Evidence]:
     """The GPUs that NVML lists and CUDA_VISIBLE_DEVICES (`visible`) leaves."""
+    if not _has_nvml():
+        return None, Evidence("accelerator", "no CUDA: NVML's library is not here", "NVML")
     try:
         import pynvml
 
@@ -134,6 +136,19 @@ def _cuda(visible: str | None) -> tuple[Accelerator | None, Evidence]:
         return None, Evidence("accelerator", f"no CUDA: {error}", "NVML")
     finally:
         _quietly(pynvml.nvmlShutdown)
+
+
+def _has_nvml() -> bool:
+    """Whether its library may be there. To import its package takes longer than most commands."""
+    if sys.platform != "linux" or "pynvml" in sys.modules:
+        return True
+    from ctypes import CDLL
+
+    try:
+        CDLL("libnvidia-ml.so.1")  # as the package loads it
+    except OSError:
+        return False
+    return True
 
 
 def _devices(nvml: Any, driver: str) -> Iterator[tuple[str, Accelerator]]:

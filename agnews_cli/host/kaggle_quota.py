@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import agnews_cli
-from agnews_cli.core.hours.session import QuotaReading, Resource
+from agnews_cli.core.hours.resource import Resource
+from agnews_cli.core.hours.session import QuotaReading
 from agnews_cli.host import children
 
 TIMEOUT_S = 5.0

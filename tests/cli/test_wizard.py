@@ -190,6 +190,7 @@ def gpu_and_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         "def nvmlDeviceGetName(h): return 'NVIDIA L4'\n"
         "def nvmlDeviceGetMemoryInfo(h): return S(total=24 * 10**9)\n"
     )
+    (folder / "sitecustomize.py").write_text("import pynvml")  # there is no driver to find
     (folder / "datasets").mkdir()
     (folder / "datasets" / "__init__.py").write_text("")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,18 +11,18 @@ from hypothesis import strategies as st
 
 from agnews_cli.core.hours.accounting import account
 from agnews_cli.core.hours.session import Split
+from agnews_cli.core.run.job import Event
 
 OPENED = datetime(2026, 11, 25, 8, tzinfo=UTC)
 
 
-def line(kind: str, at_s: float, opened: datetime = OPENED, **data: Any) -> str:
+def line(kind: str, at_s: float, opened: datetime = OPENED, **data: Any) -> Event:
     at = opened + timedelta(seconds=at_s)
     # elapsed counts from the command's start, 7 s before the ledger's session
-    facts = {"kind": kind, "at": at.isoformat(), "elapsed_s": at_s + 7, "data": data}
-    return json.dumps(facts)
+    return Event(kind=kind, at=at.isoformat(), elapsed_s=at_s + 7, data=data)  # type: ignore[arg-type]
 
 
-def first_session(opened: datetime = OPENED) -> list[str]:
+def first_session(opened: datetime = OPENED) -> list[Event]:
     return [
         line("started", 2, opened, pid=1),
         line("phase", 3, opened, name="tokenising"),
@@ -49,7 +48,6 @@ def test_a_session_that_redoes_what_was_not_saved() -> None:
     again = OPENED + timedelta(hours=1)
     lines = [
         *first_session(),
-        "not json",
         line("started", 1, again, pid=2),
         line("phase", 1, again, name="tokenising"),
         line("phase", 3, again, name="linear model"),
@@ -93,7 +91,7 @@ def test_without_events_all_of_it_was_starting() -> None:
     assert account(first_session(OPENED - timedelta(hours=1)), OPENED, 9.0) == Split(starting_s=9.0)
 
 
-KINDS = ["started", "phase", "progress", "candidate", "saved", "resumed", "ended", "note", "junk"]
+KINDS = ["started", "phase", "progress", "candidate", "saved", "resumed", "ended", "note", "work"]
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(KINDS),

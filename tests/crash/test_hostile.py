@@ -44,6 +44,7 @@ from agnews_cli.store.model import delivered
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.run import leases
 from agnews_cli.store.run.checkpoints import Checkpoints
+from agnews_cli.store.run.events import Events
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings import presets
 from agnews_cli.store.transfer import claims, parcels, pulls
@@ -953,8 +954,7 @@ def test_any_values_in_a_runs_records_are_read_or_passed_over(
     costs.MeasuredCosts.read(store, presets.load("minilm"))
     parcels.record(there, token=1, number=1, writer="aaaa")
     there.order(), there.ended(), there.evaluated(), books(there), sending_s(there)
-    lines = there.events.read_text("utf-8").split("\n") if there.events.exists() else ()
-    account(lines, NOW, 5.0)
+    account(Events(there.events), NOW, 5.0)
 
 
 @settings(

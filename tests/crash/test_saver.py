@@ -26,7 +26,7 @@ from agnews_cli.learn.state.saving import Saver  # noqa: E402
 from agnews_cli.learn.state.snapshot import Misfit, Snapshot  # noqa: E402
 from agnews_cli.store.disk import files  # noqa: E402
 from agnews_cli.store.run.checkpoints import Checkpoints  # noqa: E402
-from agnews_cli.workflows.sessions.watch import Tail  # noqa: E402
+from agnews_cli.store.run.events import Tail  # noqa: E402
 
 
 class Log:
@@ -288,7 +288,7 @@ def test_a_line_torn_by_a_kill_does_not_swallow_the_next_session(tmp_path):
     EventLog(path, started_monotonic_s=0, writes=True)("note", text="first")
     with path.open("ab") as file:
         file.write(b'{"kind":"prog')
-    tail = Tail(path, at=path.stat().st_size)
+    tail = Tail(path, is_new=True)
     EventLog(path, started_monotonic_s=0, writes=True)("started", pid=1)
     assert [event.kind for event in tail.read()] == ["started"]
     assert [event.kind for event in Tail(path).read()] == ["note", "started"]

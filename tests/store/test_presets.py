@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agnews_cli.core.run.preset import Full, Lora, Preset
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
-from agnews_cli.store.settings import presets
+from agnews_cli.store.settings import presets, strict_yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -259,7 +259,7 @@ def test_refused(tmp_path: Path, old: str, new: str, expected: str) -> None:
         (GOOD.encode("utf-16"), "1: byte 0xff is not UTF-8"),
         (b"[" * 60_000, "1: nested deeper than 16 levels"),
         (b"a: {" * 15_000, "1: nested deeper than 16 levels"),
-        (b"#" * 65_537, "1: larger than 64 KB: this is no preset"),
+        (b"#" * 65_537, "1: larger than 64 KB, the most that is read"),
     ],
 )
 def test_no_preset_at_all(tmp_path: Path, content: bytes, expected: str) -> None:
@@ -267,7 +267,7 @@ def test_no_preset_at_all(tmp_path: Path, content: bytes, expected: str) -> None
 
 
 def test_size_cap_is_exact(tmp_path: Path) -> None:
-    padded = GOOD + "#" * (presets.SIZE_CAP_BYTES - len(GOOD))
+    padded = GOOD + "#" * (strict_yaml.SIZE_CAP_BYTES - len(GOOD))
     assert presets.load(write(tmp_path, padded)).name == "mine"
 
 

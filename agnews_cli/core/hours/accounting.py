@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from agnews_cli.core.hours.session import Split
 from agnews_cli.core.text import strict_json
@@ -26,6 +26,19 @@ _MOST_S = 100 * 365 * 86400.0
 _KINDS = frozenset(
     {"started", "phase", "progress", "validated", "candidate", "saved", "resumed", "ended"}
 )
+
+
+class ToldEvent(Protocol):
+    """What is asked of an event (`core.run.job.Event`)."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def at(self) -> str: ...
+    @property
+    def elapsed_s(self) -> float: ...
+    @property
+    def data(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,24 +58,24 @@ class _Before:
     finished: set[str]
 
 
-def account(lines: Iterable[str], opened_at: datetime, whole_s: float) -> Split:
-    """The split of a session of `whole_s` seconds, from the lines of its run's `events.jsonl`.
+def account(events: Iterable[ToldEvent], opened_at: datetime, whole_s: float) -> Split:
+    """The split of a session of `whole_s` seconds, from the events of its run.
 
-    The file holds all sessions of the run, one after the other; this one's begin with the first
-    `started` that is not older than the session. A line that is no event is left out.
+    They are of all sessions of the run, one after the other; this one's begin with the first
+    `started` that is not older than the session.
     """
-    sessions = _by_session(_events(lines))
+    sessions = _by_session(_moments(events))
     mine, before = [], _Before({}, set())
-    for events in sessions:
-        start_s = (events[0][0] - opened_at).total_seconds()
+    for told in sessions:
+        start_s = (told[0][0] - opened_at).total_seconds()
         if start_s >= -1.0:  # the clock's resolution, and the time between two calls
-            first_s = events[0][1].at_s
+            first_s = told[0][1].at_s
             mine = [
                 Moment(e.kind, _within(start_s + e.at_s - first_s, whole_s), e.data)
-                for _, e in events
+                for _, e in told
             ]
             break
-        _learn(before, [event for _, event in events])
+        _learn(before, [event for _, event in told])
     return _split(mine, before, whole_s)
 
 
@@ -148,17 +161,14 @@ def _by_session(
     return sessions
 
 
-def _events(lines: Iterable[str]) -> Iterator[tuple[datetime, Moment]]:
-    for line in lines:
+def _moments(events: Iterable[ToldEvent]) -> Iterator[tuple[datetime, Moment]]:
+    for event in events:
         try:
-            facts = strict_json.mapping(line)
-            if facts["kind"] in _KINDS:
-                moment = Moment(facts["kind"], float(facts["elapsed_s"]), dict(facts["data"]))
-                at = datetime.fromisoformat(facts["at"])
-                if abs(moment.at_s) < _MOST_S and at.tzinfo is not None:
-                    yield at, moment
-        except (ValueError, KeyError, TypeError, OverflowError):
+            at = datetime.fromisoformat(event.at)
+        except ValueError:
             continue
+        if event.kind in _KINDS and abs(event.elapsed_s) < _MOST_S and at.tzinfo is not None:
+            yield at, Moment(event.kind, event.elapsed_s, event.data)
 
 
 def _within(at_s: float, whole_s: float) -> float:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from agnews_cli.core.hours.session import Resource
+from agnews_cli.core.hours.resource import Resource
 
 Confidence = Literal["high", "medium", "low", "memory"]
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
@@ -18,7 +18,7 @@ Tier = dict[Resource, "Limit"]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, strict=True)
 
 
 class _Sourced(_Strict):

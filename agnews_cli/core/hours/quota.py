@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 from agnews_cli.core.hours.limits import Limit, PlatformLimits, Weekday, Window
-from agnews_cli.core.hours.session import QuotaReading, Resource, Session, Used
+from agnews_cli.core.hours.resource import Resource
+from agnews_cli.core.hours.session import QuotaReading, Session, Used
 from agnews_cli.core.text import duration
 
 How = Literal["official", "reported", "estimated", "unknown"]

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agnews_cli.core.hours.limits import Limit
-from agnews_cli.core.hours.session import EARLIEST, LATEST, QuotaReading, Resource
+from agnews_cli.core.hours.resource import Resource
+from agnews_cli.core.hours.session import EARLIEST, LATEST, QuotaReading
 from agnews_cli.core.text import duration, strict_json
 
 _UNITS = re.compile(r"(\d+(?:\.\d+)?)\s*(?:cu|units?|compute units?)", re.IGNORECASE)

@@ -15,15 +15,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
+from agnews_cli.core.hours.resource import Resource
+
 RunState = Literal["pending", "running", "paused", "completed", "failed", "interrupted"]
 SessionState = Literal["open", "finished", "deadline", "interrupted", "error", "user", "died"]
 SessionEnd = Literal["finished", "deadline", "interrupted", "error", "user", "died"]
-Resource = Literal["gpu", "tpu", "cpu"]
-"""What a platform counts hours of."""
-
-RESOURCES: Mapping[str, Resource] = {"cuda": "gpu", "mps": "gpu", "tpu": "tpu", "cpu": "cpu"}
-"""What hours on an accelerator of a kind count as."""
-
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,99}")
 _HIDDEN = re.compile(r"run-[0-9a-f]{16}")
 _MOST_S = 100 * 365 * 86400.0  # a machine's uptime may be years

@@ -81,6 +81,11 @@ def plan(
     return search.best()
 
 
+def bound_s(instance: Instance) -> float:
+    """Seconds from now before which no schedule ends; nothing is searched."""
+    return lower_bound_s(Graph(instance))
+
+
 class _Search:
     def __init__(
         self, graph: Graph, bound_s: float, rng: Dice, effort: int, equal_s: float, near: float

@@ -25,7 +25,7 @@ _MOST_FOLDS, _LEAST_FOLDS, _FOLDED_ROWS = 5, 3, 500
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 class Model(_Strict):

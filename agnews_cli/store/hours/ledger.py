@@ -24,10 +24,10 @@ from types import TracebackType
 from typing import Any
 
 from agnews_cli.core.hours import session as facts
+from agnews_cli.core.hours.resource import Resource
 from agnews_cli.core.hours.session import (
     JournalEntry,
     QuotaReading,
-    Resource,
     Run,
     RunState,
     Session,
@@ -492,12 +492,14 @@ def _split(run: Run, session: Session, seconds: float) -> Split | None:
     """Where the session's time went; None where its run's events are not here."""
     from agnews_cli.core.hours.accounting import account
     from agnews_cli.store.disk import files
+    from agnews_cli.store.run.events import Events
     from agnews_cli.store.run.runs import RunFolder
 
+    path = RunFolder(Path(run.folder)).events
     try:
-        events = files.read_plain(RunFolder(Path(run.folder)).events, _MOST_EVENTS_BYTES)
-        lines = events.decode("utf-8", "replace").split("\n")
-        return account(lines, session.opened_at, seconds)
+        with files.plain(path):  # else nothing is known, which is not the same as no events
+            pass
+        return account(Events(path, _MOST_EVENTS_BYTES), session.opened_at, seconds)
     except (OSError, ValueError):
         return None
 

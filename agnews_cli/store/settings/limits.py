@@ -17,13 +17,12 @@ from pydantic import ValidationError
 
 from agnews_cli.core.hours.limits import PlatformLimits
 from agnews_cli.errors import LimitsInvalid
-from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import preset_folders
+from agnews_cli.store.settings import strict_yaml
 from agnews_cli.store.settings.strict_yaml import Document, Refused, shown
 
 _FOLDER = "platforms"
-_MOST_BYTES = 64 * 1024
-_COMMON = re.compile(rb"^is_common: true\s*$", re.MULTILINE)
+_COMMON = re.compile(r"^is_common: true\s*$", re.MULTILINE)
 
 
 def names() -> tuple[str, ...]:
@@ -69,9 +68,9 @@ def load(name: str) -> PlatformLimits | None:
 
 def _is_common(path: Path) -> bool:
     try:
-        return _COMMON.search(files.read_plain(path, _MOST_BYTES, follows=True)) is not None
-    except OSError:
-        return False
+        return _COMMON.search(strict_yaml.content(path)) is not None
+    except (OSError, Refused):
+        return True  # whoever loads it says what is wrong
 
 
 def _files(folder: Path) -> list[Path]:
@@ -80,13 +79,12 @@ def _files(folder: Path) -> list[Path]:
 
 def _document(path: Path) -> Document:
     try:
-        content = files.read_plain(path, _MOST_BYTES, follows=True).decode("utf-8-sig")
-        document = Document.parse(content)
+        document = strict_yaml.read(path)
     except Refused as error:
         problem = f"  {path}:{error.line}: {error.reason}"
         raise LimitsInvalid(path=path, problems=problem) from error
-    except (OSError, UnicodeDecodeError) as error:
-        problem = f"  {path}:1: cannot be read: {error}"
+    except OSError as error:
+        problem = f"  {path}:1: cannot be read: {error.strerror or error}"
         raise LimitsInvalid(path=path, problems=problem) from error
     problems = [f"  {path}:{line}: {reason}" for line, _, reason in document.problems]
     if not isinstance(document.data, dict):

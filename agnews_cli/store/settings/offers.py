@@ -15,17 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agnews_cli.core.hours.limits import Weekday
 from agnews_cli.errors import FileMissing, OffersInvalid
-from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import preset_folders
-from agnews_cli.store.settings.strict_yaml import Document, Refused
+from agnews_cli.store.settings import strict_yaml
+from agnews_cli.store.settings.strict_yaml import Refused
 
-_MOST_BYTES = 64 * 1024
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
 class QuotaOffer(_Strict):
@@ -90,15 +89,12 @@ def load(path: Path) -> Offers:
 
 def _read(path: Path) -> Offers:
     try:
-        with files.plain(path, follows=True) as stream:
-            raw = stream.read(_MOST_BYTES + 1)
-        if len(raw) > _MOST_BYTES:
-            raise OffersInvalid(path=path, problems="  larger than 64 KB")
-        document = Document.parse(raw.decode("utf-8-sig"))
+        document = strict_yaml.read(path)
     except Refused as error:
         raise OffersInvalid(path=path, problems=f"  line {error.line}: {error.reason}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise OffersInvalid(path=path, problems=f"  cannot be read: {error}") from error
+    except OSError as error:
+        problem = f"  cannot be read: {error.strerror or error}"
+        raise OffersInvalid(path=path, problems=problem) from error
     lines = [
         f"  line {line}: {'.'.join(map(str, loc))}: {reason}"
         for line, loc, reason in document.problems

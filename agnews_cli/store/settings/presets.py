@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard, get_args
 
@@ -20,12 +21,11 @@ from pydantic import BaseModel, ValidationError
 from agnews_cli.core.run.preset import Preset, Tier
 from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
-from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import preset_folders
 from agnews_cli.store.disk.names import local
+from agnews_cli.store.settings import strict_yaml
 from agnews_cli.store.settings.strict_yaml import Document, Loc, Refused, shown
 
-SIZE_CAP_BYTES = 64 * 1024
 _MOST_PROBLEMS = 50
 _SUFFIXES = (".yaml", ".yml")
 
@@ -47,7 +47,7 @@ def load(name_or_path: str) -> Preset:
     path = _locate(name_or_path)
     preset = _read(path)
     if not _is_path(name_or_path) and preset.name != path.stem:
-        line = Document.parse(_text(path)).line(("name",))
+        line = strict_yaml.read(path).line(("name",))
         reason = f"should be the file's name, {path.stem!r} (found {shown(preset.name)})"
         raise PresetInvalid(path=path, problems=_problem(path, line, ("name",), reason))
     return preset
@@ -66,7 +66,9 @@ def load_all() -> tuple[Preset, ...]:
 
 def text(name_or_path: str) -> str:
     """The YAML itself, comments included."""
-    return _text(_locate(name_or_path))
+    path = _locate(name_or_path)
+    with _refusals(path):
+        return strict_yaml.content(path)
 
 
 def is_own(name_or_path: str) -> bool:
@@ -100,37 +102,25 @@ def _locate(name: str) -> Path:
     return files[name]
 
 
-def _text(path: Path) -> str:
-    def refuse(reason: str) -> PresetInvalid:
-        return PresetInvalid(path=path, problems=f"  {path}:1: {reason}")
-
-    if not path.is_file():
-        raise refuse("not a file")
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """What the reader refuses, as PresetInvalid."""
     try:
-        with files.plain(path, follows=True) as stream:
-            content = stream.read(SIZE_CAP_BYTES + 1)
+        yield
+    except Refused as error:
+        line = f"  {path}:{error.line}: {error.reason}"
+        raise PresetInvalid(path=path, problems=line) from error
     except OSError as error:
-        raise refuse(f"cannot be read: {error.strerror or error}") from error
-    if len(content) > SIZE_CAP_BYTES:
-        raise refuse(f"larger than {SIZE_CAP_BYTES // 1024} KB: this is no preset")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        problem = f"  {path}:{line}: byte 0x{content[error.start]:02x} is not UTF-8"
-        raise PresetInvalid(path=path, problems=problem) from error
+        reason = f"cannot be read: {error.strerror or error}" if path.is_file() else "not a file"
+        raise PresetInvalid(path=path, problems=f"  {path}:1: {reason}") from error
 
 
 # ---- checking -----------------------------------------------------------------------------------
 
 
 def _read(path: Path) -> Preset:
-    content = _text(path)
-    try:
-        document = Document.parse(content)
-    except Refused as error:
-        line = f"  {path}:{error.line}: {error.reason}"
-        raise PresetInvalid(path=path, problems=line) from error
+    with _refusals(path):
+        document = strict_yaml.read(path)
     if not isinstance(document.data, dict):
         found = "nothing" if document.data is None else shown(document.data)
         line = f"  {path}:{document.lines[()]}: should be fields and values (found {found})"

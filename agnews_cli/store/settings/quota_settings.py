@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agnews_cli.core.hours.session import Resource
+from agnews_cli.core.hours.resource import Resource
 from agnews_cli.errors import LimitsInvalid
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import home
@@ -18,7 +18,7 @@ _MOST_BYTES = 1_000_000
 class QuotaSource(BaseModel):
     """A file to read, or a command to run, that says what is left."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, strict=True)
 
     kind: Literal["file", "command"]
     value: str
@@ -27,7 +27,9 @@ class QuotaSource(BaseModel):
 class QuotaSettings(BaseModel):
     """`<home>/quota.json`. Keys are `platform/resource`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, defer_build=True, strict=True, allow_inf_nan=False
+    )
 
     reserves_s: dict[str, float] = Field(default={})
     sources: dict[str, QuotaSource] = Field(default={})

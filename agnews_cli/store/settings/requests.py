@@ -19,12 +19,11 @@ from agnews_cli.core.run.choose import Goal
 from agnews_cli.core.text import duration
 from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import CannotRead, CannotWrite, FileMissing, RequestInvalid
-from agnews_cli.store.disk import files, outputs
+from agnews_cli.store.disk import outputs
 from agnews_cli.store.settings import strict_yaml
-from agnews_cli.store.settings.strict_yaml import Document, Loc, Refused
+from agnews_cli.store.settings.strict_yaml import Loc, Refused
 
 SCHEMA = "agnews.request/1"
-SIZE_CAP_BYTES = 64 * 1024
 
 _HEAD = """\
 # Replay it: agnews auto --config {name}
@@ -161,10 +160,14 @@ def unused(path: Path) -> Path:
 
 def load(path: Path) -> RequestFile:
     """Raises FileMissing, CannotRead, or RequestInvalid with the line of every problem."""
+    if not path.exists():
+        raise FileMissing(path=path, hint="`agnews wizard` asks, and writes such a file.")
     try:
-        document = Document.parse(_content(path))
+        document = strict_yaml.read(path)
     except Refused as error:
         raise _invalid(path, [(error.line, (), error.reason)]) from error
+    except OSError as error:
+        raise CannotRead(path=path, reason=error.strerror or error) from error
     if not isinstance(document.data, dict):
         reason = f"should be keys and values (found {strict_yaml.shown(document.data)})"
         raise _invalid(path, [(document.lines[()], (), reason)])
@@ -179,25 +182,6 @@ def load(path: Path) -> RequestFile:
     if problems:
         raise _invalid(path, problems)
     return found
-
-
-def _content(path: Path) -> str:
-    if not path.exists():
-        raise FileMissing(path=path, hint="`agnews wizard` asks, and writes such a file.")
-    try:
-        with files.plain(path, follows=True) as stream:
-            content = stream.read(SIZE_CAP_BYTES + 1)
-    except OSError as error:
-        raise CannotRead(path=path, reason=error.strerror or error) from error
-    if len(content) > SIZE_CAP_BYTES:
-        reason = f"larger than {SIZE_CAP_BYTES // 1024} KB: this is no request"
-        raise _invalid(path, [(1, (), reason)])
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        reason = f"byte 0x{content[error.start]:02x} is not UTF-8"
-        raise _invalid(path, [(line, (), reason)]) from error
 
 
 def _reason(kind: str, message: str, loc: Loc, data: Any) -> str:

@@ -5,13 +5,11 @@ stores: [runs, s3://bucket/agnews]
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from agnews_cli.errors import StoresInvalid
-from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import home
-
-_MOST_BYTES = 64 * 1024
 
 
 def path() -> Path:
@@ -21,22 +19,18 @@ def path() -> Path:
 def load() -> tuple[str, ...]:
     """Addresses, in the file's order; none without a file. Raises StoresInvalid."""
     file = path()
-    try:
-        raw = files.read_plain(file, _MOST_BYTES, follows=True)
-    except FileNotFoundError:
+    if not os.path.lexists(file):
         return ()
-    except OSError as error:
-        raise StoresInvalid(
-            path=file, line=1, reason=f"cannot be read: {error.strerror}"
-        ) from error
-    from agnews_cli.store.settings.strict_yaml import Document, Refused, shown
+    from agnews_cli.store.settings import strict_yaml
+    from agnews_cli.store.settings.strict_yaml import Refused, shown
 
     try:
-        document = Document.parse(raw.decode("utf-8-sig"))
+        document = strict_yaml.read(file)
     except Refused as error:
         raise StoresInvalid(path=file, line=error.line, reason=error.reason) from error
-    except UnicodeDecodeError as error:
-        raise StoresInvalid(path=file, line=1, reason=f"not UTF-8: {error}") from error
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+        raise StoresInvalid(path=file, line=1, reason=reason) from error
     for line, _, reason in document.problems:
         raise StoresInvalid(path=file, line=line, reason=reason)
     data = document.data

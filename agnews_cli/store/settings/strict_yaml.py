@@ -1,9 +1,10 @@
-"""YAML as people mean it, with the line of every value, and nothing that surprises.
+"""The one reader of YAML: as people mean it, with the line of every value, without surprises.
 
 It is YAML 1.2's core schema, which has none of 1.1's surprises: `1e-4` is a number (1.1 makes it a
 string), `no` and `12:30` are strings, `2026-01-01` is not a date. Integers may be grouped
 (`22_700_000`). Anchors, aliases, merges, tags and repeated keys are refused: each has made
-somebody's configuration mean something else than it said.
+somebody's configuration mean something else than it said. So is a file that is larger than any of
+these, rather than cut: the end of it may say what matters.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from agnews_cli.store.disk import files
+
 Loc = tuple[str | int, ...]
 
+SIZE_CAP_BYTES = 64 * 1024
 _DEPTH_CAP = 16
 _LIBYAML = getattr(yaml, "CSafeLoader", None)
 
@@ -74,6 +79,27 @@ class Refused(Exception):
         super().__init__(reason)
         self.line = line
         self.reason = reason
+
+
+def content(path: Path, *, follows: bool = True) -> str:
+    """The file's text. Raises Refused, or OSError where it is no plain file or cannot be read.
+
+    `follows`: a link to one too, as people link their settings; never so in a store.
+    """
+    with files.plain(path, follows=follows) as stream:
+        found = stream.read(SIZE_CAP_BYTES + 1)
+    if len(found) > SIZE_CAP_BYTES:
+        raise Refused(1, f"larger than {SIZE_CAP_BYTES // 1024} KB, the most that is read")
+    try:
+        return found.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = found.count(b"\n", 0, error.start) + 1
+        raise Refused(line, f"byte 0x{found[error.start]:02x} is not UTF-8") from error
+
+
+def read(path: Path, *, follows: bool = True) -> Document:
+    """Of a file. Raises like `content`, and Refused for what is no such YAML."""
+    return Document.parse(content(path, follows=follows))
 
 
 @dataclass(slots=True)

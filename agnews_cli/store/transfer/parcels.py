@@ -30,6 +30,7 @@ from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.disk.space import require_space
 from agnews_cli.store.remotes.folder import pieces
 from agnews_cli.store.remotes.remote import Entry, Remote, is_name
+from agnews_cli.store.run import events
 from agnews_cli.store.run.checkpoints import Checkpoints, manifest_of, require_owner
 from agnews_cli.store.run.runs import SAVE_NOW, RunFolder
 from agnews_cli.store.settings import presets
@@ -43,6 +44,7 @@ _FEW_PARAMETERS = 100_000_000
 _MOST_OTHER_BYTES = 4 << 30
 """Predictions, a linear model, token counts."""
 _MOST_EVENTS_BYTES = _MOST_FILE_BYTES = 1_000_000
+_EVENTS = "events.jsonl"
 _RECORDED = (
     "created.json",
     "preset.yaml",
@@ -51,7 +53,7 @@ _RECORDED = (
     "evaluation.json",
     "delivery.json",
     "line.json",
-    "events.jsonl",
+    _EVENTS,
 )
 _LINE = "line.json"
 _OWN = {"checkpoints", "leases", "stores", SAVE_NOW, _LINE}
@@ -187,26 +189,27 @@ def record(run: RunFolder, *, token: int, number: int, writer: str) -> tuple[str
     texts: dict[str, str] = {}
     for name in _RECORDED:
         with suppress(OSError, UnicodeDecodeError):
-            most_bytes = _MOST_EVENTS_BYTES if name == "events.jsonl" else _MOST_FILE_BYTES
-            text = files.read_plain(run.path / name, most_bytes).decode("utf-8")
-            # The rest is asked for and read back: nothing in it may be hidden.
-            texts[name] = _told(text) if name == "events.jsonl" else text
+            if name != _EVENTS:
+                # It is asked for and read back: nothing in it may be hidden.
+                texts[name] = files.read_plain(run.path / name, _MOST_FILE_BYTES).decode("utf-8")
+            elif told := _told(run.events):
+                texts[name] = told
     facts = {"schema": "agnews.record/1", "run": run.id, "writer": writer, "files": texts}
     data = json.dumps(facts, ensure_ascii=False, sort_keys=True).encode()
     digest = hashlib.sha256(data).hexdigest()[:16]
     return f"records/r-{token:06d}-{number:09d}-{writer}-{digest}.json", data
 
 
-def _told(lines: str) -> str:
-    """Events whose prose is without secrets, whoever wrote them."""
+def _told(path: Path) -> str:
+    """The last events, their prose without secrets, whoever wrote them."""
     found = []
-    for line in lines.splitlines():
+    for line in events.lines(path, _MOST_EVENTS_BYTES):
         try:
             found.append(
                 json.dumps(redact_prose(strict_json.parse(line), known()), ensure_ascii=False)
             )
         except ValueError:
-            found.append(hidden(line))
+            found.append(hidden(line.decode("utf-8", "replace").strip()))
     return "".join(f"{line}\n" for line in found)
 
 

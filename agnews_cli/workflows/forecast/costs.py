@@ -5,22 +5,24 @@ Reads runs and writes nothing; asked again after a session, it counts what that 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agnews_cli.core.machine import accelerator
 from agnews_cli.core.plan import cost, graphs
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.text import strict_json
 from agnews_cli.store.disk import files
-from agnews_cli.store.run import runs
-from agnews_cli.store.settings.offers import DeviceSpeed
+from agnews_cli.store.settings import strict_yaml
+from agnews_cli.store.settings.strict_yaml import Refused
+
+if TYPE_CHECKING:
+    from agnews_cli.store.run.runs import RunFolder
+    from agnews_cli.store.settings.offers import DeviceSpeed
 
 _TAIL_BYTES = 64 * 1024
-_MODEL = re.compile(r"^model:\n(?:  .*\n)*?  id: (.*)$", re.MULTILINE)
 _MOST_BYTES = 1_000_000
 _MOST_EXAMPLES_PER_S = 1e9
 _MOST_CPU_PARAMETERS = 30_000_000
@@ -44,6 +46,8 @@ class MeasuredCosts:
         """A run that put another model into the preset tells nothing of this one."""
         if not store.is_dir():
             return cls({}, {}, {}, "")
+        from agnews_cli.store.run import runs
+
         speeds: dict[str, float] = {}
         done: dict[int, float] = {}
         by_run: dict[str, float] = {}
@@ -62,27 +66,30 @@ class MeasuredCosts:
         return cls(speeds, done, by_run, "; ".join(sources))
 
 
-def _has_model(folder: runs.RunFolder, preset: Preset) -> bool:
+def _has_model(folder: RunFolder, preset: Preset) -> bool:
     """Whether the run trains the preset's model; so it is taken where nothing says otherwise."""
     try:
-        found = _MODEL.search(files.read_plain(folder.preset, _TAIL_BYTES).decode("utf-8"))
-    except (OSError, ValueError):
+        found = strict_yaml.read(folder.preset, follows=False).data["model"]["id"]
+    except (OSError, Refused, LookupError, TypeError):
         return True
-    return found is None or found[1].strip("'\"") == preset.model.id
+    return bool(found == preset.model.id)
 
 
-def _progress(folder: runs.RunFolder) -> tuple[str, float, float]:
+def _progress(folder: RunFolder) -> tuple[str, float, float]:
     """(kind of device, examples a second, share saved) of a run; 0 where it is not known."""
+    from agnews_cli.store.run.events import Events
+
     environment, outcome = _object(folder.environment), _object(folder.outcome)
     device = str(environment.get("accelerator") or "cpu")
     kind = accelerator.model(device)
     speed, saved, total = 0.0, 0, 0
-    for event, data in _last_events(folder.events):
+    for event in Events(folder.events, _TAIL_BYTES):
+        data = event.data
         try:
-            if event == "progress":
+            if event.kind == "progress":
                 speed, total = float(data["examples_per_s"]), int(data["total_steps"])
                 speed = speed if 0 < speed < _MOST_EXAMPLES_PER_S else 0.0
-            elif event == "saved":
+            elif event.kind == "saved":
                 saved = max(saved, int(data["step"]))
         except (LookupError, TypeError, ValueError, OverflowError):
             continue
@@ -95,20 +102,6 @@ def _object(path: Path) -> dict[str, Any]:
         return strict_json.mapping(files.read_plain(path, _MOST_BYTES))
     except (OSError, ValueError):
         return {}
-
-
-def _last_events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Kind and data of the last events; a torn line is passed over."""
-    try:
-        lines = files.read_end(path, _TAIL_BYTES).splitlines()
-    except OSError:
-        return
-    for line in lines:
-        try:
-            event = strict_json.mapping(line)
-            yield event["kind"], event["data"]
-        except (ValueError, KeyError):
-            continue
 
 
 def training(

@@ -6,20 +6,22 @@ What a platform allows comes from `presets/platforms`, what is left of it from `
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from agnews_cli.core.hours.limits import Figure, Limit, PlatformLimits, Weekday, Window
-from agnews_cli.core.hours.quota import Budget, period_at
-from agnews_cli.core.hours.session import Resource as Kind
+from agnews_cli.core.hours.resource import Resource as Kind
 from agnews_cli.core.plan.instance import Quota, Resource
 from agnews_cli.core.text import duration
 from agnews_cli.errors import OfferUnknown
 from agnews_cli.store.settings import limits, offers
 from agnews_cli.store.settings.offers import DeviceSpeed, Offer, Offers, QuotaOffer
+
+if TYPE_CHECKING:
+    from agnews_cli.core.hours.quota import Budget
 
 _KINDS: tuple[Kind, ...] = ("gpu", "cpu")  # nobody measured a training's cost on a TPU yet
 _ONCE_DAYS = 36_500.0
@@ -69,13 +71,21 @@ class Market:
     def resources(self, names: Sequence[str]) -> dict[Resource, str]:
         """What the planner may use of these, and what is known of each. Raises OfferUnknown."""
         found: dict[Resource, str] = {}
-        for name in dict.fromkeys((*names, _HERE)):
-            if name == _HERE and name not in self.own.offers:
-                continue
-            for offer, counted in self._group(name):
-                resource, how = self._resource(name, offer, counted)
-                found[resource] = _reason(offer, resource, how)
+        for name, offer, counted in self._offers(names):
+            quota, how = self._quota_left(offer, counted)
+            resource = _resource(name, offer, quota)
+            found[resource] = _reason(offer, resource, how)
         return found
+
+    def unlimited(self, names: Sequence[str]) -> tuple[Resource, ...]:
+        """The same without quotas, for which nobody is asked: what is no faster there is no
+        faster. Raises OfferUnknown."""
+        return tuple(_resource(name, offer, None) for name, offer, _ in self._offers(names))
+
+    def _offers(self, names: Sequence[str]) -> Iterator[tuple[str, Offer, Counted | None]]:
+        for name in dict.fromkeys((*names, _HERE)):
+            if name != _HERE or name in self.own.offers:
+                yield from ((name, offer, counted) for offer, counted in self._group(name))
 
     def _group(self, name: str) -> list[tuple[Offer, Counted | None]]:
         if name in self.own.offers:
@@ -127,41 +137,29 @@ class Market:
             return offer, None
         return offer, Counted(platform, kind, limit.window)
 
-    def _resource(
-        self, platform: str, offer: Offer, counted: Counted | None
-    ) -> tuple[Resource, str]:
+    def _quota_left(self, offer: Offer, counted: Counted | None) -> tuple[Quota | None, str]:
         """With how it is known what is left."""
-        quota, how = None, ""
-        if offer.quota is not None:
-            every_s = offer.quota.hours * 3600
-            told, reserve_s = self.left_s.get(offer.name), self.reserve_s
-            left_s = every_s if offer.quota.left_hours is None else offer.quota.left_hours * 3600
-            returns_s = _returns_s(offer.quota, self.now)
-            how = "taken as unused: --left says otherwise"
-            if counted is not None and counted.window.kind in ("week", "month"):
-                returns_s = (period_at(counted.window, self.now).end - self.now).total_seconds()
-            if told is not None:
-                left_s, how = told, "as given"
-            elif counted is not None and (budget := self._budget(counted)) is not None:
-                # What is kept back by the user is kept back in every period.
-                reserve_s = max(reserve_s, budget.reserve_s)
-                left_s = (budget.left_s or 0.0) + budget.reserve_s
-                how = f"{budget.how}: {budget.source}"
-                if budget.returns_at is not None:
-                    returns_s = (budget.returns_at - self.now).total_seconds()
-            quota = Quota(left_s, returns_s, every_s, offer.quota.period_days * 86400, reserve_s)
-        return Resource(
-            name=offer.name,
-            platform=platform,
-            kind=offer.kind,
-            cards=offer.cards,
-            memory_bytes=None if offer.memory_gb is None else round(offer.memory_gb * 1e9),
-            session_s=float("inf") if offer.session_hours is None else offer.session_hours * 3600,
-            startup_s=offer.startup_minutes * 60,
-            sessions_at_once=offer.sessions_at_once,
-            rest_s=offer.rest_hours * 3600,
-            quota=quota,
-        ), how
+        if offer.quota is None:
+            return None, ""
+        from agnews_cli.core.hours.quota import period_at
+
+        every_s = offer.quota.hours * 3600
+        told, reserve_s = self.left_s.get(offer.name), self.reserve_s
+        left_s = every_s if offer.quota.left_hours is None else offer.quota.left_hours * 3600
+        returns_s = _returns_s(offer.quota, self.now)
+        how = "taken as unused: --left says otherwise"
+        if counted is not None and counted.window.kind in ("week", "month"):
+            returns_s = (period_at(counted.window, self.now).end - self.now).total_seconds()
+        if told is not None:
+            left_s, how = told, "as given"
+        elif counted is not None and (budget := self._budget(counted)) is not None:
+            # What is kept back by the user is kept back in every period.
+            reserve_s = max(reserve_s, budget.reserve_s)
+            left_s = (budget.left_s or 0.0) + budget.reserve_s
+            how = f"{budget.how}: {budget.source}"
+            if budget.returns_at is not None:
+                returns_s = (budget.returns_at - self.now).total_seconds()
+        return Quota(left_s, returns_s, every_s, offer.quota.period_days * 86400, reserve_s), how
 
     def _budget(self, counted: Counted) -> Budget | None:
         """What `agnews quota` knows to be left; None where it does not. Asked once."""
@@ -196,6 +194,21 @@ def _quota(limit: Limit) -> QuotaOffer | None:
         period_days=days.get(window.kind) or (window.hours or 24.0) / 24,
         returns_weekday=window.weekday,
         returns_at=window.time or "00:00",
+    )
+
+
+def _resource(platform: str, offer: Offer, quota: Quota | None) -> Resource:
+    return Resource(
+        name=offer.name,
+        platform=platform,
+        kind=offer.kind,
+        cards=offer.cards,
+        memory_bytes=None if offer.memory_gb is None else round(offer.memory_gb * 1e9),
+        session_s=float("inf") if offer.session_hours is None else offer.session_hours * 3600,
+        startup_s=offer.startup_minutes * 60,
+        sessions_at_once=offer.sessions_at_once,
+        rest_s=offer.rest_hours * 3600,
+        quota=quota,
     )
 
 

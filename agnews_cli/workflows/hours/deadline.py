@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agnews_cli.core.hours.session import RESOURCES
+from agnews_cli.core.hours.resource import RESOURCES
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.text import duration
 from agnews_cli.host.session_age import session_age

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from agnews_cli.core.hours import quota, reported
 from agnews_cli.core.hours.limits import Limit
-from agnews_cli.core.hours.session import QuotaReading, Resource, Used
+from agnews_cli.core.hours.resource import Resource
+from agnews_cli.core.hours.session import QuotaReading, Used
 from agnews_cli.core.text import duration
 from agnews_cli.errors import BadHours, NothingToSet, StillToCome
 from agnews_cli.store.hours.ledger import Ledger

@@ -19,7 +19,8 @@ from typing import Any
 import agnews_cli
 from agnews_cli.core.hours import lifetime, quota
 from agnews_cli.core.hours.limits import PlatformLimits
-from agnews_cli.core.hours.session import RESOURCES, QuotaReading, Resource, Session, Used
+from agnews_cli.core.hours.resource import RESOURCES, Resource
+from agnews_cli.core.hours.session import QuotaReading, Session, Used
 from agnews_cli.errors import CannotWrite, NoDiskSpace, NoLimitsKnown
 from agnews_cli.host import kaggle_quota
 from agnews_cli.store.disk import files

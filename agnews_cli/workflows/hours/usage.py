@@ -19,7 +19,8 @@ from typing import Any, get_args
 
 from agnews_cli.core.hours import quota, reported
 from agnews_cli.core.hours.picture import Week, svg
-from agnews_cli.core.hours.session import Resource, Used, is_id
+from agnews_cli.core.hours.resource import Resource
+from agnews_cli.core.hours.session import Used, is_id
 from agnews_cli.core.text import duration
 from agnews_cli.errors import BadUsage, CannotRead, FileMissing, UsageError
 from agnews_cli.store.disk import outputs

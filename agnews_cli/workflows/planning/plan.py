@@ -36,6 +36,8 @@ _HUB_TIMEOUT_S = 5.0
 _EFFORT = 3_000
 _NEAR = 0.01
 """Closer to the bound than 1%, no user gains from a longer search."""
+_GAIN_S = 60.0
+"""An alternative that is no more than a minute faster is not said."""
 _SUGGESTED = ("kaggle", "colab-free")
 
 
@@ -346,7 +348,8 @@ def _alternatives(
     """Other resources, planned again: what was asked for, or what is free and not used yet."""
     wanted = [tuple(group.split("+")) for group in request.what_if]
     if not wanted and not market.has_own_file:
-        wanted = [(*names, other) for other in _SUGGESTED if other not in (*names, "here")]
+        more = [(*names, other) for other in _SUGGESTED if other not in (*names, "here")]
+        wanted = [group for group in more if _may_gain(found, jobs, market.unlimited(group))]
     made = []
     for group in wanted:
         other = tuple(market.resources(group))
@@ -358,7 +361,15 @@ def _alternatives(
         made.append(_alternative("without the reserve", jobs, free))
     if request.what_if:
         return made
-    return [a for a in made if a.finish_s is not None and a.finish_s < found.finish_s - 60]
+    return [a for a in made if a.finish_s is not None and a.finish_s < found.finish_s - _GAIN_S]
+
+
+def _may_gain(
+    found: planner.PlannedSchedule, jobs: tuple[Task, ...], resources: tuple[Resource, ...]
+) -> bool:
+    """Whether a plan there could be worth saying. Asked of resources without their quotas, before
+    the ledger and Kaggle are asked what is left."""
+    return planner.bound_s(Instance(jobs, resources)) < found.finish_s - _GAIN_S
 
 
 def _alternative(

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agnews_cli.core.run.job import Event
 from agnews_cli.core.text import strict_json
 from agnews_cli.host.detect import detect
-from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import home
 from agnews_cli.store.run import leases, runs
+from agnews_cli.store.run.events import Events
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.transfer import parcels
 from agnews_cli.store.transfer.parcels import Parcel
@@ -127,7 +124,7 @@ def _there(page: Page, candidate: str | None) -> StoreLine:
 def _step(folder: RunFolder) -> tuple[str | None, int | None, int | None]:
     """The fine-tuning that events told of last, its last step, and of how many."""
     candidate = step = total = None
-    for event in _last_events(folder):
+    for event in Events(folder.events, _TAIL_BYTES):
         if event.kind in ("progress", "resumed", "saved") and "step" in event.data:
             name = event.data.get("candidate")
             if isinstance(name, str) and name != candidate:
@@ -135,13 +132,6 @@ def _step(folder: RunFolder) -> tuple[str | None, int | None, int | None]:
             step = strict_json.whole(event.data["step"])
             total = strict_json.whole(event.data.get("total_steps")) or total
     return candidate, step, total
-
-
-def _last_events(folder: RunFolder) -> Iterator[Event]:
-    with suppress(OSError):
-        for line in files.read_end(folder.events, _TAIL_BYTES).splitlines():
-            with suppress(ValueError):  # the first one may be torn
-                yield Event.model_validate(strict_json.parse(line))
 
 
 def _sessions(run: str) -> tuple[int, float]:

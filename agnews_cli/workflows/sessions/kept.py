@@ -6,21 +6,16 @@ far a worker that was killed had come is known only from its last report: then "
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from agnews_cli.core.run.job import Outcome
 from agnews_cli.core.text import strict_json
 from agnews_cli.errors import CannotRead
-from agnews_cli.store.disk import files
 from agnews_cli.store.run.checkpoints import Checkpoints, Saved
+from agnews_cli.store.run.events import Events
 from agnews_cli.store.run.runs import RunFolder
-
-_MOST_EVENT_BYTES = 8 << 20
-"""Of the end of a run's events; a session's last words are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +150,11 @@ class _Told:
 
 def _told(run: RunFolder) -> _Told:
     told = _Told()
-    for event in _events(run.events):
-        kind, data = event.get("kind"), event.get("data")
-        if kind == "started":
+    for event in Events(run.events):
+        data = event.data
+        if event.kind == "started":
             told = _Told()
-        elif kind in ("progress", "resumed", "saved") and isinstance(data, dict):
+        elif event.kind in ("progress", "resumed", "saved"):
             step, name = strict_json.whole(data.get("step")), data.get("candidate")
             if step is None or not isinstance(name, str):
                 continue
@@ -168,11 +163,3 @@ def _told(run: RunFolder) -> _Told:
             told.reached = max(step, told.reached or 0)
             told.total_steps = strict_json.whole(data.get("total_steps")) or told.total_steps
     return told
-
-
-def _events(path: Path) -> Iterator[dict[str, Any]]:
-    """The last ones; what is no event is left out."""
-    with suppress(OSError):
-        for line in files.read_end(path, _MOST_EVENT_BYTES).split(b"\n"):
-            with suppress(ValueError):
-                yield strict_json.mapping(line)

@@ -24,6 +24,7 @@ from agnews_cli.store.disk import files
 from agnews_cli.store.remotes.patience import Patient
 from agnews_cli.store.run import leases, runs
 from agnews_cli.store.run.checkpoints import Checkpoints
+from agnews_cli.store.run.events import Tail
 from agnews_cli.store.transfer import parcels
 from agnews_cli.store.transfer.pulls import Pulled, unpack_record
 from agnews_cli.store.transfer.sync import Sync
@@ -31,7 +32,6 @@ from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.runs.history import where
 from agnews_cli.workflows.runs.status import status
 from agnews_cli.workflows.sessions.couriers import fencing_floor
-from agnews_cli.workflows.sessions.watch import Tail
 
 _POLL_S = 0.1
 
@@ -122,7 +122,7 @@ def save_now(run: str, store: Path | None, *, wait_s: float) -> SavedOnRequest:
     folder = runs.find(where(store), run)
     if not leases.is_held(folder.path, datetime.now(UTC)):
         raise NotRunning(run=folder.id)
-    tail = Tail(folder.events, at=folder.events.stat().st_size if folder.events.exists() else 0)
+    tail = Tail(folder.events, is_new=True)
     request = folder.path / runs.SAVE_NOW
     files.write_text_atomically(request, datetime.now(UTC).isoformat())
     give_up_s = time.monotonic() + wait_s

@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from agnews_cli.core.hours import lifetime
-from agnews_cli.core.hours.session import RESOURCES, RunState, SessionEnd
+from agnews_cli.core.hours.resource import RESOURCES
+from agnews_cli.core.hours.session import RunState, SessionEnd
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.job import Failure, Job, Outcome, ReaderLeft
 from agnews_cli.errors import (

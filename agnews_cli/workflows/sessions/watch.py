@@ -17,10 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
-
-from pydantic import ValidationError
 
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.job import Event, Job, Outcome, ReaderLeft, ReaderStalled
@@ -40,12 +37,12 @@ from agnews_cli.host.notebook import Lifeline
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.remotes.remote import Remote
+from agnews_cli.store.run.events import Tail
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.sessions.couriers import Fleet, Note
 from agnews_cli.workflows.sessions.kept import Kept, kept
 
 _POLL_S = 0.1
-_MOST_BYTES = 16 << 20  # of events in one look
 _LATE_S = 20.0  # past its deadline by so much, the worker is ended
 _CLOSING_S = 1.0  # past its session's end by so much, the worker is ended: the platform would
 _BURST_S = 2.0  # a SIGINT so soon after the first belongs to the same press of a stop button
@@ -74,7 +71,7 @@ def watch(
     `end_s`: when the session ends, on the monotonic clock. `received`: stop signals as they come
     (`signals`). Raises Interrupted or WorkerDied.
     """
-    tail = Tail(folder.events, at=folder.events.stat().st_size if folder.events.exists() else 0)
+    tail = Tail(folder.events, is_new=True)
     worker = launch.start(
         folder.job,
         folder.log,
@@ -321,29 +318,3 @@ def signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class Tail:
-    """Whole lines appended to a file since the last `read`."""
-
-    def __init__(self, path: Path, at: int = 0) -> None:
-        self._path, self._at = path, at
-
-    def read(self) -> Iterator[Event]:
-        """New events; a line still being written waits for the next call.
-
-        What is no event is left out: the rest of a line that a full disk or a kill tore.
-        """
-        try:
-            with files.plain(self._path) as file:
-                file.seek(self._at)
-                data = file.read(_MOST_BYTES)
-        except OSError:
-            return
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(data) == _MOST_BYTES and not whole:  # no line of ours is so long
-            whole = data
-        self._at += len(whole)
-        for line in whole.split(b"\n"):
-            with suppress(ValidationError):
-                yield Event.model_validate_json(line)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from agnews_cli.core.run import recipes
 from agnews_cli.core.run.estimate import passed
-from agnews_cli.core.text import duration, strict_json
+from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError
-from agnews_cli.store.disk import files
 from agnews_cli.store.model import delivered
+from agnews_cli.store.run.events import Events
 
 if TYPE_CHECKING:
     from agnews_cli.core.run.evaluation import SplitEvaluation
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _MORE_TIMES = 3  # as much time is proposed where a budget left none for fine-tuning
 _WEAK_F1 = 0.99
-_MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,8 @@ def _only_model(folder: RunFolder) -> Path | None:
 
 def warnings(result: Result) -> tuple[str, ...]:
     """What was warned of while the run was planned and trained, each once, and its notes."""
-    told = (data.get("text") for kind, data in _events(result.folder.events) if kind == "warning")
+    events = Events(result.folder.events)
+    told = (event.data.get("text") for event in events if event.kind == "warning")
     said = (*result.plan.dataset.warnings, *told, *result.outcome.notes)
     return tuple(dict.fromkeys(text for text in said if isinstance(text, str)))
 
@@ -129,9 +129,10 @@ def _better(result: Result) -> Iterator[str]:
 def _whole_recipe_s(result: Result) -> float | None:
     """Training all rows by the whole recipe, at the speed of this run's last steps."""
     speed = 0.0
-    for kind, data in _events(result.folder.events):
-        if kind == "progress" and isinstance(data.get("examples_per_s"), int | float):
-            speed = float(data["examples_per_s"])
+    for event in Events(result.folder.events):
+        found = event.data.get("examples_per_s")
+        if event.kind == "progress" and isinstance(found, int | float):
+            speed = float(found)
     if speed <= 0:
         return None
     plan = result.plan
@@ -153,13 +154,3 @@ def _weakest(split: SplitEvaluation, class_rows: Sequence[int]) -> str | None:
         f"more labelled rows of {figures.label}, the weakest class: F1 {figures.f1:.1%}, "
         f"{rows:,} training rows"
     )
-
-
-def _events(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Kind and data of every event; a torn line is passed over."""
-    with suppress(OSError):
-        for line in files.read_end(path, _MOST_BYTES).split(b"\n"):
-            with suppress(ValueError, KeyError):
-                event = strict_json.mapping(line)
-                if isinstance(event["data"], dict):
-                    yield str(event["kind"]), event["data"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agnews_cli.core.hours import quota
-from agnews_cli.core.hours.session import RESOURCES
+from agnews_cli.core.hours.resource import RESOURCES
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Outcome
