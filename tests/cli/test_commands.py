@@ -50,6 +50,43 @@ def test_light_commands_load_nothing_heavy(arguments, tmp_path, monkeypatch):
         assert not modules & {"pydantic", "rich", "yaml", "sqlite_utils"}
 
 
+UNASKED = {
+    "--help": {
+        "pydantic",
+        "rich",
+        "yaml",
+        "sqlite3",
+        "json",
+        "agnews_cli.core",
+        "agnews_cli.store",
+    },
+    "platform": {"rich", "yaml", "sqlite3", "pynvml", "agnews_cli.core.run"},
+    "quota": {"rich", "pynvml", "psutil", "agnews_cli.core.run", "agnews_cli.store.run"},
+    "plan": {
+        *("sqlite3", "pynvml", "psutil", "agnews_cli.core.run.job", "agnews_cli.store.run"),
+        *("agnews_cli.core.hours.session", "agnews_cli.core.hours.quota"),
+    },
+}
+"""Modules that took time at the start of each of them, and answered nothing that it was asked."""
+
+
+@pytest.mark.parametrize("command", UNASKED)
+def test_a_command_imports_what_it_needs(command: str, tmp_path: Path) -> None:
+    if Path("/dev/nvidiactl").exists() and command != "--help":
+        pytest.skip("a GPU is to be asked")
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "agnews_cli", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    timed = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    loaded = {line.rpartition("|")[2].strip() for line in timed}
+    assert "agnews_cli.cli.main" in loaded
+    assert not loaded & UNASKED[command]
+
+
 @pytest.mark.parametrize("arguments", [("--version",), ("-V",)])
 def test_the_version_is_said(agnews, arguments):
     assert agnews(*arguments).out.startswith("agnews 0.")
