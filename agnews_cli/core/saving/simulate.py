@@ -159,7 +159,7 @@ def young_daly(seen: KnownLives, world: World, deadline_s: float) -> Sequence[fl
 
 
 def shipped(seen: KnownLives, world: World, deadline_s: float) -> Sequence[float]:
-    """Ours, as a run is saved: Daly's interval from the learned rate, at most 5%, and a last save."""
+    """Ours, as a run is saved: Daly's interval of the learned rate, at most 5%, and a last save."""
     lifetime_s = 1 / learn(seen.lived[: ENOUGH_ENDS - 1]).rates[0]
     ages = list(every(save_interval(world.cost_s, lifetime_s))(seen, world, deadline_s))
     last = deadline_s - world.cost_s - _GUARD * world.slow_upload_s()
