@@ -7,6 +7,8 @@ from typer import Context, Typer
 from agnews_cli.cli.manual import Command, Group, examples
 from agnews_cli.cli.options import Folder, Json, Run
 
+_MOST_SHOWN = 100
+
 app = Typer(
     cls=Group,
     help="List the runs in a store, the newest first; say what became of one.",
@@ -28,13 +30,15 @@ def runs(context: Context, store: Folder = None, json: Json = False) -> None:
     from agnews_cli.workflows.runs.history import history, where
 
     out = Output(json=json)
-    found = history(store)
+    found, older = history(store, None if json else _MOST_SHOWN)
     out.result([line.as_json() for line in found])
     if not found:
         out.screen(f"No runs in {where(store)}. Next: agnews auto, or name another folder: --store")
         return
     rows = [(r.run, r.state, r.accuracy_text, r.created) for r in found]
     out.table(("run", "state", "test accuracy", "begun"), rows)
+    if older:
+        out.screen(f"{older:,} older runs are not shown; --json lists all")
 
 
 @app.command("show", cls=Command)

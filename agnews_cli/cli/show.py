@@ -56,7 +56,7 @@ def status(out: Output, found: Status) -> None:
         ("run", found.run),
         ("state", found.state),
         ("step", "none yet" if found.step is None else f"{found.step}{of}"),
-        ("took", f"{duration.show(found.hours * 3600)} in {_sessions(found.sessions)}"),
+        ("took", _took(found)),
         ("folder", found.folder),
     ]
     if found.next:
@@ -74,8 +74,11 @@ def status(out: Output, found: Status) -> None:
             out.say(f"A second session wrote {branch} in {store.store}; it is kept, and not used.")
 
 
-def _sessions(count: int) -> str:
-    return f"{count} session{'' if count == 1 else 's'}"
+def _took(found: Status) -> str:
+    if not found.sessions:
+        return "not known on this machine"
+    plural = "" if found.sessions == 1 else "s"
+    return f"{duration.show(found.hours * 3600)} in {found.sessions} session{plural}"
 
 
 def result(out: Output, result: Result) -> None:

@@ -8,9 +8,10 @@ import json
 import os
 import pty
 import shlex
+import sqlite3
 import termios
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from agnews_cli.cli.main import main
 from agnews_cli.cli.output import Output
 from agnews_cli.core.run.evaluation import ClassFigures, Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import Candidate, Event, Outcome
+from agnews_cli.store.hours import database
+from agnews_cli.store.hours.ledger import Ledger
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.runs.history import history
 from agnews_cli.workflows.train import auto
@@ -293,6 +296,23 @@ def test_runs_show_as_json_has_the_nine_answers(made, capsys):
     assert found["better"] and "--like" in found["submit"][-1]
 
 
+@pytest.mark.parametrize("platform", ["local", "kaggle"])
+def test_a_ledger_that_is_locked_keeps_nobody_from_the_last_screen(made, monkeypatch, platform):
+    """Seen: a completed run ended with 74, its figures shown in part."""
+    with Ledger() as ledger:
+        path = ledger.path
+    monkeypatch.setattr(database, "BUSY_S", 0.05)
+    result = made("finetune")
+    known = json.loads(json.dumps(result.as_json())) | {"platform": platform}
+    (kept(result) / "result.json").write_text(json.dumps(known))
+    with closing(sqlite3.connect(path, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        text = "\n".join(lines_of(replace(result, was_there=True)))
+        holder.execute("ROLLBACK")
+    assert "took   12 s" in text
+    assert ("kaggle is not known now: Cannot write" in text) == (platform == "kaggle")
+
+
 def test_runs_show_of_what_is_not_finished_says_how_it_goes_on(made, capsys):
     folder = kept(made("finetune"))
     (folder / "outcome.json").unlink()
@@ -320,10 +340,10 @@ def test_the_list_of_runs_says_what_validation_showed_where_there_is_no_test_spl
     result = made("finetune")
     result.folder.evaluation.write_text(result.evaluation.model_dump_json())
     (result.folder.path / "created.json").write_text('{"created_at": "2026-11-28T12:00:00+00:00"}')
-    (line,) = history(result.folder.path.parent)
+    (line,) = history(result.folder.path.parent)[0]
     assert line.accuracy_text == "none; 93.75% on validation"
     labels = tuple(f"topic {k}" for k in range(4))
     both = result.evaluation.model_copy(update={"test": split(100, 90, labels)})
     result.folder.evaluation.write_text(both.model_dump_json())
-    (line,) = history(result.folder.path.parent)
+    (line,) = history(result.folder.path.parent)[0]
     assert line.accuracy_text == "90.00%"

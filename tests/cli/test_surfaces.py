@@ -126,3 +126,40 @@ def test_status_names_the_command_that_follows_wherever_the_run_lies(said, tmp_p
     other = begin(tmp_path / "my runs", "minilm-9876543210")
     shown = said("status", "--store", str(other.path.parent))
     assert f"agnews resume '{other.path}'" in " ".join(shown.split())
+
+
+EVIL = "\x1b]0;PWN\x07\x1b[2J\u202egpj\x9b31m\x08\r"
+"""A title for the window, a cleared screen, a word that reads backwards, a colour, a step back."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("auto", "DATA", "--dry-run", "--store", "STORE"),
+        ("plan", "DATA"),
+        ("runs", "--store", "STORE"),
+        ("runs", "show", "latest", "--store", "STORE"),
+        ("status", "latest", "--store", "STORE"),
+        ("checkpoints", "ls", "latest", "--store", "STORE"),
+        ("checkpoints", "pull", "latest", "--store", "STORE", "--store", "DATA"),
+        ("predict", "EVIL", "EVIL", "--store", "STORE"),
+        ("presets", "show", "EVIL"),
+        ("quota", "log", "EVIL", "gpu", "1h"),
+        ("notebook", "kaggle", "DATA", "-o", "STORE/n.ipynb"),
+        ("EVIL",),
+        ("runs", "--EVIL"),
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_no_name_of_a_stranger_moves_the_terminal(agnews, tmp_path, command):
+    name = EVIL.replace("/", "")
+    data, store = tmp_path / f"data{name}.csv", tmp_path / f"store{name}"
+    rows = (f'"the {word} {EVIL} {n}","{word}{EVIL}"' for n in range(40) for word in ("a", "b"))
+    data.write_text("text,label\n" + "\n".join(rows) + "\n")
+    begin(store)
+    given = {"DATA": data, "STORE": store, "STORE/n.ipynb": store / "n.ipynb", "EVIL": f"x{name}"}
+    ended = agnews(*(given.get(word, word.replace("EVIL", f"x{name}")) for word in command))
+    assert ended.code in (0, 2, 66, 74, 78), ended.err
+    shown = ended.out + ended.err
+    assert shown.strip()
+    assert not re.search(r"[\x1b\x07\x08\x9b\u202e]", shown), shown

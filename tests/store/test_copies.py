@@ -117,6 +117,29 @@ def test_a_damaged_copy_is_passed_over_and_said(tmp_path: Path, damage: object) 
         assert everything(a) == everything(b)
 
 
+def test_a_clock_that_was_a_year_ahead_spoils_one_session_and_no_others(tmp_path: Path) -> None:
+    """Seen: no copy of that machine was taken in, or removed, until the year was over."""
+    store = tmp_path / "store"
+    with ledger_of(tmp_path, "a") as a, ledger_of(tmp_path, "b") as b:
+        work(a, 2)
+        a.record_run("r", preset="p", dataset="d", seed=1, folder="f", now=NOW)
+        session = a.open_session("r", platform="kaggle", accelerator="T4", now=NOW)
+        a.beat(session, NOW + timedelta(days=365), held_s=60.0)
+        a.close_session(session, "finished", NOW, held_s=90.0)
+        for hours in (1, 1, 1, 1, 1, 1):
+            work(a, hours)
+            copies.ship(a, store, now=NOW)
+        for path in store.glob("*.jsonl"):
+            path.unlink()
+        merged = copies.merge(b, store, now=NOW)
+        assert merged.passed_over == ()
+        assert [name.endswith(".db") for name, _ in merged.in_part] == [True] * 3
+        assert sum(s.seconds for s in b.sessions()) == 8 * 3600
+        assert sum(s.seconds for s in a.sessions()) == 8 * 3600 + 90
+        copies.merge(b, store, now=NOW + timedelta(days=366))
+        assert sum(s.seconds for s in b.sessions()) == 8 * 3600 + 90
+
+
 def test_journals_alone_are_enough(tmp_path: Path) -> None:
     store = tmp_path / "store"
     with ledger_of(tmp_path, "a") as a, ledger_of(tmp_path, "b") as b:

@@ -191,10 +191,13 @@ def test_a_pipe_or_a_device_is_refused_and_stays_what_it_is(tmp_path, kind, agne
 
 
 @pytest.mark.parametrize(
-    "command", [("quota", "export", "--out"), ("notebook", "colab", "--output")]
+    "command", [("quota", "export", "--out"), ("notebook", "colab", "--force", "--output")]
 )
-def test_what_a_link_means_is_written_and_the_link_stays(tmp_path, agnews, command):
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_a_link_means_is_written_and_the_link_stays(tmp_path, agnews, command, is_there):
     (tmp_path / "elsewhere").mkdir()
+    if is_there:
+        (tmp_path / "elsewhere" / "real.ipynb").write_text("of before")
     path = tmp_path / "mine.ipynb"
     path.symlink_to(Path("elsewhere", "real.ipynb"))
     ended = agnews(*command, path)

@@ -23,6 +23,7 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -61,10 +62,14 @@ _Fact = TypeVar("_Fact", facts.Session, Used, QuotaReading, Used | QuotaReading)
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What was taken in: how many facts were new, and the files passed over with the reason."""
+    """What was taken in: how many facts were new, and the files passed over with the reason.
+
+    Of those `in_part` some sessions were left out: a clock was wrong when they were counted.
+    """
 
     new: int
     passed_over: tuple[tuple[str, str], ...]
+    in_part: tuple[tuple[str, str], ...] = ()
 
 
 def is_copy(name: str) -> bool:
@@ -78,46 +83,62 @@ def ship(
     *,
     now: datetime | None = None,
     tell: Callable[[str], None] = lambda text: None,
+    taken: set[str] | None = None,
 ) -> tuple[Path, ...]:
     """Take in what is there, write what is new to `folder`, check it, remove what it replaces.
 
     The files written; none where nothing happened since. `tell` hears of every file that was
-    passed over; `now` as in `merge`. Raises CannotWrite, also where the folder is a link,
-    NoDiskSpace or CheckpointDamaged (a disk that does not give back what was written); the older
-    copies stay then.
+    passed over; `now` and `taken` as in `merge`. Raises CannotWrite, also where the folder is a
+    link, NoDiskSpace or CheckpointDamaged (a disk that does not give back what was written); the
+    older copies stay then.
     """
     if folder.is_symlink():
         raise CannotWrite(path=folder, reason="it is a link, and none in a store is followed")
     try:
-        merged = merge(ledger, folder, now=now)
+        merged = merge(ledger, folder, now=now, taken=taken)
         for name, reason in merged.passed_over:
             tell(f"{folder / name} is passed over: {reason}")
+        for name, reason in merged.in_part:
+            tell(f"{folder / name} is passed over in part: {reason}")
         there = sound(files.names(folder))
         written = _ship_journals(ledger, folder, there)
         copy = _ship_database(ledger, folder, there)
+        if copy is not None and taken is not None:
+            taken.add(copy.name)
         _remove_replaced(ledger, folder, there, damaged={name for name, _ in merged.passed_over})
     except (OSError, sqlite3.Error) as error:  # a full folder for temporary files, for example
         raise CannotWrite(path=folder, reason=error) from error
     return written if copy is None else (*written, copy)
 
 
-def merge(ledger: Ledger, folder: Path, *, now: datetime | None = None) -> Merged:
+def merge(
+    ledger: Ledger, folder: Path, *, now: datetime | None = None, taken: set[str] | None = None
+) -> Merged:
     """Take in all that verifies in `folder`, of whatever machine, the newest first.
+
+    `taken`: copies of which nothing is new, since they were taken in before; more are added. They
+    are named by what they hold.
 
     With `now`, hours that lie ahead of it, or that no session can have taken, are passed over too.
     Raises CannotRead where the folder cannot be listed; one that is not there holds nothing.
     """
-    new, passed, left_bytes = 0, [], _MOST_JOURNAL_BYTES
+    new, passed, in_part, left_bytes = 0, [], [], _MOST_JOURNAL_BYTES
     there = files.names(folder)
-    taken = sound(there)
+    believed = sound(there)
     for name in there:
-        if name not in taken:
+        if name not in believed:
             passed.append((name, "no machine has counted up to its number"))
-    copies_ = [name for name in reversed(taken) if _COPY.fullmatch(name)]
-    journals = [name for name in reversed(taken) if _JOURNAL.fullmatch(name)]
+    copies_ = [name for name in reversed(believed) if _COPY.fullmatch(name)]
+    journals = [name for name in reversed(believed) if _JOURNAL.fullmatch(name)]
+    taken = set() if taken is None else taken
     for name in copies_[:_MOST_COPIES]:
+        if name in taken:
+            continue
         try:
-            new += _take_copy(ledger, folder / name, now)
+            count, left_out = _take_copy(ledger, folder / name, now)
+            new += count
+            in_part += [(name, reason) for reason in left_out[:1]]
+            taken.add(name)
         except (CheckpointDamaged, CannotWrite) as error:
             passed.append((name, error.message))
         except _NOT_OURS as error:
@@ -133,12 +154,14 @@ def merge(ledger: Ledger, folder: Path, *, now: datetime | None = None) -> Merge
         if told.damaged:
             passed.append((name, f"{told.damaged} damaged line(s) are left out"))
         try:
-            new += ledger.join(_possible(_told(told.entries), now))
+            sessions, left_out = _believed(_told(told.entries), now)
+            new += ledger.join(sessions)
+            in_part += [(name, reason) for reason in left_out[:1]]
         except _NOT_OURS as error:
             passed.append((name, f"it is no journal: {error}"))
     for left in (copies_[_MOST_COPIES:], journals[_MOST_JOURNALS:]):
         passed += [(name, "there are too many such files") for name in left[:1]]
-    return Merged(new, tuple(passed))
+    return Merged(new, tuple(passed), tuple(in_part))
 
 
 def sound(names: Iterable[str]) -> tuple[str, ...]:
@@ -181,7 +204,7 @@ def _ship_database(ledger: Ledger, folder: Path, there: tuple[str, ...]) -> Path
     path = folder / f"ledger-{number:010}-{machine}-{sha256[:16]}.db"
     files.write_new(path, [content])
     files.check(path, len(content), sha256)
-    _opened(content, path)
+    _opened(content)
     return path
 
 
@@ -209,19 +232,35 @@ def _remove_replaced(
 # ---- taking in -----------------------------------------------------------------------------------
 
 
-def _take_copy(ledger: Ledger, path: Path, now: datetime | None) -> int:
+def _take_copy(ledger: Ledger, path: Path, now: datetime | None) -> tuple[int, list[str]]:
+    """The number of new facts, and why some of what it tells is left out."""
     content = files.read_small(path, MOST_BYTES)
     found = _COPY.fullmatch(path.name)
     if found is None or hashlib.sha256(content).hexdigest()[:16] != found[3]:
         raise CheckpointDamaged(path=path, reason="is changed: its SHA-256 differs")
-    held = _opened(content, path)
-    told = [(held.runs[session.run], session) for session in held.sessions]
-    return ledger.join(_possible(told, now), [_required(other, now) for other in held.others])
+    held = _opened(content)
+    told, left_out = _believed([(held.runs[s.run], s) for s in held.sessions], now)
+    others = []
+    for other in held.others:
+        try:
+            others.append(_required(other, now))
+        except ValueError as error:
+            left_out.append(str(error))
+    return ledger.join(told, others), left_out
 
 
-def _possible(told: Iterable[Told], now: datetime | None) -> list[Told]:
-    """What was told, without the folders of other machines. Raises ValueError."""
-    return [(replace(run, folder=""), _required(session, now)) for run, session in told]
+def _believed(told: Iterable[Told], now: datetime | None) -> tuple[list[Told], list[str]]:
+    """What was told, without the folders of other machines; and why some of it is left out.
+
+    A clock that was wrong for a while spoils the sessions of that while, and no others.
+    """
+    found, left_out = [], []
+    for run, session in told:
+        try:
+            found.append((replace(run, folder=""), _required(session, now)))
+        except ValueError as error:
+            left_out.append(str(error))
+    return found, left_out
 
 
 def _required(fact: _Fact, now: datetime | None) -> _Fact:
@@ -242,16 +281,29 @@ def _required(fact: _Fact, now: datetime | None) -> _Fact:
     return fact
 
 
-def _opened(content: bytes, path: Path) -> records.Everything:
+def glance(path: Path) -> records.Everything | None:
+    """What the ledger at `path` holds, read from a copy: opening it may mend it, or write journals.
+
+    None where it is damaged, or another process keeps it to itself.
+    """
+    if not path.exists():
+        return records.Everything({}, (), ())
+    try:
+        with closing(sqlite3.connect(path, timeout=database.BUSY_S)) as conn:
+            conn.execute("BEGIN").execute("SELECT 1 FROM sqlite_schema").fetchone()
+            content = conn.serialize()  # of one moment, since nobody can write meanwhile
+        return _opened(content)
+    except sqlite3.Error:
+        return None
+
+
+def _opened(content: bytes) -> records.Everything:
     """Everything that a copy holds; opened as a file of its own, for it may need migrating."""
     with tempfile.TemporaryDirectory(prefix="agnews-ledger-") as scratch:
         copy = Path(scratch) / "ledger.db"
         copy.write_bytes(content)
-        conn = database.connect(copy, is_copy=True)
-        try:
+        with closing(database.connect(copy, is_copy=True)) as conn:
             return records.everything(conn)
-        finally:
-            conn.close()
 
 
 def _told(entries: tuple[JournalEntry, ...]) -> list[Told]:

@@ -268,11 +268,16 @@ class Ledger:
         """
         new = 0
         with self._writing() as conn:
-            names = {facts.hidden(run.id): run.id for run in self.runs()}
+            names = {
+                facts.hidden(row["id"]): row["id"] for row in self._rows("SELECT id FROM runs")
+            }
             for run, session in told:
                 # A copy names no run; those that are known here keep their names.
                 run = replace(run, id=names.get(run.id, run.id))
                 session = replace(session, run=run.id)
+                here = self._run(run.id)
+                if session == self._session(session.id) and here and here.join(run) == here:
+                    continue  # as with nearly all of it
                 known = self._current(conn, session.id)
                 after = session if known is None else known.join(session)
                 records.put_run(conn, run, joined=True)
@@ -291,6 +296,7 @@ class Ledger:
         """Write all hours, and no name or folder of a run, to a database that is not there yet."""
         with self._refusals():
             conn = database.connect(path, is_copy=True)
+            conn.set_progress_handler(None, 0)  # its time is for what strangers wrote
             try:
                 with database.transaction(conn):
                     records.put_everything(conn, records.everything(self._conn()).hidden)

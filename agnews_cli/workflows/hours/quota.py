@@ -8,12 +8,9 @@ ledger, so that it still counts when they do not answer, and on another machine.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import agnews_cli
@@ -25,6 +22,7 @@ from agnews_cli.errors import CannotWrite, NoDiskSpace, NoLimitsKnown
 from agnews_cli.host import kaggle_quota
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.names import local
+from agnews_cli.store.hours.copies import glance
 from agnews_cli.store.hours.ledger import Ledger
 from agnews_cli.store.settings import limits, quota_settings
 
@@ -145,14 +143,14 @@ def budget_of(platform: PlatformLimits, kind: Resource) -> quota.Budget:
 
 
 def _counted() -> tuple[tuple[Session, ...], tuple[Used, ...], tuple[QuotaReading, ...]]:
-    """What the ledger holds, read from a copy: opening a ledger may mend it."""
-    path = Ledger().path
-    if not path.exists():
-        return (), (), ()
-    with tempfile.TemporaryDirectory(prefix="agnews-ledger-") as scratch:
-        copy = shutil.copy(path, scratch)
-        with Ledger(Path(copy)) as ledger:
+    """What the ledger holds; nothing is mended by this look, and nothing written."""
+    found = glance(Ledger().path)
+    if found is None:
+        with Ledger() as ledger:  # which mends it, or says in words why it does not answer
             return ledger.sessions(), ledger.used(), ledger.readings()
+    used = tuple(fact for fact in found.others if isinstance(fact, Used))
+    readings = tuple(fact for fact in found.others if isinstance(fact, QuotaReading))
+    return found.sessions, used, readings
 
 
 def limits_of(platform: str) -> PlatformLimits:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from agnews_cli.core.hours.session import Session, hidden
+from agnews_cli.errors import AgnewsError
 from agnews_cli.host.detect import detect
+from agnews_cli.store.disk.home import home
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.run import runs
 
@@ -38,9 +42,27 @@ def where(store: Path | None) -> Path:
     return local(store) if store else runs.default_store(detect().name)
 
 
-def history(store: Path | None) -> tuple[RunLine, ...]:
-    """The newest first."""
-    return tuple(_line(folder) for folder in runs.list_runs(where(store)))
+def history(store: Path | None, most: int | None = None) -> tuple[tuple[RunLine, ...], int]:
+    """The newest first, no more than `most`; and how many older ones there are."""
+    found = runs.list_runs(where(store))
+    return tuple(map(_line, found[:most])), len(found) - len(found[:most])
+
+
+def sessions_of(run: str) -> tuple[Session, ...]:
+    """As the ledger counted them, the oldest first; none where it does not answer.
+
+    What else is known of a run does not wait for that, nor for a home that can be written.
+    """
+    from agnews_cli.store.hours.copies import glance
+    from agnews_cli.store.hours.ledger import Ledger
+
+    found = glance(home() / "ledger.db")
+    if found is None:
+        with suppress(AgnewsError), Ledger() as ledger:  # which mends it
+            return ledger.sessions(run)
+        return ()
+    # Those of another machine came with the store, where runs have no names.
+    return tuple(each for each in found.sessions if each.run in (run, hidden(run)))
 
 
 def _line(folder: runs.RunFolder) -> RunLine:

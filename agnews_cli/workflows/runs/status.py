@@ -10,14 +10,13 @@ from typing import Any
 
 from agnews_cli.core.text import strict_json
 from agnews_cli.host.detect import detect
-from agnews_cli.store.disk.home import home
 from agnews_cli.store.run import leases, runs
 from agnews_cli.store.run.events import Events
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.transfer import parcels
 from agnews_cli.store.transfer.parcels import Parcel
 from agnews_cli.store.transfer.receipts import Page, books
-from agnews_cli.workflows.runs.history import where
+from agnews_cli.workflows.runs.history import sessions_of, where
 
 SCHEMA = "agnews.status/1"
 _TAIL_BYTES = 200_000
@@ -135,10 +134,5 @@ def _step(folder: RunFolder) -> tuple[str | None, int | None, int | None]:
 
 
 def _sessions(run: str) -> tuple[int, float]:
-    from agnews_cli.store.hours.ledger import Ledger
-
-    if not (home() / "ledger.db").exists():
-        return 0, 0.0
-    with Ledger() as ledger:
-        found = ledger.sessions(run)
+    found = sessions_of(run)
     return len(found), sum(session.seconds for session in found) / 3600

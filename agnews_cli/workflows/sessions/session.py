@@ -377,6 +377,7 @@ def _agreement(
     from agnews_cli.store.hours import copies
 
     said: set[str] = set()
+    taken: set[str] = set()
 
     def say(text: str) -> None:
         if text not in said:
@@ -390,7 +391,8 @@ def _agreement(
             ledger.patience(_LEDGER_S),
         ):
             ledger.require_free()
-            copies.ship(ledger, folder.path.parent / copies.FOLDER, now=_now(), tell=say)
+            place = folder.path.parent / copies.FOLDER
+            copies.ship(ledger, place, now=_now(), tell=say, taken=taken)
 
     return agree
 

@@ -21,10 +21,9 @@ from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError, RunUnfinished
 from agnews_cli.host.detect import detect
 from agnews_cli.store.disk import files
-from agnews_cli.store.disk.home import home
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import limits
-from agnews_cli.workflows.runs.history import where
+from agnews_cli.workflows.runs.history import sessions_of, where
 from agnews_cli.workflows.train import afterwards
 
 if TYPE_CHECKING:
@@ -154,12 +153,7 @@ def _model(outcome: Outcome, kept: _Kept) -> str:
 
 
 def _took(run: str, kept: _Kept) -> str:
-    from agnews_cli.store.hours.ledger import Ledger
-
-    found: tuple[float, ...] = ()
-    if (home() / "ledger.db").exists():
-        with Ledger() as ledger:
-            found = tuple(session.seconds for session in ledger.sessions(run))
+    found = tuple(session.seconds for session in sessions_of(run))
     if len(found) > 1:
         return f"{duration.show(sum(found))} in {len(found)} sessions"
     whole_s = kept.wall_s if kept.wall_s is not None else sum(found)
@@ -173,7 +167,10 @@ def _quota(kept: _Kept) -> str:
     if not kept.platform or kept.platform not in limits.names():
         return "none of it: nobody counts the hours of this machine"
     kind = RESOURCES[kept.accelerator.kind]
-    found = look(platform=kept.platform, is_offline=True).rows
+    try:
+        found = look(platform=kept.platform, is_offline=True).rows
+    except AgnewsError as error:  # the run is finished all the same
+        return f"what is left on {kept.platform} is not known now: {error.message}"
     budget = next((row.budget for row in found if row.budget.resource == kind), None)
     if budget is None or budget.left_s is None:
         say = f"agnews quota set {kept.platform} {kind} 11.2h"
