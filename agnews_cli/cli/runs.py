@@ -27,10 +27,10 @@ def runs(context: Context, store: Folder = None, json: Json = False) -> None:
     if context.invoked_subcommand is not None:
         return
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.runs.history import history, where
+    from agnews_cli.workflows.runs.history import newest, where
 
     out = Output(json=json)
-    found, older = history(store, None if json else _MOST_SHOWN)
+    found, older = newest(store, None if json else _MOST_SHOWN)
     out.result([line.as_json() for line in found])
     if not found:
         out.screen(f"No runs in {where(store)}. Next: agnews auto, or name another folder: --store")

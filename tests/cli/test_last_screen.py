@@ -340,10 +340,10 @@ def test_the_list_of_runs_says_what_validation_showed_where_there_is_no_test_spl
     result = made("finetune")
     result.folder.evaluation.write_text(result.evaluation.model_dump_json())
     (result.folder.path / "created.json").write_text('{"created_at": "2026-11-28T12:00:00+00:00"}')
-    (line,) = history(result.folder.path.parent)[0]
+    (line,) = history(result.folder.path.parent)
     assert line.accuracy_text == "none; 93.75% on validation"
     labels = tuple(f"topic {k}" for k in range(4))
     both = result.evaluation.model_copy(update={"test": split(100, 90, labels)})
     result.folder.evaluation.write_text(both.model_dump_json())
-    (line,) = history(result.folder.path.parent)[0]
+    (line,) = history(result.folder.path.parent)
     assert line.accuracy_text == "90.00%"

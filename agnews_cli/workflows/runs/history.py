@@ -42,7 +42,12 @@ def where(store: Path | None) -> Path:
     return local(store) if store else runs.default_store(detect().name)
 
 
-def history(store: Path | None, most: int | None = None) -> tuple[tuple[RunLine, ...], int]:
+def history(store: Path | None) -> tuple[RunLine, ...]:
+    """The newest first."""
+    return newest(store, None)[0]
+
+
+def newest(store: Path | None, most: int | None) -> tuple[tuple[RunLine, ...], int]:
     """The newest first, no more than `most`; and how many older ones there are."""
     found = runs.list_runs(where(store))
     return tuple(map(_line, found[:most])), len(found) - len(found[:most])
