@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,6 +37,24 @@ def minilm():
     return load_tokenizer(
         models.resolve(presets.load("minilm").model, hub=lambda: False).path_or_id
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "positions", "of_tokenizer", "read"),
+    [
+        (100_000, 512, 512, 512),
+        (100_000, 514, 10**30, 512),  # RoBERTa's first position is 2
+        (512, 128, 10**30, 128),
+        (512, None, 256, 256),
+        (64, 512, 512, 64),
+    ],
+)
+def test_no_more_is_read_of_a_text_than_the_model_has_positions(
+    asked, positions, of_tokenizer, read
+):
+    config = SimpleNamespace(max_position_embeddings=positions)
+    tokenizer = SimpleNamespace(model_max_length=of_tokenizer)
+    assert material.longest_of(tokenizer, config, asked) == read
 
 
 def test_a_text_is_cut_as_transformers_cuts_it(minilm):
