@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
@@ -21,6 +21,11 @@ from agnews_cli.cli.options import (
     Trace,
     Until,
 )
+
+if TYPE_CHECKING:
+    from agnews_cli.workflows.train.resume import Unfinished
+
+_MOST_NAMED = 3
 
 
 @examples(
@@ -78,8 +83,14 @@ def resume(
     )
     plan, others = prepare_again(run, request, data=data)
     if others:
-        out.say("Unfinished too: " + "; ".join(f"{o.run} ({o.where})" for o in others))
+        out.say(_too(others))
     show.plan(out, plan, is_result=False)
     with out.progress(beside=True) as progress:
         result = carry_out(plan, show=progress.event)
     show.result(out, result)
+
+
+def _too(others: tuple[Unfinished, ...]) -> str:
+    named = "; ".join(f"{other.run} ({other.where})" for other in others[:_MOST_NAMED])
+    more = len(others) - _MOST_NAMED
+    return f"Unfinished too: {named}" + (f"; and {more:,} more: agnews runs" if more > 0 else "")

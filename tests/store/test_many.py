@@ -11,13 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from agnews_cli.cli import resume as resume_command
 from agnews_cli.core.hours.limits import PlatformLimits
 from agnews_cli.core.hours.session import Run, hidden
 from agnews_cli.store.hours import copies, database, journal, records
 from agnews_cli.store.hours.ledger import Ledger
 from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.settings import presets
+from agnews_cli.workflows.forecast import costs
 from agnews_cli.workflows.hours import quota
 from agnews_cli.workflows.runs import history, status
+from agnews_cli.workflows.train import resume
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 
@@ -170,3 +174,27 @@ def test_writing_many_hours_for_a_store_takes_the_time_that_it_takes(tmp_path, m
         ledger.write_hidden_to(tmp_path / "copy.db")
     with closing(sqlite3.connect(tmp_path / "copy.db")) as conn:
         assert conn.execute("SELECT count(*) FROM runs").fetchone() == (3_000,)
+
+
+def test_what_runs_have_shown_is_read_from_the_newest_of_many(tmp_path, monkeypatch):
+    """Seen: half a minute before `resume` said a word, with ten thousand runs in its store."""
+    begin(tmp_path, 12)
+    read: list[str] = []
+
+    def progress(run: RunFolder) -> tuple[str, float, float]:
+        read.append(run.id)
+        return "cpu", 10.0, 0.5
+
+    monkeypatch.setattr(costs, "_MOST_RUNS", 5)
+    monkeypatch.setattr(costs, "_progress", progress)
+    found = costs.MeasuredCosts.read(tmp_path, presets.load("minilm"))
+    assert read == [f"minilm-{number:010x}" for number in (11, 10, 9, 8, 7)]
+    assert found.by_run.keys() == set(read)
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (3, ""), (3_000, "; and 2,997 more")])
+def test_other_unfinished_runs_are_named_while_they_are_few(count, more):
+    others = tuple(resume.Unfinished(f"r-{n}", "", None) for n in range(count))
+    said = resume_command._too(others)
+    assert said.count("r-") == min(count, 3)
+    assert (more in said) and ("more" in said) == bool(more)

@@ -27,6 +27,8 @@ _MOST_BYTES = 1_000_000
 _MOST_EXAMPLES_PER_S = 1e9
 _MOST_CPU_PARAMETERS = 30_000_000
 """Larger models are not sent to a CPU: that takes weeks, and memory that nobody checked."""
+_MOST_RUNS = 500
+"""Of those of one preset the newest: each takes some milliseconds to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,9 @@ class MeasuredCosts:
         done: dict[int, float] = {}
         by_run: dict[str, float] = {}
         sources = []
-        for folder in runs.list_runs(store):
-            if folder.id.rpartition("-")[0] != preset.name or not _has_model(folder, preset):
+        named = [f for f in runs.list_runs(store) if f.id.rpartition("-")[0] == preset.name]
+        for folder in named[:_MOST_RUNS]:
+            if not _has_model(folder, preset):
                 continue
             kind, speed, share = _progress(folder)
             if speed and kind not in speeds:  # the newest run counts
