@@ -255,7 +255,7 @@ def _title(evaluation: Evaluation, split: SplitEvaluation) -> str:
         fresh = "" if split.rows_in_training else "; none is a training row"
         return f"Test: {split.rows:,} rows, asked once{fresh}"
     chose = f"; {_CHOSE}" if split.chose else ""
-    return f"Validation, as there is no test split: {split.rows:,} rows{chose}"
+    return f"Validation, as no test rows were asked: {split.rows:,} rows{chose}"
 
 
 def _seen(split: SplitEvaluation) -> str:

@@ -103,7 +103,7 @@ def lines_of(result: auto.Result) -> list[str]:
 def test_few_rows_have_their_count_and_the_rows_that_chose_are_said_to_have_chosen(made):
     text = "\n".join(lines_of(made("finetune")))
     assert "93.75% (15 of 16)  (95% interval" in text
-    assert "Validation, as there is no test split: 16 rows" in text
+    assert "Validation, as no test rows were asked: 16 rows" in text
     assert "these rows also chose the model: optimistic" in text
     assert "-0.0000" not in text
 

@@ -604,7 +604,7 @@ def test_class_names_that_shorten_to_the_same_are_numbered() -> None:
 def test_the_validation_split_is_shown_without_a_test_split() -> None:
     figures = evaluation(4).model_copy(update={"test": None})
     lines = shown(*screens.evaluation_screen(figures))
-    assert lines[0] == "Validation, as there is no test split: 7,600 rows"
+    assert lines[0] == "Validation, as no test rows were asked: 7,600 rows"
 
 
 def test_candidates_and_plans_are_tables() -> None:
