@@ -230,6 +230,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
         accelerator.wait_for_everyone()
     return Outcome(
         state="completed",
+        done=job.nodes,
         candidates=tuple(c.facts for c in done),
         why=competition.told.why,
         notes=tuple(competition.told.kept),
@@ -266,7 +267,7 @@ def _asked_of_test(
         return hear
 
     try:
-        rows = read_rows(job.dataset, "test", limit, job.seed, budget, told)
+        rows = read_rows(job.dataset, "test", limit, job.rows_seed, budget, told)
         if limit is not None:
             told.decided(
                 f"{len(rows.texts):,} of {file.rows:,} test rows are evaluated, the same share of "

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.cli.main import main
+from agnews_cli.core.run import identity
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
 from agnews_cli.workflows.sessions import session
@@ -107,6 +108,7 @@ PRESET: dict[str, tuple[Change, int, str]] = {
     "an alias": (lambda at, run: run.preset.write_text("a: &a 1\nb: *a\n"), 78, "refused"),
     "an endless file": (lambda at, run: run.preset.write_text("x" * 100_000), 78, "larger"),
 }  # fmt: skip
+OURS = f'"identity": {identity.VERSION}'
 RECORD: dict[str, tuple[Change, int, str]] = {
     "gone": (lambda at, run: (run.path / "created.json").unlink(), 66, "no unfinished run"),
     "torn": (lambda at, run: created(run, '{"id": "x'), 66, "no unfinished run"),
@@ -122,7 +124,7 @@ RECORD: dict[str, tuple[Change, int, str]] = {
     "a seed as text": (lambda at, run: order(run, seed="0"), 78, "what was asked for"),
     "of another version": (
         lambda at, run: created(
-            run, (run.path / "created.json").read_text().replace('"identity": 2', '"identity": 1')
+            run, (run.path / "created.json").read_text().replace(OURS, '"identity": 2')
         ), 78, "another version of agnews began it",
     ),
     "another seed": (lambda at, run: order(run, seed=5), 78, "changed"),

@@ -234,3 +234,16 @@ def test_work_is_told_with_its_rate(tmp_path, monkeypatch):
     assert events[0]["data"] == {
         "name": "reading training rows", "done": 200, "total": 1000, "per_s": 133.3, "left_s": 6.0
     }  # fmt: skip
+
+
+def test_models_with_other_seeds_validate_on_the_same_rows(tmp_path):
+    data = tiny.csv_file(tmp_path / "d.csv", {"a": 400, "b": 300})
+    for rows, limit in (({}, None), ({"cross_validated_below": 9999}, None), ({}, 650)):
+        held = []
+        for seed, drawn in ((0, 0), (7, 0), (0, 7)):
+            recipe = tiny.preset(tmp_path, rows | {"seed": drawn})
+            found = tiny.rows(tmp_path, data, recipe, seed=seed, limit_train=limit)
+            fold = [] if found.fold is None else found.fold.tolist()
+            held.append((found.held_texts, found.texts, fold))
+        assert held[0] == held[1]
+        assert held[0] != held[2]

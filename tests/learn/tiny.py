@@ -12,7 +12,10 @@ from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from agnews_cli.core.run.job import Job
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopRequested
+from agnews_cli.learn.door.notes import Notes
+from agnews_cli.learn.rows import material
 from agnews_cli.learn.stages.compete import Competition
 from agnews_cli.store.data import datasets
 
@@ -77,20 +80,32 @@ class Stop:
             raise StopRequested
 
 
+def order(folder: Path, data: Path, recipe: Preset, **job: Any) -> Job:
+    """What `compete` is asked to do."""
+    facts = {"seed": 0, "started_monotonic_s": 0.0, "candidates": ("linear", "finetune")} | job
+    return Job(
+        run="tiny-0123456789", folder=str(folder), cache=str(folder.parent / "cache"),
+        preset=recipe, model_path=recipe.model.id, dataset=datasets.find(str(data)),
+        trace=True, token=1, writer="abcd", save_every_s=1e9, **facts,
+    )  # fmt: skip
+
+
+def rows(folder: Path, data: Path, recipe: Preset, **job: Any) -> material.Material:
+    """The rows that it trains and validates on."""
+    asked, stop = order(folder, data, recipe, **job), Stop(folder, None)
+    log = EventLog(folder / "events.jsonl", started_monotonic_s=0, writes=True)
+    return material.read(asked, TimeBudget.of(asked, stop), Notes(log))  # type: ignore[arg-type]
+
+
 def compete(
     folder: Path, data: Path, recipe: Preset, *, stop_after: int | None = None, **job: Any
 ) -> Competition:
     """Run it in `folder`, to its end or until `stop_after` steps are traced; not yet chosen."""
     folder.mkdir(parents=True, exist_ok=True)
-    order = Job(
-        run="tiny-0123456789", folder=str(folder), cache=str(folder.parent / "cache"),
-        preset=recipe, model_path=recipe.model.id, dataset=datasets.find(str(data)), seed=0,
-        trace=True, token=1, writer="abcd", save_every_s=1e9,
-        **({"started_monotonic_s": 0.0, "candidates": ("linear", "finetune")} | job),
-    )  # fmt: skip
     log = EventLog(folder / "events.jsonl", started_monotonic_s=0, writes=True)
     stop = Stop(folder, stop_after)
-    found = Competition(order, Accelerator(cpu=True), "fp32", log, stop)  # type: ignore[arg-type]
+    asked = order(folder, data, recipe, **job)
+    found = Competition(asked, Accelerator(cpu=True), "fp32", log, stop)  # type: ignore[arg-type]
     try:
         found.run()
     except StopRequested:

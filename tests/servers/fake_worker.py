@@ -41,7 +41,15 @@ def main(path: str, steps: int, delay_s: float) -> None:
         tell("saved", candidate="m", step=step, why=why, bytes=20_000, seconds=0.01)
 
     def outcome(state: str, step: int) -> Outcome:
-        return Outcome(state=state, writer=job["writer"], step=step, total_steps=steps, tuning="m")  # type: ignore[arg-type]
+        done = job["nodes"] if state == "completed" else ()
+        return Outcome(
+            state=state,
+            writer=job["writer"],
+            done=done,
+            step=step,
+            total_steps=steps,
+            tuning="m",  # type: ignore[arg-type]
+        )
 
     tell("started", pid=os.getpid(), world=1)
     newest, _ = Checkpoints(folder / "checkpoints" / "m").newest()

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from agnews_cli.core.run.dataset import Dataset, File, Form
+from agnews_cli.core.graph.shapes import Single, graph_of
+from agnews_cli.core.run.dataset import Dataset, File, Form, Split
 from agnews_cli.core.run.identity import run_id
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.work import (
+    Combine,
+    Evaluate,
+    Export,
+    Given,
+    Member,
+    Output,
+    Predict,
+    Stack,
+    Work,
+    reads,
+)
 from agnews_cli.store.settings import presets
 
 
@@ -49,23 +62,61 @@ def plain(tmp_path: Path) -> Preset:
     return presets.load(str(tmp_path / "p.yaml"))
 
 
+def trained(preset: Preset, data: Dataset, seed: int = 0, **asked: Any) -> str:
+    """The id of the training of one model."""
+    graph = graph_of(Single(preset, asked.pop("weights", None)), data, seed, **asked)
+    return graph.place
+
+
 @pytest.mark.parametrize(
-    ("settings", "extra", "golden"),
+    ("settings", "asked", "golden"),
     [
-        ([], {"limit_train": None}, "p-a20d6d411c"),
-        ([], {"limit_train": 100}, "p-56e3e5d3fb"),
-        ([], {"budget_s": 60.0}, "p-e1fc5ad50f"),
-        (["training.epochs=1"], {}, "p-d0bb8e1da6"),
-        (["model.revision=abc", "data.validation_share=0.2"], {}, "p-d6983ca787"),
-        (["method.kind=lora"], {}, "p-2ced0195a2"),
-        (["method.kind=lora", "method.rank=8"], {}, "p-d7aa2ae9f8"),
+        ([], {}, "p-9b0a5bb2a9"),
+        ([], {"limit": 100}, "p-1cb5ab48a5"),
+        ([], {"budget_s": 60.0}, "p-1a1519f4db"),
+        ([], {"weights": "folder:aa"}, "p-c108005469"),
+        (["training.epochs=1"], {}, "p-83cc13126f"),
+        (["data.seed=1"], {}, "p-8524958a73"),
+        (["model.revision=abc", "data.validation_share=0.2"], {}, "p-5320acb78f"),
+        (["method.kind=lora"], {}, "p-a95b32d6da"),
+        (["method.kind=lora", "method.rank=8"], {}, "p-925d213b0e"),
     ],
 )
 def test_the_id_is_this_one_also_tomorrow(
-    plain: Preset, settings: list[str], extra: dict[str, Any], golden: str
+    plain: Preset, settings: list[str], asked: dict[str, Any], golden: str
 ) -> None:
     """Pinned: an id that changes by accident makes every user's run start again."""
-    assert run_id(presets.with_settings(plain, settings), dataset(), 7, extra) == golden
+    assert trained(presets.with_settings(plain, settings), dataset(), 7, **asked) == golden
+
+
+ONE = Output(run="a-0123456789")
+WORKS: dict[str, tuple[Work, str]] = {
+    "predict": (Predict(model=ONE), "p-0cf811bed7"),
+    "predict what has no label": (Predict(model=ONE, of="unlabelled"), "p-efa57faabd"),
+    "combine": (Combine(members=(Member(models=(ONE,)),)), "p-6ede765ffc"),
+    "stack": (
+        Combine(how=Stack(), members=(Member(models=(ONE,), unseen=(ONE,)),)),
+        "p-45a3595ec5",
+    ),
+    "evaluate": (Evaluate(model=ONE), "p-3bd8d1a2bf"),
+    "evaluate what is given": (Evaluate(model=Given(sha256="0" * 64)), "p-da5a4221e0"),
+    "export": (Export(model=ONE, form="onnx"), "p-bbb9e4eff7"),
+}
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_every_kind_of_work_has_its_id(name: str) -> None:
+    work, golden = WORKS[name]
+    assert run_id("p", work, dataset()) == golden
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_a_work_is_named_by_the_splits_that_it_may_read_and_by_no_others(name: str) -> None:
+    work, _ = WORKS[name]
+    for split in get_args(Split):
+        other = dataset(**{split: file(sha256="ee")})
+        is_named = run_id("p", work, other) != run_id("p", work, dataset())
+        assert is_named == (split in reads(work)), split
 
 
 @pytest.mark.parametrize(
@@ -87,23 +138,27 @@ def test_correcting_a_fact_or_writing_out_what_is_usual_changes_no_id(
     assert written != PLAIN
     (tmp_path / "p.yaml").write_text(written)
     corrected = presets.load(str(tmp_path / "p.yaml"))
-    assert run_id(corrected, dataset(), 1, {}) == run_id(plain, dataset(), 1, {})
+    assert trained(corrected, dataset(), 1) == trained(plain, dataset(), 1)
 
 
 def test_what_does_not_decide_the_result_does_not_change_the_id(preset: Preset) -> None:
-    same = run_id(preset, dataset(), 1, {})
+    same = trained(preset, dataset(), 1)
     moved = dataset(
         name="other",
         train=file(path="/b/t.csv"),
         test=File(path="/b/x.csv", form=Form(format="csv"), rows=2, sha256="bb"),
         notes=("n",),
     )
-    assert run_id(preset, moved, 1, {}) == same
+    assert trained(preset, moved, 1) == same
     retold = preset.model_copy(update={"summary": "new", "order": 7})
-    assert run_id(retold, dataset(), 1, {}) == same
-    assert run_id(preset, dataset(), 1, {"b": 1, "a": 2}) == run_id(
-        preset, dataset(), 1, {"a": 2, "b": 1}
-    )
+    assert trained(retold, dataset(), 1) == same
+
+
+def test_other_test_rows_are_another_evaluation_of_the_same_training(preset: Preset) -> None:
+    one, two = (graph_of(Single(preset), dataset(test=file(sha256=x))) for x in ("bb", "cc"))
+    assert one.place == two.place and one.target != two.target
+    without = graph_of(Single(preset), dataset(test=None))
+    assert without.target == without.place == one.place
 
 
 @pytest.mark.parametrize(
@@ -113,27 +168,30 @@ def test_what_does_not_decide_the_result_does_not_change_the_id(preset: Preset) 
         dataset(train=file(form=Form(format="csv", header=False))),
         dataset(train=file(form=Form(format="tsv"))),
         dataset(train=file(part="train")),
-        dataset(test=None),
+        dataset(train=file(split_values=("train",))),
+        dataset(train=file(bytes_read=100)),
         dataset(validation=file(sha256="dd")),
         dataset(text_columns=("body", "title")),
         dataset(label_column="other"),
         dataset(labels=("Sports", "World")),
         dataset(label_values=("2", "1")),
+        dataset(cleaning="none"),
     ],
 )
 def test_what_decides_the_result_changes_the_id(preset: Preset, changed: Dataset) -> None:
-    assert run_id(preset, changed, 1, {}) != run_id(preset, dataset(), 1, {})
+    assert trained(preset, changed, 1) != trained(preset, dataset(), 1)
 
 
-def test_settings_seed_and_extra_change_the_id(preset: Preset) -> None:
+def test_settings_seeds_and_a_limit_change_the_id(preset: Preset) -> None:
     ids = {
-        run_id(preset, dataset(), 1, {}),
-        run_id(preset, dataset(), 2, {}),
-        run_id(preset, dataset(), 1, {"limit_train": 100}),
-        run_id(presets.with_settings(preset, ["training.lr=2e-4"]), dataset(), 1, {}),
-        run_id(presets.with_settings(preset, ["model.revision=abc"]), dataset(), 1, {}),
+        trained(preset, dataset(), 1),
+        trained(preset, dataset(), 2),
+        trained(preset, dataset(), 1, limit=100),
+        trained(presets.with_settings(preset, ["data.seed=2"]), dataset(), 1),
+        trained(presets.with_settings(preset, ["training.lr=2e-4"]), dataset(), 1),
+        trained(presets.with_settings(preset, ["model.revision=abc"]), dataset(), 1),
     }
-    assert len(ids) == 5
+    assert len(ids) == 6
     assert all(run.startswith("minilm-") and len(run) == len("minilm-") + 10 for run in ids)
 
 
@@ -141,5 +199,5 @@ def test_what_holds_when_time_is_short_is_part_of_a_run_with_a_budget_alone() ->
     preset = presets.load("minilm")
     other = presets.with_settings(preset, ["short_of_time.lr=5e-5"])
     for budget_s, is_same in ((None, True), (300.0, False)):
-        one, two = (run_id(p, dataset(), 1, {"budget_s": budget_s}) for p in (preset, other))
+        one, two = (trained(p, dataset(), 1, budget_s=budget_s) for p in (preset, other))
         assert (one == two) == is_same

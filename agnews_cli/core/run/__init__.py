@@ -1,1 +1,1 @@
-"""What a run is: its preset and data, its id, the job that trains it and how good it became."""
+"""What a run is: its work and what that costs, its id, the job that does it, how good it became."""

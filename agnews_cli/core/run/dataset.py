@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-Split = Literal["train", "validation", "test"]
+Split = Literal["train", "validation", "test", "unlabelled"]
 Format = Literal["csv", "tsv", "jsonl", "json", "parquet", "arrow", "hub"]
 Cleaning = Literal["none", "markup", "news"]
 """What is done to a text before a model sees it (`store.data.cleaning`)."""
@@ -112,7 +112,12 @@ class Dataset(_Facts):
     """What the user should look at: it may make the result worse than it need be."""
 
     def file(self, split: Split) -> File | None:
-        return {"train": self.train, "validation": self.validation, "test": self.test}[split]
+        return {
+            "train": self.train,
+            "validation": self.validation,
+            "test": self.test,
+            "unlabelled": self.unlabelled,
+        }[split]
 
 
 def split_of(name: str) -> Split | None:

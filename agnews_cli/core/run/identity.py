@@ -1,6 +1,6 @@
-"""What a run is: the hash of what decides its result and of nothing else.
+"""What a run is called: the hash of what decides its result and of nothing else.
 
-The same preset, data and seed are the same run, wherever the data lie.
+The same work on the same data is the same run, wherever the data lie and whoever asks for it.
 """
 
 from __future__ import annotations
@@ -10,89 +10,74 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from agnews_cli.core.run.dataset import Dataset, File
-from agnews_cli.core.run.preset import Preset
+from pydantic import BaseModel
 
-VERSION = 2
+from agnews_cli.core.run.dataset import Dataset, File, Split
+from agnews_cli.core.run.work import RunId, Work, reads
+
+VERSION = 3
 """Of the rules below: ids of other rules name other runs."""
+_PLACES_AND_COUNTS = {"path", "shards", "rows", "class_rows"}
+"""Facts of a file that its bytes and the way of reading them imply, or that decide nothing."""
 
 
-def run_id(preset: Preset, dataset: Dataset, seed: int, extra: Mapping[str, object]) -> str:
-    """`<preset name>-<10 hex digits of SHA-256>`.
+def run_id(label: str, work: Work, data: Dataset) -> RunId:
+    """`<label>-<10 hex digits of SHA-256>`; the label is no part of what is hashed.
 
-    Of the preset, what decides the result and is not as usual; of the data, the splits' contents
-    and how they are read, the columns and the classes (not where they lie); the seed, and `extra`,
-    such as a limit on the rows. `extra` must be JSON.
+    Of the work, all that is not as usual, its inputs by their ids; of the data, the contents of the
+    splits that it may read and how they are read, the columns and the classes.
     """
-    facts = {
-        "version": VERSION,
-        "preset": _deciding(preset, has_budget=extra.get("budget_s") is not None),
-        "dataset": {
-            "splits": {
-                split: _content(file)
-                for split, file in (
-                    ("train", dataset.train),
-                    ("validation", dataset.validation),
-                    ("test", dataset.test),
-                )
-                if file is not None
-            },
-            "text_columns": dataset.text_columns,
-            "label_column": dataset.label_column,
-            "labels": dataset.labels,
-            "label_values": dataset.label_values,
-            **{name: value for name, value in _ways_of_reading(dataset).items() if value},
-        },
-        "seed": seed,
-        "extra": dict(extra),
-    }
+    splits = reads(work)
+    facts = {"version": VERSION, "work": _deciding(work), "data": _read(data, splits)}
     canonical = json.dumps(
         _canonical(facts), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )
-    return f"{preset.name}-{hashlib.sha256(canonical.encode('ascii')).hexdigest()[:10]}"
+    return f"{label}-{hashlib.sha256(canonical.encode('ascii')).hexdigest()[:10]}"
 
 
-def _deciding(preset: Preset, *, has_budget: bool) -> dict[str, Any]:
-    """Which weights are trained, and how; facts about them, and words for people, decide nothing.
+def _deciding(value: Any) -> Any:
+    """A field at its default is not named, so that a new field changes no id; a kind always is."""
+    if isinstance(value, BaseModel):
+        fields = type(value).model_fields
+        found = {name: getattr(value, name) for name in fields}
+        return {
+            name: _deciding(item)
+            for name, item in found.items()
+            if name == "kind" or item != fields[name].get_default(call_default_factory=True)
+        }
+    return [_deciding(item) for item in value] if isinstance(value, tuple) else value
 
-    A field at its default is not named, so that a new field changes no id. What holds when time is
-    short matters under a budget alone.
-    """
-    parts: dict[str, Any] = {
-        "model": {"id", "revision"},
-        "method": ...,
-        "training": ...,
-        "data": ...,
+
+def _read(data: Dataset, splits: tuple[Split, ...]) -> dict[str, object]:
+    """The part of the data that a work may read; nothing where it reads no file."""
+    files = {split: file for split in splits if (file := data.file(split)) is not None}
+    if not splits:
+        return {}
+    return {
+        "splits": {split: _content(file) for split, file in files.items()},
+        "text_columns": data.text_columns,
+        "label_column": data.label_column,
+        "labels": data.labels,
+        "label_values": data.label_values,
+        **{name: value for name, value in _ways_of_reading(data).items() if value},
     }
-    if has_budget:
-        parts["short_of_time"] = ...
-    found = preset.model_dump(mode="json", include=parts, exclude_defaults=True)
-    return {name: facts for name, facts in found.items() if facts} | {
-        "method": {"kind": preset.method.kind, **found.get("method", {})}
-    }
 
 
-def _ways_of_reading(dataset: Dataset) -> dict[str, object]:
+def _ways_of_reading(data: Dataset) -> dict[str, object]:
     # What is usual is not named, so that a new way changes no id.
     return {
-        "cleaning": "" if dataset.cleaning == "markup" else dataset.cleaning,
-        "split_column": dataset.split_column,
-        "skip_bad_rows": dataset.skip_bad_rows,
-        "drop_rare": dataset.drop_rare,
+        "cleaning": "" if data.cleaning == "markup" else data.cleaning,
+        "split_column": data.split_column,
+        "skip_bad_rows": data.skip_bad_rows,
+        "drop_rare": data.drop_rare,
     }
 
 
 def _content(file: File) -> dict[str, object]:
     # One set of bytes may hold several splits (`part`) or be read in two ways.
-    facts = {
-        "sha256": file.sha256,
-        "format": file.form.format,
-        "header": file.form.header,
-        "part": file.part,
-    }
-    form = file.form.model_dump(mode="json", exclude_defaults=True, exclude={"format", "header"})
-    further = {"form": form, "split_values": file.split_values, "bytes_read": file.bytes_read}
-    return facts | {name: value for name, value in further.items() if value}
+    facts = file.model_dump(mode="json", exclude_defaults=True, exclude=_PLACES_AND_COUNTS)
+    form = file.form.model_dump(mode="json", exclude_defaults=True)
+    return facts | {"form": form | {"format": file.form.format}}
 
 
 def _canonical(value: Any) -> Any:

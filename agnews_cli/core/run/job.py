@@ -22,6 +22,8 @@ class Job(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: str
+    nodes: tuple[str, ...] = ()
+    """The names of what is done with it: of a training and of the evaluation of its model."""
     folder: str
     """The run's folder: everything the worker writes goes there."""
     cache: str
@@ -56,6 +58,11 @@ class Job(BaseModel):
     """`time.monotonic()` when the user's command began: elapsed times count from there."""
     deadline_monotonic_s: float | None = None
     """When the command must have ended, on the same clock."""
+
+    @property
+    def rows_seed(self) -> int:
+        """Draws the rows that are used and those that validate; `seed` is the model's."""
+        return self.preset.data.seed
 
 
 class Event(BaseModel):
@@ -121,6 +128,8 @@ class Outcome(BaseModel):
 
     state: Literal["completed", "paused", "interrupted", "failed"]
     writer: str = ""
+    done: tuple[str, ...] = ()
+    """The names of what is done now (`Job.nodes`)."""
     step: int = 0
     total_steps: int = 0
     tuning: str = ""

@@ -193,6 +193,11 @@ class ShortOfTime(_Strict):
 
 
 class Data(_Strict):
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        0,
+        description="Draws the rows that validate, the folds and the rows of --limit-train. Apart "
+        "from --seed, so that models with other seeds validate on the same rows.",
+    )
     validation_share: Annotated[float, Field(gt=0, lt=0.5)] = Field(
         0.1, description="Share of the training rows held out when there is no validation split."
     )

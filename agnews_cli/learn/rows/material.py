@@ -1,8 +1,8 @@
 """What every candidate trains and validates on: rows that are read, and the tokens of their texts.
 
-Which rows validate is a pure function of the data, the preset and the seed: those of a file, a
-part held out or, where rows are few, all of them by turns (cross-validation). No more rows are read
-than the job says, so that a run that goes on meets the same rows.
+Which rows validate is a pure function of the data and the preset, whose `data.seed` draws them:
+those of a file, a part held out or, where rows are few, all of them by turns (cross-validation).
+No more rows are read than the job says, so that a run that goes on meets the same rows.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
     wanted = job.limit_train or dataset.train.rows
     limit = wanted if wanted < dataset.train.rows else None
     _require_memory(dataset.train, limit, parameters=preset.model.parameters)
-    rows = read_rows(dataset, "train", limit, job.seed, budget, told)
+    rows = read_rows(dataset, "train", limit, job.rows_seed, budget, told)
     kept: Indices = np.arange(len(rows.texts))
     classes = np.asarray(rows.classes, dtype=np.int64)
     held_limit: int | None = None
@@ -83,7 +83,7 @@ def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
         if most > _MOST_VALIDATION_ROWS:
             held_limit = _MOST_VALIDATION_ROWS
             told.note(f"{held_limit:,} of the {most:,} validation rows are used: more tell no more")
-        held_read = read_rows(dataset, "validation", held_limit, job.seed, budget, told)
+        held_read = read_rows(dataset, "validation", held_limit, job.rows_seed, budget, told)
         held_classes = np.asarray(held_read.classes, dtype=np.int64)
         return Material(
             texts=list(rows.texts),
@@ -106,7 +106,7 @@ def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
         )
     fold: Indices | None = None
     if folds and budget.end_s is None:
-        fold = folds_of(classes[kept], folds, seed=job.seed)
+        fold = folds_of(classes[kept], folds, seed=job.rows_seed)
         trained = held = kept
         told.note(
             f"{len(kept)} rows are too few to hold some out: each validates in one of {folds} "
@@ -114,7 +114,7 @@ def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
         )
     else:
         share = preset.data.held_share(len(kept))
-        inner, outer = split_off(classes[kept], share=share, seed=job.seed)
+        inner, outer = split_off(classes[kept], share=share, seed=job.rows_seed)
         trained, held = kept[inner], kept[outer]
     return Material(
         texts=[rows.texts[i] for i in trained],
@@ -206,7 +206,7 @@ def tokenise(
             cache,
             rows=rows,
             limit=limit,
-            seed=job.seed,
+            seed=job.rows_seed,
             check=budget.check,
             told=told.work(f"tokenising {name} rows", len(rows.texts)),
             warn=told.warn,

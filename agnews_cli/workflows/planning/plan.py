@@ -271,7 +271,7 @@ def _work(
     classes = f"{rows:,} rows, {len(dataset.labels):,} classes"
     why = [f"data {dataset.name}: {classes}; as agnews auto would train on them", *why]
     members = range(request.ensemble or 1)
-    ids = [auto.run_id(replace(asked, seed=seed), preset, dataset) for seed in members]
+    ids = [auto.graph_of(replace(asked, seed=seed), preset, dataset).place for seed in members]
     if is_here:
         store = request.store or Path("agnews-runs")
         test_rows = dataset.test.rows if dataset.test else 0

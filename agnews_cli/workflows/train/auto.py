@@ -19,15 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import agnews_cli
+from agnews_cli.core.graph import shapes
+from agnews_cli.core.graph.graph import Graph
+from agnews_cli.core.graph.shapes import Single
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.machine.platform import Platform, describe
-from agnews_cli.core.run import identity
 from agnews_cli.core.run.allowance import bytes_within, rows_within
 from agnews_cli.core.run.choose import Goal, PassedOver, choose
 from agnews_cli.core.run.dataset import Dataset, Reading
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import CandidateKind, Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.work import RunId
 from agnews_cli.core.text import duration
 from agnews_cli.errors import (
     BudgetTooShort,
@@ -154,7 +157,7 @@ class Plan:
     """How many training rows are used at most; None: all."""
     preset: Preset
     model: models.Resolved
-    run: str
+    graph: Graph
     store: Path
     remotes: tuple[Remote, ...]
     candidates: tuple[CandidateKind, ...]
@@ -163,6 +166,11 @@ class Plan:
     passed_over: tuple[PassedOver, ...]
     is_lost_with_session: bool = False
     """Whether all that is saved lies on a disk that ends with the machine's session."""
+
+    @property
+    def run(self) -> RunId:
+        """The run whose folder holds it all."""
+        return self.graph.place
 
     def as_json(self, state: str) -> dict[str, Any]:
         """The part of the result that is known before training (docs/json.md)."""
@@ -340,7 +348,7 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
     reasons += [f"storage: {stays.text}"] if stays else []
     if model.source == "folder":  # the next command may be typed elsewhere
         preset = _with_model(preset, model.path_or_id)
-    run = run_id(request, preset, dataset)
+    graph = graph_of(request, preset, dataset)
     if request.budget_s is None:
         rows = min(dataset.train.rows, limit_train or dataset.train.rows)
         test_rows = dataset.test.rows if dataset.test else 0
@@ -348,7 +356,7 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
             preset,
             rows,
             platform,
-            run=store / run,
+            run=store / graph.place,
             left_s=session_s,
             read_rows=dataset.train.rows + test_rows,
             predicted_rows=test_rows,
@@ -360,7 +368,7 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
         limit_train=limit_train,
         preset=preset,
         model=model,
-        run=run,
+        graph=graph,
         store=store,
         remotes=remotes,
         candidates=candidates,
@@ -391,13 +399,21 @@ def _require_sense(request: Request) -> None:
     option_bounds.require("drop-rare", request.drop_rare, 0, option_bounds.MOST_ROWS)
 
 
-def run_id(request: Request, preset: Preset, dataset: Dataset) -> str:
-    """The id of the run that trains `preset` on these data as the request says."""
-    folder, weights = names.local(preset.model.id), preset.model.id
-    if (folder / "config.json").is_file():  # named by what is in it, wherever it lies
-        preset, weights = _with_model(preset, "a folder"), models.contents(folder)
-    extra = {"budget_s": request.budget_s, "limit_train": request.limit_train, "model": weights}
-    return identity.run_id(preset, dataset, request.seed, extra)
+def graph_of(request: Request, preset: Preset, dataset: Dataset) -> Graph:
+    """What is to be done for `preset` on these data as the request says."""
+    return shapes.graph_of(
+        Single(preset, weights_of(preset)),
+        dataset,
+        request.seed,
+        limit=request.limit_train,
+        budget_s=request.budget_s,
+    )
+
+
+def weights_of(preset: Preset) -> str | None:
+    """A folder's model is named by what is in it, wherever it lies; others by their id."""
+    folder = names.local(preset.model.id)
+    return models.contents(folder) if (folder / "config.json").is_file() else None
 
 
 def rows_to_use(request: Request, dataset: Dataset, device: Kind) -> tuple[int | None, str]:
@@ -514,6 +530,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
     deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
     job = Job(
         run=plan.run,
+        nodes=tuple(plan.graph.nodes),
         folder=str(folder.path),
         cache=str(cache()),
         preset=plan.preset,
@@ -587,6 +604,8 @@ def _finished(plan: Plan, show: Callable[[Event], None]) -> Result | None:
     folder = runs.RunFolder(plan.store / plan.run)
     outcome = folder.ended()
     if outcome is None or outcome.state != "completed" or folder.evaluated() is None:
+        return None
+    if not plan.graph.nodes.keys() <= set(outcome.done):  # evaluated on other test rows
         return None
     return _result(plan, folder, outcome, show, was_there=True)
 

@@ -1,0 +1,237 @@
+"""Everything with a result is a run: a piece of work, whose inputs are other runs.
+
+A `Work` holds what decides its result and nothing else: no place on a disk, no name for people, no
+fact about a model that changes no weight. So its hash is its name (`identity.run_id`), "done" is a
+look-up of that name in any store, and a graph of work is rebuilt from what was asked.
+
+A field at its default is not named in the hash: a new field with a default changes no id.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from agnews_cli.core.run.dataset import Split
+from agnews_cli.core.run.preset import Data, Full, Method, Preset, ShortOfTime, Training
+
+RunId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*-[0-9a-f]{10}$")]
+"""`<label>-<10 hex digits>`; the label is for people."""
+Part = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)?$", max_length=100)
+]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+MODEL: Part = "model"
+"""The part of a run that predicts."""
+VALIDATION: Part = "predictions/validation"
+"""The part that every training leaves: what it says of the rows that validated it, as logits."""
+TEST: Part = "predictions/test"
+"""The part that every evaluation leaves."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Rows(_Strict):
+    """Which rows are trained on and which validate: never the model's seed.
+
+    Works with equal rows share their validation rows, whatever their models and seeds.
+    """
+
+    data: Data = Data()
+    """How many validate, and the seed that draws them."""
+    limit: Annotated[int, Field(ge=1)] | None = None
+    """Of the training split only so many, the same share of each class."""
+    fold: Annotated[int, Field(ge=0)] | None = None
+    """The part that validates, where `folds` parts do so by turns, each in a work of its own."""
+    folds: Annotated[int, Field(ge=2)] | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Rows:
+        if (self.fold is None) != (self.folds is None):
+            raise ValueError("fold and folds go together")
+        if self.fold is not None and self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"there is no fold {self.fold} of {self.folds}, counted from 0")
+        return self
+
+    @property
+    def seed(self) -> int:
+        return self.data.seed
+
+
+class Output(_Strict):
+    """What another run leaves: its model, a snapshot of it (`snapshot-3`), or its predictions."""
+
+    run: RunId
+    part: Part = MODEL
+
+
+class Given(_Strict):
+    """What no run of ours made: a model's folder or a file of probabilities, by its content."""
+
+    sha256: Digest
+    part: Part = MODEL
+
+
+Source = Output | Given
+
+
+class Recipe(_Strict):
+    """How weights are trained: a preset without its facts and its words for people."""
+
+    weights: str
+    """A hub id, or the content of a folder."""
+    revision: str | None = None
+    method: Method = Full()
+    training: Training
+    short_of_time: ShortOfTime = ShortOfTime()
+    """Counts under a budget alone."""
+
+    @classmethod
+    def of(cls, preset: Preset, weights: str | None = None, *, has_budget: bool = False) -> Recipe:
+        """`weights`: where they are not those that the preset's model id names."""
+        return cls(
+            weights=weights or preset.model.id,
+            revision=preset.model.revision,
+            method=preset.method,
+            training=preset.training,
+            short_of_time=preset.short_of_time if has_budget else ShortOfTime(),
+        )
+
+
+class Train(_Strict):
+    """A model from rows. It leaves `model` and `predictions/validation`."""
+
+    kind: Literal["train"] = "train"
+    recipe: Recipe
+    rows: Rows = Rows()
+    seed: int = 0
+    """Of the model: its head, the order of rows, dropout."""
+    budget_s: float | None = None
+    teacher: tuple[Source, ...] = ()
+    """What is learned from beside the labels: predictions that together speak of each row once (by
+    its digest, so that tokenizers may differ), or a model to be asked."""
+    has_unlabelled: bool = False
+    """Whether rows without labels are learned from too, by what the teacher says of them."""
+
+
+class Predict(_Strict):
+    """What a model says of rows, as logits by row digest. It leaves `predictions/<of>`."""
+
+    kind: Literal["predict"] = "predict"
+    model: Source
+    rows: Rows = Rows()
+    of: Literal["train", "validation", "unlabelled"] = "train"
+    """The rows that train, those that validate, or all that have no label; never the test rows."""
+
+
+class Average(_Strict):
+    kind: Literal["average"] = Field("average", description="The mean of members' probabilities.")
+
+
+class Stack(_Strict):
+    kind: Literal["stack"] = Field(
+        "stack", description="Logistic regression on what members say of rows they have not seen."
+    )
+
+
+Combiner = Annotated[Average | Stack, Field(discriminator="kind")]
+"""How members become one; each kind has its own fields. A further one is a member of this union."""
+
+
+class Member(_Strict):
+    """One column of an ensemble."""
+
+    models: Annotated[tuple[Source, ...], Field(min_length=1)]
+    """Asked about new rows; of several the mean."""
+    unseen: tuple[Source, ...] = ()
+    """Predictions on rows that it has not seen, each row once, such as those of its folds. Empty:
+    what the models' own runs left (`predictions/validation`)."""
+
+
+class Combine(_Strict):
+    """Members become one model. It reads predictions alone, and no file of the data."""
+
+    kind: Literal["combine"] = "combine"
+    how: Combiner = Average()
+    members: Annotated[tuple[Member, ...], Field(min_length=1)]
+    """In an order of our own: the same members in another order are the same work."""
+
+    @model_validator(mode="after")
+    def _is_a_set(self) -> Combine:
+        by_text = {member.model_dump_json(): member for member in self.members}
+        if len(by_text) < len(self.members):
+            raise ValueError("a member is named twice")
+        ordered = tuple(by_text[text] for text in sorted(by_text))
+        object.__setattr__(self, "members", ordered)  # frozen for everybody else
+        return self
+
+
+class Evaluate(_Strict):
+    """Figures on the test rows: the only work that may read them. It leaves `predictions/test`.
+
+    It lies in the folder of the run whose model it is about (`place`), for the process that made
+    the model asks it; it has an id of its own all the same, so that other test rows are another
+    evaluation of the same model, which need not be made again.
+    """
+
+    kind: Literal["evaluate"] = "evaluate"
+    model: Source
+    beside: tuple[Source, ...] = ()
+    """`predictions/test` of other evaluations: of the members, which then are not asked again, and
+    of what it is compared with."""
+
+
+class Export(_Strict):
+    """A model in another form."""
+
+    kind: Literal["export"] = "export"
+    model: Source
+    form: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+
+
+Work = Annotated[Train | Predict | Combine | Evaluate | Export, Field(discriminator="kind")]
+
+
+def sources(work: Work) -> tuple[Source, ...]:
+    """All that a work needs of others."""
+    match work:
+        case Train():
+            return work.teacher
+        case Predict() | Export():
+            return (work.model,)
+        case Combine():
+            return tuple(one for m in work.members for one in (*m.models, *m.unseen))
+        case Evaluate():
+            return (work.model, *work.beside)
+
+
+def inputs(work: Work) -> tuple[RunId, ...]:
+    """The runs that must be done before, each once."""
+    return tuple(dict.fromkeys(one.run for one in sources(work) if isinstance(one, Output)))
+
+
+def place(run: RunId, work: Work) -> RunId:
+    """The run in whose folder the result of `work`, called `run`, lies: its own, or that of the
+    model that it evaluates."""
+    if isinstance(work, Evaluate) and isinstance(work.model, Output) and work.model.part == MODEL:
+        return work.model.run
+    return run
+
+
+def reads(work: Work) -> tuple[Split, ...]:
+    """The splits of the data that a work may read; whoever hands it data hands it no others."""
+    match work:
+        case Train():
+            return ("train", "validation", *(("unlabelled",) if work.has_unlabelled else ()))
+        case Predict(of="unlabelled"):
+            return ("unlabelled",)
+        case Predict():
+            return ("train", "validation")
+        case Evaluate():
+            return ("test",)
+        case Combine() | Export():
+            return ()

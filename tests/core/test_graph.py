@@ -1,0 +1,208 @@
+"""A graph of runs: what is ready and what is left, for whatever is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from agnews_cli.core.graph.graph import Graph, Growing
+from agnews_cli.core.graph.shapes import (
+    AnyPreset,
+    Distilled,
+    Ensemble,
+    Single,
+    graph_of,
+    seeds,
+    stacking,
+)
+from agnews_cli.core.run import work
+from agnews_cli.core.run.dataset import Dataset, File, Form
+from agnews_cli.core.run.work import (
+    Combine,
+    Evaluate,
+    Export,
+    Member,
+    Output,
+    Predict,
+    Recipe,
+    Rows,
+    Train,
+)
+from agnews_cli.store.settings import presets
+
+MINI, MPNET = presets.load("minilm"), presets.load("mpnet")
+
+
+def data(**changes: Any) -> Dataset:
+    facts: dict[str, Any] = {
+        "name": "ag",
+        "train": File(path="/a/train.csv", form=Form(format="csv"), rows=4, sha256="aa"),
+        "test": _test_file("bb"),
+        "text_columns": ("text",),
+        "label_column": "label",
+        "labels": ("World", "Sports"),
+        "label_values": ("1", "2"),
+    }
+    return Dataset(**(facts | changes))
+
+
+def _test_file(sha256: str) -> File:
+    return File(path="/a/test.csv", form=Form(format="csv"), rows=2, sha256=sha256)
+
+
+SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
+    "one model": (Single(MINI), ["train", "evaluate"]),
+    "an ensemble": (
+        seeds(MINI, 2),
+        ["member 0", "evaluate member 0", "member 1", "evaluate member 1", "combine", "evaluate"],
+    ),
+    "stacking": (
+        stacking(MINI, 2),
+        ["all rows", "evaluate all rows", "fold 0", "fold 1", "combine", "evaluate"],
+    ),
+    "distillation": (
+        Distilled("small", Single(MPNET), Single(MINI)),
+        ["teacher", "evaluate teacher", "teacher's predictions", "student", "evaluate"],
+    ),
+    "an ensemble as a teacher": (
+        Distilled("small", Ensemble("both", (Single(MPNET), Single(MINI, seed=1))), Single(MINI)),
+        [
+            *("member 0", "evaluate member 0", "member 1", "evaluate member 1"),
+            *("teacher", "evaluate teacher", "teacher's predictions", "student", "evaluate"),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_what_was_asked_becomes_work_in_an_order_that_can_be_done(name: str) -> None:
+    shape, titles = SHAPES[name]
+    graph = graph_of(shape, data(), 7)
+    assert [node.title for node in graph.nodes.values()] == titles
+    assert graph[graph.target].title == "evaluate"
+    without = graph_of(shape, data(test=None), 7)
+    assert not any(isinstance(node.work, Evaluate) for node in without.nodes.values())
+    assert len(lived(graph)) == len(titles)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_only_an_evaluation_reads_the_test_rows_and_all_share_their_validation_rows(
+    name: str,
+) -> None:
+    graph = graph_of(SHAPES[name][0], data(), 7, limit=3)
+    other = graph_of(SHAPES[name][0], data(test=_test_file("cc")), 7, limit=3)
+    for one, two in zip(graph.nodes.values(), other.nodes.values(), strict=True):
+        assert ("test" in work.reads(one.work)) == isinstance(one.work, Evaluate)
+        assert (one.id == two.id) == (not isinstance(one.work, Evaluate))
+    rows = [
+        node.work.rows for node in graph.nodes.values() if isinstance(node.work, Train | Predict)
+    ]
+    assert len({(r.seed, r.limit, r.data) for r in rows}) == 1
+
+
+def test_another_member_leaves_what_is_done_done() -> None:
+    three, four = (graph_of(seeds(MINI, n), data()) for n in (3, 4))
+    done = lived(three)
+    titles = [node.title for node in four.left(done).nodes.values()]
+    assert titles == ["member 3", "evaluate member 3", "combine", "evaluate"]
+    alone = graph_of(Single(MINI), data(), 2)
+    assert set(alone.nodes) <= set(three.nodes), "a run that was trained by itself is a member"
+
+
+def test_a_training_and_its_evaluation_are_one_process_in_one_folder() -> None:
+    graph = graph_of(Single(MINI), data())
+    train, evaluate = graph.nodes.values()
+    assert graph.ready(()) == (train,) and graph.together(train) == (train, evaluate)
+    assert evaluate.place == train.id != evaluate.id
+    members = graph_of(seeds(MINI, 2), data())
+    assert [[n.title for n in members.together(one)] for one in members.ready(())] == [
+        ["member 0", "evaluate member 0"],
+        ["member 1", "evaluate member 1"],
+    ]
+
+
+def lived(graph: Graph) -> list[str]:
+    """Everything in the order in which it was done, one ready node after the other."""
+    done: list[str] = list(graph.outside)
+    while found := graph.ready(done):
+        done.append(found[-1].id)
+    assert graph.target in done
+    return done[len(graph.outside) :]
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """Any work that needs any work before it, or a run of another graph."""
+    growing, runs = Growing(data()), [Output(run="other-0123456789")]
+    some = st.lists(st.sampled_from(range(12)), min_size=1, max_size=4, unique=True)
+    for seed in range(draw(st.integers(1, 12))):
+        chosen = list({runs[k % len(runs)].run: runs[k % len(runs)] for k in draw(some)}.values())
+        works: Iterator[work.Work] = iter(
+            (
+                Train(recipe=Recipe.of(MINI), seed=seed),
+                Train(recipe=Recipe.of(MINI), seed=seed, teacher=tuple(chosen)),
+                Predict(model=chosen[0], rows=Rows(limit=seed + 1)),
+                Combine(members=tuple(Member(models=(one,)) for one in chosen)),
+                Evaluate(model=chosen[0], beside=tuple(chosen[1:])),
+                Export(model=chosen[0], form=f"form{seed}"),
+            )
+        )
+        kind = draw(st.integers(0, 5))
+        runs.append(growing.add("x", f"node {seed}", [*works][kind]))
+    return growing.towards(draw(st.sampled_from(runs[1:])))
+
+
+@given(graphs(), st.randoms(use_true_random=False))
+def test_whatever_is_done_first_everything_needed_is_done_once(graph: Graph, random: Any) -> None:
+    done: set[str] = set(graph.outside)
+    while found := graph.ready(done):
+        node = random.choice(found)
+        assert node.id not in done and set(work.inputs(node.work)) <= done
+        left = graph.left(done)
+        assert node.id in left.nodes and graph.target in left.nodes
+        assert {one.id for one in graph.together(node, done)} <= left.nodes.keys()
+        assert len(graph.left({*done, node.id}).nodes) < len(left.nodes)
+        done.add(node.id)
+    assert graph.target in done and not graph.left(done).nodes
+
+
+@given(graphs())
+def test_a_graph_whose_order_is_wrong_cannot_be_made(graph: Graph) -> None:
+    turned = dict(reversed(graph.nodes.items()))
+    needs_any = any(one in graph.nodes for n in graph.nodes.values() for one in work.inputs(n.work))
+    if needs_any:
+        with pytest.raises(ValueError, match="stands before"):
+            Graph(turned, graph.target)
+    else:
+        assert Graph(turned, graph.target).nodes.keys() == graph.nodes.keys()
+
+
+def test_a_big_graph_takes_no_time() -> None:
+    graph = graph_of(seeds(MINI, 100), data())
+    assert len(graph.nodes) == 202
+    assert len(graph.left(lived(graph)[:-1]).nodes) == 1
+
+
+def test_a_field_that_work_does_not_have_is_refused() -> None:
+    member = Member(models=(Output(run="a-0123456789"),))
+    for wrong in (
+        lambda: Train.model_validate({"recipe": Recipe.of(MINI), "colour": "red"}),
+        lambda: Output(run="../etc"),
+        lambda: Output(run="a-0123456789", part="../x"),
+        lambda: Combine(members=(member, member)),
+        lambda: Combine(members=()),
+        lambda: Rows(fold=2, folds=2),
+        lambda: Rows(fold=1),
+    ):
+        with pytest.raises(ValidationError):
+            wrong()
+
+
+def test_members_in_another_order_are_the_same_work() -> None:
+    one, two = (Member(models=(Output(run=f"{x}-0123456789"),)) for x in "ab")
+    assert Combine(members=(one, two)) == Combine(members=(two, one))
