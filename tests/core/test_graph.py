@@ -63,7 +63,7 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
     ),
     "stacking": (
         stacking(MINI, 2),
-        ["all rows", "evaluate all rows", "fold 0", "fold 1", "combine", "evaluate"],
+        ["all rows", "evaluate all rows", "fold 0", "fold 1", "stack", "evaluate"],
     ),
     "distillation": (
         Distilled("small", Single(MPNET), Single(MINI)),

@@ -11,13 +11,14 @@ from types import ModuleType
 
 import pytest
 
-from agnews_cli.core.plan import graphs
 from agnews_cli.core.plan.bound import lower_bound_s
 from agnews_cli.core.plan.check import check
 from agnews_cli.core.plan.graph import Graph
 from agnews_cli.core.plan.instance import BadInstance, Instance, Quota, Resource, Task
 from agnews_cli.core.plan.planner import PlannedSchedule, plan
 from agnews_cli.core.plan.schedule import Schedule
+from tests.core import jobs as jobs_of
+from tests.core.jobs import Training
 
 HOUR = 3600.0
 
@@ -47,8 +48,8 @@ KAGGLE = Resource(
 HERE = Resource("here", "local", "cpu")
 
 
-def training(hours: float, kind: str = "T4") -> graphs.Cost:
-    return graphs.Cost(1000, {kind: hours * 3.6}, load_s=60, save_s=30)
+def training(hours: float, kind: str = "T4") -> Training:
+    return Training(1000, {kind: hours * 3.6}, load_s=60, save_s=30)
 
 
 def planned(jobs: tuple[Task, ...], *resources: Resource) -> PlannedSchedule:
@@ -63,7 +64,7 @@ def planned(jobs: tuple[Task, ...], *resources: Resource) -> PlannedSchedule:
 
 
 def test_five_models_on_colab_free_take_three_sessions():
-    found = planned(graphs.ensemble(training(6.7), 5), COLAB, HERE)
+    found = planned(jobs_of.ensemble(training(6.7), 5), COLAB, HERE)
     on_colab = [s for s in found.schedule.sessions if s.resource == "colab"]
     assert len(on_colab) == 3
     assert all(s.seconds <= 12 * HOUR for s in on_colab)
@@ -75,20 +76,20 @@ def test_five_models_on_colab_free_take_three_sessions():
 
 def test_a_second_card_trains_a_second_job_for_the_same_quota():
     one = replace(KAGGLE, sessions_at_once=1)
-    found = planned(graphs.ensemble(training(5), 2), one, HERE)
+    found = planned(jobs_of.ensemble(training(5), 2), one, HERE)
     assert found.finish_s < 5.5 * HOUR
     assert found.schedule.used_s("kaggle") < 5.5 * HOUR
 
 
 def test_two_batch_sessions_run_at_once():
-    found = planned(graphs.ensemble(training(5), 4), KAGGLE, HERE)
+    found = planned(jobs_of.ensemble(training(5), 4), KAGGLE, HERE)
     assert found.finish_s < 5.5 * HOUR
     assert sum(s.resource == "kaggle" for s in found.schedule.sessions) == 2
 
 
 def test_three_equal_jobs_on_two_cards_take_one_and_a_half():
     """McNaughton 1959: a job that is cut in time and moved fills both cards."""
-    found = planned(graphs.ensemble(training(4), 3), replace(KAGGLE, sessions_at_once=1), HERE)
+    found = planned(jobs_of.ensemble(training(4), 3), replace(KAGGLE, sessions_at_once=1), HERE)
     assert found.finish_s < 1.05 * 6 * HOUR
 
 
@@ -96,12 +97,12 @@ def test_work_waits_for_quota_and_the_reserve_stays():
     scarce = replace(
         KAGGLE, cards=1, sessions_at_once=1, quota=Quota(4 * HOUR, 72 * HOUR, 30 * HOUR)
     )
-    found = planned(graphs.single(training(10)), scarce)
+    found = planned(jobs_of.single(training(10)), scarce)
     before = sum(max(0.0, min(s.ends_s, 72 * HOUR) - s.begins_s) for s in found.schedule.sessions)
     assert before <= 4 * HOUR + 1
     assert found.finish_s > 72 * HOUR
     kept = replace(scarce, quota=replace(scarce.quota, reserve_s=3 * HOUR))
-    later = planned(graphs.single(training(10)), kept)
+    later = planned(jobs_of.single(training(10)), kept)
     assert later.finish_s > found.finish_s
     before = sum(max(0.0, min(s.ends_s, 72 * HOUR) - s.begins_s) for s in later.schedule.sessions)
     assert before <= 1 * HOUR + 1
@@ -112,7 +113,7 @@ def test_a_session_runs_on_when_quota_returns():
     scarce = replace(
         KAGGLE, cards=1, sessions_at_once=1, quota=Quota(4 * HOUR, 20 * HOUR, 30 * HOUR)
     )
-    found = planned(graphs.single(training(8)), scarce)
+    found = planned(jobs_of.single(training(8)), scarce)
     (session,) = found.schedule.sessions
     assert session.begins_s < 20 * HOUR < session.ends_s
 
@@ -130,7 +131,7 @@ def test_a_job_on_a_slow_machine_moves_when_quota_returns():
 
 def test_the_next_session_starts_up_while_the_last_one_runs():
     slow_start = replace(COLAB, startup_s=HOUR, sessions_at_once=2)
-    found = planned(graphs.single(training(21)), slow_start)
+    found = planned(jobs_of.single(training(21)), slow_start)
     first, second = found.schedule.sessions
     assert second.begins_s < first.ends_s <= second.parts[0].begins_s
     assert found.finish_s < 23.5 * HOUR
@@ -145,7 +146,7 @@ def test_jobs_for_cpus_never_hold_a_gpu_session():
 
 
 def test_distillation_goes_in_order():
-    jobs = graphs.distillation(training(14), training(2), epochs=2)
+    jobs = jobs_of.distillation(training(14), training(2), epochs=2)
     found = planned(jobs, COLAB, HERE)
     first = {}
     for session in found.schedule.sessions:
@@ -155,21 +156,21 @@ def test_distillation_goes_in_order():
 
 
 def test_stacking_waits_for_every_fold():
-    found = planned(graphs.stacking(training(2), 4), KAGGLE, COLAB, HERE)
+    found = planned(jobs_of.stacking(training(2), 4), KAGGLE, COLAB, HERE)
     last = found.schedule.sessions[-1].parts[-1]
     assert last.job == "stack" and last.ends_s == found.finish_s
 
 
 def test_planned_again_after_a_session_only_the_rest_is_left():
-    jobs = graphs.ensemble(training(6.7), 5)
+    jobs = jobs_of.ensemble(training(6.7), 5)
     whole = planned(jobs, COLAB, HERE)
     first = whole.schedule.sessions[0]
     done: dict[str, int] = {}
     for part in first.parts:
         done[part.job] = done.get(part.job, 0) + part.steps
-    rest = planned(graphs.remaining(jobs, done), COLAB, HERE)
+    rest = planned(jobs_of.remaining(jobs, done), COLAB, HERE)
     assert first.ends_s + rest.finish_s == pytest.approx(whole.finish_s, rel=0.02)
-    assert graphs.remaining(jobs, {job.name: job.steps for job in jobs}) == ()
+    assert jobs_of.remaining(jobs, {job.name: job.steps for job in jobs}) == ()
 
 
 def test_a_job_that_must_not_be_cut_runs_in_one_piece():
@@ -192,7 +193,7 @@ def test_what_fits_nowhere_is_named():
 
 
 def test_the_checker_finds_each_broken_rule():
-    jobs = (*graphs.ensemble(training(5), 4), Task("whole", 4, {"T4": 600.0}, is_divisible=False))
+    jobs = (*jobs_of.ensemble(training(5), 4), Task("whole", 4, {"T4": 600.0}, is_divisible=False))
     instance = Instance(jobs, (KAGGLE, HERE))
     good = plan(instance, random.Random(0)).schedule
     assert check(good, instance) == ()

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from agnews_cli.core.graph.shapes import Single, graph_of
 from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.machine.platform import Platform
+from agnews_cli.core.run.cost import like_news
+from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.host.detect import detect
 from agnews_cli.store.settings import presets
+from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.outlook import ahead
 
 HOUR_S = 3600.0
@@ -23,27 +29,32 @@ LARGE = "llama-3.2-1b-lora"  # 2 h 11 min of a T4, by the model of cost
 def words(tmp_path):
     def of(preset: str, device: Accelerator, left_s: float | None, rows: int = 120_000) -> str:
         here = replace(detect(), name="kaggle", accelerator=device)
-        run = tmp_path / f"{preset}-00000001"
-        return " ".join(ahead(presets.load(preset), rows, here, run=run, left_s=left_s, now=NOW))
+        return said(preset, here, like_news(rows), tmp_path, left_s)
 
     return of
 
 
+def said(preset: str, here: Platform, data: Dataset, store: Path, left_s: float | None) -> str:
+    single, ground = Single(presets.load(preset)), Ground(store, cpu=here.accelerator)
+    graph = graph_of(single, data)
+    return " ".join(ahead(graph, single, data, here, ground=ground, left_s=left_s, now=NOW))
+
+
 def test_a_run_that_fits_in_this_session(words):
-    said = words("distilroberta", T4, 9 * HOUR_S)
-    assert "by the model of cost; nobody measured it" in said
-    assert "it fits in this session, 9 h of which are left" in said
+    found = words("distilroberta", T4, 9 * HOUR_S)
+    assert "by the model of cost; nobody measured it" in found
+    assert "it fits in this session, 9 h of which are left" in found
 
 
 def test_a_run_of_several_sessions_is_planned_to_its_end(words):
-    said = words(LARGE, T4, 2 * HOUR_S)
-    assert "2 sessions with this one, finished about Wednesday 25 Nov" in said
-    assert "sessions of 12 h at most" in said
-    assert "30.0 h of quota left (estimated: our sessions" in said
+    found = words(LARGE, T4, 2 * HOUR_S)
+    assert "2 sessions with this one, finished about Wednesday 25 Nov" in found
+    assert "sessions of 12 h at most" in found
+    assert "30.0 h of quota left (estimated: our sessions" in found
 
 
 def test_the_last_session_s_speed_replaces_the_model(words, tmp_path):
-    folder = tmp_path / f"{LARGE}-00000001"
+    folder = tmp_path / graph_of(Single(presets.load(LARGE)), like_news(120_000)).place
     folder.mkdir()
     order = {"data": None, "text_columns": [], "label_column": None, "limit_train": None}
     created = {"created_at": NOW.isoformat(), "order": order | {"budget_s": None, "seed": 0}}
@@ -59,28 +70,24 @@ def test_the_last_session_s_speed_replaces_the_model(words, tmp_path):
             for k, d in events
         )
     )
-    said = words(LARGE, T4, 9 * HOUR_S)
-    assert "100 examples a second on T4 in run" in said
-    assert "it fits in this session" in said
+    found = words(LARGE, T4, 9 * HOUR_S)
+    assert "100 examples a second on T4 in run" in found
+    assert "it fits in this session" in found
 
 
 def test_evaluating_is_part_of_what_is_announced_and_must_fit_too(tmp_path):
-    def said(predicted_rows: int, left_s: float) -> str:
+    def of(test_rows: int, left_s: float) -> str:
         here = replace(detect(), name="kaggle", accelerator=T4)
-        found = ahead(
-            presets.load("distilroberta"), 120_000, here, run=tmp_path / "distilroberta-00000001",
-            left_s=left_s, read_rows=120_000, predicted_rows=predicted_rows, now=NOW,
-        )  # fmt: skip
-        return " ".join(found)
+        return said("distilroberta", here, like_news(120_000, test_rows), tmp_path, left_s)
 
-    assert "and evaluating 7,600 takes about" in said(7_600, 9 * HOUR_S)
-    assert "it fits in this session" in said(7_600, 2 * HOUR_S)
-    assert "it fits in this session" not in said(30_000_000, 2 * HOUR_S)
+    assert "and evaluating 7,600 takes about" in of(7_600, 9 * HOUR_S)
+    assert "it fits in this session" in of(7_600, 2 * HOUR_S)
+    assert "it fits in this session" not in of(30_000_000, 2 * HOUR_S)
 
 
 def test_what_nobody_knows_is_not_guessed(words):
-    said = words("roberta-base", replace(T4, name="NVIDIA H100"), None)
-    assert said == "plan: how fast NVIDIA H100 trains roberta-base is not known before it does"
+    found = words("roberta-base", replace(T4, name="NVIDIA H100"), None)
+    assert found == "plan: how fast NVIDIA H100 trains roberta-base is not known before it does"
 
 
 def test_without_an_end_there_is_only_the_time(words):

@@ -26,7 +26,7 @@ def reviews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def steps(planned: plan.Planned) -> int:
-    return sum(job.steps for job in planned.instance.jobs)
+    return sum(job.steps for job in planned.instance.jobs if job.is_divisible)
 
 
 def test_it_counts_the_rows_that_auto_would_train_on_and_says_its_time(reviews: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.identity import run_id
@@ -101,9 +102,14 @@ class Growing:
     nodes: dict[RunId, Node] = field(default_factory=dict)
 
     def add(self, label: str, title: str, work: Work) -> Output:
-        """The node's own output. The same work twice is one node, with its first title."""
+        """The node's own output. The same work twice is one node, with its first title; two nodes
+        have two titles."""
         id_ = run_id(label, work, self.data)
-        self.nodes.setdefault(id_, Node(id_, title, work))
+        if id_ not in self.nodes:
+            taken = {node.title for node in self.nodes.values()}
+            further = (f"{title} ({number})" for number in count(2))
+            free = title if title not in taken else next(t for t in further if t not in taken)
+            self.nodes[id_] = Node(id_, free, work)
         return Output(run=id_)
 
     def towards(self, target: Output) -> Graph:

@@ -126,7 +126,7 @@ class _Making:
             case Single():
                 return self.single(preset, title or "train")
             case Ensemble():
-                return self.ensemble(preset, title or "combine")
+                return self.ensemble(preset, title or _JOINS[preset.how.kind])
             case Distilled():
                 return self.distilled(preset, title or "student")
 
@@ -190,4 +190,5 @@ class _Making:
         return _Made(model, self.growing.add(label, called, work))
 
 
-_LAST = {"train", "combine", "student"}
+_JOINS = {"average": "combine", "stack": "stack"}
+_LAST = {"train", "student", *_JOINS.values()}

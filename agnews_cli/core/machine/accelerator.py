@@ -90,6 +90,11 @@ def model(name: str) -> str:
     return re.sub(_FORM, "", short(name.strip()).removeprefix("GeForce "), flags=re.IGNORECASE)
 
 
+def device(found: Accelerator) -> str:
+    """The word for what computes, wherever a speed is told or looked up: `cpu`, `T4`, `H100`."""
+    return "cpu" if found.kind == "cpu" else model(found.name)
+
+
 def dotted(capability: tuple[int, int]) -> str:
     """`7.5`"""
     return f"{capability[0]}.{capability[1]}"

@@ -30,6 +30,8 @@ class Task:
     memory_bytes: int = 0
     load_s: float = 0.0
     save_s: float = 0.0
+    run: str = ""
+    """What it does, by its id."""
 
     @property
     def overhead_s(self) -> float:

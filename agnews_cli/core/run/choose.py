@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING, Literal
 
+from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, Cost, training_bytes
 from agnews_cli.core.run.preset import Preset
 
 if TYPE_CHECKING:
@@ -14,11 +15,8 @@ if TYPE_CHECKING:
 
 Goal = Literal["accuracy", "balanced", "speed"]
 
-_CPU_PARAMETERS = 30_000_000
-"""Above this, fine-tuning on a CPU takes hours for the row counts people have."""
 _BALANCED_PARAMETERS = 150_000_000
 _SHARE_OF_MEMORY = 0.8
-_ACTIVATION_BYTES = 3_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +32,8 @@ class Choice:
     preset: Preset | None
     reasons: tuple[str, ...]
     passed_over: tuple[PassedOver, ...]
-
-
-def training_bytes(preset: Preset) -> int:
-    """Peak memory, roughly: fp32 weights, for trained ones also gradients and two Adam moments."""
-    weights = 4 * preset.model.parameters
-    trained = 12 * preset.model.parameters if preset.method.kind == "full" else 0
-    return weights + trained + _ACTIVATION_BYTES
+    cost: Cost | None = None
+    """What training it takes, where that was asked for."""
 
 
 def choose(
@@ -49,6 +42,7 @@ def choose(
     goal: Goal,
     *,
     why_unavailable: Callable[[Preset], str | None],
+    cost: Callable[[Preset], Cost | None] = lambda preset: None,
 ) -> Choice:
     """The preset highest in our order that fits; `why_unavailable`, maybe slow, is asked last."""
     passed: list[PassedOver] = []
@@ -59,7 +53,7 @@ def choose(
             where = "a CPU" if on_cpu else accelerator.name
             rank = "smallest" if goal == "speed" else "first in our order"
             reasons = (f"{rank} of those that fit {where} for the goal {goal!r}", preset.summary)
-            return Choice(preset, reasons, tuple(passed))
+            return Choice(preset, reasons, tuple(passed), cost(preset))
         passed.append(PassedOver(preset.name, reason))
     return Choice(None, (), tuple(passed))
 
@@ -85,13 +79,16 @@ def _key(goal: Goal) -> Callable[[Preset], tuple[int, int]]:
 def _misfit(preset: Preset, accelerator: Accelerator, goal: Goal) -> str | None:
     millions = preset.model.parameters // 1_000_000
     if accelerator.kind == "cpu":
-        if preset.model.parameters > _CPU_PARAMETERS:
+        if preset.model.parameters > MOST_CPU_PARAMETERS:
             return f"{millions} M weights are too slow to train on a CPU"
         return None
     if goal == "balanced" and preset.model.parameters > _BALANCED_PARAMETERS:
         return f"{millions} M weights: more than the goal 'balanced' spends"
     if accelerator.memory_bytes is not None:
-        needed, has = training_bytes(preset), accelerator.memory_bytes * _SHARE_OF_MEMORY
+        needed, has = (
+            training_bytes(preset.model, preset.method),
+            accelerator.memory_bytes * _SHARE_OF_MEMORY,
+        )
         if needed > has:
             return f"needs about {needed / 1e9:.0f} GB of the device's {has / 1e9:.0f} GB usable"
     return None

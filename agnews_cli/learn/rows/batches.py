@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-Indices = NDArray[np.int64]
+from agnews_cli.core.run.cost import POOL_BATCHES
 
-_POOL_BATCHES = 64  # rows of about so many batches are sorted together
+Indices = NDArray[np.int64]
 
 
 def epoch_batches(lengths: Indices, *, seed: int, epoch: int, batch_tokens: int) -> list[Indices]:
@@ -26,7 +26,7 @@ def epoch_batches(lengths: Indices, *, seed: int, epoch: int, batch_tokens: int)
     """
     rng = np.random.Generator(np.random.PCG64([seed, epoch]))
     order = rng.permutation(len(lengths))
-    pool_rows = max(1, int(_POOL_BATCHES * batch_tokens / max(1.0, float(lengths.mean()))))
+    pool_rows = max(1, int(POOL_BATCHES * batch_tokens / max(1.0, float(lengths.mean()))))
     batches: list[Indices] = []
     for start in range(0, len(order), pool_rows):
         pool = order[start : start + pool_rows]

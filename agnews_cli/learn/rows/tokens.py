@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Dataset, Rows, Split
+from agnews_cli.core.run.rows import held
 from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.store.data import cleaning, datasets
 from agnews_cli.store.disk import private
@@ -208,11 +209,11 @@ def split_off(
     """
     rng = np.random.Generator(np.random.PCG64([seed, 0x5711]))
     labels = np.asarray(classes)
-    held: list[Indices] = []
+    parts: list[Indices] = []
     for number in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == number))
-        held.append(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))])
-    validation = np.sort(np.concatenate(held))
+        parts.append(rows[: held(len(rows), share)])
+    validation = np.sort(np.concatenate(parts))
     return np.setdiff1d(np.arange(len(labels)), validation), validation
 
 

@@ -16,13 +16,14 @@ from dataclasses import replace
 from itertools import islice
 
 from agnews_cli.core.run.dataset import Dataset, File, Reading, Rows, Split
+from agnews_cli.core.run.rows import LEAST_ROWS, drawn
 from agnews_cli.errors import BadRow, DataChanged
 from agnews_cli.store.data import class_names, columns, splits
 from agnews_cli.store.data.cleaning import kind_of_texts
 from agnews_cli.store.data.columns import Columns, locate
 from agnews_cli.store.data.labels import known
 from agnews_cli.store.data.splits import is_hub_id
-from agnews_cli.store.data.verdicts import LEAST_ROWS, Verdicts, command, file_of
+from agnews_cli.store.data.verdicts import Verdicts, command, file_of
 from agnews_cli.store.data.walk import SAME_COLUMNS, TOLD_ROWS, Told, Walk, nobody, scan
 from agnews_cli.store.formats import tables
 from agnews_cli.store.formats.table import Table
@@ -207,21 +208,6 @@ def _reopened(file: File) -> Table:
 
 def _drawn(class_rows: Sequence[int], limit: int, seed: int) -> list[set[int]]:
     """Which rows of each class are kept: `limit` in all, each class its share, two at least."""
-    total = sum(class_rows)
-    if limit >= total:
-        return [set(range(rows)) for rows in class_rows]
-    least = [min(rows, LEAST_ROWS) for rows in class_rows]
-    shares = [limit * rows / total for rows in class_rows]
-    quotas = [max(few, int(share)) for few, share in zip(least, shares, strict=True)]
-    by_need = sorted(range(len(quotas)), key=lambda n: quotas[n] - shares[n])
-    for number in by_need:  # what rounding left over goes to those who are furthest below
-        if sum(quotas) < limit and quotas[number] < class_rows[number]:
-            quotas[number] += 1
-    for number in sorted(
-        range(len(quotas)), key=lambda n: -quotas[n]
-    ):  # and back where few had more
-        over = sum(quotas) - limit
-        if over > 0:
-            quotas[number] -= min(over, quotas[number] - least[number])
+    quotas = drawn(class_rows, limit)
     rng = random.Random(f"rows {seed}")
     return [set(rng.sample(range(rows), q)) for rows, q in zip(class_rows, quotas, strict=True)]

@@ -6,9 +6,10 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from agnews_cli.core.run.dataset import File, Reading, Split
+from agnews_cli.core.run.rows import LEAST_ROWS
 from agnews_cli.errors import (
     BadRows,
     EmptyData,
@@ -23,8 +24,6 @@ from agnews_cli.store.data.labels import in_order, known
 from agnews_cli.store.data.walk import Scan
 from agnews_cli.store.formats.table import Table
 
-LEAST_ROWS: Final = 2
-"""Of a class: one to train on, one to validate on."""
 _MORE_ROWS = "Add rows: of each class one is trained on and one validates."
 _NO_GOOD_ROW = (
     "Not one row is good: other columns may be meant (--text-column NAME, --label-column NAME), or "

@@ -1,34 +1,37 @@
-"""What a training costs: as runs in the store have measured it, else by the model of cost.
+"""What work costs here: by the model of cost (`core.run.cost`), from what runs in the store have
+measured and from what is taken for granted of devices.
 
 Reads runs and writes nothing; asked again after a session, it counts what that session did.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agnews_cli.core.graph.graph import Graph
+from agnews_cli.core.graph.shapes import Single
 from agnews_cli.core.machine import accelerator
-from agnews_cli.core.plan import cost, graphs
+from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.run.cost import Cost, Costs, Known, Rated
+from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.work import Recipe, RunId
 from agnews_cli.core.text import strict_json
 from agnews_cli.store.disk import files
-from agnews_cli.store.settings import strict_yaml
+from agnews_cli.store.settings import offers, strict_yaml
 from agnews_cli.store.settings.strict_yaml import Refused
 
 if TYPE_CHECKING:
     from agnews_cli.store.run.runs import RunFolder
-    from agnews_cli.store.settings.offers import DeviceSpeed
 
 _TAIL_BYTES = 64 * 1024
 _MOST_BYTES = 1_000_000
 _MOST_EXAMPLES_PER_S = 1e9
-_MOST_CPU_PARAMETERS = 30_000_000
-"""Larger models are not sent to a CPU: that takes weeks, and memory that nobody checked."""
 _MOST_RUNS = 500
-"""Of those of one preset the newest: each takes some milliseconds to read."""
+"""The newest: each takes some milliseconds to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,37 +39,101 @@ class MeasuredCosts:
     """What runs of this preset in the store have shown."""
 
     examples_per_s: dict[str, float]
-    done: dict[int, float]
-    """Share of the training on AG News that each seed has behind it; runs on other data do not
-    count."""
-    by_run: dict[str, float]
-    """The same of each run."""
     source: str
 
     @classmethod
     def read(cls, store: Path, preset: Preset) -> MeasuredCosts:
         """A run that put another model into the preset tells nothing of this one."""
-        if not store.is_dir():
-            return cls({}, {}, {}, "")
-        from agnews_cli.store.run import runs
-
         speeds: dict[str, float] = {}
-        done: dict[int, float] = {}
-        by_run: dict[str, float] = {}
         sources = []
-        named = [f for f in runs.list_runs(store) if f.id.rpartition("-")[0] == preset.name]
+        named = [f for f in _folders(store) if f.id.rpartition("-")[0] == preset.name]
         for folder in named[:_MOST_RUNS]:
             if not _has_model(folder, preset):
                 continue
-            kind, speed, share = _progress(folder)
+            kind, speed, _ = _progress(folder)
             if speed and kind not in speeds:  # the newest run counts
                 speeds[kind] = speed
                 sources.append(f"{speed:,.0f} examples a second on {kind} in run {folder.id}")
-            by_run[folder.id] = share
-            order = folder.order()
-            if order and order["data"] is None and order["limit_train"] is None:
-                done[order["seed"]] = max(done.get(order["seed"], 0.0), share)
-        return cls(speeds, done, by_run, "; ".join(sources))
+        return cls(speeds, "; ".join(sources))
+
+
+@dataclass(slots=True)
+class Ground:
+    """What costs rest on: a store's runs, devices' speeds, and the device that is meant by `cpu`.
+
+    `devices`: by word; None takes what agnews assumes.
+    """
+
+    store: Path
+    devices: Mapping[str, Rated] | None = None
+    cpu: Accelerator | None = None
+    _measured: dict[str, MeasuredCosts] = field(default_factory=dict)
+
+    def measured(self, preset: Preset) -> MeasuredCosts:
+        """Read once."""
+        key = f"{preset.name} {preset.model.id}"
+        if key not in self._measured:
+            self._measured[key] = MeasuredCosts.read(self.store, preset)
+        return self._measured[key]
+
+    def known(self, preset: Preset) -> Known:
+        if self.devices is None:
+            self.devices = offers.assumed().devices
+        measured = self.measured(preset)
+        has_fast_bf16 = self.cpu is not None and bool(self.cpu.has_fast_bf16)
+        return Known(self.devices, measured.examples_per_s, measured.source, has_fast_bf16)
+
+    def costs(self, graph: Graph, data: Dataset, singles: Sequence[Single]) -> Costs:
+        """The cost of each node; `singles`: all models of the graph."""
+        models = {Recipe.of(s.preset, s.weights).weights: s.preset.model for s in singles}
+        known = {Recipe.of(s.preset, s.weights): self.known(s.preset) for s in singles}
+        works = {run: node.work for run, node in graph.nodes.items()}
+        return Costs(data, models, known.__getitem__, works.get)
+
+    def progress(self, wanted: Graph) -> dict[RunId, float]:
+        """The share of each run of a graph that is behind it."""
+        found: dict[RunId, float] = {}
+        if not self.store.is_dir():
+            return found
+        from agnews_cli.store.run.runs import RunFolder
+
+        for place in {node.place for node in wanted.nodes.values()}:
+            folder = RunFolder(self.store / place)
+            if folder.created_at() is None:
+                continue
+            ended = folder.ended()
+            if ended is not None and ended.state == "completed":
+                found |= dict.fromkeys((folder.id, *ended.done), 1.0)
+            else:
+                found[folder.id] = min(_progress(folder)[2], _UNFINISHED)
+        return found
+
+
+_UNFINISHED = 0.999
+"""Of a run that has not ended, whatever it says of itself."""
+
+
+def data_of_nobody(store: Path) -> Dataset | None:
+    """The data that a run in the store took because none were named, all of them; the newest's."""
+    for folder in _folders(store)[:_MOST_RUNS]:
+        order = folder.order()
+        if order and order["data"] is None and order["limit_train"] is None:
+            try:
+                from agnews_cli.core.run.job import Job
+
+                text = files.read_plain(folder.job, _MOST_BYTES)
+                return Job.model_validate_json(text).dataset
+            except (OSError, ValueError):
+                continue
+    return None
+
+
+def _folders(store: Path) -> tuple[RunFolder, ...]:
+    if not store.is_dir():
+        return ()
+    from agnews_cli.store.run import runs
+
+    return runs.list_runs(store)
 
 
 def _has_model(folder: RunFolder, preset: Preset) -> bool:
@@ -83,8 +150,7 @@ def _progress(folder: RunFolder) -> tuple[str, float, float]:
     from agnews_cli.store.run.events import Events
 
     environment, outcome = _object(folder.environment), _object(folder.outcome)
-    device = str(environment.get("accelerator") or "cpu")
-    kind = accelerator.model(device)
+    kind = accelerator.model(str(environment.get("accelerator") or "cpu"))
     speed, saved, total = 0.0, 0, 0
     for event in Events(folder.events, _TAIL_BYTES):
         data = event.data
@@ -107,34 +173,18 @@ def _object(path: Path) -> dict[str, Any]:
         return {}
 
 
-def training(
-    preset: Preset,
-    rows: int,
-    devices: Mapping[str, DeviceSpeed],
-    examples_per_s: Mapping[str, float],
-) -> graphs.Cost:
-    """For `rows` of a training split; a kind of device whose speed is not known is left out."""
-    tflops = {kind: device.tflops for kind, device in devices.items()}
-    made = cost.training(preset, rows, tflops, examples_per_s)
-    if preset.model.parameters > _MOST_CPU_PARAMETERS and "cpu" not in examples_per_s:
-        made = replace(made, step_s={k: s for k, s in made.step_s.items() if k != "cpu"})
-    return made
-
-
-def reason(
-    preset: Preset,
-    training: graphs.Cost,
-    devices: Mapping[str, DeviceSpeed],
-    measured: MeasuredCosts,
-) -> str:
+def reason(preset: Preset, cost: Cost, ground: Ground) -> str:
     """How many steps, and how it is known what one takes."""
-    steps = f"{training.steps:,} steps of {preset.training.batch_tokens:,} tokens"
+    steps = f"{cost.steps:,} steps of {preset.training.batch_tokens:,} tokens"
+    measured = ground.measured(preset)
     if measured.examples_per_s:
         return f"cost of {preset.name}: {steps}, at the measured speed: {measured.source}"
+    devices = ground.devices or {}
     shown = ", ".join(
-        f"{kind} {device.tflops:g} TFLOP/s ({device.source}, {device.as_of})"
-        for kind, device in devices.items()
-        if kind in training.step_s
+        f"{device} as measured on {pace.machine} ({pace.source}, {pace.as_of})"
+        if pace.how == "benchmark"
+        else f"{device} {devices[device].tflops:g} TFLOP/s ({pace.source}, {pace.as_of})"
+        for device, pace in cost.paces.items()
     )
     millions = preset.model.parameters / 1e6
     return (

@@ -1,7 +1,8 @@
 """`agnews plan`: which sessions a training needs, when it is finished, what would make it faster.
 
 Reads offers, presets and what runs have measured; plans with `core.plan`; writes nothing. Asked
-again after each session, it plans what is left: steps of runs in the store count as done.
+again after each session, it plans what is left: a run of the graph that is in the store counts as
+done, as far as it is.
 """
 
 from __future__ import annotations
@@ -13,24 +14,39 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agnews_cli.core.plan import graphs, planner
+from agnews_cli.core.graph.graph import Graph
+from agnews_cli.core.graph.shapes import (
+    AnyPreset,
+    Distilled,
+    Single,
+    graph_of,
+    seeds,
+    stacking,
+)
+from agnews_cli.core.graph.tasks import tasks
+from agnews_cli.core.plan import planner
 from agnews_cli.core.plan.instance import Instance, Resource, Task
 from agnews_cli.core.plan.schedule import Booking
+from agnews_cli.core.run.cost import Costs, like_news
+from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.work import Recipe, RunId, Train
 from agnews_cli.core.text import duration
 from agnews_cli.errors import NoPlan, UsageError
+from agnews_cli.host import network
+from agnews_cli.host.detect import detect
+from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
-from agnews_cli.store.settings.offers import DeviceSpeed
-from agnews_cli.workflows.forecast import costs
-from agnews_cli.workflows.forecast.costs import MeasuredCosts
+from agnews_cli.workflows.forecast.costs import Ground, data_of_nobody, reason
 from agnews_cli.workflows.forecast.offers import Market
+from agnews_cli.workflows.forecast.outlook import ahead
 from agnews_cli.workflows.train import option_bounds
 
 if TYPE_CHECKING:
     from agnews_cli.core.run.dataset import Reading
 
 SCHEMA = "agnews.plan/1"
-AG_NEWS_ROWS = 120_000
+AG_NEWS_ROWS, AG_NEWS_TEST_ROWS = 120_000, 7_600
 DEFAULT_PRESET = "deberta-v3-base"
 _HUB_TIMEOUT_S = 5.0
 _EFFORT = 3_000
@@ -39,6 +55,9 @@ _NEAR = 0.01
 _GAIN_S = 60.0
 """An alternative that is no more than a minute faster is not said."""
 _SUGGESTED = ("kaggle", "colab-free")
+_PLANNED_ONLY = (
+    "planned only: agnews auto --seed N trains each member, and no command combines them yet"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +130,7 @@ class Planned:
             "jobs": [
                 {
                     "name": job.name,
+                    "run": job.run,
                     "steps": job.steps,
                     "step_s": {kind: round(s, 4) for kind, s in job.step_s.items()},
                     "after": list(job.after),
@@ -160,18 +180,23 @@ def make(request: PlanRequest, now: datetime | None = None) -> Planned:
     known = market.resources(names)
     resources = tuple(known)
     reasons = [why for resource, why in known.items() if resource.kind != "cpu" or resource.quota]
-    preset, why = _preset(request)
-    measured = MeasuredCosts.read(request.store or Path("agnews-runs"), preset)
-    work, why_work = _work(request, preset, measured, is_here="here" in names)
-    jobs, why_jobs = _jobs(request, preset, work, market.devices, measured)
-    why = [*why, *why_work, *why_jobs]
+    here = detect()
+    store = request.store or runs.default_store(here.name)
+    ground = Ground(store, market.devices, here.accelerator if "here" in names else None)
+    asked = _asked(request, ground, is_here="here" in names)
+    costs, progress = (
+        ground.costs(asked.graph, asked.data, asked.singles),
+        ground.progress(asked.graph),
+    )
+    jobs = tasks(asked.graph, costs, progress)
+    why = [*asked.reasons, *_reasons(asked, ground, costs, progress)]
     found = _plan(jobs, resources)
     return Planned(
         request,
         now,
         Instance(jobs, resources),
         found,
-        bool(measured.examples_per_s),
+        any(ground.measured(single.preset).examples_per_s for single in asked.singles),
         (*why, *reasons, *_limits(found, resources)),
         tuple(_alternatives(found, jobs, resources, market, names, request)),
     )
@@ -209,22 +234,51 @@ def _misfit(job: Task, resources: Sequence[Resource]) -> str:
     return "no session is long enough for one step of it, or no quota is left for it"
 
 
-# ---- jobs ------------------------------------------------------------------------------------
+# ---- what is to be done ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """Rows that are trained on, and the share of a training that each seed has behind it."""
+class _Asked:
+    """The graph that is planned, the models in it, and why these."""
 
-    rows: int
-    done: Mapping[int, float]
+    graph: Graph
+    data: Dataset
+    singles: tuple[Single, ...]
+    reasons: tuple[str, ...]
+
+
+def _asked(request: PlanRequest, ground: Ground, *, is_here: bool) -> _Asked:
+    from agnews_cli.workflows.train.auto import weights_of
+
+    preset, why = _preset(request)
+    data, why_data = _data(request, ground.store)
+    single = Single(preset, weights_of(preset))
+    shape: AnyPreset = single
+    singles = [single]
+    if request.student is not None:
+        found = presets.load(request.student)
+        student = Single(found, weights_of(found))
+        singles.append(student)
+        shape = Distilled(f"{found.name}-distilled", single, student)
+    elif request.folds is not None:
+        shape = stacking(preset, request.folds, single.weights)
+    elif request.ensemble is not None:
+        shape = seeds(preset, request.ensemble, single.weights)
+    reasons = [*why, *why_data]
+    if is_here and request.data is not None:
+        alone = graph_of(single, data, limit=request.limit_train)
+        reasons += ahead(alone, single, data, detect(), ground=ground, left_s=None)
+    if not isinstance(shape, Single):
+        reasons.append(_PLANNED_ONLY)
+    return _Asked(
+        graph_of(shape, data, limit=request.limit_train), data, tuple(singles), tuple(reasons)
+    )
 
 
 def _preset(request: PlanRequest) -> tuple[Preset, list[str]]:
     if request.model is None:
         name = request.preset or DEFAULT_PRESET
         return presets.with_settings(presets.load(name), request.settings), []
-    from agnews_cli.host import network
     from agnews_cli.workflows.train.recipe import recipe
 
     found, why = recipe(
@@ -238,27 +292,25 @@ def _preset(request: PlanRequest) -> tuple[Preset, list[str]]:
     return found, list(why)
 
 
-def _work(
-    request: PlanRequest, preset: Preset, measured: MeasuredCosts, *, is_here: bool
-) -> tuple[_Work, list[str]]:
-    """As `agnews auto` would train on the data; without any, so many rows as are asked for."""
+def _data(request: PlanRequest, store: Path) -> tuple[Dataset, list[str]]:
+    """As `agnews auto` would train on them; without any, so many rows of news as are asked for, or
+    what a run in the store took where none were named."""
     if request.data is None:
         if request.limit_train is not None:
             raise UsageError(
                 message="--limit-train is for data that are given.",
                 hint=f"Plan for so many rows: agnews plan --rows {request.limit_train}",
             )
-        return _Work(request.rows or AG_NEWS_ROWS, measured.done), []
+        if request.rows is not None:
+            return like_news(request.rows), []
+        return data_of_nobody(store) or like_news(AG_NEWS_ROWS, AG_NEWS_TEST_ROWS), []
     if request.rows is not None:
         raise UsageError(
             message=f"--rows {request.rows} is for a plan without data; these have rows.",
             hint="Leave out --rows, or plan for a part of them: --limit-train N",
         )
     from agnews_cli.core.run.dataset import Reading
-    from agnews_cli.host import network
-    from agnews_cli.host.detect import detect
     from agnews_cli.store.data import datasets
-    from agnews_cli.workflows.forecast.outlook import ahead
     from agnews_cli.workflows.train import auto
 
     asked = auto.Request(data=request.data, limit_train=request.limit_train)
@@ -269,58 +321,25 @@ def _work(
     auto.rows_to_use(asked, dataset, "cpu")  # refuses a limit that is too small
     rows = min(dataset.train.rows, request.limit_train or dataset.train.rows)
     classes = f"{rows:,} rows, {len(dataset.labels):,} classes"
-    why = [f"data {dataset.name}: {classes}; as agnews auto would train on them", *why]
-    members = range(request.ensemble or 1)
-    ids = [auto.graph_of(replace(asked, seed=seed), preset, dataset).place for seed in members]
-    if is_here:
-        store = request.store or Path("agnews-runs")
-        test_rows = dataset.test.rows if dataset.test else 0
-        why += ahead(
-            preset,
-            rows,
-            detect(),
-            run=store / ids[0],
-            left_s=None,
-            read_rows=dataset.train.rows + test_rows,
-            predicted_rows=test_rows,
-        )
-    return _Work(rows, {k: measured.by_run.get(run, 0.0) for k, run in enumerate(ids)}), why
+    return dataset, [f"data {dataset.name}: {classes}; as agnews auto would train on them", *why]
 
 
-def _jobs(
-    request: PlanRequest,
-    preset: Preset,
-    work: _Work,
-    devices: Mapping[str, DeviceSpeed],
-    measured: MeasuredCosts,
-) -> tuple[tuple[Task, ...], list[str]]:
-    training = costs.training(preset, work.rows, devices, measured.examples_per_s)
-    done: dict[str, int] = {}
-    if request.student is not None:
-        student = presets.load(request.student)
-        jobs = graphs.distillation(
-            training,
-            costs.training(student, work.rows, devices, {}),
-            epochs=preset.training.epochs,
-        )
-    elif request.folds is not None:
-        jobs = graphs.stacking(training, request.folds)
-    elif request.ensemble is not None:
-        jobs = graphs.ensemble(training, request.ensemble)
-        done = {f"member {k}": _steps(training, share) for k, share in work.done.items()}
-    else:
-        jobs = graphs.single(training)
-        done = {"train": _steps(training, work.done.get(0, 0.0))}
-    reasons = [costs.reason(preset, training, devices, measured)]
-    begun = {name: steps for name, steps in done.items() if steps}
-    if begun:
-        counted = ", ".join(f"{name}: {steps:,}" for name, steps in sorted(begun.items()))
-        reasons.append(f"steps done already, from the runs in the store: {counted}")
-    return graphs.remaining(jobs, done), reasons
-
-
-def _steps(training: graphs.Cost, share: float) -> int:
-    return min(training.steps, int(share * training.steps))
+def _reasons(
+    asked: _Asked, ground: Ground, costs: Costs, progress: Mapping[RunId, float]
+) -> list[str]:
+    """What the trainings cost, and what of them is done already."""
+    by_recipe = {Recipe.of(s.preset, s.weights): s.preset for s in asked.singles}
+    found: dict[str, str] = {}
+    begun: list[str] = []
+    for run, node in asked.graph.nodes.items():
+        if not isinstance(node.work, Train):
+            continue
+        cost, preset = costs(node.work), by_recipe[node.work.recipe]
+        found.setdefault(preset.name, reason(preset, cost, ground))
+        if steps := int(progress.get(run, 0.0) * cost.steps):
+            begun.append(f"{node.title}: {steps:,}")
+    done = f"steps done already, from the runs in the store: {', '.join(begun)}"
+    return [*found.values(), *([done] if begun else [])]
 
 
 def _limits(found: planner.PlannedSchedule, resources: Sequence[Resource]) -> list[str]:

@@ -55,8 +55,9 @@ def rehearse(planned: Planned) -> Rehearsal | None:
     if not lives or not work:
         return None
     resource = by_name[work.most_common(1)[0][0]]
-    step_s = max((job.step_s.get(resource.kind, 0.0) for job in planned.instance.jobs), default=1.0)
-    steps = max(job.steps for job in planned.instance.jobs)
+    trained = [job for job in planned.instance.jobs if job.is_divisible]
+    step_s = max((job.step_s.get(resource.kind, 0.0) for job in trained), default=1.0)
+    steps = max((job.steps for job in trained), default=1)
     world = World(
         lifetimes=Exponential(request.lifetime_s),
         deadline_s=min(resource.session_s, 24 * 3600.0),

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agnews_cli.core.run import recipes
-from agnews_cli.core.run.estimate import passed
+from agnews_cli.core.run.cost import schedule
+from agnews_cli.core.run.work import Recipe, Rows, Train
 from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError
 from agnews_cli.store.model import delivered
@@ -135,8 +136,10 @@ def _whole_recipe_s(result: Result) -> float | None:
             speed = float(found)
     if speed <= 0:
         return None
-    plan = result.plan
-    return passed(plan.preset, plan.dataset.train.rows) / speed
+    preset = result.plan.preset
+    whole = Train(recipe=Recipe.of(preset), rows=Rows(data=preset.data))
+    _, passes = schedule(whole, result.plan.dataset)
+    return passes / (speed * preset.training.passes_in_an_epoch)
 
 
 def _weakest(split: SplitEvaluation, class_rows: Sequence[int]) -> str | None:

@@ -21,7 +21,7 @@ from typing import Any
 import agnews_cli
 from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.graph import Graph
-from agnews_cli.core.graph.shapes import Single
+from agnews_cli.core.graph.shapes import AnyPreset, Single
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.machine.platform import Platform, describe
 from agnews_cli.core.run.allowance import bytes_within, rows_within
@@ -52,6 +52,7 @@ from agnews_cli.store.model import models
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
+from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.outlook import ahead
 from agnews_cli.workflows.hours.deadline import session_left_s
 from agnews_cli.workflows.prediction import submission
@@ -295,6 +296,8 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
     on_cpu = platform.accelerator.kind == "cpu"
     limit_train, too_many = rows_to_use(request, dataset, platform.accelerator.kind)
     reasons += [too_many] if too_many else []
+    store = names.local(request.store or runs.default_store(platform.name)).absolute()
+    ground = Ground(store, cpu=platform.accelerator)
     located: dict[str, models.Resolved] = {}
 
     def why_unavailable(preset: Preset) -> str | None:
@@ -342,25 +345,15 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
             f"budget {duration.show(request.budget_s)}: the fine-tuned model is fitted to it"
         )
     processes = request.processes or max(1, 1 if on_cpu else platform.accelerator.count)
-    store = names.local(request.store or runs.default_store(platform.name)).absolute()
     names.require_unicode(store, cache(), model.path_or_id)
     stays = lasting(platform, store, remotes)
     reasons += [f"storage: {stays.text}"] if stays else []
     if model.source == "folder":  # the next command may be typed elsewhere
         preset = _with_model(preset, model.path_or_id)
-    graph = graph_of(request, preset, dataset)
+    single = Single(preset, weights_of(preset))
+    graph = graph_of(request, single, dataset)
     if request.budget_s is None:
-        rows = min(dataset.train.rows, limit_train or dataset.train.rows)
-        test_rows = dataset.test.rows if dataset.test else 0
-        reasons += ahead(
-            preset,
-            rows,
-            platform,
-            run=store / graph.place,
-            left_s=session_s,
-            read_rows=dataset.train.rows + test_rows,
-            predicted_rows=test_rows,
-        )
+        reasons += ahead(graph, single, dataset, platform, ground=ground, left_s=session_s)
     return Plan(
         request=request,
         platform=platform,
@@ -399,14 +392,10 @@ def _require_sense(request: Request) -> None:
     option_bounds.require("drop-rare", request.drop_rare, 0, option_bounds.MOST_ROWS)
 
 
-def graph_of(request: Request, preset: Preset, dataset: Dataset) -> Graph:
-    """What is to be done for `preset` on these data as the request says."""
+def graph_of(request: Request, shape: AnyPreset, dataset: Dataset) -> Graph:
+    """What is to be done on these data as the request says."""
     return shapes.graph_of(
-        Single(preset, weights_of(preset)),
-        dataset,
-        request.seed,
-        limit=request.limit_train,
-        budget_s=request.budget_s,
+        shape, dataset, request.seed, limit=request.limit_train, budget_s=request.budget_s
     )
 
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from agnews_cli.core.machine import accelerator
 from agnews_cli.core.run.choose import Choice as Fit
 from agnews_cli.core.run.choose import Goal, choose
-from agnews_cli.core.run.estimate import Estimate, training_time
+from agnews_cli.core.run.cost import Cost, Pace, like_news, training
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.text import duration
 from agnews_cli.errors import UsageError
@@ -220,7 +221,13 @@ def _fit(seen: Surroundings, answers: Answers, presets: tuple[Preset, ...], goal
         # Elsewhere the hub is taken to answer.
         return seen.unavailable.get(preset.name) if machine.name == HERE else None
 
-    return choose(presets, machine.accelerator, goal, why_unavailable=why_unavailable)
+    return choose(
+        presets,
+        machine.accelerator,
+        goal,
+        why_unavailable=why_unavailable,
+        cost=lambda preset: cost_of(seen, answers, preset),
+    )
 
 
 def preset_of(seen: Surroundings, answers: Answers) -> Preset | None:
@@ -231,11 +238,20 @@ def preset_of(seen: Surroundings, answers: Answers) -> Preset | None:
     return _fit(seen, answers, seen.presets, _goal(answers)).preset
 
 
-def estimate_of(seen: Surroundings, answers: Answers, preset: Preset | None) -> Estimate | None:
-    rows = look_at(seen, answers).rows
-    if preset is None or rows is None:
+def cost_of(seen: Surroundings, answers: Answers, preset: Preset) -> Cost | None:
+    """What training it takes on the machine that is meant; None where rows are not known."""
+    look = look_at(seen, answers)
+    data = look.data or (like_news(look.rows) if look.rows else None)
+    if data is None:
         return None
-    return training_time(preset, rows, _machine(seen, answers).accelerator)
+    return training(preset, data, seen.known(preset, _machine(seen, answers).accelerator))
+
+
+def time_of(seen: Surroundings, answers: Answers, cost: Cost | None) -> Pace | None:
+    """How long that is, where somebody measured it."""
+    device = accelerator.device(_machine(seen, answers).accelerator)
+    found = None if cost is None else cost.takes(device)
+    return None if found is None or found.how == "model" else found
 
 
 # ---- the questions ------------------------------------------------------------------------------
@@ -327,28 +343,29 @@ def _ask_machine(seen: Surroundings, answers: Answers) -> Question:
 
 
 def _ask_preset(seen: Surroundings, answers: Answers) -> Question:
-    def time(preset: Preset) -> str:
-        found = estimate_of(seen, answers, preset)
+    def time(cost: Cost | None) -> str:
+        found = time_of(seen, answers, cost)
         return "" if found is None else f", {found.words()}"
 
     choices = []
     for preset in sorted(seen.presets, key=lambda p: (-p.order, p.name)):
         fit = _fit(seen, answers, (preset,), "accuracy")  # a named preset needs no goal
         obstacle = "" if fit.preset is not None else fit.passed_over[0].reason
-        note = f"{_weights(preset)}{time(preset)}; {preset.summary}"
+        note = f"{_weights(preset)}{time(cost_of(seen, answers, preset))}; {preset.summary}"
         choices.append(AnswerChoice(preset.name, preset.name, note, obstacle))
     choices.sort(key=lambda choice: bool(choice.obstacle))
     best = _fit(seen, answers, seen.presets, _goal(answers))
     advice = AnswerChoice(_NONE, "Let agnews choose", obstacle="none of these fits")
     if best.preset is not None:
-        note = f"{best.preset.name}{time(best.preset)}; {best.reasons[0]}"
+        note = f"{best.preset.name}{time(best.cost)}; {best.reasons[0]}"
         advice = AnswerChoice(_NONE, "Let agnews choose", note)
     return Question("preset", "Which model?", (advice, *choices), _NONE)
 
 
 def _ask_time(seen: Surroundings, answers: Answers) -> Question:
     preset = preset_of(seen, answers)
-    estimate = estimate_of(seen, answers, preset)
+    cost = None if preset is None else cost_of(seen, answers, preset)
+    estimate = time_of(seen, answers, cost)
 
     def note(budget_s: float) -> str:
         if estimate is None:
@@ -371,7 +388,8 @@ def _ask_time(seen: Surroundings, answers: Answers) -> Question:
     default = _NONE if estimate is None or estimate.most_s <= _PATIENCE_S else "45m"
     hint = ""
     if estimate is not None:
-        hint = f"Measured on news items, {estimate.as_of}; {estimate.source}"
+        dated = f", {estimate.as_of}" if estimate.as_of else ""
+        hint = f"Measured on news items{dated}; {estimate.source}"
     return Question("time", "How long may it take?", tuple(choices), default, hint)
 
 

@@ -18,7 +18,8 @@ from typing import Literal
 import agnews_cli
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.platform import Platform, describe
-from agnews_cli.core.run.dataset import Reading, split_of
+from agnews_cli.core.run.cost import Known
+from agnews_cli.core.run.dataset import Dataset, Reading, split_of
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.errors import AgnewsError, BadRow, HubUnreachable, NoLabelColumn, NoTextColumn
 from agnews_cli.host import network
@@ -30,6 +31,7 @@ from agnews_cli.store.formats import tables
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
+from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.train.auto import SAMPLE
 
 HERE = "here"
@@ -52,6 +54,8 @@ class DataLook:
     missing: Literal["text", "label"] | None = None
     problem: str = ""
     note: str = ""
+    data: Dataset | None = None
+    """All that was found out."""
 
     @property
     def is_usable(self) -> bool:
@@ -101,6 +105,11 @@ _ON_DRIVE = StorePlace(
 )
 
 
+def benchmarks(preset: Preset, device: Accelerator) -> Known:
+    """No runs, and no device but those that our benchmarks name."""
+    return Known(has_fast_bf16=bool(device.has_fast_bf16))
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """All that the questions are built from; the first machine is this one."""
@@ -116,6 +125,8 @@ class Surroundings:
     """Why nothing can be written there; empty where it can."""
     file: str
     """Where the answers will be saved."""
+    known: Callable[[Preset, Accelerator], Known] = benchmarks
+    """What is known of a preset's speed on a machine."""
 
 
 def look_around(file: str, *, may_ask_hub: bool) -> Surroundings:
@@ -131,7 +142,18 @@ def look_around(file: str, *, may_ask_hub: bool) -> Surroundings:
         look=inspect,
         store_problem=_store_problem,
         file=file,
+        known=_knowledge(runs.default_store(platform.name)),
     )
+
+
+def _knowledge(store: Path) -> Callable[[Preset, Accelerator], Known]:
+    """From the runs of a store, read once for each kind of CPU."""
+
+    @cache
+    def ground(has_fast_bf16: bool) -> Ground:
+        return Ground(store, cpu=Accelerator("cpu", "CPU", has_fast_bf16=has_fast_bf16))
+
+    return lambda preset, device: ground(bool(device.has_fast_bf16)).known(preset)
 
 
 # ---- machines -----------------------------------------------------------------------------------
@@ -210,7 +232,7 @@ def inspect(data: str, text_columns: tuple[str, ...], label_column: str | None) 
         return DataLook(columns=_columns(error), missing=missing, problem=error.message)
     except AgnewsError as error:
         return DataLook(problem=error.message)
-    return DataLook(rows=found.train.rows, classes=len(found.labels))
+    return DataLook(rows=found.train.rows, classes=len(found.labels), data=found)
 
 
 def _columns(error: AgnewsError) -> Mapping[str, str]:

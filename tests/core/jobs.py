@@ -1,4 +1,4 @@
-"""What people train, as graphs of jobs: one model, an ensemble, k-fold stacking, distillation."""
+"""Instances for the planner: one model, an ensemble, k-fold stacking, distillation."""
 
 from __future__ import annotations
 

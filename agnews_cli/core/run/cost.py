@@ -1,0 +1,357 @@
+"""What work costs: its steps, and what a step takes on each kind of device, with how we know it.
+
+One model for what `auto` announces, `plan`, `choose` and the wizard. Steps are those of the run's
+own schedule for texts of 64 tokens. What a row takes is as a run in the store has measured it, else
+as our benchmarks have, else modelled as 6 x parameters x tokens over a device's speed: 2 for the
+forward and 4 for the backward pass (Kaplan et al. 2020, arXiv 2001.08361, 2.1). LoRA needs no
+gradients of the frozen weights: 4. Activation checkpointing repeats the forward pass: 2 more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Literal, Protocol
+
+from agnews_cli.core.run.dataset import Dataset, File, Form
+from agnews_cli.core.run.preset import Method, Model, Preset, Training
+from agnews_cli.core.run.rows import trainings
+from agnews_cli.core.run.work import (
+    Combine,
+    Evaluate,
+    Output,
+    Predict,
+    Recipe,
+    Rows,
+    RunId,
+    Source,
+    Train,
+    Work,
+)
+from agnews_cli.core.text import duration
+
+TOKENS_A_ROW = 64
+"""What a row takes in a batch: AG News has 52 tokens, batches are padded."""
+POOL_BATCHES = 64
+"""Rows of about so many batches are sorted by length together."""
+COMBINE_S = 60.0
+"""Averaging or stacking probability files takes seconds; a minute is put down."""
+MOST_CPU_PARAMETERS = 30_000_000
+"""Above this, fine-tuning on a CPU takes hours for the row counts people have, and memory that
+nobody checked."""
+_FORWARD = 0.3
+"""A row that is predicted passes forwards alone: so much of a trained one (benchmarks/RESULTS.md).
+"""
+_READ_ROWS_A_SECOND = 3_200.0
+"""Reading and tokenising: 600,000 rows of 40 words took 186 s on two cores (2026-11-28)."""
+_ACTIVATION_BYTES = 3_000_000_000
+_LOAD_S, _SAVE_S = 60.0, 30.0
+
+
+# ---- steps --------------------------------------------------------------------------------------
+
+
+def steps_of(training: Training, rows: int, epochs: float) -> int:
+    """Optimizer steps over so many rows of one length, as `learn.rows.batches` cuts them."""
+    tokens = min(TOKENS_A_ROW, training.max_length)
+    pool = max(1, POOL_BATCHES * training.batch_tokens // tokens)
+    each = max(1, training.batch_tokens // tokens)
+    an_epoch = rows // pool * math.ceil(pool / each) + math.ceil(rows % pool / each)
+    whole, part = int(epochs), epochs - int(epochs)
+    return max(1, whole * an_epoch + (round(an_epoch * part) if part else 0))
+
+
+def schedule(work: Train, data: Dataset) -> tuple[int, float]:
+    """(optimizer steps, row passes) of the whole training, without early stopping.
+
+    A pass is one row, forwards and backwards.
+    """
+    each = trainings(work.rows, data)
+    training = work.recipe.training
+    recipe = training.of_steps(steps_of(training, each[-1], 1))
+    steps = sum(steps_of(recipe, rows, recipe.epochs) for rows in each)
+    return steps, sum(each) * recipe.passes
+
+
+# ---- speeds -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds that something takes: likely, at least and at most; and how we know.
+
+    `machine`: what was measured on, or for what a speed was assumed.
+    """
+
+    seconds: float
+    least_s: float
+    most_s: float
+    how: Literal["run", "benchmark", "model"]
+    machine: str
+    source: str
+    as_of: str = ""
+
+    def times(self, factor: float) -> Pace:
+        return replace(
+            self,
+            seconds=self.seconds * factor,
+            least_s=self.least_s * factor,
+            most_s=self.most_s * factor,
+        )
+
+    def plus(self, other: Pace) -> Pace:
+        return replace(
+            self,
+            seconds=self.seconds + other.seconds,
+            least_s=self.least_s + other.least_s,
+            most_s=self.most_s + other.most_s,
+        )
+
+    def words(self) -> str:
+        """`11 to 33 min, as measured on 2 cores`"""
+        if self.how == "run":
+            return f"about {duration.show(self.seconds)}, at the speed of {self.source}"
+        if self.how == "benchmark":
+            return f"{self._span()}, as measured on {self.machine}"
+        return f"about {duration.show(self.seconds)} by the model of cost; nobody measured it"
+
+    def _span(self) -> str:
+        for unit, unit_s in (("h", 3600), ("min", 60)):
+            if self.most_s >= 2 * unit_s:
+                least, most = (max(1, round(s / unit_s)) for s in (self.least_s, self.most_s))
+                return f"{most} {unit}" if least == most else f"{least} to {most} {unit}"
+        return f"at most {max(1, round(self.most_s)):.0f} s"
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Row passes a second of one model, trained whole: the slowest and the fastest measured.
+
+    Nothing is carried over to another model, to a GPU or to more cores, and texts are taken to be
+    as long as those measured, news items of about 52 tokens.
+    """
+
+    model: str
+    device: str
+    has_fast_bf16: bool
+    slow: float
+    fast: float
+    machine: str
+    source: str
+    as_of: str
+
+
+_MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+SPEEDS: tuple[Speed, ...] = (
+    # Threads that sleep, and threads that spin.
+    Speed(
+        *(_MINILM, "cpu", True, 58, 91, "2 cores with AMX"),
+        source="benchmarks/RESULTS.md",
+        as_of="2026-11-23",
+    ),
+    # 9,500 rows, R-Drop: 3 epochs in 37 min in fp32 beside other work; 4 in 18 min 40 s in bf16.
+    Speed(
+        *(_MINILM, "cpu", False, 25, 68, "2 cores"),
+        source="benchmarks/RESULTS.md",
+        as_of="2026-11-25",
+    ),
+)
+
+
+class Rated(Protocol):
+    """How fast a kind of device is taken to be."""
+
+    @property
+    def tflops(self) -> float: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def as_of(self) -> date: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of speeds, of one recipe: `devices` by word (`T4`, `cpu`); `examples_per_s`,
+    where runs of it have measured them, and which; and whether the CPU that is meant has bf16."""
+
+    devices: Mapping[str, Rated] = field(default_factory=dict)
+    examples_per_s: Mapping[str, float] = field(default_factory=dict)
+    runs: str = ""
+    has_fast_bf16: bool = False
+
+
+def paces(recipe: Recipe, model: Model, known: Known) -> dict[str, Pace]:
+    """What a row pass takes, by device; a device that is not named cannot run it, or nobody knows
+    how fast."""
+    found = {
+        device: _modelled(recipe, model, device, rated)
+        for device, rated in known.devices.items()
+        if device != "cpu" or model.parameters <= MOST_CPU_PARAMETERS
+    }
+    for speed in SPEEDS:
+        is_it = (speed.model, speed.has_fast_bf16) == (model.id, known.has_fast_bf16)
+        if is_it and recipe.method.kind == "full":
+            least_s, most_s = 1 / speed.fast, 1 / speed.slow
+            facts = (speed.machine, speed.source, speed.as_of)
+            likely_s = math.sqrt(least_s * most_s)
+            found[speed.device] = Pace(likely_s, least_s, most_s, "benchmark", *facts)
+    for device, per_s in known.examples_per_s.items():
+        if per_s > 0:
+            row_s = 1 / (per_s * recipe.training.passes_in_an_epoch)
+            found[device] = Pace(row_s, row_s, row_s, "run", device, known.runs)
+    return found
+
+
+def _modelled(recipe: Recipe, model: Model, device: str, rated: Rated) -> Pace:
+    tokens = min(TOKENS_A_ROW, recipe.training.max_length)
+    passes = 6.0 if recipe.method.kind == "full" else 4.0
+    if recipe.training.gradient_checkpointing:
+        passes += 2.0
+    row_s = passes * model.parameters * tokens / (rated.tflops * 1e12)
+    return Pace(row_s, row_s, row_s, "model", device, rated.source, str(rated.as_of))
+
+
+def training_bytes(model: Model, method: Method) -> int:
+    """Peak memory, roughly: fp32 weights, for trained ones also gradients and two Adam moments."""
+    return (16 if method.kind == "full" else 4) * model.parameters + _ACTIVATION_BYTES
+
+
+def reading_s(rows: int) -> float:
+    """Reading and tokenising so many rows."""
+    return rows / _READ_ROWS_A_SECOND
+
+
+# ---- work ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """`steps`, of which each takes a `Pace` on a device; a device that is missing cannot run it.
+
+    Each session of it begins with `load_s` and ends with `save_s`.
+    """
+
+    steps: int
+    paces: Mapping[str, Pace]
+    memory_bytes: int = 0
+    load_s: float = _LOAD_S
+    save_s: float = _SAVE_S
+    is_divisible: bool = True
+
+    @property
+    def step_s(self) -> dict[str, float]:
+        return {device: pace.seconds for device, pace in self.paces.items()}
+
+    def takes(self, device: str, steps: int | None = None) -> Pace | None:
+        """All of it, or so many steps; None where nobody knows."""
+        pace = self.paces.get(device)
+        return None if pace is None else pace.times(self.steps if steps is None else steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The cost of any work of a graph.
+
+    `models`: facts by weights; `known`: speeds by recipe; `work_of`: the work of a run, None where
+    it is of another graph.
+    """
+
+    data: Dataset
+    models: Mapping[str, Model]
+    known: Callable[[Recipe], Known]
+    work_of: Callable[[RunId], Work | None] = lambda run: None
+
+    def __call__(self, work: Work) -> Cost:
+        match work:
+            case Train():
+                return self._train(work)
+            case Predict():
+                rows = self._rows_of(work)
+                each = self._asked(work.model, rows)
+                steps = max(1, rows * TOKENS_A_ROW // 8192)
+                paces = {device: pace.times(1 / steps) for device, pace in each.items()}
+                return Cost(steps, paces, self._bytes(work.model))
+            case Evaluate() if not (work.beside and self._is_combined(work.model)):
+                rows = self.data.test.rows if self.data.test else 0
+                each = self._asked(work.model, rows)
+                return Cost(1, each, self._bytes(work.model), is_divisible=False)
+            case _:  # on predictions that are there, whose members were asked
+                minute = Pace(COMBINE_S, 0.0, COMBINE_S, "model", "cpu", "a minute is put down")
+                return Cost(1, {"cpu": minute}, 0, 0.0, 0.0, is_divisible=False)
+
+    def _is_combined(self, source: Source) -> bool:
+        return isinstance(source, Output) and isinstance(self.work_of(source.run), Combine)
+
+    def _train(self, work: Train) -> Cost:
+        steps, passes = schedule(work, self.data)
+        model = self._model(work.recipe)
+        rows = paces(work.recipe, model, self.known(work.recipe))
+        memory = training_bytes(model, work.recipe.method)
+        return Cost(steps, {d: pace.times(passes / steps) for d, pace in rows.items()}, memory)
+
+    def _asked(self, source: Source, rows: int) -> dict[str, Pace]:
+        """What predicting so many rows takes, on the devices that can ask every model behind it."""
+        found: dict[str, Pace] = {}
+        for number, work in enumerate(self._trained(source)):
+            row = paces(work.recipe, self._model(work.recipe), self.known(work.recipe))
+            mine = {device: pace.times(_FORWARD * rows) for device, pace in row.items()}
+            shared = {
+                device: found[device].plus(mine[device]) for device in found if device in mine
+            }
+            found = shared if number else mine
+        return found
+
+    def _bytes(self, source: Source) -> int:
+        models = [self._model(work.recipe) for work in self._trained(source)]
+        return max((4 * m.parameters for m in models), default=0) + _ACTIVATION_BYTES
+
+    def _trained(self, source: Source) -> tuple[Train, ...]:
+        work = self.work_of(source.run) if isinstance(source, Output) else None
+        match work:
+            case Train():
+                return (work,)
+            case Combine():
+                models = [one for member in work.members for one in member.models]
+                return tuple(train for one in models for train in self._trained(one))
+            case _:
+                return ()
+
+    def _rows_of(self, work: Predict) -> int:
+        if work.of == "unlabelled":
+            return self.data.unlabelled.rows if self.data.unlabelled else 0
+        trained = trainings(work.rows, self.data)[-1]
+        if work.of == "train":
+            return trained
+        held = self.data.validation
+        return held.rows if held else self.data.train.rows - trained
+
+    def _model(self, recipe: Recipe) -> Model:
+        return self.models[recipe.weights]
+
+
+def training(preset: Preset, data: Dataset, known: Known, limit: int | None = None) -> Cost:
+    """The cost of training one preset's model."""
+    recipe = Recipe.of(preset)
+    work = Train(recipe=recipe, rows=Rows(data=preset.data, limit=limit))
+    return Costs(data, {recipe.weights: preset.model}, lambda _: known)(work)
+
+
+def like_news(rows: int, test_rows: int = 0) -> Dataset:
+    """Data that nobody named: four even classes of news, of which only the number is known."""
+    even = tuple(rows // 4 + (k < rows % 4) for k in range(4))
+    return Dataset(
+        name=f"{rows:,} rows",
+        train=_nowhere(rows, even),
+        test=_nowhere(test_rows, ()) if test_rows else None,
+        text_columns=("text",),
+        label_column="label",
+        labels=tuple("abcd"),
+        label_values=tuple("abcd"),
+    )
+
+
+def _nowhere(rows: int, class_rows: Sequence[int]) -> File:
+    form = Form(format="csv")
+    return File(path="", form=form, rows=rows, sha256=f"{rows} rows", class_rows=tuple(class_rows))
