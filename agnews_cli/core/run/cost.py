@@ -63,16 +63,25 @@ def steps_of(training: Training, rows: int, epochs: float) -> int:
     return max(1, whole * an_epoch + (round(an_epoch * part) if part else 0))
 
 
-def schedule(work: Train, data: Dataset) -> tuple[int, float]:
-    """(optimizer steps, row passes) of the whole training, without early stopping.
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The whole of a training, without early stopping.
 
-    A pass is one row, forwards and backwards.
+    `rows`: counted once in each epoch; some options pass each so often, forwards and backwards.
     """
+
+    steps: int
+    rows: float
+    passes_a_row: int
+
+
+def schedule(work: Train, data: Dataset) -> Schedule:
+    """As the run will make it of texts of 64 tokens."""
     each = trainings(work.rows, data)
     training = work.recipe.training
     recipe = training.of_steps(steps_of(training, each[-1], 1))
     steps = sum(steps_of(recipe, rows, recipe.epochs) for rows in each)
-    return steps, sum(each) * recipe.passes
+    return Schedule(steps, sum(each) * recipe.epochs, recipe.passes_in_an_epoch)
 
 
 # ---- speeds -------------------------------------------------------------------------------------
@@ -182,9 +191,9 @@ class Known:
     has_fast_bf16: bool = False
 
 
-def paces(recipe: Recipe, model: Model, known: Known) -> dict[str, Pace]:
-    """What a row pass takes, by device; a device that is not named cannot run it, or nobody knows
-    how fast."""
+def paces(recipe: Recipe, model: Model, known: Known, passes_a_row: int) -> dict[str, Pace]:
+    """What a pass of a row takes, by device; a device that is not named cannot run it, or nobody
+    knows how fast."""
     found = {
         device: _modelled(recipe, model, device, rated)
         for device, rated in known.devices.items()
@@ -199,7 +208,7 @@ def paces(recipe: Recipe, model: Model, known: Known) -> dict[str, Pace]:
             found[speed.device] = Pace(likely_s, least_s, most_s, "benchmark", *facts)
     for device, per_s in known.examples_per_s.items():
         if per_s > 0:
-            row_s = 1 / (per_s * recipe.training.passes_in_an_epoch)
+            row_s = 1 / (per_s * passes_a_row)
             found[device] = Pace(row_s, row_s, row_s, "run", device, known.runs)
     return found
 
@@ -285,17 +294,21 @@ class Costs:
         return isinstance(source, Output) and isinstance(self.work_of(source.run), Combine)
 
     def _train(self, work: Train) -> Cost:
-        steps, passes = schedule(work, self.data)
-        model = self._model(work.recipe)
-        rows = paces(work.recipe, model, self.known(work.recipe))
-        memory = training_bytes(model, work.recipe.method)
-        return Cost(steps, {d: pace.times(passes / steps) for d, pace in rows.items()}, memory)
+        whole = schedule(work, self.data)
+        a_step = whole.rows * whole.passes_a_row / whole.steps
+        each = {device: pace.times(a_step) for device, pace in self._passes(work).items()}
+        memory = training_bytes(self._model(work.recipe), work.recipe.method)
+        return Cost(whole.steps, each, memory)
+
+    def _passes(self, work: Train) -> dict[str, Pace]:
+        known, passes_a_row = self.known(work.recipe), schedule(work, self.data).passes_a_row
+        return paces(work.recipe, self._model(work.recipe), known, passes_a_row)
 
     def _asked(self, source: Source, rows: int) -> dict[str, Pace]:
         """What predicting so many rows takes, on the devices that can ask every model behind it."""
         found: dict[str, Pace] = {}
         for number, work in enumerate(self._trained(source)):
-            row = paces(work.recipe, self._model(work.recipe), self.known(work.recipe))
+            row = self._passes(work)
             mine = {device: pace.times(_FORWARD * rows) for device, pace in row.items()}
             shared = {
                 device: found[device].plus(mine[device]) for device in found if device in mine

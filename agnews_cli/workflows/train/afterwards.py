@@ -138,8 +138,7 @@ def _whole_recipe_s(result: Result) -> float | None:
         return None
     preset = result.plan.preset
     whole = Train(recipe=Recipe.of(preset), rows=Rows(data=preset.data))
-    _, passes = schedule(whole, result.plan.dataset)
-    return passes / (speed * preset.training.passes_in_an_epoch)
+    return schedule(whole, result.plan.dataset).rows / speed
 
 
 def _weakest(split: SplitEvaluation, class_rows: Sequence[int]) -> str | None:
