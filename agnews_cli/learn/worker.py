@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from agnews_cli.core.run.dataset import Rows
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Failure, Job, Outcome
+from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.errors import (
     AgnewsError,
     BudgetTooShort,
@@ -158,6 +159,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     from accelerate import Accelerator, PartialState
     from accelerate.utils import parse_flag_from_env
 
+    from agnews_cli.learn.combine.logits import Logits
     from agnews_cli.learn.figures import blend
     from agnews_cli.learn.figures.evaluate import evaluate
     from agnews_cli.learn.models import precision
@@ -197,6 +199,9 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
         held = evaluate(mixed, competition.held_classes, labels, chose=True)
         result = Evaluation(labels=labels, validation=held)
         _write_delivery(job, competition)
+        each = {c.facts.name: c.validation for c in done}
+        said = Logits.of(labels, competition.held_texts, competition.held_classes, mixed, each)
+        _keep(job, VALIDATION, said, competition)
     members = {c.facts.name: competition.alone(c) for c in done if c.facts.name in shares}
     if job.dataset.test is not None:
         log("phase", name="evaluating on the test split")
@@ -215,6 +220,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
                 own = evaluate(answers, classes, labels, is_in_training=known)
                 members[name] = members[name].model_copy(update={"test": own})
             _write_predictions(Path(job.folder), rows, labels, mixed, each)
+            _keep(job, TEST, Logits.of(labels, rows.texts, classes, mixed, each), competition)
     if result is not None:
         text = result.model_dump_json(indent=2)
         write_text_atomically(Path(job.folder) / "evaluation.json", text)
@@ -315,6 +321,15 @@ def _write_delivery(job: Job, competition: Any) -> None:
     }
     text = json.dumps(facts, indent=2, ensure_ascii=False)
     write_text_atomically(Path(job.folder) / "delivery.json", text)
+
+
+def _keep(job: Job, part: str, said: Any, competition: Any) -> None:
+    """What was said of rows, for ensembles and comparisons; of very many it is not kept."""
+    from agnews_cli.learn.combine import logits
+
+    if not logits.write(Path(job.folder) / f"{part}.safetensors", said):
+        most = space.size(logits.MOST_BYTES)
+        competition.told.note(f"{part} is not kept: it would be larger than {most}")
 
 
 def _write_predictions(

@@ -18,6 +18,8 @@ pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
 from agnews_cli.host import children  # noqa: E402
+from agnews_cli.store.run.runs import RunFolder  # noqa: E402
+from agnews_cli.store.transfer import parcels  # noqa: E402
 from tests import tiny  # noqa: E402
 
 QUICK = (
@@ -76,6 +78,30 @@ def test_the_run_folder_has_everything(finished):
     assert kinds[0] == "started"
     assert kinds[-1] == "ended"
     assert {"progress", "validated", "candidate"} <= set(kinds)
+
+
+def test_what_it_said_of_the_rows_that_chose_it_is_delivered_with_it(finished):
+    np = pytest.importorskip("numpy")
+    from agnews_cli.learn.combine import logits
+
+    result, _, _, _ = finished
+    folder = RunFolder(Path(result["folder"]))
+    for split in ("validation", "test"):
+        figures = result["evaluation"][split]
+        said = logits.read(folder.path / "predictions" / f"{split}.safetensors")
+        assert len(said.classes) == len(np.unique(said.rows, axis=0)) == figures["rows"]
+        right = (said.delivered.argmax(1) == said.classes).mean()
+        assert right == pytest.approx(figures["accuracy"])
+        picked = said.delivered[np.arange(len(said.classes)), said.classes]
+        assert -picked.mean() == pytest.approx(figures["loss"], rel=1e-5)
+        assert list(said.labels) == result["evaluation"]["labels"]
+        assert set(said.each) == {"minilm"}
+        assert np.array_equal(said.each["minilm"], said.delivered)
+    parcel = parcels.delivery(folder, token=1, writer="aaaa")
+    assert parcel is not None
+    assert "predictions/validation.safetensors" in parcel.manifest.state["files"].values()
+    ended = folder.ended()
+    assert ended is not None and len(ended.done) == 2 and result["run"] in ended.done
 
 
 @pytest.mark.slow  # in CI with small models of every kind: test_delivered.py

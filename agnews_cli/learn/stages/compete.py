@@ -121,6 +121,11 @@ class Competition:
         return self._material.held_classes
 
     @property
+    def held_texts(self) -> list[str]:
+        """Their texts, clean."""
+        return self._material.held_texts
+
+    @property
     def as_trained(self) -> Job:
         """The job with the training as it was: its length is that of the texts."""
         preset = self.job.preset.model_copy(update={"training": self.training})

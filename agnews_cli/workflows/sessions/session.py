@@ -229,6 +229,7 @@ class _Session:
         asked = folder.path / SAVE_NOW
         # What was delivered before is not this training's: `predict` must not take it for that.
         delivery = folder.path / "delivery.json"
+        shutil.rmtree(folder.path / "predictions", ignore_errors=True)
         for stale in (folder.outcome, folder.evaluation, folder.predictions, delivery, asked):
             stale.unlink(missing_ok=True)
         with Ledger() as ledger:
