@@ -22,8 +22,8 @@ import time
 from collections.abc import Sequence
 
 from agnews_cli.core.plan.check import check
-from agnews_cli.core.plan.graph import Graph
 from agnews_cli.core.plan.instance import Instance, Quota, Resource, Task
+from agnews_cli.core.plan.numbered import Numbered
 from agnews_cli.core.plan.planner import PlannedSchedule, plan
 
 UNIT_S = 600.0
@@ -65,7 +65,7 @@ def large(seed: int, jobs: int = 200) -> Instance:
 def _feasible(rng, jobs, steps, resources, *, fine=False) -> Instance:
     while True:
         found = Instance(_jobs(rng, rng.randint(*jobs), steps, fine), resources(rng))
-        if not Graph(found).unplaceable():
+        if not Numbered(found).unplaceable():
             return found
 
 

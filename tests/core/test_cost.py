@@ -13,7 +13,7 @@ from agnews_cli.core.run.cost import (
     SPEEDS,
     Cost,
     Costs,
-    Known,
+    KnownSpeeds,
     Pace,
     like_news,
     reading_s,
@@ -30,7 +30,7 @@ GPU = Accelerator("cuda", "Tesla T4", 1, 15 * 2**30, (7, 5), has_fast_bf16=False
 
 def cost(preset: Preset, rows: int, on: Accelerator = CPU, **known: Any) -> Cost:
     facts = {"has_fast_bf16": bool(on.has_fast_bf16)} | known
-    return training(preset, like_news(rows), Known(**facts))
+    return training(preset, like_news(rows), KnownSpeeds(**facts))
 
 
 def time(preset: Preset, rows: int, on: Accelerator = CPU) -> Pace | None:
@@ -95,7 +95,7 @@ def evaluating(name: str) -> Cost:
 def costs(preset: Preset, data: Any, graph: Any) -> Costs:
     works = {run: node.work for run, node in graph.nodes.items()}
     models = {Recipe.of(preset).weights: preset.model}
-    return Costs(data, models, lambda recipe: Known(), works.get)
+    return Costs(data, models, lambda recipe: KnownSpeeds(), works.get)
 
 
 def test_a_run_s_own_speed_goes_before_a_benchmark_s_and_that_before_the_model() -> None:

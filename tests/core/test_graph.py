@@ -24,13 +24,13 @@ from agnews_cli.core.run import work
 from agnews_cli.core.run.dataset import Dataset, File, Form
 from agnews_cli.core.run.work import (
     Combine,
+    EnsembleMember,
     Evaluate,
     Export,
-    Member,
-    Output,
     Predict,
     Recipe,
-    Rows,
+    RowChoice,
+    RunOutput,
     Train,
 )
 from agnews_cli.store.settings import presets
@@ -138,7 +138,7 @@ def lived(graph: Graph) -> list[str]:
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
     """Any work that needs any work before it, or a run of another graph."""
-    growing, runs = Growing(data()), [Output(run="other-0123456789")]
+    growing, runs = Growing(data()), [RunOutput(run="other-0123456789")]
     some = st.lists(st.sampled_from(range(12)), min_size=1, max_size=4, unique=True)
     for seed in range(draw(st.integers(1, 12))):
         chosen = list({runs[k % len(runs)].run: runs[k % len(runs)] for k in draw(some)}.values())
@@ -146,8 +146,8 @@ def graphs(draw: st.DrawFn) -> Graph:
             (
                 Train(recipe=Recipe.of(MINI), seed=seed),
                 Train(recipe=Recipe.of(MINI), seed=seed, teacher=tuple(chosen)),
-                Predict(model=chosen[0], rows=Rows(limit=seed + 1)),
-                Combine(members=tuple(Member(models=(one,)) for one in chosen)),
+                Predict(model=chosen[0], rows=RowChoice(limit=seed + 1)),
+                Combine(members=tuple(EnsembleMember(models=(one,)) for one in chosen)),
                 Evaluate(model=chosen[0], beside=tuple(chosen[1:])),
                 Export(model=chosen[0], form=f"form{seed}"),
             )
@@ -189,20 +189,20 @@ def test_a_big_graph_takes_no_time() -> None:
 
 
 def test_a_field_that_work_does_not_have_is_refused() -> None:
-    member = Member(models=(Output(run="a-0123456789"),))
+    member = EnsembleMember(models=(RunOutput(run="a-0123456789"),))
     for wrong in (
         lambda: Train.model_validate({"recipe": Recipe.of(MINI), "colour": "red"}),
-        lambda: Output(run="../etc"),
-        lambda: Output(run="a-0123456789", part="../x"),
+        lambda: RunOutput(run="../etc"),
+        lambda: RunOutput(run="a-0123456789", part="../x"),
         lambda: Combine(members=(member, member)),
         lambda: Combine(members=()),
-        lambda: Rows(fold=2, folds=2),
-        lambda: Rows(fold=1),
+        lambda: RowChoice(fold=2, folds=2),
+        lambda: RowChoice(fold=1),
     ):
         with pytest.raises(ValidationError):
             wrong()
 
 
 def test_members_in_another_order_are_the_same_work() -> None:
-    one, two = (Member(models=(Output(run=f"{x}-0123456789"),)) for x in "ab")
+    one, two = (EnsembleMember(models=(RunOutput(run=f"{x}-0123456789"),)) for x in "ab")
     assert Combine(members=(one, two)) == Combine(members=(two, one))

@@ -13,8 +13,8 @@ import pytest
 
 from agnews_cli.core.plan.bound import lower_bound_s
 from agnews_cli.core.plan.check import check
-from agnews_cli.core.plan.graph import Graph
 from agnews_cli.core.plan.instance import BadInstance, Instance, Quota, Resource, Task
+from agnews_cli.core.plan.numbered import Numbered
 from agnews_cli.core.plan.planner import PlannedSchedule, plan
 from agnews_cli.core.plan.schedule import Schedule
 from tests.core import jobs as jobs_of
@@ -256,7 +256,7 @@ def _judge(seeds: range, effort: int) -> None:
         found = benchmark.planned(instance, effort=effort)
         assert check(found.schedule, instance) == (), seed
         assert found.schedule.unplaced == (), seed
-        assert lower_bound_s(Graph(instance)) <= found.finish_s + 1e-3, seed
+        assert lower_bound_s(Numbered(instance)) <= found.finish_s + 1e-3, seed
 
 
 def test_200_random_instances_break_no_constraint():
@@ -276,7 +276,7 @@ def test_the_exact_optimum_is_never_below_the_bound_and_seldom_missed():
         found = benchmark.planned(instance, effort=6000)
         best_s, is_proven = benchmark.optimum_s(instance, found.finish_s, limit_s=3)
         if is_proven and best_s is not None:
-            assert lower_bound_s(Graph(instance)) <= best_s + 1e-3, seed
+            assert lower_bound_s(Numbered(instance)) <= best_s + 1e-3, seed
             gaps.append(found.finish_s / best_s - 1)
     assert len(gaps) >= 4
     assert max(gaps) <= benchmark.GAP_BAR

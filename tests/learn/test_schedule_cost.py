@@ -12,9 +12,9 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 pytest.importorskip("torch")
 
-from agnews_cli.core.run.cost import TOKENS_A_ROW, Known, schedule, training  # noqa: E402
+from agnews_cli.core.run.cost import TOKENS_A_ROW, KnownSpeeds, schedule, training  # noqa: E402
 from agnews_cli.core.run.preset import Preset  # noqa: E402
-from agnews_cli.core.run.work import Recipe, Rows, Train  # noqa: E402
+from agnews_cli.core.run.work import Recipe, RowChoice, Train  # noqa: E402
 from agnews_cli.learn.rows.batches import steps_in  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from tests.learn import tiny  # noqa: E402
@@ -46,12 +46,12 @@ def test_planned_steps_are_the_run_s_own(name: str, tmp_path: Path) -> None:
         tiny.csv_file(place / "validation.csv", {"a": 30, "b": 20}, seed=1)
     preset = tiny.preset(tmp_path, data, **recipe)
     found = datasets.find(str(place))
-    work = Train(recipe=Recipe.of(preset), rows=Rows(data=preset.data, limit=limit))
+    work = Train(recipe=Recipe.of(preset), rows=RowChoice(data=preset.data, limit=limit))
     planned = schedule(work, found)
     real_steps, real_passes = _of_the_run(tmp_path, place, preset, limit)
     assert planned.steps == real_steps
     assert planned.rows * planned.passes_a_row == pytest.approx(real_passes)
-    assert training(preset, found, Known(), limit).steps == real_steps
+    assert training(preset, found, KnownSpeeds(), limit).steps == real_steps
 
 
 def _of_the_run(folder: Path, data: Path, preset: Preset, limit: int | None) -> tuple[int, float]:

@@ -13,12 +13,12 @@ from agnews_cli.core.run.identity import run_id
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.work import (
     Combine,
+    EnsembleMember,
     Evaluate,
     Export,
     Given,
-    Member,
-    Output,
     Predict,
+    RunOutput,
     Stack,
     Work,
     reads,
@@ -89,13 +89,13 @@ def test_the_id_is_this_one_also_tomorrow(
     assert trained(presets.with_settings(plain, settings), dataset(), 7, **asked) == golden
 
 
-ONE = Output(run="a-0123456789")
+ONE = RunOutput(run="a-0123456789")
 WORKS: dict[str, tuple[Work, str]] = {
     "predict": (Predict(model=ONE), "p-0cf811bed7"),
     "predict what has no label": (Predict(model=ONE, of="unlabelled"), "p-efa57faabd"),
-    "combine": (Combine(members=(Member(models=(ONE,)),)), "p-6ede765ffc"),
+    "combine": (Combine(members=(EnsembleMember(models=(ONE,)),)), "p-6ede765ffc"),
     "stack": (
-        Combine(how=Stack(), members=(Member(models=(ONE,), unseen=(ONE,)),)),
+        Combine(how=Stack(), members=(EnsembleMember(models=(ONE,), unseen=(ONE,)),)),
         "p-45a3595ec5",
     ),
     "evaluate": (Evaluate(model=ONE), "p-3bd8d1a2bf"),

@@ -13,7 +13,7 @@ from itertools import count
 
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.identity import run_id
-from agnews_cli.core.run.work import Output, RunId, Work, inputs, place
+from agnews_cli.core.run.work import RunId, RunOutput, Work, inputs, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Growing:
     data: Dataset
     nodes: dict[RunId, Node] = field(default_factory=dict)
 
-    def add(self, label: str, title: str, work: Work) -> Output:
+    def add(self, label: str, title: str, work: Work) -> RunOutput:
         """The node's own output. The same work twice is one node, with its first title; two nodes
         have two titles."""
         id_ = run_id(label, work, self.data)
@@ -110,7 +110,7 @@ class Growing:
             further = (f"{title} ({number})" for number in count(2))
             free = title if title not in taken else next(t for t in further if t not in taken)
             self.nodes[id_] = Node(id_, free, work)
-        return Output(run=id_)
+        return RunOutput(run=id_)
 
-    def towards(self, target: Output) -> Graph:
+    def towards(self, target: RunOutput) -> Graph:
         return Graph(dict(self.nodes), target.run)

@@ -17,12 +17,12 @@ from agnews_cli.core.run.work import (
     Average,
     Combine,
     Combiner,
+    EnsembleMember,
     Evaluate,
-    Member,
-    Output,
     Predict,
     Recipe,
-    Rows,
+    RowChoice,
+    RunOutput,
     Stack,
     Train,
 )
@@ -87,7 +87,7 @@ def graph_of(
     budget_s: float | None = None,
 ) -> Graph:
     """All that is to be done. Without test rows there is no evaluation."""
-    rows = Rows(data=_data(preset), limit=limit)
+    rows = RowChoice(data=_data(preset), limit=limit)
     making = _Making(Growing(data), rows, seed, budget_s)
     made = making.of(preset)
     return making.growing.towards(made.evaluation or made.model)
@@ -110,14 +110,14 @@ def _data(preset: AnyPreset) -> Data:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    model: Output
-    evaluation: Output | None
+    model: RunOutput
+    evaluation: RunOutput | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Making:
     growing: Growing
-    rows: Rows
+    rows: RowChoice
     seed: int
     budget_s: float | None
 
@@ -130,11 +130,11 @@ class _Making:
             case Distilled():
                 return self.distilled(preset, title or "student")
 
-    def single(self, one: Single, title: str, teacher: tuple[Output, ...] = ()) -> _Made:
+    def single(self, one: Single, title: str, teacher: tuple[RunOutput, ...] = ()) -> _Made:
         model = self.growing.add(one.name, title, self.train(one, self.rows, teacher))
         return self.evaluated(one.name, title, model)
 
-    def train(self, one: Single, rows: Rows, teacher: tuple[Output, ...] = ()) -> Train:
+    def train(self, one: Single, rows: RowChoice, teacher: tuple[RunOutput, ...] = ()) -> Train:
         return Train(
             recipe=Recipe.of(one.preset, one.weights, has_budget=self.budget_s is not None),
             rows=rows,
@@ -149,20 +149,20 @@ class _Making:
             called = f"member {number}" if len(asked.members) > 1 else "all rows"
             made = self.single(one, called)
             unseen = self.by_turns(one, called, asked.folds) if asked.folds else ()
-            members.append(Member(models=(made.model,), unseen=unseen))
+            members.append(EnsembleMember(models=(made.model,), unseen=unseen))
             beside += [made.evaluation] if made.evaluation else []
         work = Combine(how=asked.how, members=tuple(members))
         model = self.growing.add(asked.name, title, work)
         return self.evaluated(asked.name, title, model, tuple(beside))
 
-    def by_turns(self, one: Single, title: str, folds: int) -> tuple[Output, ...]:
+    def by_turns(self, one: Single, title: str, folds: int) -> tuple[RunOutput, ...]:
         """What trainings without each part say of the part that they have not seen."""
         made = []
         for fold in range(folds):
             rows = self.rows.model_copy(update={"fold": fold, "folds": folds})
             called = f"fold {fold}" if title == "all rows" else f"{title} fold {fold}"
             run = self.growing.add(one.name, called, self.train(one, rows)).run
-            made.append(Output(run=run, part=VALIDATION))
+            made.append(RunOutput(run=run, part=VALIDATION))
         return tuple(made)
 
     def distilled(self, asked: Distilled, title: str) -> _Made:
@@ -172,7 +172,7 @@ class _Making:
             "teacher's predictions",
             Predict(model=teacher.model, rows=self.rows, of="train"),
         )
-        answers = Output(run=predicted.run, part="predictions/train")
+        answers = RunOutput(run=predicted.run, part="predictions/train")
         model = self.growing.add(
             asked.name, title, self.train(asked.student, self.rows, (answers,))
         )
@@ -180,11 +180,11 @@ class _Making:
         return self.evaluated(asked.name, title, model, beside)
 
     def evaluated(
-        self, label: str, title: str, model: Output, beside: tuple[Output, ...] = ()
+        self, label: str, title: str, model: RunOutput, beside: tuple[RunOutput, ...] = ()
     ) -> _Made:
         if self.growing.data.test is None:
             return _Made(model, None)
-        others = tuple(Output(run=one.run, part=TEST) for one in beside)
+        others = tuple(RunOutput(run=one.run, part=TEST) for one in beside)
         called = "evaluate" if title in _LAST else f"evaluate {title}"
         work = Evaluate(model=model, beside=others)
         return _Made(model, self.growing.add(label, called, work))

@@ -14,8 +14,8 @@ import math
 from collections.abc import Sequence
 from itertools import product
 
-from agnews_cli.core.plan.graph import Graph
 from agnews_cli.core.plan.instance import Resource
+from agnews_cli.core.plan.numbered import Numbered
 
 _INF = math.inf
 _FINE = (0.0, 0.1, 0.25, 0.4, 0.6, 0.8, 1.0)
@@ -23,7 +23,7 @@ _COARSE = (0.0, 0.3, 0.6, 1.0)
 _MANY = 50
 
 
-def lower_bound_s(graph: Graph) -> float:
+def lower_bound_s(graph: Numbered) -> float:
     """Seconds from now before which the last job cannot end, by any schedule."""
     gone = graph.unplaceable()
     jobs = [i for i in range(len(graph.jobs)) if i not in gone]
@@ -40,7 +40,7 @@ def lower_bound_s(graph: Graph) -> float:
     return max(best, _room_s(graph, path, prices, best, one_card=True))
 
 
-def _first_s(graph: Graph, r: int) -> float:
+def _first_s(graph: Numbered, r: int) -> float:
     """When the first work can begin on a resource."""
     resource = graph.resources[r]
     opens_s = resource.from_s
@@ -54,7 +54,7 @@ def _first_s(graph: Graph, r: int) -> float:
     return opens_s + resource.startup_s
 
 
-def _path_s(graph: Graph, i: int) -> float:
+def _path_s(graph: Numbered, i: int) -> float:
     """The least a job takes from its beginning to its end."""
     job, homes = graph.jobs[i], graph.home[i]
     if not homes:
@@ -73,7 +73,7 @@ def _path_s(graph: Graph, i: int) -> float:
     return job.steps * graph.step_s[i][homes[0]] + job.overhead_s + breaks * break_s
 
 
-def _heads(graph: Graph, shortest: Sequence[float]) -> list[float]:
+def _heads(graph: Numbered, shortest: Sequence[float]) -> list[float]:
     heads = [0.0] * len(graph.jobs)
     for i in graph.order:
         first_s = min((_first_s(graph, r) for r in graph.home[i]), default=0.0)
@@ -81,7 +81,7 @@ def _heads(graph: Graph, shortest: Sequence[float]) -> list[float]:
     return heads
 
 
-def _tails(graph: Graph, shortest: Sequence[float]) -> list[float]:
+def _tails(graph: Numbered, shortest: Sequence[float]) -> list[float]:
     tails = [0.0] * len(graph.jobs)
     for i in reversed(graph.order):
         tails[i] = max((shortest[j] + tails[j] for j in graph.after[i]), default=0.0)
@@ -95,7 +95,7 @@ def _levels(tails: Sequence[float]) -> list[float]:
 
 
 def _longest_path(
-    graph: Graph, shortest: Sequence[float], tails: Sequence[float], jobs: Sequence[int]
+    graph: Numbered, shortest: Sequence[float], tails: Sequence[float], jobs: Sequence[int]
 ) -> list[int]:
     at = max(jobs, key=lambda i: shortest[i] + tails[i])
     path = [at]
@@ -105,7 +105,7 @@ def _longest_path(
     return path
 
 
-def _prices(graph: Graph) -> list[tuple[float, ...]]:
+def _prices(graph: Numbered) -> list[tuple[float, ...]]:
     """Prices a second: as fast as the resource is, times a factor; for many, one is varied."""
     speeds = []
     for r in range(len(graph.resources)):
@@ -129,7 +129,7 @@ def _prices(graph: Graph) -> list[tuple[float, ...]]:
 
 
 def _room_s(
-    graph: Graph,
+    graph: Numbered,
     jobs: Sequence[int],
     prices: Sequence[tuple[float, ...]],
     at_least_s: float,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from agnews_cli.core.plan.graph import Graph
+from agnews_cli.core.plan.numbered import Numbered
 from agnews_cli.core.plan.rules import Directive, Rules, Shut
 from agnews_cli.core.plan.schedule import Part, Schedule
 
@@ -23,7 +23,7 @@ class Dice(Protocol):
     def random(self) -> float: ...
 
 
-def plain(graph: Graph) -> Iterator[Rules]:
+def plain(graph: Numbered) -> Iterator[Rules]:
     """List scheduling by the critical path, with each rule by itself."""
     most = tuple(r.sessions_at_once for r in graph.resources)
     base = Rules(urgency=(1.0,) * len(graph.jobs), places=most)
@@ -78,7 +78,7 @@ def exceptions(choice: Rules) -> tuple[object, ...]:
 class Changes:
     """Small random changes; the same for the same `rng`."""
 
-    def __init__(self, graph: Graph, earliest_s: float, rng: Dice) -> None:
+    def __init__(self, graph: Numbered, earliest_s: float, rng: Dice) -> None:
         self._graph, self._earliest_s, self._rng = graph, earliest_s, rng
         self._number = {resource.name: r for r, resource in enumerate(graph.resources)}
         self._scarce = tuple(_scarce(graph))
@@ -210,6 +210,6 @@ def _parts(schedule: Schedule) -> list[tuple[Part, str]]:
     return sorted(found, key=lambda pair: pair[0].begins_s)
 
 
-def _scarce(graph: Graph) -> Iterator[int]:
+def _scarce(graph: Numbered) -> Iterator[int]:
     """The resources with a quota."""
     return (r for r, resource in enumerate(graph.resources) if resource.quota is not None)

@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heapreplace
 
-from agnews_cli.core.plan.graph import Graph
 from agnews_cli.core.plan.instance import Task
+from agnews_cli.core.plan.numbered import Numbered
 from agnews_cli.core.plan.pool import Pool
 from agnews_cli.core.plan.rules import Directive, Rules
 from agnews_cli.core.plan.schedule import Booking, Part, Schedule
@@ -62,7 +62,7 @@ def _ends_s(session: _Open, now_s: float) -> float:
 
 
 class Dispatch:
-    def __init__(self, graph: Graph, choice: Rules, give_up_s: float = _INF) -> None:
+    def __init__(self, graph: Numbered, choice: Rules, give_up_s: float = _INF) -> None:
         self.graph, self.choice, self.give_up_s = graph, choice, give_up_s
         self.now_s = 0.0
         self.work = 0

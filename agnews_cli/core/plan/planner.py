@@ -26,8 +26,8 @@ from agnews_cli.core.plan.changes import (
     with_targets,
 )
 from agnews_cli.core.plan.dispatch import Dispatch
-from agnews_cli.core.plan.graph import Graph
 from agnews_cli.core.plan.instance import BadInstance, Instance, problems
+from agnews_cli.core.plan.numbered import Numbered
 from agnews_cli.core.plan.rules import Rules
 from agnews_cli.core.plan.schedule import Schedule
 
@@ -76,19 +76,19 @@ def plan(
     wrong = problems(instance)
     if wrong:
         raise BadInstance(wrong)
-    graph = Graph(instance)
+    graph = Numbered(instance)
     search = _Search(graph, lower_bound_s(graph), rng, effort, equal_s, near)
     return search.best()
 
 
 def bound_s(instance: Instance) -> float:
     """Seconds from now before which no schedule ends; nothing is searched."""
-    return lower_bound_s(Graph(instance))
+    return lower_bound_s(Numbered(instance))
 
 
 class _Search:
     def __init__(
-        self, graph: Graph, bound_s: float, rng: Dice, effort: int, equal_s: float, near: float
+        self, graph: Numbered, bound_s: float, rng: Dice, effort: int, equal_s: float, near: float
     ) -> None:
         self._graph, self._bound_s = graph, bound_s
         self._changes = Changes(graph, bound_s, rng)

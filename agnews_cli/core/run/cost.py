@@ -21,11 +21,11 @@ from agnews_cli.core.run.rows import trainings
 from agnews_cli.core.run.work import (
     Combine,
     Evaluate,
-    Output,
     Predict,
     Recipe,
-    Rows,
+    RowChoice,
     RunId,
+    RunOutput,
     Source,
     Train,
     Work,
@@ -64,7 +64,7 @@ def steps_of(training: Training, rows: int, epochs: float) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class TrainingSteps:
     """The whole of a training, without early stopping.
 
     `rows`: counted once in each epoch; some options pass each so often, forwards and backwards.
@@ -75,13 +75,13 @@ class Schedule:
     passes_a_row: int
 
 
-def schedule(work: Train, data: Dataset) -> Schedule:
+def schedule(work: Train, data: Dataset) -> TrainingSteps:
     """As the run will make it of texts of 64 tokens."""
     each = trainings(work.rows, data)
     training = work.recipe.training
     recipe = training.of_steps(steps_of(training, each[-1], 1))
     steps = sum(steps_of(recipe, rows, recipe.epochs) for rows in each)
-    return Schedule(steps, sum(each) * recipe.epochs, recipe.passes_in_an_epoch)
+    return TrainingSteps(steps, sum(each) * recipe.epochs, recipe.passes_in_an_epoch)
 
 
 # ---- speeds -------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class Rated(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownSpeeds:
     """What is known of speeds, of one recipe: `devices` by word (`T4`, `cpu`); `examples_per_s`,
     where runs of it have measured them, and which; and whether the CPU that is meant has bf16."""
 
@@ -191,7 +191,7 @@ class Known:
     has_fast_bf16: bool = False
 
 
-def paces(recipe: Recipe, model: Model, known: Known, passes_a_row: int) -> dict[str, Pace]:
+def paces(recipe: Recipe, model: Model, known: KnownSpeeds, passes_a_row: int) -> dict[str, Pace]:
     """What a pass of a row takes, by device; a device that is not named cannot run it, or nobody
     knows how fast."""
     found = {
@@ -269,7 +269,7 @@ class Costs:
 
     data: Dataset
     models: Mapping[str, Model]
-    known: Callable[[Recipe], Known]
+    known: Callable[[Recipe], KnownSpeeds]
     work_of: Callable[[RunId], Work | None] = lambda run: None
 
     def __call__(self, work: Work) -> Cost:
@@ -291,7 +291,7 @@ class Costs:
                 return Cost(1, {"cpu": minute}, 0, 0.0, 0.0, is_divisible=False)
 
     def _is_combined(self, source: Source) -> bool:
-        return isinstance(source, Output) and isinstance(self.work_of(source.run), Combine)
+        return isinstance(source, RunOutput) and isinstance(self.work_of(source.run), Combine)
 
     def _train(self, work: Train) -> Cost:
         whole = schedule(work, self.data)
@@ -321,7 +321,7 @@ class Costs:
         return max((4 * m.parameters for m in models), default=0) + _ACTIVATION_BYTES
 
     def _trained(self, source: Source) -> tuple[Train, ...]:
-        work = self.work_of(source.run) if isinstance(source, Output) else None
+        work = self.work_of(source.run) if isinstance(source, RunOutput) else None
         match work:
             case Train():
                 return (work,)
@@ -344,10 +344,10 @@ class Costs:
         return self.models[recipe.weights]
 
 
-def training(preset: Preset, data: Dataset, known: Known, limit: int | None = None) -> Cost:
+def training(preset: Preset, data: Dataset, known: KnownSpeeds, limit: int | None = None) -> Cost:
     """The cost of training one preset's model."""
     recipe = Recipe.of(preset)
-    work = Train(recipe=recipe, rows=Rows(data=preset.data, limit=limit))
+    work = Train(recipe=recipe, rows=RowChoice(data=preset.data, limit=limit))
     return Costs(data, {recipe.weights: preset.model}, lambda _: known)(work)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agnews_cli.core.run.dataset import Dataset
-from agnews_cli.core.run.work import Rows
+from agnews_cli.core.run.work import RowChoice
 
 LEAST_ROWS = 2
 """Of each class: one to train on, one to validate with."""
@@ -35,7 +35,7 @@ def held(rows: int, share: float) -> int:
     return min(rows - 1, max(1, round(share * rows)))
 
 
-def trainings(rows: Rows, data: Dataset) -> tuple[int, ...]:
+def trainings(rows: RowChoice, data: Dataset) -> tuple[int, ...]:
     """How many rows each training of one work is on: one, or those of the folds and then of all."""
     classes = drawn([n for n in data.train.class_rows if n] or [data.train.rows], rows.limit)
     every = sum(classes)

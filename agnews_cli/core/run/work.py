@@ -35,7 +35,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Rows(_Strict):
+class RowChoice(_Strict):
     """Which rows are trained on and which validate: never the model's seed.
 
     Works with equal rows share their validation rows, whatever their models and seeds.
@@ -50,7 +50,7 @@ class Rows(_Strict):
     folds: Annotated[int, Field(ge=2)] | None = None
 
     @model_validator(mode="after")
-    def _is_one_of_them(self) -> Rows:
+    def _is_one_of_them(self) -> RowChoice:
         if (self.fold is None) != (self.folds is None):
             raise ValueError("fold and folds go together")
         if self.fold is not None and self.folds is not None and self.fold >= self.folds:
@@ -62,7 +62,7 @@ class Rows(_Strict):
         return self.data.seed
 
 
-class Output(_Strict):
+class RunOutput(_Strict):
     """What another run leaves: its model, a snapshot of it (`snapshot-3`), or its predictions."""
 
     run: RunId
@@ -76,7 +76,7 @@ class Given(_Strict):
     part: Part = MODEL
 
 
-Source = Output | Given
+Source = RunOutput | Given
 
 
 class Recipe(_Strict):
@@ -107,7 +107,7 @@ class Train(_Strict):
 
     kind: Literal["train"] = "train"
     recipe: Recipe
-    rows: Rows = Rows()
+    rows: RowChoice = RowChoice()
     seed: int = 0
     """Of the model: its head, the order of rows, dropout."""
     budget_s: float | None = None
@@ -123,7 +123,7 @@ class Predict(_Strict):
 
     kind: Literal["predict"] = "predict"
     model: Source
-    rows: Rows = Rows()
+    rows: RowChoice = RowChoice()
     of: Literal["train", "validation", "unlabelled"] = "train"
     """The rows that train, those that validate, or all that have no label; never the test rows."""
 
@@ -142,7 +142,7 @@ Combiner = Annotated[Average | Stack, Field(discriminator="kind")]
 """How members become one; each kind has its own fields. A further one is a member of this union."""
 
 
-class Member(_Strict):
+class EnsembleMember(_Strict):
     """One column of an ensemble."""
 
     models: Annotated[tuple[Source, ...], Field(min_length=1)]
@@ -157,7 +157,7 @@ class Combine(_Strict):
 
     kind: Literal["combine"] = "combine"
     how: Combiner = Average()
-    members: Annotated[tuple[Member, ...], Field(min_length=1)]
+    members: Annotated[tuple[EnsembleMember, ...], Field(min_length=1)]
     """In an order of our own: the same members in another order are the same work."""
 
     @model_validator(mode="after")
@@ -211,13 +211,17 @@ def sources(work: Work) -> tuple[Source, ...]:
 
 def inputs(work: Work) -> tuple[RunId, ...]:
     """The runs that must be done before, each once."""
-    return tuple(dict.fromkeys(one.run for one in sources(work) if isinstance(one, Output)))
+    return tuple(dict.fromkeys(one.run for one in sources(work) if isinstance(one, RunOutput)))
 
 
 def place(run: RunId, work: Work) -> RunId:
     """The run in whose folder the result of `work`, called `run`, lies: its own, or that of the
     model that it evaluates."""
-    if isinstance(work, Evaluate) and isinstance(work.model, Output) and work.model.part == MODEL:
+    if (
+        isinstance(work, Evaluate)
+        and isinstance(work.model, RunOutput)
+        and work.model.part == MODEL
+    ):
         return work.model.run
     return run
 

@@ -15,7 +15,7 @@ from agnews_cli.core.graph.graph import Graph
 from agnews_cli.core.graph.shapes import Single
 from agnews_cli.core.machine import accelerator
 from agnews_cli.core.machine.accelerator import Accelerator
-from agnews_cli.core.run.cost import Cost, Costs, Known, Rated
+from agnews_cli.core.run.cost import Cost, Costs, KnownSpeeds, Rated
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.work import Recipe, RunId
@@ -76,12 +76,12 @@ class Ground:
             self._measured[key] = MeasuredCosts.read(self.store, preset)
         return self._measured[key]
 
-    def known(self, preset: Preset) -> Known:
+    def known(self, preset: Preset) -> KnownSpeeds:
         if self.devices is None:
             self.devices = offers.assumed().devices
         measured = self.measured(preset)
         has_fast_bf16 = self.cpu is not None and bool(self.cpu.has_fast_bf16)
-        return Known(self.devices, measured.examples_per_s, measured.source, has_fast_bf16)
+        return KnownSpeeds(self.devices, measured.examples_per_s, measured.source, has_fast_bf16)
 
     def costs(self, graph: Graph, data: Dataset, singles: Sequence[Single]) -> Costs:
         """The cost of each node; `singles`: all models of the graph."""

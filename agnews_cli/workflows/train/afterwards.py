@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agnews_cli.core.run import recipes
 from agnews_cli.core.run.cost import schedule
-from agnews_cli.core.run.work import Recipe, Rows, Train
+from agnews_cli.core.run.work import Recipe, RowChoice, Train
 from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError
 from agnews_cli.store.model import delivered
@@ -137,7 +137,7 @@ def _whole_recipe_s(result: Result) -> float | None:
     if speed <= 0:
         return None
     preset = result.plan.preset
-    whole = Train(recipe=Recipe.of(preset), rows=Rows(data=preset.data))
+    whole = Train(recipe=Recipe.of(preset), rows=RowChoice(data=preset.data))
     return schedule(whole, result.plan.dataset).rows / speed
 
 

@@ -18,7 +18,7 @@ from typing import Literal
 import agnews_cli
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.platform import Platform, describe
-from agnews_cli.core.run.cost import Known
+from agnews_cli.core.run.cost import KnownSpeeds
 from agnews_cli.core.run.dataset import Dataset, Reading, split_of
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.errors import AgnewsError, BadRow, HubUnreachable, NoLabelColumn, NoTextColumn
@@ -105,9 +105,9 @@ _ON_DRIVE = StorePlace(
 )
 
 
-def benchmarks(preset: Preset, device: Accelerator) -> Known:
+def benchmarks(preset: Preset, device: Accelerator) -> KnownSpeeds:
     """No runs, and no device but those that our benchmarks name."""
-    return Known(has_fast_bf16=bool(device.has_fast_bf16))
+    return KnownSpeeds(has_fast_bf16=bool(device.has_fast_bf16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Surroundings:
     """Why nothing can be written there; empty where it can."""
     file: str
     """Where the answers will be saved."""
-    known: Callable[[Preset, Accelerator], Known] = benchmarks
+    known: Callable[[Preset, Accelerator], KnownSpeeds] = benchmarks
     """What is known of a preset's speed on a machine."""
 
 
@@ -146,7 +146,7 @@ def look_around(file: str, *, may_ask_hub: bool) -> Surroundings:
     )
 
 
-def _knowledge(store: Path) -> Callable[[Preset, Accelerator], Known]:
+def _knowledge(store: Path) -> Callable[[Preset, Accelerator], KnownSpeeds]:
     """From the runs of a store, read once for each kind of CPU."""
 
     @cache

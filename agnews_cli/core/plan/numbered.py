@@ -10,7 +10,7 @@ _EPS = 1e-6
 _INF = math.inf
 
 
-class Graph:
+class Numbered:
     """Jobs and resources by number; `home`: where each job can run, the fastest first."""
 
     def __init__(self, instance: Instance) -> None:
