@@ -171,7 +171,10 @@ class Asked(DataOptions):
     epochs: Epochs = None
     lr: Rate = None
     batch_size: BatchSize = None
-    seed: Annotated[int, _model("Seed of split, order and initial weights. [0]", metavar="N")] = 0
+    seed: Annotated[
+        int,
+        _model("Seed of order and initial weights; data.seed draws the split. [0]", metavar="N"),
+    ] = 0
     set_: Settings = None
     budget: Annotated[
         str | None,

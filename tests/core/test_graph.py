@@ -196,6 +196,7 @@ def test_a_field_that_work_does_not_have_is_refused() -> None:
         lambda: RunOutput(run="a-0123456789", part="../x"),
         lambda: Combine(members=(member, member)),
         lambda: Combine(members=()),
+        lambda: EnsembleMember(),
         lambda: RowChoice(fold=2, folds=2),
         lambda: RowChoice(fold=1),
     ):

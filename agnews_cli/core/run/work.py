@@ -145,15 +145,22 @@ Combiner = Annotated[Average | Stack, Field(discriminator="kind")]
 class EnsembleMember(_Strict):
     """One column of an ensemble."""
 
-    models: Annotated[tuple[Source, ...], Field(min_length=1)]
-    """Asked about new rows; of several the mean."""
+    models: tuple[Source, ...] = ()
+    """Asked about new rows; of several the mean. None for one of which only files are there."""
     unseen: tuple[Source, ...] = ()
     """Predictions on rows that it has not seen, each row once, such as those of its folds. Empty:
     what the models' own runs left (`predictions/validation`)."""
 
+    @model_validator(mode="after")
+    def _is_there(self) -> EnsembleMember:
+        if not self.models and not self.unseen:
+            raise ValueError("a member needs a model or predictions")
+        return self
+
 
 class Combine(_Strict):
-    """Members become one model. It reads predictions alone, and no file of the data."""
+    """Members become one model. It reads predictions alone, and no file of the data. It leaves
+    `model` and `predictions/validation`, so that it can be a member or a teacher itself."""
 
     kind: Literal["combine"] = "combine"
     how: Combiner = Average()

@@ -7,6 +7,7 @@ that the last one measured.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from agnews_cli.core.graph.graph import Graph
@@ -15,8 +16,8 @@ from agnews_cli.core.graph.tasks import tasks
 from agnews_cli.core.machine import accelerator
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.plan import planner
-from agnews_cli.core.plan.instance import Instance
-from agnews_cli.core.run.cost import Pace, reading_s
+from agnews_cli.core.plan.instance import Instance, Task
+from agnews_cli.core.run.cost import Costs, Pace, reading_s
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.text import duration
 from agnews_cli.store.settings import limits
@@ -39,52 +40,62 @@ def ahead(
     now: datetime | None = None,
 ) -> tuple[str, ...]:
     """In words, of a graph of one model. `left_s`: of this session, None without an end."""
-    now = (now or datetime.now(UTC)).replace(microsecond=0)
-    costs = ground.costs(graph, data, (single,))
-    progress = ground.progress(graph)
+    costs, progress = ground.costs(graph, data, (single,)), ground.progress(graph)
     training = costs(graph[graph.place].work)
     device = accelerator.device(platform.accelerator)
     done = min(training.steps, int(progress.get(graph.place, 0.0) * training.steps))
-    steps = training.steps - done
-    needs = training.takes(device, steps)
+    needs = training.takes(device, training.steps - done)
     if needs is None:
         name, model = platform.accelerator.name, single.name
         return (f"plan: how fast {name} trains {model} is not known before it does",)
-    if not steps:
+    if done == training.steps:
         return ()
-    lines = [f"plan: {_time(needs)}"]
-    test_rows = data.test.rows if data.test else 0
-    asking = costs(graph[graph.target].work).takes(device) if test_rows else None
-    beside_s = reading_s(data.train.rows + test_rows) + (asking.most_s if asking else 0.0)
-    if beside_s >= _SAID_FROM_S:
-        evaluating = f" and evaluating {test_rows:,}" if test_rows else ""
-        rows = f"{data.train.rows + test_rows:,} rows"
-        took = f"{duration.show(beside_s)} more"
-        lines[0] += f"; reading and tokenising {rows}{evaluating} takes about {took}"
+    beside_s, beside = _beside(graph, costs, data, device)
+    first = f"plan: {_time(needs)}{beside}"
     if left_s is None:
-        return tuple(lines)
-    step_s = training.step_s[device]
-    now_steps = max(0, int((left_s - beside_s - training.load_s - training.save_s) / step_s))
-    if now_steps >= steps:
-        return (*lines, f"plan: it fits in this session, {duration.show(left_s)} of which are left")
-    name = platform.name
-    if limits.load(name) is None:  # only the user said how long it lasts
-        return (*lines, "plan: it does not fit in this session; agnews resume goes on in another")
+        return (first,)
+    overhead_s = beside_s + training.load_s + training.save_s
+    now_steps = max(0, int((left_s - overhead_s) / training.step_s[device]))
+    if now_steps >= training.steps - done:
+        return (first, f"plan: it fits in this session, {duration.show(left_s)} of which are left")
+    if limits.load(platform.name) is None:  # only the user said how long it lasts
+        return (first, "plan: it does not fit in this session; agnews resume goes on in another")
+    then = progress | {graph.place: (done + now_steps) / training.steps}
+    rest = tasks(graph, costs, then)
+    return (first, *_sessions(rest, platform, left_s, now or datetime.now(UTC)))
+
+
+def _beside(graph: Graph, costs: Costs, data: Dataset, device: str) -> tuple[float, str]:
+    """(seconds that reading and evaluating take, in words where that is worth one)."""
+    tested = data.test.rows if data.test else 0
+    asking = costs(graph[graph.target].work).takes(device) if tested else None
+    beside_s = reading_s(data.train.rows + tested) + (asking.most_s if asking else 0.0)
+    if beside_s < _SAID_FROM_S:
+        return beside_s, ""
+    rows = f"{data.train.rows + tested:,} rows"
+    evaluating = f" and evaluating {tested:,}" if tested else ""
+    took = duration.show(beside_s)
+    return beside_s, f"; reading and tokenising {rows}{evaluating} takes about {took} more"
+
+
+def _sessions(
+    rest: tuple[Task, ...], platform: Platform, left_s: float, now: datetime
+) -> Iterator[str]:
+    """The sessions after this one, here again."""
+    now, name = now.replace(microsecond=0), platform.name
+    device = accelerator.device(platform.accelerator)
     known = Market.of(None, now, left_s={}, reserve_s=0.0).resources((name,))
     resources = tuple(r for r in known if r.kind == device and r.platform == name)
-    reasons = [f"plan: {known[resource]}" for resource in resources]
-    then = progress | {graph.place: (done + now_steps) / training.steps}
-    rest = Instance(tasks(graph, costs, then), resources)
-    found = planner.plan(rest, random.Random(0), effort=_EFFORT)
+    yield from (f"plan: {known[resource]}" for resource in resources)
+    found = planner.plan(Instance(rest, resources), random.Random(0), effort=_EFFORT)
     if found.schedule.unplaced or not resources:
-        return (*lines, *reasons, f"plan: no session on {name} can hold the rest of it")
+        yield f"plan: no session on {name} can hold the rest of it"
+        return
     sessions = 1 + len(found.schedule.sessions)
     finish = now + timedelta(seconds=left_s + found.finish_s)
-    return (
-        *lines,
-        *reasons,
+    yield (
         f"plan: {sessions} sessions with this one, finished about {finish:%A %d %b %H:%M} UTC; "
-        "agnews resume begins the next",
+        "agnews resume begins the next"
     )
 
 

@@ -519,7 +519,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
     deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
     job = Job(
         run=plan.run,
-        nodes=tuple(plan.graph.nodes),
+        nodes=tuple(node.id for node in plan.graph.together(plan.graph[plan.run])),
         folder=str(folder.path),
         cache=str(cache()),
         preset=plan.preset,
@@ -594,7 +594,7 @@ def _finished(plan: Plan, show: Callable[[Event], None]) -> Result | None:
     outcome = folder.ended()
     if outcome is None or outcome.state != "completed" or folder.evaluated() is None:
         return None
-    if not plan.graph.nodes.keys() <= set(outcome.done):  # evaluated on other test rows
+    if plan.graph.left(outcome.done).nodes:  # evaluated on other test rows
         return None
     return _result(plan, folder, outcome, show, was_there=True)
 
