@@ -29,7 +29,11 @@ from agnews_cli.store.disk import private
 from agnews_cli.store.run import runs
 
 _POLL_S = 0.02
-_DELIVERED = ("model/model.safetensors", "predictions.csv")
+_DELIVERED = (
+    "model/model.safetensors",
+    "predictions.csv",
+    "predictions/validation.safetensors",
+)
 
 Say = Callable[[str], None]
 
