@@ -18,7 +18,7 @@ from agnews_cli.core.plan.numbered import Numbered
 from agnews_cli.core.plan.planner import PlannedSchedule, plan
 from agnews_cli.core.plan.schedule import Schedule
 from tests.core import jobs as jobs_of
-from tests.core.jobs import Training
+from tests.core.jobs import Cost
 
 HOUR = 3600.0
 
@@ -48,8 +48,8 @@ KAGGLE = Resource(
 HERE = Resource("here", "local", "cpu")
 
 
-def training(hours: float, kind: str = "T4") -> Training:
-    return Training(1000, {kind: hours * 3.6}, load_s=60, save_s=30)
+def training(hours: float, kind: str = "T4") -> Cost:
+    return Cost(1000, {kind: hours * 3.6}, load_s=60, save_s=30)
 
 
 def planned(jobs: tuple[Task, ...], *resources: Resource) -> PlannedSchedule:
