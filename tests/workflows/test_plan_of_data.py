@@ -58,7 +58,8 @@ def test_what_runs_of_other_data_or_another_model_did_does_not_count(reviews: Pa
         (folder / "created.json").write_text(json.dumps(created))
         (folder / "preset.yaml").write_text(f"name: minilm\nmodel:\n  id: {model}\n")
         (folder / "outcome.json").write_text('{"state": "completed"}')
-        event = {"kind": "progress", "data": {"examples_per_s": 9999, "total_steps": 10}}
+        told = {"examples_per_s": 9999, "total_steps": 10}
+        event = {"kind": "progress", "at": "", "elapsed_s": 1.0, "data": told}
         (folder / "events.jsonl").write_text(json.dumps(event) + "\n")
 
     asked = plan.PlanRequest(data="reviews.csv", preset="minilm", on=("here",))

@@ -32,7 +32,8 @@ TEST: Part = "predictions/test"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # Checked when it is first used: what a command does not name takes none of its time.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class RowChoice(_Strict):

@@ -33,16 +33,14 @@ from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.work import Recipe, RunId, Train
 from agnews_cli.core.text import duration
 from agnews_cli.errors import NoPlan, UsageError
-from agnews_cli.host import network
-from agnews_cli.host.detect import detect
-from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
 from agnews_cli.workflows.forecast.costs import Ground, data_of_nobody, reason
 from agnews_cli.workflows.forecast.offers import Market
-from agnews_cli.workflows.forecast.outlook import ahead
 from agnews_cli.workflows.train import option_bounds
+from agnews_cli.workflows.train.weights import weights_of
 
 if TYPE_CHECKING:
+    from agnews_cli.core.machine.platform import Platform
     from agnews_cli.core.run.dataset import Reading
 
 SCHEMA = "agnews.plan/1"
@@ -180,10 +178,14 @@ def make(request: PlanRequest, now: datetime | None = None) -> Planned:
     known = market.resources(names)
     resources = tuple(known)
     reasons = [why for resource, why in known.items() if resource.kind != "cpu" or resource.quota]
-    here = detect()
-    store = request.store or runs.default_store(here.name)
-    ground = Ground(store, market.devices, here.accelerator if "here" in names else None)
-    asked = _asked(request, ground, is_here="here" in names)
+    ground = Ground(request.store or Path("agnews-runs"), market.devices)
+    here = None
+    if "here" in names:
+        from agnews_cli.host.detect import detect
+
+        here = detect()
+        ground.cpu = here.accelerator
+    asked = _asked(request, ground, here)
     costs, progress = (
         ground.costs(asked.graph, asked.data, asked.singles),
         ground.progress(asked.graph),
@@ -247,9 +249,8 @@ class _Asked:
     reasons: tuple[str, ...]
 
 
-def _asked(request: PlanRequest, ground: Ground, *, is_here: bool) -> _Asked:
-    from agnews_cli.workflows.train.auto import weights_of
-
+def _asked(request: PlanRequest, ground: Ground, here: Platform | None) -> _Asked:
+    """`here`: this machine, where it is one of those that are planned for."""
     preset, why = _preset(request)
     data, why_data = _data(request, ground.store)
     single = Single(preset, weights_of(preset))
@@ -265,9 +266,11 @@ def _asked(request: PlanRequest, ground: Ground, *, is_here: bool) -> _Asked:
     elif request.ensemble is not None:
         shape = seeds(preset, request.ensemble, single.weights)
     reasons = [*why, *why_data]
-    if is_here and request.data is not None:
+    if here is not None and request.data is not None:
+        from agnews_cli.workflows.forecast.outlook import ahead
+
         alone = graph_of(single, data, limit=request.limit_train)
-        reasons += ahead(alone, single, data, detect(), ground=ground, left_s=None)
+        reasons += ahead(alone, single, data, here, ground=ground, left_s=None)
     if not isinstance(shape, Single):
         reasons.append(_PLANNED_ONLY)
     return _Asked(
@@ -279,6 +282,7 @@ def _preset(request: PlanRequest) -> tuple[Preset, list[str]]:
     if request.model is None:
         name = request.preset or DEFAULT_PRESET
         return presets.with_settings(presets.load(name), request.settings), []
+    from agnews_cli.host import network
     from agnews_cli.workflows.train.recipe import recipe
 
     found, why = recipe(
@@ -310,6 +314,7 @@ def _data(request: PlanRequest, store: Path) -> tuple[Dataset, list[str]]:
             hint="Leave out --rows, or plan for a part of them: --limit-train N",
         )
     from agnews_cli.core.run.dataset import Reading
+    from agnews_cli.host import network
     from agnews_cli.store.data import datasets
     from agnews_cli.workflows.train import auto
 

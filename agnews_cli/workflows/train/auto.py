@@ -64,6 +64,7 @@ from agnews_cli.workflows.sessions.lasting import lasting
 from agnews_cli.workflows.sessions.watch import stopped
 from agnews_cli.workflows.train import afterwards, option_bounds
 from agnews_cli.workflows.train.recipe import recipe
+from agnews_cli.workflows.train.weights import weights_of
 
 RESULT_SCHEMA = "agnews.result/1"
 _HOME_DATASET = "fancyzhx/ag_news"
@@ -397,12 +398,6 @@ def graph_of(request: Request, shape: AnyPreset, dataset: Dataset) -> Graph:
     return shapes.graph_of(
         shape, dataset, request.seed, limit=request.limit_train, budget_s=request.budget_s
     )
-
-
-def weights_of(preset: Preset) -> str | None:
-    """A folder's model is named by what is in it, wherever it lies; others by their id."""
-    folder = names.local(preset.model.id)
-    return models.contents(folder) if (folder / "config.json").is_file() else None
 
 
 def rows_to_use(request: Request, dataset: Dataset, device: Kind) -> tuple[int | None, str]:
