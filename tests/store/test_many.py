@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.cli import resume as resume_command
+from agnews_cli.core.graph.shapes import Single, graph_of
 from agnews_cli.core.hours.limits import PlatformLimits
 from agnews_cli.core.hours.session import Run, hidden
+from agnews_cli.core.run.cost import like_news
 from agnews_cli.store.hours import copies, database, journal, records
 from agnews_cli.store.hours.ledger import Ledger
 from agnews_cli.store.run.runs import RunFolder
@@ -189,7 +191,13 @@ def test_what_runs_have_shown_is_read_from_the_newest_of_many(tmp_path, monkeypa
     monkeypatch.setattr(costs, "_progress", progress)
     found = costs.MeasuredCosts.read(tmp_path, presets.load("minilm"))
     assert read == [f"minilm-{number:010x}" for number in (11, 10, 9, 8, 7)]
-    assert found.by_run.keys() == set(read)
+    assert found.examples_per_s == {"cpu": 10.0}
+    read.clear()
+    graph = graph_of(Single(presets.load("minilm")), like_news(120_000))
+    assert costs.Ground(tmp_path).progress(graph) == {}
+    (tmp_path / "minilm-000000000b").rename(tmp_path / graph.place)
+    assert costs.Ground(tmp_path).progress(graph) == {graph.place: 0.5}
+    assert read == [graph.place], "of a graph its own runs alone are read"
 
 
 @pytest.mark.parametrize(("count", "more"), [(1, ""), (3, ""), (3_000, "; and 2,997 more")])
