@@ -71,8 +71,10 @@ def test_what_if_names_each_alternative(agnews):
 def test_other_graphs(agnews):
     stacked = agnews("plan", "--folds", "4", "--on", "kaggle").out
     assert "fold 3" in stacked and "stack" in stacked and "card 1" in stacked
+    assert "planned only: no command trains each fold" in stacked
     distilled = agnews("plan", "--preset", "qwen3-0.6b-lora", "--student", "minilm").out
     assert distilled.index("teacher") < distilled.index("student")
+    assert "no command teaches the student yet" in distilled
 
 
 def test_own_offers(agnews, tmp_path):

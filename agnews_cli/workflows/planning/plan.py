@@ -53,9 +53,9 @@ _NEAR = 0.01
 _GAIN_S = 60.0
 """An alternative that is no more than a minute faster is not said."""
 _SUGGESTED = ("kaggle", "colab-free")
-_PLANNED_ONLY = (
-    "planned only: agnews auto --seed N trains each member, and no command combines them yet"
-)
+_MEMBERS = "planned only: agnews auto --seed N trains each member, and no command combines them yet"
+_FOLDS = "planned only: no command trains each fold and stacks them yet"
+_STUDENT = "planned only: agnews auto trains the teacher, and no command teaches the student yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,18 +261,19 @@ def _asked(request: PlanRequest, ground: Ground, here: Platform | None) -> _Aske
         student = Single(found, weights_of(found))
         singles.append(student)
         shape = Distilled(f"{found.name}-distilled", single, student)
+        why_data.append(_STUDENT)
     elif request.folds is not None:
         shape = stacking(preset, request.folds, single.weights)
+        why_data.append(_FOLDS)
     elif request.ensemble is not None:
         shape = seeds(preset, request.ensemble, single.weights)
+        why_data.append(_MEMBERS)
     reasons = [*why, *why_data]
     if here is not None and request.data is not None:
         from agnews_cli.workflows.forecast.outlook import ahead
 
         alone = graph_of(single, data, limit=request.limit_train)
         reasons += ahead(alone, single, data, here, ground=ground, left_s=None)
-    if not isinstance(shape, Single):
-        reasons.append(_PLANNED_ONLY)
     return _Asked(
         graph_of(shape, data, limit=request.limit_train), data, tuple(singles), tuple(reasons)
     )
