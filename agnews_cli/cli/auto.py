@@ -7,8 +7,10 @@ from typing import Annotated
 from typer import Option
 
 from agnews_cli.cli.asked import Asked
+from agnews_cli.cli.config import Config
 from agnews_cli.cli.manual import examples
-from agnews_cli.cli.options import OUTPUT, Json, Quiet
+from agnews_cli.cli.options import Json, Quiet
+from agnews_cli.core.run.request import OUTPUT
 
 
 @examples(
@@ -19,6 +21,7 @@ from agnews_cli.cli.options import OUTPUT, Json, Quiet
 )
 def auto(
     asked: Asked,
+    config: Config = None,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show the plan; touch nothing.", rich_help_panel=OUTPUT)
     ] = False,

@@ -135,8 +135,8 @@ def save_now(
     json: Json = False,
 ) -> None:
     """Ask a running job for a checkpoint, and wait until it is saved."""
-    from agnews_cli.cli.asked import seconds
     from agnews_cli.cli.output import Output
+    from agnews_cli.core.run.forms import seconds
     from agnews_cli.workflows.sessions.saves import save_now
 
     out = Output(json=json)

@@ -121,7 +121,7 @@ def _header(path: Path) -> Iterator[str]:
 
 
 def _store(context: Context) -> Path:
-    given = context.params.get("store")
+    given = context.params.get("stores") or context.params.get("store")
     first = given[0] if isinstance(given, list | tuple) and given else given
     listed = os.environ.get("AGNEWS_STORE", "").split(",")[0].strip()
     named = [str(name) for name in (first, listed) if name and "://" not in str(name)]

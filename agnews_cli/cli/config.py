@@ -13,7 +13,7 @@ def _take(context: typer.Context, path: Path | None) -> Path | None:
     if path is not None and not context.resilient_parsing:
         from agnews_cli.store.settings import requests
 
-        asked = requests.load(path).asked()
+        asked = requests.load(path)
         names = {name: o.name for o in context.command.params for name in o.opts}
         context.default_map = {
             str(names["--" + key.replace("_", "-")]): value for key, value in asked.items()

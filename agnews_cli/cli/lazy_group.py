@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import wraps
 from importlib import import_module
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.main import get_command, get_group
 
 from agnews_cli.cli.manual import Command, Group
+
+if TYPE_CHECKING:
+    from agnews_cli.cli.asked import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,34 +81,29 @@ def command(name: str, part: Callable[..., None]) -> Any:
 
 
 def spread(part: Callable[..., None]) -> Callable[..., None]:
-    """`part`, of which a parameter that is a dataclass is given field by field."""
+    """`part`, of which a parameter that stands for several options (`asked`) is given by these."""
     given: list[inspect.Parameter] = []
-    records: dict[str, tuple[type, list[str]]] = {}
+    records: dict[str, Options] = {}
     for parameter in inspect.signature(part, eval_str=True).parameters.values():
-        kind = parameter.annotation
-        if not (isinstance(kind, type) and is_dataclass(kind)):
+        options = _options(parameter)
+        if options is None:
             given.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
             continue
-        hints = get_type_hints(kind, include_extras=True)
-        records[parameter.name] = kind, [field.name for field in fields(kind)]
-        given += [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=field.default,
-                annotation=hints[field.name],
-            )
-            for field in fields(kind)
-        ]
+        records[parameter.name] = options
+        given += options.parameters()
     if not records:
         return part
 
     @wraps(part)
     def whole(**values: Any) -> None:
-        for name, (kind, names) in records.items():
-            values[name] = kind(**{field: values.pop(field) for field in names})
-        part(**values)
+        read = {name: options.record(values) for name, options in records.items()}
+        part(**values, **read)
 
     whole.__signature__ = inspect.Signature(given)  # type: ignore[attr-defined]
     whole.__annotations__ = {each.name: each.annotation for each in given}
     return whole
+
+
+def _options(parameter: inspect.Parameter) -> Options | None:
+    marks = getattr(parameter.annotation, "__metadata__", ())
+    return next((mark for mark in marks if hasattr(mark, "parameters")), None)

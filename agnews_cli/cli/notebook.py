@@ -9,6 +9,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from agnews_cli.cli.asked import Asked
+from agnews_cli.cli.config import Config
 from agnews_cli.cli.manual import examples
 
 
@@ -27,6 +28,7 @@ class NotebookPlace(StrEnum):
 def notebook(
     place: Annotated[NotebookPlace, Argument(help="Where it will run: colab or kaggle.")],
     asked: Asked,
+    config: Config = None,
     output: Annotated[
         Path | None,
         Option("--output", "-o", help="File to write. [agnews-PLACE.ipynb]", metavar="FILE"),
@@ -43,13 +45,14 @@ def notebook(
     notebook trains with it.
     """
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.elsewhere.notebook import Wish, next_steps, write
+    from agnews_cli.workflows.elsewhere.notebook import NotebookOrder, next_steps, write
+    from agnews_cli.workflows.train.auto import require_sense
 
-    path = output or Path(f"agnews-{place.value}.ipynb")
-    asked.request()  # raises what `auto` would, now and not in the notebook
-    wish = Wish(place.value, path, asked.preset, asked.arguments(), kaggle_user)
+    path, request = output or Path(f"agnews-{place.value}.ipynb"), asked.request()
+    require_sense(request)  # raises what `auto` would, now and not in the notebook
+    order = NotebookOrder(place.value, path, request.wish.preset, asked.arguments(), kaggle_user)
     out = Output()
-    for written in write(wish, force=force):
+    for written in write(order, force=force):
         out.say(f"written: {written}")
-    for step in next_steps(wish):
+    for step in next_steps(order):
         out.say(step)

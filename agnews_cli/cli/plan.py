@@ -7,21 +7,12 @@ from typing import Annotated
 
 from typer import Option
 
-from agnews_cli.cli.asked import DataOptions
+from agnews_cli.cli.asked import AskedData, AskedTraining
 from agnews_cli.cli.completion import places as places_of
 from agnews_cli.cli.completion import presets
 from agnews_cli.cli.manual import examples
-from agnews_cli.cli.options import (
-    DATA,
-    MODEL,
-    BatchSize,
-    Epochs,
-    Folder,
-    Json,
-    Model,
-    Rate,
-    Settings,
-)
+from agnews_cli.cli.options import Folder, Json
+from agnews_cli.core.run.request import DATA, MODEL
 
 _WORK = "What is trained"
 _PLACES = "Where, and what is left there"
@@ -35,7 +26,8 @@ _CHANGE = "What if"
     ("agnews plan --rows 20000 --what-if kaggle", "what would be faster"),
 )
 def plan(
-    source: DataOptions,
+    source: AskedData,
+    *,
     rows: Annotated[
         int | None,
         Option(
@@ -53,11 +45,7 @@ def plan(
             rich_help_panel=MODEL,
         ),
     ] = None,
-    model: Model = None,
-    epochs: Epochs = None,
-    lr: Rate = None,
-    batch_size: BatchSize = None,
-    set_: Settings = None,
+    changed: AskedTraining,
     ensemble: Annotated[
         int | None,
         Option(help="Train so many members.", metavar="N", rich_help_panel=_WORK),
@@ -137,20 +125,19 @@ def plan(
 ) -> None:
     """Show which sessions a training needs, when it is finished, and what would be faster."""
     from agnews_cli.cli import planned
-    from agnews_cli.cli.asked import seconds
     from agnews_cli.cli.output import Output
-    from agnews_cli.core.run.training_options import as_settings
+    from agnews_cli.core.run.forms import seconds
     from agnews_cli.workflows.planning.plan import PlanRequest, make
 
-    out = Output(json=json)
+    out, data, training = Output(json=json), source.wish(), changed.wish()
     request = PlanRequest(
-        data=source.data,
-        reading=source.reading() if source.data else None,
-        limit_train=source.limit_train,
+        data=data.data,
+        reading=data.reading if data.data else None,
+        limit_train=data.limit_train,
         rows=rows,
         preset=preset,
-        model=model,
-        settings=as_settings(set_ or (), epochs=epochs, lr=lr, batch_size=batch_size),
+        model=training.model,
+        settings=training.changes,
         ensemble=ensemble,
         folds=folds,
         student=student,

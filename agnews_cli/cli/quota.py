@@ -66,8 +66,8 @@ def quota(
     if context.invoked_subcommand is not None:
         return
     from agnews_cli.cli import bars
-    from agnews_cli.cli.asked import seconds
     from agnews_cli.cli.output import Output
+    from agnews_cli.core.run.forms import seconds
     from agnews_cli.workflows.hours.quota import demand, look
 
     out = Output(json=json)

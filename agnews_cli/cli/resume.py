@@ -6,21 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option
 
+from agnews_cli.cli.asked import AskedSession
 from agnews_cli.cli.completion import unfinished
 from agnews_cli.cli.manual import examples
-from agnews_cli.cli.options import (
-    DATA,
-    Inexact,
-    Json,
-    Processes,
-    Quiet,
-    SaveEvery,
-    SessionHours,
-    Store,
-    Takeover,
-    Trace,
-    Until,
-)
+from agnews_cli.cli.options import Json, Quiet
+from agnews_cli.core.run.request import DATA
 
 if TYPE_CHECKING:
     from agnews_cli.workflows.train.resume import Unfinished
@@ -41,7 +31,7 @@ def resume(
             autocompletion=unfinished,
         ),
     ] = None,
-    store: Store = None,
+    *,
     data: Annotated[
         str | None,
         Option(
@@ -50,38 +40,18 @@ def resume(
             rich_help_panel=DATA,
         ),
     ] = None,
-    processes: Processes = None,
-    until: Until = None,
-    session_hours: SessionHours = None,
-    save_every: SaveEvery = None,
-    trace: Trace = False,
-    inexact: Inexact = False,
-    takeover: Takeover = False,
+    asked: AskedSession,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Go on with an unfinished run, exactly where its newest good checkpoint stands."""
     from agnews_cli.cli import show
-    from agnews_cli.cli.asked import process_start_s, seconds, session_seconds
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.runs.stores import choose
-    from agnews_cli.workflows.train.auto import Request, carry_out
+    from agnews_cli.workflows.train.auto import carry_out
     from agnews_cli.workflows.train.resume import prepare_again
 
     out = Output(json=json, quiet=quiet)
-    chosen = choose(store or ())
-    request = Request(
-        store=chosen.folder,
-        remotes=chosen.remotes,
-        processes=processes,
-        session_s=session_seconds(until, session_hours),
-        save_every_s=seconds("save-every", save_every),
-        is_inexact=inexact,
-        trace=trace,
-        takeover=takeover,
-        started_monotonic_s=process_start_s(),
-    )
-    plan, others = prepare_again(run, request, data=data)
+    plan, others = prepare_again(run, asked.request(), data=data)
     if others:
         out.say(_too(others))
     show.plan(out, plan, is_result=False)

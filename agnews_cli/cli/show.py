@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
     """Platform, budget, preset, data, and every reason."""
-    request, data = plan.request, plan.dataset
+    wish, data = plan.request.wish, plan.dataset
     train = f"{data.train.rows:,} rows"
     if plan.limit_train and plan.limit_train < data.train.rows:
         train = f"{plan.limit_train:,} of {train}"
     test = f"{data.test.rows:,} for testing" if data.test else "no test split"
     if data.unlabelled:
         test += f", {data.unlabelled.rows:,} to predict"
-    budget = duration.show(request.budget_s) if request.budget_s else "none"
+    budget = duration.show(wish.budget_s) if wish.budget_s else "none"
     rows: list[tuple[str, object]] = [
         ("run", plan.run),
         ("data", f"{data.name}: {train}, {len(data.labels):,} classes, {test}"),

@@ -15,7 +15,7 @@ from agnews_cli.errors import NoTerminal
 
 if TYPE_CHECKING:
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.elsewhere.notebook import Wish
+    from agnews_cli.workflows.elsewhere.notebook import NotebookOrder
     from agnews_cli.workflows.train.auto import Request
     from agnews_cli.workflows.wizard.questions import Way
 
@@ -106,12 +106,12 @@ def _show(out: Output, walk: Way) -> None:
     )
 
 
-def _write(out: Output, wish: Wish) -> None:
+def _write(out: Output, order: NotebookOrder) -> None:
     """The notebook that trains with the answers on another machine, and what to do with it."""
     from agnews_cli.workflows.elsewhere.notebook import next_steps, write
 
-    for written in write(wish, force=False):
-        out.screen("", f"Written: {written}", *next_steps(wish))
+    for written in write(order, force=False):
+        out.screen("", f"Written: {written}", *next_steps(order))
 
 
 def _begin(out: Output, request: Request) -> None:

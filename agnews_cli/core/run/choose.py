@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, Cost, training_bytes
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.request import Goal
 
 if TYPE_CHECKING:
     from agnews_cli.core.machine.accelerator import Accelerator
-
-Goal = Literal["accuracy", "balanced", "speed"]
 
 _BALANCED_PARAMETERS = 150_000_000
 _SHARE_OF_MEMORY = 0.8

@@ -32,6 +32,10 @@ def as_settings(
         raise ValueWrong(
             name="--lr", given=f" {lr:g}", expected="a rate between 0 and 1", hint=_RATE
         )
+    if batch_size is not None and batch_size < 1:
+        raise ValueWrong(
+            name="--batch-size", given=f" {batch_size}", expected="1 or more", hint=_BATCH
+        )
     tokens = None if batch_size is None else batch_size * TOKENS_OF_A_TEXT
     values = {"epochs": epochs, "lr": lr, "batch_size": tokens}
     settings = list(given)
@@ -50,6 +54,7 @@ def as_settings(
 
 _EPOCHS = "Such as: --epochs 3"
 _RATE = "Such as: --lr 2e-5"
+_BATCH = "Such as: --batch-size 32"
 
 
 def _set(given: Sequence[str], field: str) -> str | None:

@@ -14,17 +14,19 @@ import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from agnews_cli.core.run import identity
-from agnews_cli.core.run.dataset import Dataset, Reading
+from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Outcome
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.request import ALWAYS_WRITTEN, Wish
 from agnews_cli.core.text import strict_json
 from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import LinkInRun, RunUnknown
@@ -51,12 +53,6 @@ SAVE_NOW = "save-now"
 """A file of this name in a run's folder asks the training job for a checkpoint."""
 _CREATED = "created.json"
 _MOST_BYTES = 16_000_000
-_ORDER: Mapping[str, Any] = {
-    "data": str | None,
-    "limit_train": int | None,
-    "budget_s": float | int | None,
-    "seed": int,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +141,15 @@ class RunFolder:
         if odd:
             raise LinkInRun(path=odd[0], count=len(odd), folder=shlex.quote(str(self.path)))
 
-    def order(self) -> dict[str, Any]:
-        """What was asked for when the run was created; empty where nobody wrote it down whole."""
+    def order(self) -> Wish | None:
+        """What was asked for when the run was created; None where nobody wrote it down whole."""
         found = self._created().get("order")
-        if not isinstance(found, dict):
-            return {}
-        fits = all(
-            name in found and isinstance(found[name], kind) and not isinstance(found[name], bool)
-            for name, kind in _ORDER.items()
-        )
-        return found if fits and _is_reading(found.get("reading", {})) else {}
+        if not isinstance(found, dict) or not found.keys() >= ALWAYS_WRITTEN:
+            return None
+        try:
+            return _wishes().validate_json(json.dumps(found), strict=True)
+        except (ValidationError, ValueError):
+            return None
 
     def ended(self) -> Outcome | None:
         """How its last session's worker ended; None where none has, or what it wrote is damaged."""
@@ -187,12 +182,9 @@ class RunFolder:
             return {}
 
 
-def _is_reading(found: object) -> bool:
-    try:
-        Reading.model_validate(found)
-    except ValidationError:
-        return False
-    return True
+@cache
+def _wishes() -> TypeAdapter[Wish]:
+    return TypeAdapter(Wish)
 
 
 def _read(path: Path, kind: type[Record]) -> Record | None:

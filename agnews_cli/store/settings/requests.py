@@ -9,13 +9,24 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
 
-from agnews_cli.core.run.choose import Goal
+from agnews_cli.core.run import forms
+from agnews_cli.core.run.forms import Form
+from agnews_cli.core.run.request import Declared, every
 from agnews_cli.core.text import duration
 from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import CannotRead, CannotWrite, FileMissing, RequestInvalid
@@ -58,51 +69,46 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
-Duration = Annotated[str, BeforeValidator(_a_duration)]
-Several = Annotated[tuple[str, ...], BeforeValidator(_several)]
-"""One text, or a list of them."""
-Positive = Annotated[int, Field(ge=1)]
+def _typed(one: Declared) -> Any:
+    """The type of the file's value; None, and False, is what is not asked for."""
+    plain = _TYPED.get(one.ask.form) or _without_none(one.type)
+    if plain is bool:
+        return bool
+    ask = one.ask
+    bounds = Field(ge=ask.least, gt=ask.above, lt=ask.below)
+    is_bounded = (ask.least, ask.above, ask.below) != (None, None, None)
+    return Annotated[plain, bounds] | None if is_bounded else plain | None
 
 
-class RequestFile(BaseModel):
-    """The keys of the file. None, and False, is what is not asked for."""
+def _without_none(kind: Any) -> Any:
+    """Of `str | None` the `str`."""
+    parts = [part for part in get_args(kind) if part is not NoneType]
+    return parts[0] if isinstance(kind, UnionType) else kind
 
+
+_TYPED: Mapping[Form, Any] = {
+    forms.SEVERAL: Annotated[tuple[str, ...], BeforeValidator(_several)],
+    forms.DURATION: Annotated[str, BeforeValidator(_a_duration)],
+    forms.HOURS: Annotated[str, BeforeValidator(_hours)],
+    forms.MOMENT: str,
+}
+"""Several are one text, or a list of them."""
+
+
+class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     schema_: Literal["agnews.request/1"] = Field(alias="schema")
-    data: str | None = None
-    text_column: Several | None = None
-    label_column: str | None = None
-    id_column: str | None = None
-    encoding: str | None = None
-    no_header: bool = False
-    raw_text: bool = False
-    skip_bad_rows: bool = False
-    drop_rare: Annotated[int, Field(ge=0)] | None = None
-    preset: str | None = None
-    model: str | None = None
-    goal: Goal | None = None
-    epochs: Annotated[float, Field(gt=0)] | None = None
-    lr: Annotated[float, Field(gt=0, lt=1)] | None = None
-    batch_size: Positive | None = None
-    budget: Duration | None = None
-    store: Several | None = None
-    seed: Annotated[int, Field(ge=0)] | None = None
-    limit_train: Annotated[int, Field(ge=8)] | None = None
-    set: Several | None = None
-    processes: Positive | None = None
-    fresh: bool = False
-    until: str | None = None
-    session_hours: Annotated[str, BeforeValidator(_hours)] | None = None
-    save_every: Duration | None = None
-    trace: bool = False
-    inexact: bool = False
-    takeover: bool = False
 
-    def asked(self) -> dict[str, Any]:
-        """Key and value of everything that is asked for; several values are a list."""
-        kept = self.model_dump(exclude={"schema_"}, exclude_defaults=True)
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in kept.items()}
+
+@cache
+def _file() -> type[_File]:
+    """The file's keys: all that may be asked for."""
+    keys: dict[str, Any] = {}
+    for one in every():
+        kind = _typed(one)
+        keys[one.key] = (kind, False if kind is bool else None)
+    return create_model("RequestFile", __base__=_File, **keys)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -158,8 +164,11 @@ def unused(path: Path) -> Path:
 # ---- reading ------------------------------------------------------------------------------------
 
 
-def load(path: Path) -> RequestFile:
-    """Raises FileMissing, CannotRead, or RequestInvalid with the line of every problem."""
+def load(path: Path) -> dict[str, Any]:
+    """Key and value of everything that is asked for; several values are a list.
+
+    Raises FileMissing, CannotRead, or RequestInvalid with the line of every problem.
+    """
     if not path.exists():
         raise FileMissing(path=path, hint="`agnews wizard` asks, and writes such a file.")
     try:
@@ -173,7 +182,7 @@ def load(path: Path) -> RequestFile:
         raise _invalid(path, [(document.lines[()], (), reason)])
     problems = list(document.problems)
     try:
-        found = RequestFile.model_validate_json(json.dumps(document.data), strict=True)
+        found = _file().model_validate_json(json.dumps(document.data), strict=True)
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             loc = tuple(detail["loc"])
@@ -181,7 +190,8 @@ def load(path: Path) -> RequestFile:
             problems.append((document.line(loc), loc, reason))
     if problems:
         raise _invalid(path, problems)
-    return found
+    kept = found.model_dump(exclude={"schema_"}, exclude_defaults=True)
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in kept.items()}
 
 
 def _reason(kind: str, message: str, loc: Loc, data: Any) -> str:
@@ -191,7 +201,7 @@ def _reason(kind: str, message: str, loc: Loc, data: Any) -> str:
     for part in loc:
         value = value[part]
     if kind == "extra_forbidden":
-        known = [info.alias or key for key, info in RequestFile.model_fields.items()]
+        known = [info.alias or key for key, info in _file().model_fields.items()]
         message = f"there is no such key{nearest(str(loc[-1]), known)}"
     message = message.removeprefix("Value error, ").removeprefix("Input ")
     return f"{message} (found {strict_yaml.shown(value)})"

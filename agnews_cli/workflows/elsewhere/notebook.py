@@ -28,7 +28,7 @@ PLACES: Mapping[str, Place] = {"colab": "colab", "kaggle": "kaggle"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class NotebookOrder:
     """What the notebook shall do, and where it is written."""
 
     place: Place
@@ -41,43 +41,43 @@ class Wish:
     beside it."""
 
 
-def write(wish: Wish, *, force: bool) -> tuple[Path, ...]:
+def write(order: NotebookOrder, *, force: bool) -> tuple[Path, ...]:
     """Write the notebook; the files written. Raises FileThere, PresetUnknown, CannotWrite."""
-    if wish.kaggle_user and wish.place != "kaggle":
+    if order.kaggle_user and order.place != "kaggle":
         raise UsageError(message="--kaggle-user is for a notebook that runs on Kaggle.")
-    beside = wish.path.with_name("kernel-metadata.json")
-    for path in (wish.path, beside) if wish.kaggle_user else (wish.path,):
+    beside = order.path.with_name("kernel-metadata.json")
+    for path in (order.path, beside) if order.kaggle_user else (order.path,):
         if path.exists() and not force:
             raise FileThere(path=path)
-    texts = {wish.path: json.dumps(notebook(wish), indent=1, ensure_ascii=False) + "\n"}
-    if wish.kaggle_user:
-        texts[beside] = json.dumps(_push_order(wish), indent=2) + "\n"
+    texts = {order.path: json.dumps(notebook(order), indent=1, ensure_ascii=False) + "\n"}
+    if order.kaggle_user:
+        texts[beside] = json.dumps(_push_order(order), indent=2) + "\n"
     for path, text in texts.items():
         outputs.write(path, text)
     return tuple(texts)
 
 
-def next_steps(wish: Wish) -> tuple[str, ...]:
+def next_steps(order: NotebookOrder) -> tuple[str, ...]:
     """What is left to do with the notebook, in words."""
-    data = _taken(wish.arguments).data
+    data = _taken(order.arguments).data
     return (
-        _OPEN[wish.place],
-        *([_BRING[wish.place].format(data=data)] if data else []),
+        _OPEN[order.place],
+        *([_BRING[order.place].format(data=data)] if data else []),
     )
 
 
-def notebook(wish: Wish) -> dict[str, Any]:
+def notebook(order: NotebookOrder) -> dict[str, Any]:
     """The notebook in nbformat 4.5. Raises PresetUnknown."""
-    if wish.preset is not None:
-        presets.load(wish.preset)
-    taken, source = _taken(wish.arguments), package.source()
-    has_store = wish.place == "colab" and "--store" in wish.arguments
+    if order.preset is not None:
+        presets.load(order.preset)
+    taken, source = _taken(order.arguments), package.source()
+    has_store = order.place == "colab" and "--store" in order.arguments
     cells = [
-        _cell("markdown", "about", _ABOUT[wish.place] + taken.about(wish.place)),
+        _cell("markdown", "about", _ABOUT[order.place] + taken.about(order.place)),
         *_carried(source),
         _cell("code", "install", _INSTALL.replace("SOURCE", _where(source))),
-        _cell("code", "store", _STORE[wish.place] if not has_store else "%agnews platform"),
-        *taken.cells(wish.place),
+        _cell("code", "store", _STORE[order.place] if not has_store else "%agnews platform"),
+        *taken.cells(order.place),
         _cell("code", "train", f"%agnews auto{_options(taken.arguments)}"),
         _cell("code", "report", _REPORT),
     ]
@@ -86,7 +86,7 @@ def notebook(wish: Wish) -> dict[str, Any]:
     return {
         "nbformat": 4,
         "nbformat_minor": 5,
-        "metadata": metadata | _MACHINE[wish.place],
+        "metadata": metadata | _MACHINE[order.place],
         "cells": cells,
     }
 
@@ -169,13 +169,13 @@ def _options(arguments: Sequence[str]) -> str:
     return words.replace("{", "{{").replace("}", "}}").replace("$", "$$")
 
 
-def _push_order(wish: Wish) -> dict[str, Any]:
+def _push_order(order: NotebookOrder) -> dict[str, Any]:
     """For `kaggle kernels push` (kaggle 2.2.5, docs/kernels_metadata.md)."""
-    title = wish.path.stem
+    title = order.path.stem
     return {
-        "id": f"{wish.kaggle_user}/{title}",
+        "id": f"{order.kaggle_user}/{title}",
         "title": title,
-        "code_file": wish.path.name,
+        "code_file": order.path.name,
         "language": "python",
         "kernel_type": "notebook",
         "is_private": True,

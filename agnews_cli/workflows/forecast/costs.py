@@ -117,7 +117,7 @@ def data_of_nobody(store: Path) -> Dataset | None:
     """The data that a run in the store took because none were named, all of them; the newest's."""
     for folder in _folders(store)[:_MOST_RUNS]:
         order = folder.order()
-        if order and order["data"] is None and order["limit_train"] is None:
+        if order is not None and order.data is None and order.limit_train is None:
             try:
                 from agnews_cli.core.run.job import Job
 

@@ -30,6 +30,7 @@ from agnews_cli.core.plan.schedule import Booking
 from agnews_cli.core.run.cost import Costs, like_news
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.request import MOST_ROWS, Wish
 from agnews_cli.core.run.work import Recipe, RunId, Train
 from agnews_cli.core.text import duration
 from agnews_cli.errors import NoPlan, UsageError
@@ -208,7 +209,7 @@ def _require_sense(request: PlanRequest) -> None:
     """Raises OutOfRange for a number that nobody can mean: a plan takes memory for each member."""
     option_bounds.require("ensemble", request.ensemble, 2, option_bounds.MOST_MEMBERS)
     option_bounds.require("folds", request.folds, 2, option_bounds.MOST_MEMBERS)
-    option_bounds.require("rows", request.rows, 8, option_bounds.MOST_ROWS)
+    option_bounds.require("rows", request.rows, 8, MOST_ROWS)
     option_bounds.require("simulate", request.simulate, 0, option_bounds.MOST_LIVES)
     for option, given_s in (
         ("reserve", request.reserve_s),
@@ -319,10 +320,12 @@ def _data(request: PlanRequest, store: Path) -> tuple[Dataset, list[str]]:
     from agnews_cli.store.data import datasets
     from agnews_cli.workflows.train import auto
 
-    asked = auto.Request(data=request.data, limit_train=request.limit_train)
-    asked = asked.with_reading(request.reading or Reading())
+    asked = Wish(data=request.data, limit_train=request.limit_train)
     dataset, why = auto.find_data(
-        asked, lambda: network.hub_answers(_HUB_TIMEOUT_S), datasets.nobody
+        asked,
+        lambda: network.hub_answers(_HUB_TIMEOUT_S),
+        datasets.nobody,
+        reading=request.reading or Reading(),
     )
     auto.rows_to_use(asked, dataset, "cpu")  # refuses a limit that is too small
     rows = min(dataset.train.rows, request.limit_train or dataset.train.rows)

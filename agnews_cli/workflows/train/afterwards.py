@@ -101,7 +101,7 @@ def better(result: Result) -> tuple[str, ...]:
 
 def _better(result: Result) -> Iterator[str]:
     plan, rows = result.plan, result.plan.dataset.train.rows
-    limit, budget_s = plan.request.limit_train, plan.request.budget_s
+    limit, budget_s = plan.request.wish.limit_train, plan.request.wish.budget_s
     whole_s = _whole_recipe_s(result)
     at_speed = f", about {duration.show(whole_s)} at the measured speed" if whole_s else ""
     is_tuned = any(c.kind == "finetune" for c in result.outcome.candidates)

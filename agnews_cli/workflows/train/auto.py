@@ -25,11 +25,12 @@ from agnews_cli.core.graph.shapes import AnyPreset, Single
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.machine.platform import Platform, describe
 from agnews_cli.core.run.allowance import bytes_within, rows_within
-from agnews_cli.core.run.choose import Goal, PassedOver, choose
+from agnews_cli.core.run.choose import PassedOver, choose
 from agnews_cli.core.run.dataset import Dataset, Reading
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import CandidateKind, Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.request import SessionOptions, Wish, as_record, written
 from agnews_cli.core.run.work import RunId
 from agnews_cli.core.text import duration
 from agnews_cli.errors import (
@@ -87,65 +88,11 @@ _TRAINING_MODULES = (
 class Request:
     """What the user asked for; the defaults are what `agnews auto` alone means."""
 
-    data: str | None = None
-    text_columns: tuple[str, ...] = ()
-    label_column: str | None = None
-    id_column: str | None = None
-    encoding: str | None = None
-    no_header: bool = False
-    raw_text: bool = False
-    skip_bad_rows: bool = False
-    drop_rare: int = 0
-    preset: str | None = None
-    model: str | None = None
-    """A hub id or folder, trained with the recipe of `preset`, or of the one nearest to it."""
-    goal: Goal = "accuracy"
-    budget_s: float | None = None
-    store: Path | None = None
-    remotes: tuple[str, ...] = ()
-    """Addresses of further stores, to which everything saved is sent."""
-    seed: int = 0
-    limit_train: int | None = None
-    settings: tuple[str, ...] = ()
-    processes: int | None = None
-    is_fresh: bool = False
-    is_inexact: bool = False
-    takeover: bool = False
-    save_every_s: float | None = None
-    trace: bool = False
-    session_s: float | None = None
-    """How long this session may last; the run is paused then."""
+    wish: Wish = Wish()  # noqa: RUF009
+    session: SessionOptions = SessionOptions()  # noqa: RUF009
     is_rehearsal: bool = False
     """Nothing is to be written, not even what a probe found."""
     started_monotonic_s: float = field(default_factory=time.monotonic)
-
-    @property
-    def reading(self) -> Reading:
-        """What is said of the data."""
-        return Reading(
-            text_columns=self.text_columns,
-            label_column=self.label_column,
-            id_column=self.id_column,
-            encoding=self.encoding,
-            header=False if self.no_header else None,
-            raw_text=self.raw_text,
-            skip_bad_rows=self.skip_bad_rows,
-            drop_rare=self.drop_rare,
-        )
-
-    def with_reading(self, reading: Reading) -> Request:
-        """The request whose `reading` is this one."""
-        return replace(
-            self,
-            text_columns=reading.text_columns,
-            label_column=reading.label_column,
-            id_column=reading.id_column,
-            encoding=reading.encoding,
-            no_header=reading.header is False,
-            raw_text=reading.raw_text,
-            skip_bad_rows=reading.skip_bad_rows,
-            drop_rare=reading.drop_rare,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +104,8 @@ class Plan:
     dataset: Dataset
     limit_train: int | None
     """How many training rows are used at most; None: all."""
+    session_s: float | None
+    """How long this session may last; the run is paused then."""
     preset: Preset
     model: models.Resolved
     graph: Graph
@@ -189,8 +138,9 @@ class Plan:
             "tier": self.preset.tier,
             "model": self.preset.model.id,
             "method": self.preset.method.kind,
-            "seed": self.request.seed,
-            "budget_s": self.request.budget_s,
+            "seed": self.request.wish.seed,
+            "budget_s": self.request.wish.budget_s,
+            "asked": written(self.request.wish),
             "data": {
                 "name": self.dataset.name,
                 "labels": list(self.dataset.labels),
@@ -270,34 +220,33 @@ def prepare(request: Request, *, show: Callable[[Event], None] | None = None) ->
 
 
 def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
-    _require_sense(request)
-    names.require_unicode(request.data, request.store, request.preset)
-    if request.budget_s is not None and request.budget_s < _LEAST_BUDGET_S:
+    chosen, wish = require_sense(request), request.wish
+    names.require_unicode(wish.data, chosen.folder, wish.preset)
+    if wish.budget_s is not None and wish.budget_s < _LEAST_BUDGET_S:
         raise BudgetTooShort(
-            given=duration.show(request.budget_s),
+            given=duration.show(wish.budget_s),
             reason="starting and evaluating alone take longer",
             least=f"{_LEAST_BUDGET_S:.0f}s",
         )
-    remotes = stores.connect(request.remotes)
+    remotes = stores.connect(chosen.remotes)
     hub = _Once(lambda: network.hub_answers(_HUB_TIMEOUT_S))
     given, why_given = recipe(
-        request.model, request.preset, request.settings, hub=hub, timeout_s=_HUB_TIMEOUT_S
+        wish.model, wish.preset, wish.changes, hub=hub, timeout_s=_HUB_TIMEOUT_S
     )
-    told = datasets.nobody if show is None else _Reading(show, request.started_monotonic_s)
-    dataset, reasons = find_data(request, hub, told)
+    told = datasets.nobody if show is None else _Telling(show, request.started_monotonic_s)
+    dataset, reasons = find_data(wish, hub, told, reading=wish.reading)
     platform = detect()
     accelerator, notes = probe.usable(
-        platform, processes=request.processes, remember=not request.is_rehearsal
+        platform, processes=request.session.processes, remember=not request.is_rehearsal
     )
     platform = replace(platform, accelerator=accelerator)
     reasons += [f"accelerator: {note}" for note in notes]
-    session_s, why = session_left_s(platform, request.session_s)
-    request = replace(request, session_s=session_s)
+    session_s, why = session_left_s(platform, request.session.longest_s)
     reasons += [why] if why else []
     on_cpu = platform.accelerator.kind == "cpu"
-    limit_train, too_many = rows_to_use(request, dataset, platform.accelerator.kind)
+    limit_train, too_many = rows_to_use(wish, dataset, platform.accelerator.kind)
     reasons += [too_many] if too_many else []
-    store = names.local(request.store or runs.default_store(platform.name)).absolute()
+    store = names.local(chosen.folder or runs.default_store(platform.name)).absolute()
     ground = Ground(store, cpu=platform.accelerator)
     located: dict[str, models.Resolved] = {}
 
@@ -318,8 +267,8 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
             preset.model, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
         )
     else:
-        every = [presets.with_settings(p, request.settings) for p in presets.load_all()]
-        choice = choose(every, platform.accelerator, request.goal, why_unavailable=why_unavailable)
+        every = [presets.with_settings(p, wish.changes) for p in presets.load_all()]
+        choice = choose(every, platform.accelerator, wish.goal, why_unavailable=why_unavailable)
         passed = choice.passed_over
         if choice.preset is None:
             raise NothingFits(reasons="\n".join(f"  {p.name}: {p.reason}" for p in passed))
@@ -330,7 +279,7 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
     if not preset.training.yardstick:
         candidates = ("finetune",)
         reasons.append("training.yardstick: the fine-tuned model alone, as asked")
-    elif request.budget_s is None:
+    elif wish.budget_s is None:
         reasons.append(
             "no budget: the fine-tuned model is the plan, a linear model its yardstick; which "
             "validates better is delivered"
@@ -338,25 +287,26 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
     elif on_cpu:
         candidates = ("linear", "embedding", "finetune")
         reasons.append(
-            f"budget {duration.show(request.budget_s)} on a CPU: a linear model first, then what "
+            f"budget {duration.show(wish.budget_s)} on a CPU: a linear model first, then what "
             "the measured speed lets fit; the best on validation rows is delivered"
         )
     else:
         reasons.append(
-            f"budget {duration.show(request.budget_s)}: the fine-tuned model is fitted to it"
+            f"budget {duration.show(wish.budget_s)}: the fine-tuned model is fitted to it"
         )
-    processes = request.processes or max(1, 1 if on_cpu else platform.accelerator.count)
+    processes = request.session.processes or max(1, 1 if on_cpu else platform.accelerator.count)
     names.require_unicode(store, cache(), model.path_or_id)
     stays = lasting(platform, store, remotes)
     reasons += [f"storage: {stays.text}"] if stays else []
     if model.source == "folder":  # the next command may be typed elsewhere
         preset = _with_model(preset, model.path_or_id)
     single = Single(preset, weights_of(preset))
-    graph = graph_of(request, single, dataset)
-    if request.budget_s is None:
+    graph = graph_of(wish, single, dataset)
+    if wish.budget_s is None:
         reasons += ahead(graph, single, dataset, platform, ground=ground, left_s=session_s)
     return Plan(
         request=request,
+        session_s=session_s,
         platform=platform,
         dataset=dataset,
         limit_train=limit_train,
@@ -377,52 +327,44 @@ def _with_model(preset: Preset, name: str) -> Preset:
     return preset.model_copy(update={"model": preset.model.model_copy(update={"id": name})})
 
 
-def _require_sense(request: Request) -> None:
-    """Raises OutOfRange for a number that nobody can mean."""
-    hour_s = 3600.0
-    for option, given_s in (
-        ("budget", request.budget_s),
-        ("session-hours", request.session_s),
-        ("save-every", request.save_every_s),
-    ):
-        given = None if given_s is None else given_s / hour_s
-        option_bounds.require(option, given, 0.0, option_bounds.MOST_HOURS, " h")
-    option_bounds.require("seed", request.seed, 0, option_bounds.MOST_SEED)
-    option_bounds.require("limit-train", request.limit_train, 1, option_bounds.MOST_ROWS)
-    option_bounds.require("processes", request.processes, 1, option_bounds.MOST_PROCESSES)
-    option_bounds.require("drop-rare", request.drop_rare, 0, option_bounds.MOST_ROWS)
+def require_sense(request: Request) -> stores.Chosen:
+    """The stores that are meant. Raises OutOfRange, ValueWrong, SetTwice, BadStore, StoresInvalid
+    for what can be told without looking at data or machine."""
+    option_bounds.require_all(request.wish, request.session)
+    _ = request.wish.changes
+    return stores.choose(request.session.stores)
 
 
-def graph_of(request: Request, shape: AnyPreset, dataset: Dataset) -> Graph:
-    """What is to be done on these data as the request says."""
+def graph_of(wish: Wish, shape: AnyPreset, dataset: Dataset) -> Graph:
+    """What is to be done on these data as is wished."""
     return shapes.graph_of(
-        shape, dataset, request.seed, limit=request.limit_train, budget_s=request.budget_s
+        shape, dataset, wish.seed, limit=wish.limit_train, budget_s=wish.budget_s
     )
 
 
-def rows_to_use(request: Request, dataset: Dataset, device: Kind) -> tuple[int | None, str]:
+def rows_to_use(wish: Wish, dataset: Dataset, device: Kind) -> tuple[int | None, str]:
     """(how many training rows at most, why fewer than there are). Raises LimitTooSmall."""
     classes, there = len(dataset.labels), dataset.train.rows
     least = datasets.LEAST_ROWS * classes
-    if request.limit_train is not None and request.limit_train < min(least, there):
-        raise LimitTooSmall(given=request.limit_train, classes=classes, least=least)
-    if request.budget_s is None:
-        return request.limit_train, ""
-    within = max(rows_within(request.budget_s, device), least)
-    if within >= min(there, request.limit_train or there):
-        return request.limit_train, ""
-    budget = duration.show(request.budget_s)
+    if wish.limit_train is not None and wish.limit_train < min(least, there):
+        raise LimitTooSmall(given=wish.limit_train, classes=classes, least=least)
+    if wish.budget_s is None:
+        return wish.limit_train, ""
+    within = max(rows_within(wish.budget_s, device), least)
+    if within >= min(there, wish.limit_train or there):
+        return wish.limit_train, ""
+    budget = duration.show(wish.budget_s)
     return within, f"rows: {within:,} of {there:,}, as many as a budget of {budget} can use"
 
 
 def find_data(
-    request: Request, hub: Callable[[], bool], told: datasets.Told
+    wish: Wish, hub: Callable[[], bool], told: datasets.Told, *, reading: Reading
 ) -> tuple[Dataset, list[str]]:
     """The data that are meant, and why these."""
-    if request.data == SAMPLE:
+    if wish.data == SAMPLE:
         source, reasons = _sample(), ["data: the built-in sample"]
-    elif request.data is not None:
-        source, reasons = request.data, []
+    elif wish.data is not None:
+        source, reasons = wish.data, []
     elif importlib.util.find_spec("datasets") and hub():
         source, reasons = _HOME_DATASET, ["data: AG News from the hub, as no --data was given"]
     else:
@@ -431,8 +373,8 @@ def find_data(
             f"no hub answers within {_HUB_TIMEOUT_S:g} s: the built-in sample of 480 news items "
             "and the embedded model are used"
         ]
-    most = None if request.budget_s is None else bytes_within(request.budget_s)
-    found = datasets.find(source, request.reading, bytes_at_most=most, told=told)
+    most = None if wish.budget_s is None else bytes_within(wish.budget_s)
+    found = datasets.find(source, reading, bytes_at_most=most, told=told)
     reasons += [f"data: {note}" for note in found.notes]
     return found, reasons
 
@@ -442,7 +384,7 @@ def _sample() -> str:
 
 
 @dataclass(slots=True)
-class _Reading:
+class _Telling:
     """Tells how far reading is, once a second, where it takes longer."""
 
     show: Callable[[Event], None]
@@ -491,7 +433,7 @@ def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
 def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
     request = plan.request
     there = _finished(plan, show)
-    if there is not None and not request.is_fresh:
+    if there is not None and not request.session.fresh:
         return there
     for module in _TRAINING_MODULES:
         if importlib.util.find_spec(module) is None:
@@ -502,16 +444,16 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
         plan.run,
         preset=plan.preset,
         dataset=plan.dataset,
-        seed=request.seed,
+        seed=request.wish.seed,
         order=order_of(plan),
         now=datetime.now(UTC),
     )
-    if plan.remotes and not request.is_fresh:
+    if plan.remotes and not request.session.fresh:
         _bring(plan, folder, show)
         there = _finished(plan, show)
         if there is not None:
             return there
-    deadline_s = request.budget_s and request.started_monotonic_s + request.budget_s
+    deadline_s = request.wish.budget_s and request.started_monotonic_s + request.wish.budget_s
     job = Job(
         run=plan.run,
         nodes=tuple(node.id for node in plan.graph.together(plan.graph[plan.run])),
@@ -520,18 +462,18 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
         preset=plan.preset,
         model_path=plan.model.path_or_id,
         dataset=plan.dataset,
-        seed=request.seed,
+        seed=request.wish.seed,
         limit_train=plan.limit_train,
         candidates=plan.candidates,
-        blend=request.budget_s is not None,
+        blend=request.wish.budget_s is not None,
         parent_pid=os.getpid(),
         started_monotonic_s=request.started_monotonic_s,
         deadline_monotonic_s=deadline_s,
-        is_inexact=request.is_inexact,
-        save_every_s=request.save_every_s,
-        trace=request.trace,
-        session_end_monotonic_s=request.session_s
-        and request.started_monotonic_s + request.session_s - _CLOSING_S,
+        is_inexact=request.session.inexact,
+        save_every_s=request.session.save_every_s,
+        trace=request.session.trace,
+        session_end_monotonic_s=plan.session_s
+        and request.started_monotonic_s + plan.session_s - _CLOSING_S,
     )
     outcome = session.train(
         job,
@@ -539,8 +481,8 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
         plan.platform,
         processes=plan.processes,
         show=show,
-        takeover=request.takeover,
-        is_fresh=request.is_fresh,
+        takeover=request.session.takeover,
+        is_fresh=request.session.fresh,
         remotes=plan.remotes,
     )
     return _result(plan, folder, outcome, show, was_there=False)
@@ -569,19 +511,13 @@ def _bring(plan: Plan, folder: runs.RunFolder, show: Callable[[Event], None]) ->
 
 def order_of(plan: Plan) -> dict[str, object]:
     """What `agnews resume` needs to ask for this run again, on whatever machine."""
-    request = plan.request
-    data = request.data
+    wish = plan.request.wish
+    data = wish.data
     if data is None and plan.dataset.train.form.format != "hub":
         data = SAMPLE
     if data is not None and Path(data).exists():
         data = str(Path(data).absolute())
-    return {
-        "data": data,
-        "reading": request.reading.model_dump(mode="json", exclude_defaults=True),
-        "limit_train": request.limit_train,
-        "budget_s": request.budget_s,
-        "seed": request.seed,
-    }
+    return as_record(replace(wish, data=data))
 
 
 def _finished(plan: Plan, show: Callable[[Event], None]) -> Result | None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from agnews_cli.core.run.request import FIELDS, SessionOptions, Wish
 from agnews_cli.errors import OutOfRange
 
-MOST_SEED = 2**32 - 1
-"""NumPy's generators take no more."""
 MOST_HOURS = 10_000.0
-MOST_PROCESSES = 64
-MOST_ROWS = 1_000_000_000
 MOST_MEMBERS = 100
 MOST_LIVES = 100_000
 
@@ -22,3 +19,15 @@ def require(option: str, given: float | None, least: float, most: float, unit: s
 
 def _shown(number: float) -> str:
     return f"{number:,}" if isinstance(number, int) else f"{number:,.10g}"
+
+
+def require_all(*asked: Wish | SessionOptions) -> None:
+    """Raises OutOfRange for the first number of these that nobody can mean."""
+    for part in asked:
+        for one in FIELDS[type(part)]:
+            value = getattr(part, one.name)
+            if one.ask.form.is_time:
+                hours = None if value is None else value / 3600.0
+                require(one.option, hours, 0.0, MOST_HOURS, " h")
+            elif one.ask.most is not None:
+                require(one.option, value, one.ask.least or 0, one.ask.most)

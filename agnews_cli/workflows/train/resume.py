@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import shlex
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from agnews_cli.core.run.dataset import Reading
+from agnews_cli.core.run.request import named
 from agnews_cli.core.saving.checkpoint import Key
 from agnews_cli.errors import CannotResume, NothingToResume
 from agnews_cli.store.run import runs
@@ -21,7 +23,13 @@ from agnews_cli.store.transfer.pulls import Seen
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.runs.history import where
 from agnews_cli.workflows.train import replay
-from agnews_cli.workflows.train.auto import Plan, Request, prepare
+from agnews_cli.workflows.train.auto import Plan, Request, prepare, require_sense
+
+_RESOLVED: Mapping[str, Any] = {
+    one.name: one.default
+    for one in named("model", "goal", "epochs", "lr", "batch_size", "settings")
+}
+"""What the preset in the run's folder holds already."""
 
 
 def unfinished(store: Path) -> tuple[runs.RunFolder, ...]:
@@ -54,36 +62,32 @@ def prepare_again(
     where the data lie now. Looks into every store that is named or can be seen from here; a run
     that only they have gets its folder. Raises NothingToResume, RunUnknown or CannotResume.
     """
-    store = where(request.store)
-    remotes = [*stores.connect(request.remotes), *stores.visible(request.remotes)]
+    chosen = require_sense(request)
+    store = where(chosen.folder)
+    remotes = [*stores.connect(chosen.remotes), *stores.visible(chosen.remotes)]
     with tempfile.TemporaryDirectory(prefix="agnews-look-") as work:
         seen, problems = stores.found_in(remotes, Path(work))
     open_runs = _merged(unfinished(store), seen)
     folder, found_at = _meant(name, store, open_runs, seen, problems)
-    order = folder.order()
-    if not order or not folder.has("preset.yaml"):
+    wish = folder.order()
+    if wish is None or not folder.has("preset.yaml"):
         raise CannotResume(
             run=folder.id,
             reason="its folder does not say what was asked for",
             next="Type the command that began it.",
         )
-    of = data or order["data"]
+    of = data or wish.data
     if folder.is_of_other_rules():
         raise CannotResume(
             run=folder.id,
             reason="another version of agnews began it, and its checkpoints are of that version",
             next=f"Begin anew: agnews auto{f' --data {shlex.quote(str(of))}' if of else ''}",
         )
-    reading = Reading.model_validate(order.get("reading", {}))
+    places = (str(folder.path.parent), *chosen.remotes, *found_at)
     again = replace(
-        request.with_reading(reading),
-        data=of,
-        limit_train=order["limit_train"],
-        budget_s=order["budget_s"],
-        seed=order["seed"],
-        preset=str(folder.preset),
-        store=folder.path.parent,
-        remotes=tuple(dict.fromkeys([*request.remotes, *found_at])),
+        request,
+        wish=replace(wish, data=of, preset=str(folder.preset), **_RESOLVED),
+        session=replace(request.session, stores=tuple(dict.fromkeys(places))),
     )
     plan = prepare(again)
     if plan.run != folder.id:

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from agnews_cli.core.machine import accelerator
 from agnews_cli.core.run.choose import Choice as Fit
-from agnews_cli.core.run.choose import Goal, choose
+from agnews_cli.core.run.choose import choose
 from agnews_cli.core.run.cost import Cost, Pace, like_news, training
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.request import Goal, SessionOptions, Wish
 from agnews_cli.core.text import duration
 from agnews_cli.errors import UsageError
 from agnews_cli.store.disk import names
@@ -147,13 +148,13 @@ class Way:
         return replay.asked(self.request())
 
     @property
-    def ready_notebook(self) -> notebook.Wish | None:
+    def ready_notebook(self) -> notebook.NotebookOrder | None:
         """The ready notebook for another machine than this one; None where it is this one."""
         place = notebook.PLACES.get(_machine(self.seen, self.answers).name)
         if place is None:
             return None
         asked, path = self.request(), requests.unused(Path(f"agnews-{place}.ipynb"))
-        return notebook.Wish(place, path, asked.preset, replay.arguments(asked))
+        return notebook.NotebookOrder(place, path, asked.wish.preset, replay.arguments(asked))
 
     @property
     def begins(self) -> bool:
@@ -166,23 +167,26 @@ def request_of(seen: Surroundings, answers: Answers) -> Request:
     budget = answers.get("budget") or answers.get("time", _NONE)
     hours = answers.get("session_hours")
     store = _chosen(answers, "store", "store_path")
-    return Request(
+    wish = Wish(
         data=_data(answers),
         text_columns=_columns(answers),
         label_column=answers.get("label_column"),
         preset=answers.get("preset") or None,
         goal=_goal(answers),
         budget_s=duration.parse(budget),
-        session_s=None if hours is None else duration.read(hours, unit_s=3600.0),
-        store=None if store is None else names.local(store),
     )
+    session = SessionOptions(
+        session_s=None if hours is None else duration.read(hours, unit_s=3600.0),
+        stores=() if store is None else (str(names.local(store)),),
+    )
+    return Request(wish, session)
 
 
 # ---- what answers mean --------------------------------------------------------------------------
 
 
 def _goal(answers: Answers) -> Goal:
-    goals: tuple[Goal, ...] = ("accuracy", "balanced", "speed")
+    goals: tuple[Goal, ...] = get_args(Goal)
     return next((goal for goal in goals if goal == answers.get("goal")), "accuracy")
 
 
