@@ -7,7 +7,7 @@ import importlib.util
 from pathlib import Path
 
 from agnews_cli.core.run import recipes
-from agnews_cli.store.settings.requests import RequestFile
+from agnews_cli.core.run.request import every
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -24,7 +24,7 @@ def test_exit_codes_page_is_fresh():
 
 def test_the_page_of_request_files_has_every_key():
     page = (DOCS / "request-file.md").read_text("utf-8")
-    keys = {info.alias or key for key, info in RequestFile.model_fields.items()}
+    keys = {"schema", *(one.key for one in every())}
     assert sorted(key for key in keys if f"`{key}`" not in page) == []
 
 

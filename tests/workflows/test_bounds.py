@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from agnews_cli.cli.asked import session_seconds
+from agnews_cli.cli.asked import Words
 from agnews_cli.errors import AgnewsError, BadDuration, LimitTooSmall, OutOfRange, SettingInvalid
 from agnews_cli.store.settings import presets
 from agnews_cli.workflows.planning import plan
@@ -30,7 +30,7 @@ NEVER = (math.inf, -math.inf, math.nan, 1e308)
 )
 def test_what_nobody_can_train_is_refused(asked, bound):
     with pytest.raises(OutOfRange) as caught:
-        auto.prepare(auto.Request(data="sample:", preset="minilm", **asked))
+        auto.prepare(auto.Request.of(data="sample:", preset="minilm", **asked))
     assert bound in caught.value.message
     assert caught.value.exit_code == 2
     assert len(caught.value.message) < 120 or asked.get("seed") == 10**400
@@ -38,13 +38,13 @@ def test_what_nobody_can_train_is_refused(asked, bound):
 
 def test_too_few_rows_are_said_in_our_words():
     with pytest.raises(LimitTooSmall, match="4 classes"):
-        auto.prepare(auto.Request(data="sample:", preset="minilm", limit_train=3))
+        auto.prepare(auto.Request.of(data="sample:", preset="minilm", limit_train=3))
 
 
 @pytest.mark.parametrize("hours", ["inf", "-inf", "nan", "1e308", "0", "-1", "0.001"])
 def test_a_session_has_hours_that_can_be_counted(hours):
     with pytest.raises(BadDuration, match=r"session-hours"):
-        session_seconds(None, hours)
+        Words({"session_s": hours}).session()
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_all_four_say_the_same_steps_and_seconds(name: str, folder: Path) -> Non
     preset, here = presets.load("minilm"), detect()
     cpu = device(here.accelerator)
 
-    asked = auto.Request(data="news", preset="minilm", limit_train=limit, is_rehearsal=True)
+    asked = auto.Request.of(data="news", preset="minilm", limit_train=limit, is_rehearsal=True)
     prepared = auto.prepare(asked)
     ground = Ground(prepared.store, cpu=here.accelerator)
     known = ground.known(preset)

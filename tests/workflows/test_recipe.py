@@ -204,15 +204,15 @@ def test_they_come_from_a_file_too_and_those_typed_win(
         "schema: agnews.request/1\ndata: mine.csv\nmodel: a/b\nepochs: 3\nlr: 1e-4\nbatch_size: 8\n"
     )
     whole = parsed("--config", str(file))
-    assert (whole.data, whole.model) == ("mine.csv", "a/b")
-    assert whole.settings == (
+    assert (whole.wish.data, whole.wish.model) == ("mine.csv", "a/b")
+    assert whole.wish.changes == (
         "training.epochs=3.0",
         "training.lr=0.0001",
         "training.batch_tokens=512",
     )
     typed = parsed("other.csv", "--config", str(file), "--epochs", "2", "--model", "c/d")
-    assert (typed.data, typed.model) == ("other.csv", "c/d")
-    assert typed.settings[0] == "training.epochs=2.0"
+    assert (typed.wish.data, typed.wish.model) == ("other.csv", "c/d")
+    assert typed.wish.changes[0] == "training.epochs=2.0"
     again = tmp_path / "again.yaml"
     requests.save(again, replay.asked(whole))
     assert parsed("--config", str(again)) == whole
@@ -220,5 +220,5 @@ def test_they_come_from_a_file_too_and_those_typed_win(
 
 def test_the_word_without_an_option_is_the_data(parsed: Callable[..., Request]) -> None:
     assert parsed("a b.csv") == parsed("--data", "a b.csv") == parsed("a b.csv", "--data=a b.csv")
-    assert parsed("--seed", "3", "sample:").data == "sample:"
+    assert parsed("--seed", "3", "sample:").wish.data == "sample:"
     assert parsed().data is None

@@ -428,10 +428,10 @@ def test_resume_finds_runs_in_stores_and_names_the_others(run, tmp_path, monkeyp
     monkeypatch.setattr(
         resume, "prepare", lambda request: type("P", (), {"run": run.id, "r": request})()
     )
-    request = Request(store=tmp_path / "new", remotes=(str(remote),))
+    request = Request.of(stores=(str(tmp_path / "new"), str(remote)))
     plan, others = resume.prepare_again(None, request)
-    assert plan.r.data == "sample:"
-    assert plan.r.remotes == (str(remote),)
+    assert plan.r.wish.data == "sample:"
+    assert plan.r.session.stores == (str(tmp_path / "new"), str(remote))
     assert others == ()
     assert (tmp_path / "new" / run.id / "preset.yaml").exists()
     plan, _ = resume.prepare_again("minilm-01", request)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -124,7 +123,7 @@ WALKS: dict[str, tuple[Accelerator, dict[str, str], list[str], Request]] = {
         CPU,
         {},
         ["goal", "data", "machine", "preset", "time", "store", "end"],
-        Request(data="news.csv", budget_s=2700),  # it may take 51 minutes
+        Request.of(data="news.csv", budget_s=2700),  # it may take 51 minutes
     ),
     "a typed file whose columns have odd names": (
         CPU,
@@ -133,38 +132,38 @@ WALKS: dict[str, tuple[Accelerator, dict[str, str], list[str], Request]] = {
             *("goal", "data", "data_path", "text_column", "label_column"),
             *("machine", "preset", "time", "store", "end"),
         ],
-        Request(data="odd.csv", text_columns=("what",), label_column="kind"),
+        Request.of(data="odd.csv", text_columns=("what",), label_column="kind"),
     ),
-    "45 minutes": (CPU, {"time": "45m"}, [], Request(data="news.csv", budget_s=2700)),
+    "45 minutes": (CPU, {"time": "45m"}, [], Request.of(data="news.csv", budget_s=2700)),
     "a limit of one's own": (
         CPU,
         {"time": questions._OTHER, "budget": "1h30m"},
         ["goal", "data", "machine", "preset", "time", "budget", "store", "end"],
-        Request(data="news.csv", budget_s=5400),
+        Request.of(data="news.csv", budget_s=5400),
     ),
     "sessions": (
         GPU,
         {"time": questions._SESSIONS, "session_hours": "8"},
         ["goal", "data", "machine", "preset", "time", "session_hours", "store", "end"],
-        Request(data="news.csv", session_s=8 * 3600),
+        Request.of(data="news.csv", session_s=8 * 3600),
     ),
     "a language model on a GPU": (
         GPU,
         {"preset": "qwen3-0.6b-lora", "time": "2h", "goal": "speed"},
         [],
-        Request(data="news.csv", preset="qwen3-0.6b-lora", budget_s=7200, goal="speed"),
+        Request.of(data="news.csv", preset="qwen3-0.6b-lora", budget_s=7200, goal="speed"),
     ),
     "a store of one's own": (
         CPU,
         {"store": questions._OTHER, "store_path": "runs"},
         ["goal", "data", "machine", "preset", "time", "store", "store_path", "end"],
-        Request(data="news.csv", store=Path("runs"), budget_s=2700),
+        Request.of(data="news.csv", stores=("runs",), budget_s=2700),
     ),
     "for Colab, with the store proposed there": (
         CPU,
         {"machine": "colab", "data": ""},
         [],
-        Request(store=Path("/content/drive/MyDrive/agnews-runs")),
+        Request.of(stores=("/content/drive/MyDrive/agnews-runs",)),
     ),
     "no data named": (GPU, {"data": ""}, [], Request()),
 }
@@ -241,9 +240,9 @@ def test_what_cannot_be_is_refused_where_it_is_typed(
 
 def test_the_least_limit_is_the_one_of_auto() -> None:
     with pytest.raises(BudgetTooShort):
-        auto.prepare(Request(budget_s=questions.LEAST_BUDGET_S - 0.1, data="no.csv"))
+        auto.prepare(Request.of(budget_s=questions.LEAST_BUDGET_S - 0.1, data="no.csv"))
     with pytest.raises(Exception, match="no such file"):
-        auto.prepare(Request(budget_s=questions.LEAST_BUDGET_S, data="no.csv"))
+        auto.prepare(Request.of(budget_s=questions.LEAST_BUDGET_S, data="no.csv"))
 
 
 def test_training_elsewhere_is_saved_and_not_begun() -> None:

@@ -111,6 +111,11 @@ def _file() -> type[_File]:
     return create_model("RequestFile", __base__=_File, **keys)
 
 
+def known_keys() -> set[str]:
+    """What the file may hold."""
+    return {info.alias or key for key, info in _file().model_fields.items()}
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes what our own reader would not read as text, and nothing else."""
 
@@ -201,8 +206,7 @@ def _reason(kind: str, message: str, loc: Loc, data: Any) -> str:
     for part in loc:
         value = value[part]
     if kind == "extra_forbidden":
-        known = [info.alias or key for key, info in _file().model_fields.items()]
-        message = f"there is no such key{nearest(str(loc[-1]), known)}"
+        message = f"there is no such key{nearest(str(loc[-1]), [*known_keys()])}"
     message = message.removeprefix("Value error, ").removeprefix("Input ")
     return f"{message} (found {strict_yaml.shown(value)})"
 

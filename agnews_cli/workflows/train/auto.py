@@ -30,7 +30,7 @@ from agnews_cli.core.run.dataset import Dataset, Reading
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import CandidateKind, Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.run.preset import Preset
-from agnews_cli.core.run.request import SessionOptions, Wish, as_record, written
+from agnews_cli.core.run.request import FIELDS, SessionOptions, Wish, as_record, written
 from agnews_cli.core.run.work import RunId
 from agnews_cli.core.text import duration
 from agnews_cli.errors import (
@@ -93,6 +93,17 @@ class Request:
     is_rehearsal: bool = False
     """Nothing is to be written, not even what a probe found."""
     started_monotonic_s: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def of(cls, *, is_rehearsal: bool = False, **asked: Any) -> Request:
+        """From fields of both by their names: `Request.of(data="reviews.csv", processes=2)`."""
+        wish, session = (
+            {one.name: asked.pop(one.name) for one in FIELDS[kind] if one.name in asked}
+            for kind in (Wish, SessionOptions)
+        )
+        if asked:
+            raise TypeError(f"nothing is called {', '.join(asked)}")
+        return cls(Wish(**wish), SessionOptions(**session), is_rehearsal)
 
 
 @dataclass(frozen=True, slots=True)
