@@ -46,7 +46,7 @@ def test_data_and_store_of_any_name_are_found_again(tmp_path, monkeypatch, name)
 def test_bytes_that_are_no_utf8_are_one_error_with_a_way_out(tmp_path, monkeypatch, what):
     monkeypatch.chdir(tmp_path)
     bad = os.fsdecode(b"b\xff'2")
-    asked = {"data": "good", "store": Path("st"), "preset": "minilm"}
+    asked = {"data": "good", "stores": ("st",), "preset": "minilm"}
     shutil.copytree(SAMPLE, tmp_path / "good")
     if what == "data":
         shutil.copytree(SAMPLE, tmp_path / bad)

@@ -221,4 +221,4 @@ def test_they_come_from_a_file_too_and_those_typed_win(
 def test_the_word_without_an_option_is_the_data(parsed: Callable[..., Request]) -> None:
     assert parsed("a b.csv") == parsed("--data", "a b.csv") == parsed("a b.csv", "--data=a b.csv")
     assert parsed("--seed", "3", "sample:").wish.data == "sample:"
-    assert parsed().data is None
+    assert parsed().wish.data is None
