@@ -50,7 +50,9 @@ def test_other_test_rows_are_not_answered_with_the_figures_of_the_old_ones(
 
     def again(test: list[str]) -> auto.Result:
         (tmp_path / "test.csv").write_text("\n".join(["text,label", *test, ""]))
-        asked = auto.Request.of(data=str(tmp_path), preset="minilm", stores=(str(tmp_path / "runs"),))
+        asked = auto.Request.of(
+            data=str(tmp_path), preset="minilm", stores=(str(tmp_path / "runs"),)
+        )
         return auto.carry_out(auto.prepare(asked), show=lambda event: None)
 
     first = again(rows[:8])
