@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import re
 from pathlib import Path
 
 from agnews_cli.core.run import recipes
 from agnews_cli.core.run.request import every
+from agnews_cli.core.run.state import TRANSITIONS, RunState
 
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-def test_exit_codes_page_is_fresh():
+def test_generated_pages_are_fresh():
     spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    page = (DOCS / "exit-codes.md").read_text("utf-8")
-    assert page == module.exit_codes(), "run: python docs/generate.py"
-    assert page.count("\n|") > 25
+    for name, page in module.PAGES.items():
+        assert (DOCS / name).read_text("utf-8") == page(), "run: python docs/generate.py"
+    assert module.exit_codes().count("\n|") > 25
+    drawn = re.findall(r"^    (\w+) --> (\w+): ", module.states(), re.MULTILINE)
+    assert drawn == [(old, new) for old, after in TRANSITIONS.items() for new in after]
+    assert all(f"| `{one}` |" in module.states() for one in RunState)
 
 
 def test_the_page_of_request_files_has_every_key():

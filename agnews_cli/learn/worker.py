@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from agnews_cli.core.run.dataset import Rows
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Failure, Job, Outcome
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.errors import (
     AgnewsError,
@@ -79,7 +80,7 @@ def main(argv: list[str]) -> None:
     outcome = ended(job, stop, lambda: _work(job, log, stop))
     outcome = outcome.model_copy(update={"writer": job.writer})
     path = Path(job.folder) / "outcome.json"
-    if (is_main or outcome.state == "failed") and not _is_ended_by_another(job, path):
+    if (is_main or outcome.state == RunState.FAILED) and not _is_ended_by_another(job, path):
         log("ended", state=outcome.state)
         write_text_atomically(path, outcome.model_dump_json(indent=2))
 
@@ -100,7 +101,7 @@ def ended(job: Job, stop: StopFlag, work: Callable[[], Outcome]) -> Outcome:
             if job.deadline_monotonic_s is not None and time.monotonic() > job.deadline_monotonic_s:
                 reason = "it ended before there was a model"
                 return _failed(TimeBudget.of(job, stop).too_short(reason))
-            return Outcome(state="paused" if stop.is_deadline else "interrupted")
+            return Outcome(state=RunState.PAUSED if stop.is_deadline else RunState.INTERRUPTED)
         except Exception as error:
             room.close()
             if _is_loss_of_others(error):
@@ -127,7 +128,7 @@ def _failed(error: AgnewsError) -> Outcome:
         hint=hidden(error.advice),
         exit_code=error.exit_code,
     )
-    return Outcome(state="failed", failure=failure)
+    return Outcome(state=RunState.FAILED, failure=failure)
 
 
 def _in_words(error: Exception, job: Job) -> AgnewsError:
@@ -184,7 +185,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     if competition.is_interrupted:
         at = competition.position
         return Outcome(
-            state="paused" if stop.is_deadline else "interrupted",
+            state=RunState.PAUSED if stop.is_deadline else RunState.INTERRUPTED,
             step=at.step if at else 0,
             total_steps=at.total_steps if at else 0,
             tuning=competition.tuning if at and at.interrupted else "",
@@ -235,7 +236,7 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
     if torch.distributed.is_initialized():
         accelerator.wait_for_everyone()
     return Outcome(
-        state="completed",
+        state=RunState.COMPLETED,
         done=job.nodes,
         candidates=tuple(c.facts for c in done),
         why=competition.told.why,

@@ -196,7 +196,7 @@ def test_commands_and_python_can_be_pasted(made, tmp_path):
 
 
 def test_commands_name_no_store_where_it_is_the_usual_one(made, tmp_path, monkeypatch):
-    result = made("finetune", store=tmp_path / "agnews-runs")  # as `agnews resume` asks
+    result = made("finetune", stores=(str(tmp_path / "agnews-runs"),))  # as `agnews resume` asks
     monkeypatch.chdir(tmp_path)
     result = replace(result, plan=replace(result.plan, store=tmp_path / "agnews-runs"))
     assert "--store" not in result.use.text

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.core.hours.session import QuotaReading, Split, Used
+from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import CannotWrite
 from agnews_cli.store.hours import database
 from agnews_cli.store.hours import ledger as ledger_module
@@ -139,6 +140,7 @@ def test_the_next_open_closes_a_dead_session_at_its_last_beat(path: Path) -> Non
 def test_a_run_whose_only_session_died(path: Path, state: str, expected: str) -> None:
     with Ledger(path) as ledger:
         record(ledger)
+        ledger.set_state("r-1", RunState.RUNNING, NOW)
         ledger.set_state("r-1", state, NOW)  # type: ignore[arg-type]
         open_session(ledger, dead_pid())
     with Ledger(path) as ledger:
@@ -211,7 +213,7 @@ def test_unknown_runs_are_refused(path: Path) -> None:
 def test_the_file_itself_keeps_the_rules(path: Path) -> None:
     with Ledger(path) as ledger:
         record(ledger)
-        with pytest.raises(ValueError, match="'happy' is none of pending"):
+        with pytest.raises(ValueError, match="'happy' is not a valid RunState"):
             ledger.set_state("r-1", "happy", NOW)  # type: ignore[arg-type]
         with pytest.raises(sqlite3.IntegrityError):
             ledger._conn().execute("UPDATE runs SET state = 'happy'")
@@ -605,3 +607,13 @@ def test_killed_at_any_point_nothing_acknowledged_is_lost(path: Path, seed: int)
             (session,) = found
             assert said[-1] <= session.seconds <= said[-1] + 1
             assert session.state == ("finished" if session.seconds == 4 else "died")
+
+
+def test_what_another_machine_completed_meanwhile_stays_completed(path: Path) -> None:
+    with Ledger(path) as ledger:
+        record(ledger)
+        ledger.set_state("r-1", RunState.RUNNING, after(1))
+        ledger.set_state("r-1", RunState.COMPLETED, after(2))
+        ledger.set_state("r-1", RunState.INTERRUPTED, after(3))
+        (run,) = ledger.runs()
+        assert (run.state, run.updated_at) == ("completed", after(2))

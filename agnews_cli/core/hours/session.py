@@ -16,8 +16,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, get_args
 
 from agnews_cli.core.hours.resource import Resource
+from agnews_cli.core.run.state import RunState
 
-RunState = Literal["pending", "running", "paused", "completed", "failed", "interrupted"]
 SessionState = Literal["open", "finished", "deadline", "interrupted", "error", "user", "died"]
 SessionEnd = Literal["finished", "deadline", "interrupted", "error", "user", "died"]
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+-]{0,99}")
@@ -47,7 +47,7 @@ class Run:
     def __post_init__(self) -> None:
         _require_texts(self.id, self.preset, self.dataset, self.folder)
         _require_numbers(self.seed)
-        _require_word(self.state, RunState)
+        object.__setattr__(self, "state", RunState(self.state))  # from outside it is a text
         _require_moments(self.created_at, self.updated_at)
 
     def join(self, other: Run) -> Run:

@@ -6,12 +6,13 @@ exit code proves nothing (accelerate does not pass it on): no outcome means the 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.state import RunState, as_end
 
 CandidateKind = Literal["linear", "embedding", "finetune"]
 
@@ -126,7 +127,7 @@ class Outcome(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    state: Literal["completed", "paused", "interrupted", "failed"]
+    state: Annotated[RunState, AfterValidator(as_end)]
     writer: str = ""
     done: tuple[str, ...] = ()
     """The names of what is done now (`Job.nodes`)."""

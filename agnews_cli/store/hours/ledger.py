@@ -29,13 +29,13 @@ from agnews_cli.core.hours.session import (
     JournalEntry,
     QuotaReading,
     Run,
-    RunState,
     Session,
     SessionEnd,
     Split,
     Told,
     Used,
 )
+from agnews_cli.core.run.state import RunState, after, may_follow
 from agnews_cli.errors import CannotWrite, NoDiskSpace
 from agnews_cli.store.disk import private
 from agnews_cli.store.disk.home import home
@@ -103,7 +103,7 @@ class Ledger:
         seed: int,
         folder: str,
         now: datetime,
-        state: RunState = "pending",
+        state: RunState = RunState.PENDING,
     ) -> None:
         """Add the run; of one that is known, only where it lies and its state change."""
         with self._writing() as conn:
@@ -116,11 +116,16 @@ class Ledger:
             records.put_run(conn, known)
 
     def set_state(self, run: str, state: RunState, now: datetime) -> None:
-        """Raises KeyError for a run that was never recorded."""
+        """What cannot follow, such as a stop where another machine completed it, changes nothing.
+
+        Raises KeyError for a run that was never recorded.
+        """
         with self._writing() as conn:
             known = self._run(run)
             if known is None:
                 raise KeyError(run)
+            if not may_follow(known.state, RunState(state)):
+                return
             known = replace(known, state=state, updated_at=_later(now, known))
             records.put_run(conn, known)
             mine = [s for s in self.sessions(run) if s.machine == self.machine]
@@ -182,10 +187,10 @@ class Ledger:
         with self._writing() as conn:
             known = self._current(conn, session)
             if known is not None and known.state == "open":
-                after = facts.held(known, _held_s(known, now, held_s), records.utc(now))
-                if after != known:
-                    records.put_session(conn, after)
-                    self._tell(conn, after, "beat", now, {"seconds": after.seconds})
+                held = facts.held(known, _held_s(known, now, held_s), records.utc(now))
+                if held != known:
+                    records.put_session(conn, held)
+                    self._tell(conn, held, "beat", now, {"seconds": held.seconds})
 
     def close_session(
         self, session: str, state: SessionEnd, now: datetime, held_s: float | None = None
@@ -389,12 +394,13 @@ class Ledger:
                 self._close(conn, session, "died", session.seconds, session.beat_at)
                 run = self._run(session.run)
                 others = [s for s in self.sessions(session.run) if s.state == "open"]
-                if run is not None and run.state == "running" and not others:
+                if run is not None and run.state == RunState.RUNNING and not others:
+                    died = after(run.state, RunState.INTERRUPTED)
                     moment = max(session.beat_at, run.updated_at)
-                    records.put_run(conn, replace(run, state="interrupted", updated_at=moment))
+                    records.put_run(conn, replace(run, state=died, updated_at=moment))
                     mine = self._session(session.id)
                     assert mine is not None  # just closed
-                    self._tell(conn, mine, "run", moment, {"state": "interrupted"})
+                    self._tell(conn, mine, "run", moment, {"state": died})
                 self.notes += (
                     f"A session of run {session.run} had died; it is closed at its last sign of "
                     f"life, {session.beat_at.isoformat(timespec='seconds')}.",
@@ -419,9 +425,9 @@ class Ledger:
             "split": None if split is None else asdict(split),
         }
         entry = JournalEntry(session.id, session.seq + 1, "closed", at, data)
-        after = facts.closed(session, entry)
-        records.put_session(conn, after)
-        self._tell(conn, after, "closed", at, data)
+        closed = facts.closed(session, entry)
+        records.put_session(conn, closed)
+        self._tell(conn, closed, "closed", at, data)
 
     def _tell(
         self,

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from agnews_cli.core.run.state import ENDED, RunState
 from agnews_cli.core.saving.checkpoint import Blob, Key, Manifest
 from agnews_cli.core.text import strict_json
 from agnews_cli.core.text.redaction import redact_prose
@@ -148,7 +149,7 @@ def note_line(run: RunFolder) -> None:
 
 def delivery(run: RunFolder, *, token: int, writer: str) -> Parcel | None:
     """Everything that a completed run delivers; None before it is completed."""
-    if run_state(run) != "completed":
+    if run_state(run) != RunState.COMPLETED:
         return None
     paths: dict[str, Path] = {}
     for path in sorted(run.path.rglob("*")):
@@ -224,12 +225,18 @@ def record_key(name: str) -> Key | None:
     return Key.parse(f"m{file[1:]}") if file.startswith("r-") else None
 
 
-def run_state(run: RunFolder) -> str:
+def run_state(run: RunFolder) -> RunState:
     """How its outcome says it stands; `unfinished` without one."""
     try:
-        return str(strict_json.mapping(files.read_plain(run.outcome, _MOST_FILE_BYTES))["state"])
-    except (OSError, ValueError, KeyError):
-        return "unfinished"
+        return state_of(strict_json.mapping(files.read_plain(run.outcome, _MOST_FILE_BYTES)))
+    except (OSError, ValueError):
+        return RunState.UNFINISHED
+
+
+def state_of(outcome: Mapping[str, Any]) -> RunState:
+    """What an outcome's record says; `unfinished` where it says nothing that we know."""
+    said = outcome.get("state")
+    return next((state for state in ENDED if state == said), RunState.UNFINISHED)
 
 
 # ---- sending ------------------------------------------------------------------------------------

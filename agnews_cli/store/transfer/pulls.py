@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.saving import fencing
 from agnews_cli.core.saving.checkpoint import Key
 from agnews_cli.errors import AgnewsError, CheckpointDamaged, StoreTrouble
@@ -38,7 +39,7 @@ class Seen:
     run: str
     remote: Remote
     created_at: str
-    state: str
+    state: RunState
     newest: Key | None
     """Its newest checkpoint, not yet verified."""
     files: Mapping[str, str]
@@ -69,11 +70,9 @@ def seen(remote: Remote, work: Path, run: str | None = None) -> tuple[Seen, ...]
         created = parcels.facts_of(texts.get("created.json", ""))
         if not _is_moment(created.get("created_at")) or "preset.yaml" not in texts:
             continue
-        state = parcels.facts_of(texts.get("outcome.json", "")).get("state", "unfinished")
+        state = parcels.state_of(parcels.facts_of(texts.get("outcome.json", "")))
         found.append(
-            Seen(
-                name, remote, str(created["created_at"]), str(state), max(keys, default=None), texts
-            )
+            Seen(name, remote, str(created["created_at"]), state, max(keys, default=None), texts)
         )
     return tuple(found)
 
@@ -118,7 +117,7 @@ def pull(remotes: Iterable[Remote], run: RunFolder) -> Pulled:
     try:
         is_delivered = False
         for folder, offered in sorted(offers.items(), key=lambda pair: pair[0] != DELIVERY):
-            if folder == DELIVERY and parcels.run_state(run) == "completed":
+            if folder == DELIVERY and parcels.run_state(run) == RunState.COMPLETED:
                 continue
             if is_delivered:
                 break

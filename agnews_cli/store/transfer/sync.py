@@ -16,6 +16,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.saving import lineage
 from agnews_cli.core.saving.checkpoint import Blob, Key, Manifest
 from agnews_cli.errors import CheckpointDamaged, StoreTrouble, StoreUntrusted
@@ -115,7 +116,7 @@ class Sync:
     # ---- sending ---------------------------------------------------------------------------------
 
     def _to_send(self) -> Iterable[Parcel]:
-        if parcels.run_state(self.run) == "completed":
+        if parcels.run_state(self.run) == RunState.COMPLETED:
             whole = parcels.delivery(self.run, token=self.token, writer=self.writer)
             return () if whole is None else (whole,)
         return parcels.newest_local(self.run)

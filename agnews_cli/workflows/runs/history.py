@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.core.hours.session import Session, hidden
+from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import AgnewsError
 from agnews_cli.host.detect import detect
 from agnews_cli.store.disk.home import home
@@ -20,7 +21,7 @@ class RunLine:
     """One run of a store. `accuracy` is on the test split, None where or while there is none."""
 
     run: str
-    state: str
+    state: RunState
     accuracy: float | None
     validation_accuracy: float | None
     created: str
@@ -76,7 +77,7 @@ def _line(folder: runs.RunFolder) -> RunLine:
     created = folder.created_at()
     return RunLine(
         run=folder.id,
-        state=outcome.state if outcome else "unfinished",
+        state=outcome.state if outcome else RunState.UNFINISHED,
         accuracy=test.accuracy.value if test else None,
         validation_accuracy=evaluation.validation.accuracy.value if evaluation else None,
         created=created.strftime("%Y-%m-%d %H:%M UTC") if created else "",

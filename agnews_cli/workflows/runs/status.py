@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import strict_json
 from agnews_cli.host.detect import detect
 from agnews_cli.store.run import leases, runs
@@ -40,7 +41,7 @@ class Status:
     """`is_running`: a session that lives holds it."""
 
     run: str
-    state: str
+    state: RunState
     is_running: bool
     candidate: str | None
     """The fine-tuning that `step` counts; a run may have several."""
@@ -59,7 +60,7 @@ class Status:
         usual = runs.default_store(detect().name).absolute()
         folder = Path(self.folder).absolute()
         name = self.run if folder.parent == usual else shlex.quote(str(folder))
-        if self.state == "completed":
+        if self.state == RunState.COMPLETED:
             return f"agnews runs show {name}"
         return f"agnews resume {name}"
 
@@ -73,7 +74,7 @@ def status(run: str, store: Path | None) -> Status:
     is_running = leases.is_held(folder.path, datetime.now(UTC))
     candidate, step, total_steps = _step(folder)
     sessions, hours = _sessions(folder.id)
-    state = "running" if is_running else parcels.run_state(folder)
+    state = RunState.RUNNING if is_running else parcels.run_state(folder)
     return Status(
         run=folder.id,
         state=state,
@@ -99,7 +100,7 @@ def _here(folder: RunFolder, candidate: str | None) -> StoreLine:
 
     newest = max(parcels.newest_local(folder), key=age, default=None)
     what = f"step {newest.key.step} of {newest.manifest.candidate}" if newest else None
-    if newest is None and parcels.run_state(folder) == "completed":
+    if newest is None and parcels.run_state(folder) == RunState.COMPLETED:
         what = "the model"
     made_at = newest.manifest.made_at if newest else None
     here = str(folder.path.parent)

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from agnews_cli.core.run.job import Event
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.saving.checkpoint import Key
 from agnews_cli.core.saving.reserve import reserve_s
 from agnews_cli.errors import AgnewsError, Fenced
@@ -262,7 +263,7 @@ class Fleet:
 
 
 def _newest_here(run: RunFolder) -> Key | str | None:
-    if parcels.run_state(run) == "completed":
+    if parcels.run_state(run) == RunState.COMPLETED:
         return parcels.DELIVERY
     return max((parcel.key for parcel in parcels.newest_local(run)), default=None)
 

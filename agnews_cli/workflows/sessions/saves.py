@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import strict_json
 from agnews_cli.errors import (
     AgnewsError,
@@ -70,7 +71,7 @@ def checkpoints(run: str, store: Path | None) -> tuple[CheckpointLine, ...]:
 def why_none(run: str, store: Path | None) -> str:
     """For a run without checkpoints: why, and the command that follows. Raises RunUnknown."""
     found = status(run, store)
-    if found.state == "completed":
+    if found.state == RunState.COMPLETED:
         return f"{found.run} is finished and keeps no checkpoints. Its result: {found.next}"
     if found.is_running:
         ask = f"agnews checkpoints save-now {found.run}"

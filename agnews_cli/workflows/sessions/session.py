@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from agnews_cli.core.hours import lifetime
 from agnews_cli.core.hours.resource import RESOURCES
-from agnews_cli.core.hours.session import RunState, SessionEnd
+from agnews_cli.core.hours.session import SessionEnd
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.job import Failure, Job, Outcome, ReaderLeft
+from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import (
     AgnewsError,
     CannotRead,
@@ -66,10 +67,11 @@ _LEDGER_S = 1.0  # how long another process may hold it where a session's end wa
 _MOST_RETURNS = 2  # of stores that were silent
 _LAST_PUSH_S = 60.0  # after an interrupt: platforms that end a session do not wait long
 
-_ENDS: Mapping[str, tuple[SessionEnd, RunState]] = {
-    "completed": ("finished", "completed"),
-    "interrupted": ("interrupted", "interrupted"),
-    "paused": ("deadline", "paused"),
+_ENDS: Mapping[RunState, SessionEnd] = {
+    RunState.COMPLETED: "finished",
+    RunState.INTERRUPTED: "interrupted",
+    RunState.PAUSED: "deadline",
+    RunState.FAILED: "error",
 }
 
 
@@ -156,7 +158,7 @@ class _Session:
                 lease.release(_now())
         if fleet.fenced is None:
             return outcome
-        if outcome is not None and outcome.state == "completed":
+        if outcome is not None and outcome.state == RunState.COMPLETED:
             text = f"{fleet.fenced_by} has another session of this run, and not this model"
             self.tell(Note(f"{text}: agnews checkpoints push {self.folder.id} sends it", True))
             return outcome
@@ -171,9 +173,9 @@ class _Session:
     def words_of(self, outcome: Outcome) -> AgnewsError | None:
         """What to say of an outcome; None where the run is completed."""
         folder = self.folder
-        if outcome.state == "interrupted":
+        if outcome.state == RunState.INTERRUPTED:
             return stopped(folder, self.received, outcome=outcome, remotes=self.remotes)
-        if outcome.state == "paused":
+        if outcome.state == RunState.PAUSED:
             found = kept(folder, outcome)
             next_ = go_on(folder, found, self.remotes)
             return said(SessionOver(kept=found.sentence, next=next_), found)
@@ -237,7 +239,7 @@ class _Session:
             agree = _agreement(ledger, folder, self.tell)
             agree()
             how: SessionEnd = "error"
-            state: RunState = "failed"
+            state = RunState.FAILED
             finish_s: float | None = 0.0  # send nothing more
             end_s = self.job.session_end_monotonic_s
             fleet.start()
@@ -253,18 +255,18 @@ class _Session:
                     end_s=end_s,
                     received=self.received,
                 )
-                how, state = _ENDS.get(outcome.state, (how, state))
+                how, state = _ENDS[outcome.state], outcome.state
                 finish_s = _push_until_s(outcome, end_s)
-                if outcome.state == "completed":  # the delivered model is the result
+                if outcome.state == RunState.COMPLETED:  # the delivered model is the result
                     shutil.rmtree(folder.checkpoints, ignore_errors=True)
                 return outcome
             except Interrupted:
-                how, state = "interrupted", "interrupted"
+                how, state = "interrupted", RunState.INTERRUPTED
                 if fleet.fenced is not None:  # before the worker could say a word
                     return None
                 raise
             except WorkerDied:
-                state = "interrupted"  # it can go on
+                state = RunState.INTERRUPTED  # it can go on
                 finish_s = time.monotonic() + _LAST_PUSH_S
                 raise
             finally:
@@ -286,7 +288,7 @@ class _Session:
             seed=job.seed,
             folder=str(self.folder.path),
             now=_now(),
-            state="running",
+            state=RunState.RUNNING,
         )
         lives = lifetime.lives(ledger.sessions(), self.platform.name, _now())
         job = job.model_copy(
@@ -334,7 +336,9 @@ def _brought(
     for what, why in pulled.skipped:
         tell(Note(f"{what} is passed over: {why}", True))
     ended = folder.ended()
-    is_done = ended is not None and ended.state == "completed" and folder.evaluated() is not None
+    is_done = (
+        ended is not None and ended.state == RunState.COMPLETED and folder.evaluated() is not None
+    )
     return ended if is_done else None
 
 
@@ -408,7 +412,7 @@ def _worker_end_s(end_s: float | None, fleet: Fleet) -> float | None:
 
 def _push_until_s(outcome: Outcome, end_s: float | None) -> float | None:
     """How long the last upload may take: the session, and not long after an interrupt."""
-    if outcome.state == "interrupted":
+    if outcome.state == RunState.INTERRUPTED:
         return min(end_s or math.inf, time.monotonic() + _LAST_PUSH_S)
     return end_s
 

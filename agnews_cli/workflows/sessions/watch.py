@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.job import Event, Job, Outcome, ReaderLeft, ReaderStalled
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import duration
 from agnews_cli.errors import (
     AgnewsError,
@@ -128,10 +129,10 @@ class _Watch:
                 return outcome
             if code is not None:
                 self.code = code
-                return Outcome(state="paused") if self.is_time_up else None
+                return Outcome(state=RunState.PAUSED) if self.is_time_up else None
             now_s = time.monotonic()
             if self._is_past_end(now_s):
-                return Outcome(state="paused")  # what is committed is safe; the rest is late
+                return Outcome(state=RunState.PAUSED)  # what is committed is safe; the rest is late
             if self._is_given_up(now_s):
                 return None
             if self.asked_s is None and self._must_stop(now_s):
@@ -233,8 +234,8 @@ class _Watch:
             return None
         if outcome.writer != self.job.writer:
             return None
-        if self.is_time_up and outcome.state == "interrupted":
-            outcome = outcome.model_copy(update={"state": "paused"})
+        if self.is_time_up and outcome.state == RunState.INTERRUPTED:
+            outcome = outcome.model_copy(update={"state": RunState.PAUSED})
             with suppress(CannotWrite, NoDiskSpace):  # the record alone; it says interrupted
                 write_text_atomically(self.folder.outcome, outcome.model_dump_json(indent=2))
         return outcome

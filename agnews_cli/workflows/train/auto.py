@@ -31,6 +31,7 @@ from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import CandidateKind, Event, Job, Outcome, ReaderLeft
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import FIELDS, SessionOptions, Wish, as_record, written
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import RunId
 from agnews_cli.core.text import duration
 from agnews_cli.errors import (
@@ -502,7 +503,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
 def _interrupted(folder: runs.RunFolder) -> Interrupted:
     """Before training, or when it is over."""
     ended = folder.ended()
-    if ended is not None and ended.state == "completed":
+    if ended is not None and ended.state == RunState.COMPLETED:
         kept = f"the run is finished and its model is in {folder.path}"
         return Interrupted(kept=kept, next="The same command shows the result.")
     return stopped(folder, [signal.SIGINT])
@@ -534,7 +535,7 @@ def order_of(plan: Plan) -> dict[str, object]:
 def _finished(plan: Plan, show: Callable[[Event], None]) -> Result | None:
     folder = runs.RunFolder(plan.store / plan.run)
     outcome = folder.ended()
-    if outcome is None or outcome.state != "completed" or folder.evaluated() is None:
+    if outcome is None or outcome.state != RunState.COMPLETED or folder.evaluated() is None:
         return None
     if plan.graph.left(outcome.done).nodes:  # evaluated on other test rows
         return None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.core.run.request import named
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.saving.checkpoint import Key
 from agnews_cli.errors import CannotResume, NothingToResume
 from agnews_cli.store.run import runs
@@ -108,7 +109,7 @@ def _merged(local: tuple[runs.RunFolder, ...], seen: tuple[Seen, ...]) -> tuple[
     found = []
     for run in {*by_run, *folders}:
         there = tuple(by_run.get(run, ()))
-        if any(one.state == "completed" for one in there):
+        if any(one.state == RunState.COMPLETED for one in there):
             continue
         moment = folders[run].created_at() if run in folders else None
         created = moment.isoformat() if moment else max(one.created_at for one in there)
@@ -154,4 +155,4 @@ def _meant(
 
 def _is_completed(run: runs.RunFolder) -> bool:
     outcome = run.ended()
-    return outcome is not None and outcome.state == "completed"
+    return outcome is not None and outcome.state == RunState.COMPLETED

@@ -17,6 +17,7 @@ from agnews_cli.core.hours.resource import RESOURCES
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Outcome
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError, RunUnfinished
 from agnews_cli.host.detect import detect
@@ -107,7 +108,7 @@ def of_run(run: str, store: Path | None) -> Summary:
     """Of any finished run. Raises RunUnknown or RunUnfinished."""
     folder = runs.find(where(store), run)
     outcome, evaluation = folder.ended(), folder.evaluated()
-    if outcome is None or outcome.state != "completed" or evaluation is None:
+    if outcome is None or outcome.state != RunState.COMPLETED or evaluation is None:
         raise RunUnfinished(run=folder.id)
     is_usual = folder.path.parent == runs.default_store(detect().name).absolute()
     use = afterwards.use(folder, store=None if is_usual else folder.path.parent)
