@@ -68,7 +68,7 @@ def main(argv: list[str]) -> None:
     """Do the job in the file named on the command line; a mark after it is for others to see."""
     sys.stdout, sys.stderr = WithoutSecrets(sys.stdout), WithoutSecrets(sys.stderr)  # the log file
     job = Job.model_validate_json(Path(argv[1]).read_text("utf-8"))
-    stop = StopFlag(end_monotonic_s=job.session_end_monotonic_s)
+    stop = StopFlag(job.session_end)
     if job.parent_pid is not None:
         stop.ask_without(job.parent_pid)
     is_main = int(os.environ.get("RANK", "0")) == 0
@@ -98,7 +98,7 @@ def ended(job: Job, stop: StopFlag, work: Callable[[], Outcome]) -> Outcome:
         try:
             return work()
         except StopRequested:
-            if job.deadline_monotonic_s is not None and time.monotonic() > job.deadline_monotonic_s:
+            if job.budget.is_over(time.monotonic()):
                 reason = "it ended before there was a model"
                 return _failed(TimeBudget.of(job, stop).too_short(reason))
             return Outcome(state=RunState.PAUSED if stop.is_deadline else RunState.INTERRUPTED)

@@ -31,7 +31,9 @@ def ledger(folder: Path, ack: Ack) -> None:
         for number in range(2):
             now = NOW + timedelta(minutes=number)
             run = f"r-{number}"
-            book.record_run(run, preset="p", dataset="d", seed=1, folder="f", now=now)
+            book.record_run(
+                run, preset="p", dataset="d", seed=1, folder="f", now=now, state="running"
+            )
             ack(f"run {run}")
             session = book.open_session(run, platform="local", accelerator="cpu", now=now)
             ack(f"session {session}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.run.job import Job, Outcome
 from agnews_cli.learn import worker
 from agnews_cli.learn.door.events import StopFlag, StopRequested
@@ -30,13 +31,13 @@ def own_signals():
 
 def test_what_would_not_fit_is_given_up_for_the_end_and_not_for_a_user():
     """Seen: 95 s of session, a validation that did not fit, a quick last save: exit 130, not 75."""
-    stop = StopFlag(end_monotonic_s=time.monotonic() + 60)
+    stop = StopFlag(Deadline("session", time.monotonic() + 60))
     assert not stop.is_set
     assert stop.is_deadline
 
 
 def test_a_signal_is_a_users_wish_even_at_the_end():
-    stop = StopFlag(end_monotonic_s=time.monotonic() - 1)
+    stop = StopFlag(Deadline("session", time.monotonic() - 1))
     assert stop.is_deadline
     signal.raise_signal(signal.SIGTERM)
     assert not stop.is_deadline

@@ -17,6 +17,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.text.redaction import HIDDEN, redact, secrets_in
 from agnews_cli.errors import AgnewsError, StoreTrouble
 from agnews_cli.store.remotes.faults import in_words
@@ -239,7 +240,7 @@ def test_a_failing_store_leaks_nothing_anywhere(tmp_path, monkeypatch, capfd):
         lease = leases.claim(run.path, datetime.now(UTC))
         fleet = Fleet((Leaky(fails),), run, token=lease.token, writer=lease.writer)
         fleet.start()
-        notes += fleet.finish(None, is_stopped=lambda: False)
+        notes += fleet.finish(Deadline("upload", None), is_stopped=lambda: False)
         lease.release(datetime.now(UTC))
     assert any("401 Unauthorized" in note.text for note in notes)
     with pytest.raises(StoreTrouble) as caught:

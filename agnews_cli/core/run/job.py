@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState, as_end
 
@@ -59,6 +60,16 @@ class Job(BaseModel):
     """`time.monotonic()` when the user's command began: elapsed times count from there."""
     deadline_monotonic_s: float | None = None
     """When the command must have ended, on the same clock."""
+
+    @property
+    def budget(self) -> Deadline:
+        """The end of the time that was asked for."""
+        return Deadline("budget", self.deadline_monotonic_s)
+
+    @property
+    def session_end(self) -> Deadline:
+        """The end of what is left of this session."""
+        return Deadline("session", self.session_end_monotonic_s)
 
     @property
     def rows_seed(self) -> int:

@@ -35,9 +35,9 @@ class TimeBudget:
 
     @classmethod
     def of(cls, job: Job, stop: StopFlag) -> TimeBudget:
-        deadline_s = job.deadline_monotonic_s
-        given_s = None if deadline_s is None else deadline_s - job.started_monotonic_s
-        return cls(stop, given_s, job.started_monotonic_s)
+        started_s = job.started_monotonic_s
+        given_s = job.budget.left_s(started_s) if job.budget.is_set else None
+        return cls(stop, given_s, started_s)
 
     @property
     def end_s(self) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.text.redaction import redact, redact_prose
 from agnews_cli.store.settings import secrets
@@ -89,12 +89,12 @@ class StopFlag:
     """Set by SIGINT, SIGTERM or SIGHUP; the loop looks at it between steps.
 
     A second SIGINT ends the process at once: what is committed on disk stays. A session's end
-    (`end_monotonic_s`, less `reserve_s` for the last save) sets it too.
+    (less `reserve_s` for the last save) sets it too.
     """
 
-    def __init__(self, *, end_monotonic_s: float | None = None) -> None:
+    def __init__(self, session_end: Deadline = Deadline("session", None)) -> None:  # noqa: B008
         self._is_asked = False
-        self._end_s = end_monotonic_s
+        self._end = session_end
         self.reserve_s = 0.0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
@@ -132,14 +132,12 @@ class StopFlag:
 
         That end may still lie ahead: a step or a validation that would not fit is not begun.
         """
-        return not self._is_asked and self._end_s is not None
+        return not self._is_asked and self._end.is_set
 
     @property
     def left_s(self) -> float:
         """Seconds until the session must stop; infinite where it has no end."""
-        if self._end_s is None:
-            return math.inf
-        return self._end_s - self.reserve_s - time.monotonic()
+        return self._end.before(self.reserve_s).left_s(time.monotonic())
 
     def check(self) -> None:
         """Raise StopRequested when a stop was asked for."""

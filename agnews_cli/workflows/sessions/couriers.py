@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.saving.checkpoint import Key
@@ -227,8 +228,8 @@ class Fleet:
             default=0.0,
         )
 
-    def finish(self, until_s: float | None, *, is_stopped: Callable[[], bool]) -> list[Note]:
-        """Send what is newest, until done, `until_s` or a stop; what each store has then."""
+    def finish(self, end: Deadline, *, is_stopped: Callable[[], bool]) -> list[Note]:
+        """Send what is newest, until done, `end` or a stop; what each store has then."""
         for courier in self._couriers:
             courier.end()
         late = "time was up"
@@ -236,7 +237,7 @@ class Fleet:
             if is_stopped():
                 late = "it was stopped"
                 break
-            if until_s is not None and time.monotonic() > until_s:
+            if end.is_over(time.monotonic()):
                 break
             time.sleep(_POLL_S)
         whys = [c.problem or (late if c.is_alive() else "") for c in self._couriers]

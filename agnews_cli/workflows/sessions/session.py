@@ -6,7 +6,6 @@ last upload.
 
 from __future__ import annotations
 
-import math
 import shutil
 import signal
 import time
@@ -20,6 +19,7 @@ from agnews_cli.core.hours import lifetime
 from agnews_cli.core.hours.resource import RESOURCES
 from agnews_cli.core.hours.session import SessionEnd
 from agnews_cli.core.machine.platform import Platform
+from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.run.job import Failure, Job, Outcome, ReaderLeft
 from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import (
@@ -240,8 +240,8 @@ class _Session:
             agree()
             how: SessionEnd = "error"
             state = RunState.FAILED
-            finish_s: float | None = 0.0  # send nothing more
-            end_s = self.job.session_end_monotonic_s
+            session_end = self.job.session_end
+            upload = Deadline("upload", 0.0)  # send nothing more
             fleet.start()
             heart = Heart(opened, lease)
             try:
@@ -252,11 +252,13 @@ class _Session:
                     self.processes,
                     show=self.show,
                     fleet=fleet,
-                    end_s=end_s,
+                    session_end=session_end,
                     received=self.received,
                 )
                 how, state = _ENDS[outcome.state], outcome.state
-                finish_s = _push_until_s(outcome, end_s)
+                upload = session_end
+                if outcome.state == RunState.INTERRUPTED:
+                    upload = session_end.at_latest(time.monotonic() + _LAST_PUSH_S)
                 if outcome.state == RunState.COMPLETED:  # the delivered model is the result
                     shutil.rmtree(folder.checkpoints, ignore_errors=True)
                 return outcome
@@ -267,12 +269,12 @@ class _Session:
                 raise
             except WorkerDied:
                 state = RunState.INTERRUPTED  # it can go on
-                finish_s = time.monotonic() + _LAST_PUSH_S
+                upload = Deadline("upload", time.monotonic() + _LAST_PUSH_S)
                 raise
             finally:
                 heart.stop()
                 agree()  # the hours so far go with the last upload
-                self._finish(fleet, finish_s)
+                self._finish(fleet, upload)
                 note = _closed(ledger, opened, job.run, how, state, opened_s)
                 if note is not None:
                     self.tell(note)
@@ -295,7 +297,7 @@ class _Session:
             update={
                 "token": lease.token,
                 "writer": lease.writer,
-                "session_end_monotonic_s": _worker_end_s(job.session_end_monotonic_s, fleet),
+                "session_end_monotonic_s": _worker_end(job.session_end, fleet).end_s,
                 "lifetime_s": lifetime.mean_s(lives, age_s=age.seconds if age else None),
             }
         )
@@ -311,7 +313,7 @@ class _Session:
         )
         return job, session, opened_s
 
-    def _finish(self, fleet: Fleet, until_s: float | None) -> None:
+    def _finish(self, fleet: Fleet, end: Deadline) -> None:
         """The last upload; a Ctrl-C from here on ends it."""
         before = len(self.received)
 
@@ -321,7 +323,7 @@ class _Session:
         if fleet.addresses:
             where = ", ".join(fleet.addresses)
             self.tell(Note(f"sending what is newest to {where}", is_phase=True))
-        for note in fleet.finish(until_s, is_stopped=is_stopped):
+        for note in fleet.finish(end, is_stopped=is_stopped):
             self.tell(note)
 
 
@@ -402,19 +404,12 @@ def _agreement(
     return agree
 
 
-def _worker_end_s(end_s: float | None, fleet: Fleet) -> float | None:
-    """When the worker must have saved, so that the last upload is done by `end_s`."""
-    if end_s is None:
-        return None
-    left_s = max(0.0, end_s - time.monotonic())
-    return end_s - min(fleet.reserve_s, MOST_RESERVED * left_s)
-
-
-def _push_until_s(outcome: Outcome, end_s: float | None) -> float | None:
-    """How long the last upload may take: the session, and not long after an interrupt."""
-    if outcome.state == RunState.INTERRUPTED:
-        return min(end_s or math.inf, time.monotonic() + _LAST_PUSH_S)
-    return end_s
+def _worker_end(session_end: Deadline, fleet: Fleet) -> Deadline:
+    """When the worker must have saved, so that the last upload is done by the session's end."""
+    now_s = time.monotonic()
+    return session_end.before(
+        session_end.reserve_s(fleet.reserve_s, most=MOST_RESERVED, since_s=now_s)
+    )
 
 
 def _now() -> datetime:

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from agnews_cli.core.machine.platform import Platform
+from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.run.job import Event, Job, Outcome, ReaderLeft, ReaderStalled
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import duration
@@ -64,12 +65,12 @@ def watch(
     *,
     show: Show,
     fleet: Fleet,
-    end_s: float | None,
+    session_end: Deadline,
     received: list[int],
 ) -> Outcome:
     """Launch the worker on the job file and watch it to its outcome.
 
-    `end_s`: when the session ends, on the monotonic clock. `received`: stop signals as they come
+    `received`: stop signals as they come
     (`signals`). Raises Interrupted or WorkerDied.
     """
     tail = Tail(folder.events, is_new=True)
@@ -80,7 +81,7 @@ def watch(
         processes=processes,
         cpu_count=platform.cpu_count,
     )
-    watched = _Watch(job, folder, worker, tail, show, fleet, end_s, received, processes)
+    watched = _Watch(job, folder, worker, tail, show, fleet, session_end, received, processes)
     try:
         outcome = watched.until_over()
     finally:
@@ -98,7 +99,7 @@ class _Watch:
     tail: Tail
     show: Show
     fleet: Fleet
-    end_s: float | None
+    session_end: Deadline
     received: list[int]
     """Signals, as they come; a reader that left and a kernel that is gone count as one."""
     processes: int = 1
@@ -149,9 +150,8 @@ class _Watch:
         if now_s - self.looked_s > _ASLEEP_S:
             self.woke_s = now_s
         self.looked_s = now_s
-        if self.end_s is None:
-            return False
-        return now_s > max(self.end_s, self.woke_s + _GRACE_S) + _CLOSING_S
+        end_s = self.session_end.end_s
+        return end_s is not None and now_s > max(end_s, self.woke_s + _GRACE_S) + _CLOSING_S
 
     def end_without_outcome(self) -> AgnewsError:
         """What to say of a worker that left no outcome, when it is gone."""
@@ -162,10 +162,10 @@ class _Watch:
             return said(
                 WorkerDied(how=how, log=self.folder.log, kept=found.sentence, next=again), found
             )
-        deadline_s = self.job.deadline_monotonic_s
-        if self.received or deadline_s is None or time.monotonic() < deadline_s:
+        budget = self.job.budget
+        if self.received or not budget.is_over(time.monotonic()):
             return stopped(self.folder, self.received)
-        given_s = deadline_s - self.job.started_monotonic_s
+        given_s = budget.left_s(self.job.started_monotonic_s)
         found = kept(self.folder)
         reason = f"it ended before there was a model; {found.sentence}"
         least = f"{2 * given_s:.0f}s"
@@ -209,14 +209,14 @@ class _Watch:
         if self.received:
             self.answered = len(self.received)
             return True
-        deadline_s = self.job.deadline_monotonic_s
-        if deadline_s is not None and now_s > deadline_s + _LATE_S:
+        if self.job.budget.before(-_LATE_S).is_over(now_s):
             return True
-        if self.end_s is not None:
-            # Uploads that take longer than was known at the start end training earlier.
-            reserve_s = min(self.fleet.reserve_s, MOST_RESERVED * (self.end_s - self.began_s))
-            last_s = self.end_s - reserve_s - 2.0 * self.save_s - 1.0
-            self.is_time_up = reserve_s > 0 and now_s > last_s
+        # Uploads that take longer than was known at the start end training earlier.
+        reserve_s = self.session_end.reserve_s(
+            self.fleet.reserve_s, most=MOST_RESERVED, since_s=self.began_s
+        )
+        last = self.session_end.before(reserve_s + 2.0 * self.save_s + 1.0)
+        self.is_time_up = reserve_s > 0 and last.is_over(now_s)
         return self.is_time_up or self.fleet.fenced is not None
 
     def _is_given_up(self, now_s: float) -> bool:
