@@ -1,4 +1,4 @@
-"""How every Python process of ours is started, and how it ends with who started it.
+"""How every process is started, and how one of ours ends with who started it.
 
 `python -m` puts the current folder first on the path, so that a `queue.py` beside the data would be
 run in the place of Python's own. With `-P` it does not; the variable is for what our children start
@@ -11,8 +11,12 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import subprocess
 
 _PR_SET_PDEATHSIG = 1
 
@@ -25,6 +29,45 @@ def module(name: str, *arguments: str) -> list[str]:
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Our environment with `more`, for such a command."""
     return os.environ | dict(more or {}) | {"PYTHONSAFEPATH": "1"}
+
+
+def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
+    """Start a command, deaf unless `stdin` says otherwise; `options` are those of Popen.
+
+    This and `answer` are the only places that start a process; `env` is `environment()` by default.
+    """
+    import subprocess
+
+    return subprocess.Popen(
+        command,
+        stdin=options.pop("stdin", subprocess.DEVNULL),
+        env=options.pop("env", None) or environment(),
+        **options,
+    )
+
+
+def answer(
+    command: Sequence[str], *, timeout_s: float, env: Mapping[str, str] | None = None
+) -> tuple[int, bytes] | None:
+    """A command's exit code and what it printed; None where it took longer. Raises OSError.
+
+    `env`: of the user's own command it is ours, unchanged.
+    """
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=env,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    return done.returncode, done.stdout
 
 
 def end_with(parent: int) -> None:

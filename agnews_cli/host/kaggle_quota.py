@@ -45,24 +45,18 @@ def ask(now: datetime, timeout_s: float = TIMEOUT_S) -> KaggleAnswer:
     if importlib.util.find_spec("kaggle") is None:
         hint = f"pip install 'kaggle>={_SINCE}' in an environment of its own or here"
         return KaggleAnswer(reason=f"Kaggle was not asked: its client is not installed ({hint})")
-    import subprocess
-
     try:
-        done = subprocess.run(
+        answer = children.answer(
             children.module("agnews_cli.host.kaggle_quota"),
+            timeout_s=timeout_s,
             env=children.environment({"PYTHONPATH": _python_path()}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=timeout_s,
-            check=False,
         )
-        facts = json.loads(done.stdout.decode().strip().splitlines()[-1])
+        if answer is None:
+            return KaggleAnswer(reason=f"Kaggle did not answer within {timeout_s:g} s")
+        facts = json.loads(answer[1].decode().strip().splitlines()[-1])
         if "reason" in facts:
             return KaggleAnswer(reason=str(facts["reason"]))
         return KaggleAnswer(readings=tuple(_readings(facts, now)))
-    except subprocess.TimeoutExpired:
-        return KaggleAnswer(reason=f"Kaggle did not answer within {timeout_s:g} s")
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return KaggleAnswer(reason="Kaggle's client gave no answer that can be read")
 

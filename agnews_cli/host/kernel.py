@@ -99,9 +99,8 @@ def run(arguments: Sequence[str], screen: Screen, *, more: Mapping[str, str]) ->
     reader, writer = _quiet_terminal()
     # IPython in a terminal is no kernel of a server's, but to its child it is the same.
     env = {SERVER: str(os.getppid())} | children.environment({IS_SAID: "1", **more})
-    process = subprocess.Popen(
+    process = children.start(
         children.module("agnews_cli", *arguments),
-        stdin=subprocess.DEVNULL,  # never a prompt
         stdout=writer,
         stderr=writer,
         env=env,

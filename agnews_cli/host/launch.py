@@ -116,9 +116,8 @@ def start(
         sink = private.appending(log)
     except OSError as error:
         raise refusal(log, error, 0) from error
-    process = subprocess.Popen(
+    process = children.start(
         children.module(*command, *worker),
-        stdin=subprocess.DEVNULL,
         stdout=sink,
         stderr=subprocess.STDOUT,
         env=env,

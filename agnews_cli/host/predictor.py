@@ -48,7 +48,7 @@ class Predictor:
         self._classes = len(order.labels)
         self.figures: Figures | None = None
         """Once all answers have come: how they compare with the classes that were given."""
-        self._process = subprocess.Popen(
+        self._process = children.start(
             children.module("agnews_cli.learn.predict", str(os.getpid())),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -106,9 +106,8 @@ def run(
     if believed.kind == "tpu":
         for name in _MISLEADING:
             env.pop(name, None)
-    child = subprocess.Popen(
+    child = children.start(
         command or children.module(_CHILD, f"{timeout_s + 5:g}", str(os.getpid())),
-        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=env,

@@ -191,6 +191,6 @@ def test_nothing_is_written_when_asked_not_to(monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_torch_there_is_no_child(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "_version", lambda package: None)
-    monkeypatch.setattr(probe.subprocess, "Popen", lambda *_, **__: pytest.fail("a child"))
+    monkeypatch.setattr(probe.children, "start", lambda *_, **__: pytest.fail("a child"))
     found = probe.verdict(machine(T4), remember=False)
     assert [f.check for f in found.findings] == ["torch"]

@@ -269,22 +269,16 @@ def _text(source: quota_settings.QuotaSource, now: datetime) -> tuple[str, datet
         written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         return files.read_plain(path, _MOST_BYTES, follows=True).decode("utf-8"), min(written, now)
     import shlex
-    import subprocess
 
-    try:
-        done = subprocess.run(
-            shlex.split(source.value),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_COMMAND_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"no answer within {_COMMAND_S:g} s") from None
-    if done.returncode != 0:
-        raise ValueError(f"exit code {done.returncode}")
-    return done.stdout, now
+    from agnews_cli.host import children
+
+    answer = children.answer(shlex.split(source.value), timeout_s=_COMMAND_S)
+    if answer is None:
+        raise ValueError(f"no answer within {_COMMAND_S:g} s")
+    code, text = answer
+    if code != 0:
+        raise ValueError(f"exit code {code}")
+    return text.decode("utf-8"), now
 
 
 def _kept(

@@ -115,9 +115,7 @@ def _run(
 
 @contextmanager
 def _child(command: list[str], env: dict[str, str], sink: Any) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command, env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT
-    )
+    process = children.start(command, env=env, stdout=sink, stderr=subprocess.STDOUT)
     try:
         yield process
     finally:
