@@ -11,9 +11,8 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from typer import Argument, Context, Option
 
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from agnews_cli.workflows.train.auto import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
+class Words(NamedTuple):
     """What was typed, by the names of the fields; a field that a command does not take is left as
     it is by default."""
 
@@ -68,8 +66,7 @@ class Words:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """Says of a parameter of type `Words` which fields are its options (`lazy_group.spread`)."""
 
     fields: tuple[Declared, ...]

@@ -1,21 +1,19 @@
-"""How people write a value: as it is, several of it, or a time; both ways, for each `Form`."""
+"""How people write a value: as it is, several of it, or a time; both ways, for each `Form`.
+
+Help reads the forms too, so that nothing is imported before a value is read.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from agnews_cli.core.text import duration
-from agnews_cli.errors import BadDuration, BadTimeOfDay
+from typing import Any, NamedTuple
 
 _LEAST_SESSION_S = 36.0
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(NamedTuple):
     """`read(option, typed, now)` is the value of what was typed; `write(value)` is typed as it."""
 
     read: Callable[[str, Any, datetime], Any]
@@ -39,6 +37,9 @@ def seconds(
     `unit_s`: of a number alone, where the option's name gives the unit. `likely`: the units that it
     may have meant elsewhere.
     """
+    from agnews_cli.core.text import duration
+    from agnews_cli.errors import BadDuration
+
     if given is None:
         return None
     like = duration.meant(given, likely) or ("8h" if unit_s or likely == "hm" else "45m")
@@ -63,7 +64,16 @@ def _hours_written(seconds: float) -> float:
     return next((hours for hours in tries if hours * 3600 == seconds), near)
 
 
+def _duration_written(seconds: float) -> str:
+    from agnews_cli.core.text import duration
+
+    return duration.write(seconds)
+
+
 def _moment_read(option: str, typed: str | None, now: datetime) -> float | None:
+    from agnews_cli.core.text import duration
+    from agnews_cli.errors import BadTimeOfDay
+
     if typed is None:
         return None
     left_s = duration.until(typed, now)
@@ -75,9 +85,9 @@ def _moment_read(option: str, typed: str | None, now: datetime) -> float | None:
 PLAIN = Form(lambda option, typed, now: typed, lambda value: value)
 SEVERAL = Form(lambda option, typed, now: tuple(typed or ()), list, list[str] | None)
 DURATION = Form(
-    lambda option, typed, now: seconds(option, typed), duration.write, str | None, is_time=True
+    lambda option, typed, now: seconds(option, typed), _duration_written, str | None, is_time=True
 )
 HOURS = Form(_hours_read, _hours_written, str | None, is_time=True)
 """A number alone is hours."""
-MOMENT = Form(_moment_read, duration.write, str | None, is_time=True)
+MOMENT = Form(_moment_read, _duration_written, str | None, is_time=True)
 """A time of day, or a duration from now."""

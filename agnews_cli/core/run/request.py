@@ -3,13 +3,14 @@
 A `Wish` decides the run and is stored whole with it; `SessionOptions` may change from session to
 session. The command line, the request's file, the notebook's command, `agnews resume` and `--json`
 are made from the fields by loops: to add one, declare it here and use it where it counts.
-"""
 
-from __future__ import annotations
+Help is made of it each time, so that it is quick to import: annotations are no texts to be compiled
+again, and what says how a field is asked for is a named tuple.
+"""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, get_args
 
 from agnews_cli.core.run.forms import DURATION, HOURS, MOMENT, PLAIN, SEVERAL, Form
 
@@ -32,8 +33,7 @@ MOST_PROCESSES = 64
 MOST_ROWS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """How a field is asked for."""
 
     help: str
@@ -175,7 +175,7 @@ class Wish:
     ] = None
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> "Reading":
         """What is said of the data."""
         from agnews_cli.core.run.dataset import Reading
 
@@ -264,8 +264,7 @@ class SessionOptions:
 # ---- the loop over the fields --------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(NamedTuple):
     """A field, as the loops see it."""
 
     name: str
@@ -290,8 +289,7 @@ class Declared:
 
 
 def _declared(kind: type[Any]) -> tuple[Declared, ...]:
-    hints = get_type_hints(kind, include_extras=True)
-    types = ((field, *get_args(hints[field.name])) for field in fields(kind))
+    types = ((field, *get_args(field.type)) for field in fields(kind))
     return tuple(Declared(field.name, ask, type_, field.default) for field, type_, ask in types)
 
 
