@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from agnews_cli.core.run import identity
 from agnews_cli.core.run.dataset import Dataset
@@ -34,6 +34,9 @@ from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.disk.space import refusal, require_space, size
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 __all__ = [
     "RunFolder",
@@ -184,6 +187,8 @@ class RunFolder:
 
 @cache
 def _wishes() -> TypeAdapter[Wish]:
+    from pydantic import TypeAdapter
+
     return TypeAdapter(Wish)
 
 
