@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.event_kinds import EventKind
 from agnews_cli.core.run.preset import Preset
 
 CandidateKind = Literal["linear", "embedding", "finetune"]
@@ -66,23 +67,11 @@ class Job(BaseModel):
 
 
 class Event(BaseModel):
-    """One line of `events.jsonl`. `kind` says which keys `data` has (docs/run-folder.md)."""
+    """One line of `events.jsonl`. `kind` says which keys `data` has (`core/run/event_kinds`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal[
-        "started",
-        "phase",
-        "progress",
-        "work",
-        "validated",
-        "candidate",
-        "saved",
-        "resumed",
-        "note",
-        "warning",
-        "ended",
-    ]
+    kind: EventKind
     at: str
     elapsed_s: float
     data: dict[str, Any]
