@@ -51,9 +51,8 @@ def namesakes() -> dict[str, list[str]]:
 
 def main() -> None:
     lengths, bodies = files(), functions()
-    print(
-        f"{len(lengths)} files of {sum(lengths.values()):,} lines; median {median(lengths.values())}"
-    )
+    whole, middle = sum(lengths.values()), median(lengths.values())
+    print(f"{len(lengths)} files of {whole:,} lines; median {middle}")
     print(f"{len(bodies):,} functions; median body {median(bodies.values())} lines")
     for title, found in (("longest files", lengths), ("longest functions", bodies)):
         print(f"\n{title}")
