@@ -100,6 +100,32 @@ def test_what_the_command_tells_beside_the_worker_is_declared(note: Note):
 # ---- pages written by hand ----------------------------------------------------------------------
 
 
+def _walk() -> list[str]:
+    """The functions that the walk of `agnews auto` names."""
+    text = (DOCS / "architecture.md").read_text("utf-8")
+    table = text.partition("## The walk of `agnews auto`\n")[2]
+    return [line.split("|")[2].strip().strip("`") for line in table.splitlines() if "/" in line]
+
+
+def _defined(name: str) -> bool:
+    """Whether `room/file.function` or `room/file.Class.method` is there; nothing is imported."""
+    file, *names = name.split(".")
+    path = Path(agnews_cli.__file__).parent / f"{file}.py"
+    nodes = ast.parse(path.read_text("utf-8")).body if path.exists() else []
+    found: ast.stmt | None = None
+    for each in names:
+        kinds = (ast.FunctionDef, ast.ClassDef)
+        found = next((n for n in nodes if isinstance(n, kinds) and n.name == each), None)
+        nodes = getattr(found, "body", [])
+    return found is not None
+
+
+def test_the_walk_of_auto_names_functions_that_are_there_and_each_once():
+    names = _walk()
+    assert [name for name in names if not _defined(name)] == []
+    assert len(set(names)) == len(names) > 30
+
+
 @pytest.mark.parametrize(
     "page", [*sorted(DOCS.glob("*.md")), *sorted(ROOT.glob("*.md"))], ids=lambda p: p.name
 )
