@@ -23,11 +23,11 @@ pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
 ORDER = (
-    "--preset minilm --set model.id=./base --set training.epochs=100000 "
+    "--preset minilm --set model.id=./base --set training.epochs=4000 "
     "--set training.patience=1000000 --set training.r_drop=0 --set training.linear_teacher=0 "
     "--set training.yardstick=false --set data.cross_validated_below=0"
 )
-"""A run of days of a model that is loaded and saved within a second."""
+"""A run of many minutes, of a model that is loaded and saved within a second."""
 COLAB = "%load_ext colab_shell"
 EXTENSION = "%load_ext agnews_cli"
 
