@@ -101,8 +101,8 @@ def test_what_it_said_of_the_rows_that_chose_it_is_delivered_with_it(finished):
         picked = said.delivered[np.arange(len(said.classes)), said.classes]
         assert -picked.mean() == pytest.approx(figures["loss"], rel=1e-5)
         assert list(said.labels) == result["evaluation"]["labels"]
-        assert set(said.each) == {"minilm"}
-        assert np.array_equal(said.each["minilm"], said.delivered)
+        assert set(said.each) == {"minilm-lora"}
+        assert np.array_equal(said.each["minilm-lora"], said.delivered)
     parcel = parcels.delivery(folder, token=1, writer="aaaa")
     assert parcel is not None
     assert "predictions/validation.safetensors" in parcel.manifest.state["files"].values()

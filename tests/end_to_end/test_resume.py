@@ -88,7 +88,7 @@ def resumed_beside(worker: int, work: Path) -> tuple[int, str]:
     """A session that waits for the last one's worker, which is then woken; code and output."""
     command = [sys.executable, "-m", "agnews_cli", "resume", "--store", "runs"]
     process = subprocess.Popen(
-        [*command, "--session-hours", "0.008"], cwd=work, env=os.environ, text=True,
+        [*command, "--session-hours", "0.01"], cwd=work, env=os.environ, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
