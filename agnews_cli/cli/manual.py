@@ -120,18 +120,24 @@ class Group(TyperGroup):
             formatter.write(f"\n{self.epilog}\n")
 
 
-def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
+def parameters(command: Any, ctx: Any) -> dict[str, list[Line]]:
+    """What can be given to a command, by the panel that help shows it in."""
     panels: dict[str, list[Line]] = {}
     for param in command.get_params(ctx):
         record = param.get_help_record(ctx)
         if record is not None:
             is_word = param.param_type_name == "argument"
             record = (_word(param), _plain(*record)[1]) if is_word else _plain(*record)
-            usual = "Arguments" if param.param_type_name == "argument" else _OTHER
+            usual = "Arguments" if is_word else _OTHER
             title = getattr(param, "rich_help_panel", None) or usual
             panels.setdefault(title, []).append(record)
-    for title in sorted(panels, key=lambda title: (title == _OTHER, title != "Arguments")):
-        _write_list(title, panels[title], formatter)
+    titles = sorted(panels, key=lambda title: (title == _OTHER, title != "Arguments"))
+    return {title: panels[title] for title in titles}
+
+
+def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
+    for title, lines in parameters(command, ctx).items():
+        _write_list(title, lines, formatter)
 
 
 def _first(help_: str | None) -> str:

@@ -9,14 +9,19 @@ import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache, partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agnews_cli.store.settings import presets, requests
+from tests.servers.commands import Commands
 
 pexpect = pytest.importorskip("pexpect")
+from pexpect import fdpexpect  # noqa: E402
 
 ENTER, ESC, CTRL_C, UP, DOWN, LEFT = "\r", "\x1b", "\x03", "\x1b[A", "\x1b[B", "\x1b[D"
 LIMIT_S = 60  # generous: the machine may be busy
@@ -34,16 +39,8 @@ QUESTIONS = (GOAL, DATA, MACHINE, MODEL, TIME, STORE, END)
 class Terminal:
     """A terminal in which `agnews wizard` runs. Keys are typed when their question is there."""
 
-    def __init__(self, folder: Path, *arguments: str, size: tuple[int, int], **env: str) -> None:
-        self.child = pexpect.spawn(
-            sys.executable,
-            ["-m", "agnews_cli", "wizard", *arguments],
-            cwd=str(folder),
-            env={**os.environ, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", **env},
-            dimensions=size,
-            encoding="utf-8",
-            timeout=LIMIT_S,
-        )
+    def __init__(self, child: Any, code: Callable[[], int]) -> None:
+        self.child, self._code = child, code
         self.shown = ""
 
     def at(self, text: str, *keys: str) -> Terminal:
@@ -58,23 +55,35 @@ class Terminal:
         """The exit code; `shown` has all that was on the screen."""
         self.child.expect(pexpect.EOF)
         self.shown += self.child.before
-        self.child.close()
         assert "Traceback" not in self.shown
-        code: int = self.child.exitstatus
-        return code
+        return self._code()
 
 
 @pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
-    opened: list[Terminal] = []
+def terminal(tmp_path: Path, commands: Commands) -> Iterator[Callable[..., Terminal]]:
+    """Opens terminals, one after the other. As with `agnews`, a variable of Python's own starts a
+    process; else it is forked from one that has imported the command."""
+    closing = ExitStack()
 
     def open_(*arguments: str, size: tuple[int, int] = (24, 80), **env: str) -> Terminal:
-        opened.append(Terminal(tmp_path, *arguments, size=size, **env))
-        return opened[-1]
+        whole = {**os.environ, "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1", **env}
+        if any(name.startswith("PYTHON") for name in env):
+            words = ["-m", "agnews_cli", "wizard", *arguments]
+            child = pexpect.spawn(
+                sys.executable, words, cwd=str(tmp_path), env=whole, dimensions=size,
+                encoding="utf-8", timeout=LIMIT_S,
+            )  # fmt: skip
+            closing.callback(child.close, force=True)
+            return Terminal(child, lambda: child.close() or child.exitstatus)
+        ours = commands.on_terminal(["wizard", *arguments], tmp_path, whole, size)
+        child = fdpexpect.fdspawn(ours, encoding="utf-8", timeout=LIMIT_S)
+        code = cache(partial(commands.code, LIMIT_S))
+        closing.callback(code)  # then the next command may be ordered
+        closing.callback(child.close)
+        return Terminal(child, code)
 
-    yield open_
-    for each in opened:
-        each.child.close(force=True)
+    with closing:
+        yield open_
 
 
 def write_reviews(path: Path, header: str = "text,label") -> None:

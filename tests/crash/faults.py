@@ -24,9 +24,14 @@ READS = ("read", "list")
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
+def most_tries() -> int:
+    """How many were asked for; 0: as many as each tier has."""
+    return int(_TRIES or 0)
+
+
 def tiers(fast: int, night: int) -> Any:
     """The test's `tries` in CI and at night."""
-    most = int(_TRIES or 0)
+    most = most_tries()
     return pytest.mark.parametrize(
         "tries",
         [

@@ -1,9 +1,10 @@
 """The kill loop: one process that has imported torch forks for each trial, kills, and compares.
 
-`python -m tests.crash.loops FAULT TRIES SEED FOLDER` writes one JSON report: what was tried, what
-was seen, and every failure with the seed that shows it again. A child trains a tiny model through
-the real loop, saver and store, saving at every step; it tells each save that is durable, and each
-step resumed from, through a pipe. torch computes only in children: its threads survive no fork.
+`python -m tests.crash.loops SEED FOLDER FAULT=TRIES …` writes a JSON report by fault: what was
+tried, what was seen, and every failure with the seed that shows it again. A child trains a tiny
+model through the real loop, saver and store, saving at every step; it tells each save that is
+durable, and each step resumed from, through a pipe. torch computes only in children: its threads
+survive no fork.
 """
 
 from __future__ import annotations
@@ -438,12 +439,14 @@ FAULTS = {"F2": kills, "F3": signals, "F16": memory, "F19": resumes}
 
 
 def main() -> None:
-    fault, tries, seed, folder = sys.argv[1:5]
-    report = Report()
+    seed, folder, *faults = sys.argv[1:]
     sys.setswitchinterval(0.001)
     Run(VARIANTS["LoRA and head"], Path(folder) / "first")  # what peft imports, each fork has
-    FAULTS[fault](report, Bench(Path(folder)), int(tries), seed)
-    sys.stdout.write(json.dumps(report.__dict__) + "\n")
+    bench, reports = Bench(Path(folder)), {}
+    for fault, _, tries in (each.partition("=") for each in faults):
+        reports[fault] = Report()
+        FAULTS[fault](reports[fault], bench, int(tries), seed)
+    sys.stdout.write(json.dumps({name: vars(report) for name, report in reports.items()}) + "\n")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,6 @@ CASES = {
     "lora-4": (4, "minilm-lora", ("finetune",)),
     "lora-14": (14, "minilm-lora", ("finetune",)),
     "full-4": (4, "minilm", ("finetune",)),
-    "full-14": (14, "minilm", ("finetune",)),
-    "linear-4": (4, "minilm", ("linear",)),
     "linear-14": (14, "minilm", ("linear",)),
     "average-2": (2, "minilm", ("linear", "finetune")),
     "average-14": (14, "minilm-lora", ("linear", "finetune")),

@@ -20,12 +20,12 @@ pytest.importorskip("torch")
 from tests import tiny  # noqa: E402
 
 LONG = (
-    "--preset", "minilm", "--set", "model.id=./base", "--set", "training.epochs=100000",
+    "--preset", "minilm", "--set", "model.id=./base", "--set", "training.epochs=4000",
     "--set", "training.patience=1000000", "--set", "training.evaluations_per_epoch=1",
     "--set", "training.r_drop=0", "--set", "training.linear_teacher=0",
     "--set", "training.yardstick=false", "--set", "data.cross_validated_below=0",
 )  # fmt: skip
-"""A run of days of a model that is loaded and saved within a second."""
+"""A run of many minutes, of a model that is loaded and saved within a second."""
 
 
 @pytest.fixture(autouse=True)

@@ -96,7 +96,7 @@ def test_what_the_machine_has_of_torch_is_pinned(tmp_path, capsys, notebooks, st
 
 @pytest.fixture
 def small(tmp_path: Path, capsys) -> tuple[str, ...]:
-    """Options for a run of half a minute."""
+    """Options for a run of seconds."""
     rows = [
         f"{text} number {n},{label}"
         for n in range(16)
@@ -108,7 +108,9 @@ def small(tmp_path: Path, capsys) -> tuple[str, ...]:
     with pytest.raises(SystemExit):
         main(["presets", "show", "minilm"])
     preset = yaml.safe_load(capsys.readouterr().out)
-    preset["name"] = "small"
+    preset["name"], preset["model"] = "small", {
+        "id": str(tiny.make(tmp_path / "base")), "parameters": 20_000, "licence": "mit",
+    }  # fmt: skip
     preset["training"] |= {"epochs": 1, "r_drop": 0, "least_steps": 0, "yardstick": False}
     preset["data"] |= {"cross_validated_below": 0}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(preset))

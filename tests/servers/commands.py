@@ -1,11 +1,13 @@
 """Forks a process for each command: to start Python and import the light world takes the time.
 
-`python -m tests.servers.commands SOCKET` gets orders with the two pipes that a command writes to.
+`python -m tests.servers.commands SOCKET` gets orders with the two pipes that a command writes to,
+or with the terminal that it is on.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import importlib
 import json
@@ -14,6 +16,7 @@ import pkgutil
 import socket
 import subprocess
 import sys
+import termios
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -43,19 +46,37 @@ class Commands:
         self, arguments: list[str], cwd: Path, env: Mapping[str, str], timeout_s: float
     ) -> tuple[int, str, str]:
         """(exit code as of `subprocess`, standard output, standard error)."""
+        with ThreadPoolExecutor(2) as readers:
+            pipes = [os.pipe(), os.pipe()]
+            self._order(arguments, cwd, env, [write for _, write in pipes])
+            said = [readers.submit(_all_of, read) for read, _ in pipes]
+            return self.code(timeout_s), said[0].result(), said[1].result()
+
+    def on_terminal(
+        self, arguments: list[str], cwd: Path, env: Mapping[str, str], size: tuple[int, int]
+    ) -> int:
+        """Our side of the terminal that the command runs on; its `code` must be asked for."""
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, size)
+        self._order(arguments, cwd, env, [theirs])
+        return ours
+
+    def _order(
+        self, arguments: list[str], cwd: Path, env: Mapping[str, str], handles: list[int]
+    ) -> None:
         order = json.dumps(
             {"arguments": arguments, "cwd": str(cwd), "env": {n: str(v) for n, v in env.items()}}
         )
+        socket.send_fds(self._socket, [order.encode()], handles)
+        for handle in handles:
+            os.close(handle)
+
+    def code(self, timeout_s: float) -> int:
+        """The exit code of the command that runs."""
         self._socket.settimeout(timeout_s)
-        with ThreadPoolExecutor(2) as readers:
-            pipes = [os.pipe(), os.pipe()]
-            socket.send_fds(self._socket, [order.encode()], [write for _, write in pipes])
-            for _, write in pipes:
-                os.close(write)
-            said = [readers.submit(_all_of, read) for read, _ in pipes]
-            answer = self._socket.recv(100)
-            assert answer, "the process that forks has ended"
-            return int(answer), said[0].result(), said[1].result()
+        answer = self._socket.recv(100)
+        assert answer, "the process that forks has ended"
+        return int(answer)
 
     def close(self) -> None:
         self._socket.close()
@@ -73,7 +94,7 @@ def _import_the_light_world() -> None:
     for found in pkgutil.walk_packages(agnews_cli.__path__, "agnews_cli."):
         if not found.name.startswith(_LEFT_OUT):
             importlib.import_module(found.name)
-    for name in ("psutil", "rich.console", "rich.table", "sqlite3", "typer"):
+    for name in ("psutil", "questionary", "rich.console", "rich.table", "sqlite3", "typer"):
         importlib.import_module(name)
     gc.freeze()
 
@@ -102,8 +123,13 @@ def _become(order: dict, pipes: list[int]) -> NoReturn:
     os.environ.update(order["env"])
     os.chdir(order["cwd"])
     sys.path[0] = order["cwd"]
-    for number, pipe in enumerate(pipes, 1):
+    if len(pipes) == 1:  # a terminal, and what a shell there makes of it
+        os.setsid()
+        fcntl.ioctl(pipes[0], termios.TIOCSCTTY, 0)
+        pipes *= 3
+    for number, pipe in enumerate(pipes, 3 - len(pipes)):
         os.dup2(pipe, number)
+    for pipe in set(pipes):
         os.close(pipe)
     sys.argv = ["agnews", *order["arguments"]]
     try:

@@ -79,7 +79,7 @@ class Liar:
     def get(self, name: str, target: Path, most_bytes: int) -> None:
         kind = self._fault("changed")
         if name not in self.shown:
-            raise NotInStore(store="liar", action="give", reason="missing", name=name)
+            raise NotInStore(store="liar", name=name)
         data = bytearray(self.shown[name])
         if kind == "changed" and data:
             data[self.rng.randrange(len(data))] ^= 4

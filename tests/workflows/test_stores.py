@@ -40,6 +40,7 @@ from agnews_cli.store.data import datasets
 from agnews_cli.store.disk import files
 from agnews_cli.store.hours.ledger import Ledger
 from agnews_cli.store.model import delivered
+from agnews_cli.store.remotes import patience
 from agnews_cli.store.remotes.folder import Folder
 from agnews_cli.store.run import leases, runs
 from agnews_cli.store.run.checkpoints import Checkpoints, Draft
@@ -52,6 +53,12 @@ from agnews_cli.workflows.train import resume
 from agnews_cli.workflows.train.auto import Request
 
 SAMPLE = Path(presets.__file__).parents[2] / "sample"
+
+
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many tries, and no long pauses between them."""
+    monkeypatch.setattr(patience, "_LONGEST_PAUSE_S", 0.1)
 
 
 @pytest.fixture

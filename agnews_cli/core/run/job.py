@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.deadline import Deadline
+from agnews_cli.core.run.event_kinds import EventKind
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState, as_end
 
@@ -78,23 +79,11 @@ class Job(BaseModel):
 
 
 class Event(BaseModel):
-    """One line of `events.jsonl`. `kind` says which keys `data` has (docs/run-folder.md)."""
+    """One line of `events.jsonl`. `kind` says which keys `data` has (`core/run/event_kinds`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal[
-        "started",
-        "phase",
-        "progress",
-        "work",
-        "validated",
-        "candidate",
-        "saved",
-        "resumed",
-        "note",
-        "warning",
-        "ended",
-    ]
+    kind: EventKind
     at: str
     elapsed_s: float
     data: dict[str, Any]

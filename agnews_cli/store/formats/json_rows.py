@@ -353,7 +353,7 @@ def _find_shape(source: Source, look: Look, form: Form) -> _Shape:
     if look.size_bytes > _LARGEST:
         hint = "Write it by rows: frame.to_json('data.jsonl', orient='records', lines=True)"
         what = f"a JSON table by columns of more than {_LARGEST >> 20} MB"
-        raise NotATable(path=source.place, what=what, suffix=source.suffix, hint=hint)
+        raise NotATable(path=source.place, what=what, hint=hint)
     return _Shape("columns")
 
 

@@ -165,7 +165,7 @@ def find_source(path: str, member: str = "") -> Source:
         head = _head(source)
         if any(head.startswith(sign) for sign in _PACKED):
             hint = "Unpack it once, and give what is inside."
-            raise NotATable(path=source.place, what="packed twice", suffix="", hint=hint)
+            raise NotATable(path=source.place, what="packed twice", hint=hint)
     _refuse_others(source, head)
     return source
 
@@ -181,10 +181,10 @@ def _refuse_others(source: Source, head: bytes) -> None:
             if hint == _EXCEL:
                 hint += _pandas(source.path)
             quoted = hint.replace("{path}", shlex.quote(source.path))
-            raise NotATable(path=source.place, what=what, suffix=source.suffix, hint=quoted)
+            raise NotATable(path=source.place, what=what, hint=quoted)
     if head[257:262] == b"ustar":
         hint = f"Unpack it: tar -xf {shlex.quote(source.path)}"
-        raise NotATable(path=source.place, what="a tar archive", suffix=source.suffix, hint=hint)
+        raise NotATable(path=source.place, what="a tar archive", hint=hint)
 
 
 def _pandas(path: str) -> str:
@@ -206,7 +206,7 @@ def members(path: str) -> tuple[str, ...]:
             names = [info.filename for info in archive.infolist() if not info.is_dir()]
     if (what := _office(names)) is not None:
         hint = _EXCEL + _pandas(path) if "Excel" in what else _SAVE
-        raise NotATable(path=path, what=what, suffix=Path(path).suffix, hint=hint)
+        raise NotATable(path=path, what=what, hint=hint)
     seen = [name for name in names if not _is_hidden(name)]
     usual = TEXT_SUFFIXES + COLUMNAR_SUFFIXES
     tables = [name for name in seen if PurePosixPath(name).suffix.lower() in usual]
@@ -218,7 +218,7 @@ def _only_member(path: str) -> str:
         raise BadArchive(path=path, reason="it ends too early")
     found = members(path)
     if not found:
-        raise NotATable(path=path, what="a zip archive without a table", suffix="", hint=_SAVE)
+        raise NotATable(path=path, what="a zip archive without a table", hint=_SAVE)
     if len(found) > 1:
         name = shlex.quote(path)
         folder = shlex.quote(str(Path(path).with_suffix("")))

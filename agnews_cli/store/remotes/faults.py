@@ -79,7 +79,7 @@ def in_words(
         raise
     except Exception as error:
         if missing and is_missing(error):
-            raise NotInStore(store=store, action=action, reason="missing", name=missing) from error
+            raise NotInStore(store=store, name=missing) from error
         text = hidden(f"{error}" or type(error).__name__)
         reason = text.splitlines()[0][:300] if text.strip() else type(error).__name__
         kind = StoreBusy if is_transient(error) else StoreTrouble

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from agnews_cli.errors import ClientMissing, NotInStore, StoreBusy, StoreTrouble
+from agnews_cli.errors import ClientMissing, StoreBusy, StoreTrouble
 from agnews_cli.store.remotes import byte_bounds
 from agnews_cli.store.remotes.faults import in_words, status_of
 from agnews_cli.store.remotes.folder import Folder
@@ -238,10 +238,10 @@ class Input:
         return self._inner.promises
 
     def put(self, name: str, source: Path) -> None:
-        raise NotInStore(store=self.address, action="store", reason="read-only", name=name)
+        raise StoreTrouble(store=self.address, action=f"take {name}", reason="it is read-only")
 
     def create(self, name: str, data: bytes) -> bool:
-        raise NotInStore(store=self.address, action="store", reason="read-only", name=name)
+        raise StoreTrouble(store=self.address, action=f"take {name}", reason="it is read-only")
 
     def get(self, name: str, target: Path, most_bytes: int) -> None:
         self._inner.get(flat(name) if self._is_flat else name, target, most_bytes)

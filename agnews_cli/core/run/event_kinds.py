@@ -1,0 +1,115 @@
+"""What the lines of `events.jsonl` tell: each kind of event, when it comes, and its keys.
+
+The one declaration of them: `docs/events.md` is generated from it, and a test compares it with
+every place that tells an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+EventKind = Literal[
+    "started",
+    "phase",
+    "progress",
+    "work",
+    "validated",
+    "candidate",
+    "saved",
+    "resumed",
+    "note",
+    "warning",
+    "ended",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """When an event of one kind comes, and what each key of its `data` means."""
+
+    when: str
+    keys: Mapping[str, str]
+
+
+_CANDIDATE, _STEPS = "the fine-tuning", "steps planned; a budget revises it"
+
+EVENTS: Mapping[EventKind, Telling] = {
+    "started": Telling(
+        "The worker began; each session has one.",
+        {"pid": "its process", "world": "how many processes train"},
+    ),
+    "phase": Telling("What goes on from now.", {"name": "in words"}),
+    "progress": Telling(
+        "A fine-tuning goes on, every second or so.",
+        {
+            "candidate": _CANDIDATE,
+            "step": "optimizer steps done",
+            "total_steps": _STEPS,
+            "examples": "rows seen, those of further passes too",
+            "examples_per_s": "lately",
+            "loss": "mean over the last steps",
+            "lr": "learning rate",
+            "epoch": "which pass over the rows, from 0",
+            "left_s": "until the last step, at this speed",
+        },
+    ),
+    "work": Telling(
+        "Rows are read, tokenised or predicted, every second.",
+        {
+            "name": "in words",
+            "done": "rows",
+            "total": "of so many; not where they are being counted",
+            "per_s": "rows a second",
+            "left_s": "seconds; where `total` is",
+        },
+    ),
+    "validated": Telling(
+        "A fine-tuning was validated.",
+        {
+            "candidate": _CANDIDATE,
+            "step": "after this one",
+            "loss": "of the validation rows, calibrated",
+            "accuracy": "of the validation rows",
+            "best": "whether these weights are the best so far",
+            "seconds": "that it took",
+        },
+    ),
+    "candidate": Telling(
+        "A model of the run is trained.",
+        {
+            "name": "of the candidate",
+            "validation_accuracy": "of what it is at its best",
+            "seconds": "that it took",
+        },
+    ),
+    "saved": Telling(
+        "A checkpoint is whole on the disk.",
+        {
+            "candidate": _CANDIDATE,
+            "step": "that it holds",
+            "why": "`interval`, `asked` or `final`",
+            "bytes": "of all that it names",
+            "seconds": "that saving took",
+            "pause_s": "that training stood still",
+            "cost_s": "that saving and sending cost training",
+        },
+    ),
+    "resumed": Telling(
+        "A fine-tuning goes on from a checkpoint.",
+        {
+            "candidate": _CANDIDATE,
+            "checkpoint": "its name",
+            "step": "that it holds",
+            "total_steps": _STEPS,
+            "changed": "what of code, libraries and machine is another than when it was saved",
+        },
+    ),
+    "note": Telling("A decision, with its reason.", {"text": "in words"}),
+    "warning": Telling("Something to look at.", {"text": "in words"}),
+    "ended": Telling(
+        "The worker ends; a killed one says nothing.",
+        {"state": "`completed`, `paused`, `interrupted` or `failed`"},
+    ),
+}
