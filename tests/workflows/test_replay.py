@@ -18,7 +18,7 @@ from agnews_cli.cli.auto import auto
 from agnews_cli.cli.lazy_group import command
 from agnews_cli.core.run import forms, request
 from agnews_cli.core.run.dataset import Reading
-from agnews_cli.core.run.forms import Form
+from agnews_cli.core.run.forms import Spelling
 from agnews_cli.core.run.request import FIELDS, Ask, Declared, SessionOptions, Wish, every
 from agnews_cli.errors import OutOfRange
 from agnews_cli.store.run.runs import RunFolder
@@ -37,7 +37,7 @@ words = st.text(
 )
 several = st.lists(words, max_size=3).map(tuple)
 durations = st.integers(1, 10**7).map(float) | st.integers(1, 10**8).map(lambda ms: ms / 1000)
-FORMS: dict[Form, st.SearchStrategy[Any]] = {
+FORMS: dict[Spelling, st.SearchStrategy[Any]] = {
     forms.SEVERAL: several,
     forms.DURATION: durations,
     forms.MOMENT: durations,

@@ -1,4 +1,4 @@
-"""How people write a value: as it is, several of it, or a time; both ways, for each `Form`.
+"""How people write a value: as it is, several of it, or a time; both ways, for each `Spelling`.
 
 Help reads the forms too, so that nothing is imported before a value is read.
 """
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 _LEAST_SESSION_S = 36.0
 
 
-class Form(NamedTuple):
+class Spelling(NamedTuple):
     """`read(option, typed, now)` is the value of what was typed; `write(value)` is typed as it."""
 
     read: Callable[[str, Any, datetime], Any]
@@ -82,12 +82,12 @@ def _moment_read(option: str, typed: str | None, now: datetime) -> float | None:
     return left_s
 
 
-PLAIN = Form(lambda option, typed, now: typed, lambda value: value)
-SEVERAL = Form(lambda option, typed, now: tuple(typed or ()), list, list[str] | None)
-DURATION = Form(
+PLAIN = Spelling(lambda option, typed, now: typed, lambda value: value)
+SEVERAL = Spelling(lambda option, typed, now: tuple(typed or ()), list, list[str] | None)
+DURATION = Spelling(
     lambda option, typed, now: seconds(option, typed), _duration_written, str | None, is_time=True
 )
-HOURS = Form(_hours_read, _hours_written, str | None, is_time=True)
+HOURS = Spelling(_hours_read, _hours_written, str | None, is_time=True)
 """A number alone is hours."""
-MOMENT = Form(_moment_read, _duration_written, str | None, is_time=True)
+MOMENT = Spelling(_moment_read, _duration_written, str | None, is_time=True)
 """A time of day, or a duration from now."""

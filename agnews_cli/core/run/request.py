@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple, get_args
 
-from agnews_cli.core.run.forms import DURATION, HOURS, MOMENT, PLAIN, SEVERAL, Form
+from agnews_cli.core.run.forms import DURATION, HOURS, MOMENT, PLAIN, SEVERAL, Spelling
 
 if TYPE_CHECKING:
     from agnews_cli.core.run.dataset import Reading
@@ -39,7 +39,7 @@ class Ask(NamedTuple):
     help: str
     group: str
     metavar: str | None = None
-    form: Form = PLAIN
+    form: Spelling = PLAIN
     option: str = ""
     """Without the dashes; empty: the field's name."""
     least: float | None = None

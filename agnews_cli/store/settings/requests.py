@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from agnews_cli.core.run import forms
-from agnews_cli.core.run.forms import Form
+from agnews_cli.core.run.forms import Spelling
 from agnews_cli.core.run.request import Declared, every
 from agnews_cli.core.text import duration
 from agnews_cli.core.text.spelling import nearest
@@ -86,7 +86,7 @@ def _without_none(kind: Any) -> Any:
     return parts[0] if isinstance(kind, UnionType) else kind
 
 
-_TYPED: Mapping[Form, Any] = {
+_TYPED: Mapping[Spelling, Any] = {
     forms.SEVERAL: Annotated[tuple[str, ...], BeforeValidator(_several)],
     forms.DURATION: Annotated[str, BeforeValidator(_a_duration)],
     forms.HOURS: Annotated[str, BeforeValidator(_hours)],
