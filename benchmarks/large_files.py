@@ -4,7 +4,8 @@
 
 makes a CSV of distinct short rows (600 MB by default), and runs
 
-- `agnews auto --dry-run` on it and on its first 2,000,000 rows: under 15 s and 500 MB;
+- `agnews auto --dry-run` on it and on its first 2,000,000 rows, the first time (under 25 s) and
+  again, when nothing is parsed (under 5 s): under 500 MB;
 - `agnews auto --limit-train 300 --budget 45s`: ends with a model, within the budget and 2 s of
   leaving, no process over 700 MB.
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import random
 import subprocess
 import sys
@@ -30,7 +32,7 @@ from pathlib import Path
 import psutil
 
 CLASSES, WORDS = 4, 40
-DRY_RUN_S, DRY_RUN_BYTES = 15.0, 500e6
+FIRST_S, AGAIN_S, DRY_RUN_BYTES = 25.0, 5.0, 500e6
 BUDGET_S, LEAVING_S, BUDGET_BYTES = 45.0, 2.0, 700e6
 
 
@@ -65,6 +67,7 @@ def run(folder: Path, *arguments: str) -> Ran:
         process = psutil.Popen(
             [sys.executable, "-m", "agnews_cli", "auto", *arguments],
             cwd=folder,
+            env=os.environ | {"AGNEWS_CACHE": str(folder / "cache")},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=subprocess.STDOUT,
@@ -102,9 +105,11 @@ def main() -> int:
         with whole.open(encoding="utf-8") as source, part.open("w", encoding="utf-8") as sink:
             sink.writelines(islice(source, 2_000_001))
         for path in (part, whole):
-            ran = run(folder, "--data", str(path), "--dry-run")
-            good = ran.code == 0 and ran.wall_s < DRY_RUN_S and ran.peak_bytes < DRY_RUN_BYTES
-            missed += _report(f"dry run, {path.stat().st_size / 1e6:.0f} MB", ran, good)
+            for which, most_s in (("first", FIRST_S), ("second", AGAIN_S)):
+                ran = run(folder, "--data", str(path), "--dry-run")
+                good = ran.code == 0 and ran.wall_s < most_s and ran.peak_bytes < DRY_RUN_BYTES
+                what = f"{which} dry run, {path.stat().st_size / 1e6:.0f} MB"
+                missed += _report(what, ran, good)
         ran = run(
             folder, "--data", str(whole), "--limit-train", "300", "--budget", f"{BUDGET_S:.0f}s",
             "--preset", "minilm", "--json",

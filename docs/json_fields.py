@@ -31,6 +31,7 @@ from agnews_cli.core.run.preset import Measured
 from agnews_cli.store.data import answers
 from agnews_cli.workflows.hours import quota as hours
 from agnews_cli.workflows.hours import usage
+from agnews_cli.workflows.machine.cached import Cached
 from agnews_cli.workflows.machine.doctor import Examination
 from agnews_cli.workflows.machine.verify import ResumeVerdict
 from agnews_cli.workflows.planning.plan import Planned
@@ -70,6 +71,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     },
     "agnews.doctor/1": {"": Examination.as_json, "findings": Finding},
     "agnews.verify-resume/1": {"": (ResumeVerdict.as_json, ResumeVerdict)},
+    "agnews.cache/1": {"": Cached.as_json},
     "agnews.plan/1": {"": (Planned.as_json, planned.show), "simulation": Rehearsal.as_json},
     "agnews.quota/1": {
         "": (hours.View.as_json, bars.as_json),

@@ -23,7 +23,7 @@ def auto(
     asked: Asked,
     config: Config = None,
     dry_run: Annotated[
-        bool, Option("--dry-run", help="Show the plan; touch nothing.", rich_help_panel=OUTPUT)
+        bool, Option("--dry-run", help="Show the plan; train nothing.", rich_help_panel=OUTPUT)
     ] = False,
     yes: Annotated[
         bool,

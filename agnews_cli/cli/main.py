@@ -38,6 +38,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
     "Machine and quota": {
         "platform": Lazy("platform:platform", "Say what machine this is."),
         "doctor": Lazy("doctor:doctor", "Check all that training needs, and say what to mend."),
+        "cache": Lazy("cache:cache", "What is kept of data that were read; clear it."),
         "quota": Lazy("quota:app", "What is left of each platform's hours, and when it returns."),
         "plan": Lazy("plan:plan", "Which sessions a training needs, and when it is finished."),
     },

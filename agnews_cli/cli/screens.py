@@ -253,7 +253,9 @@ def _figures(evaluation: Evaluation, split: SplitEvaluation) -> list[RenderableT
 def _title(evaluation: Evaluation, split: SplitEvaluation) -> str:
     if evaluation.test is not None:
         fresh = "" if split.rows_in_training else "; none is a training row"
-        return f"Test: {split.rows:,} rows, asked once{fresh}"
+        of = split.held_out_of
+        yours = f" held out of yours ({split.rows / of:.0%})" if of else ""
+        return f"Test: {split.rows:,} rows{yours}, asked once{fresh}"
     chose = f"; {_CHOSE}" if split.chose else ""
     return f"Validation, as no test rows were asked: {split.rows:,} rows{chose}"
 

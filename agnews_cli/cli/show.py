@@ -22,6 +22,8 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
     if plan.limit_train and plan.limit_train < data.train.rows:
         train = f"{plan.limit_train:,} of {train}"
     test = f"{data.test.rows:,} for testing" if data.test else "no test split"
+    if data.is_test_drawn:
+        test += " held out of them"
     if data.unlabelled:
         test += f", {data.unlabelled.rows:,} to predict"
     budget = duration.show(wish.budget_s) if wish.budget_s else "none"
@@ -45,7 +47,7 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
         passed = [(p.name, p.reason) for p in plan.passed_over]
         if passed:
             out.table(("passed over", "why"), passed)
-        out.screen("Nothing was touched. Without --dry-run this plan is carried out.")
+        out.screen("Nothing was trained. Without --dry-run this plan is carried out.")
 
 
 def status(out: Output, found: Status) -> None:

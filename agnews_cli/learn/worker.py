@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Rows
 from agnews_cli.core.run.evaluation import Evaluation
-from agnews_cli.core.run.job import Failure, Job, Outcome
+from agnews_cli.core.run.job import Failure, Job, Outcome, TestOrder
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.errors import (
@@ -204,21 +204,23 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
         said = Logits.of(labels, competition.held_texts, competition.held_classes, mixed, each)
         _keep(job, VALIDATION, said, competition)
     members = {c.facts.name: competition.alone(c) for c in done if c.facts.name in shares}
-    if job.dataset.test is not None:
+    if job.test is not None:
         log("phase", name="evaluating on the test split")
         found = _asked_of_test(job, competition, shares)
         if found is not None and result is not None:
             log("phase", name="comparing and writing figures")
-            rows, each = found
+            rows, each, of = found
             mixed = blend.mix(each, shares)
             classes, known = (
                 np.asarray(rows.classes),
                 overlap.are_in(rows.texts, competition.seen()),
             )
             test = evaluate(mixed, classes, labels, rows.texts, is_in_training=known)
+            test = test.model_copy(update={"held_out_of": of})
             result = result.model_copy(update={"test": test})
             for name, answers in each.items():
                 own = evaluate(answers, classes, labels, is_in_training=known)
+                own = own.model_copy(update={"held_out_of": of})
                 members[name] = members[name].model_copy(update={"test": own})
             _write_predictions(Path(job.folder), rows, labels, mixed, each)
             _keep(job, TEST, Logits.of(labels, rows.texts, classes, mixed, each), competition)
@@ -246,15 +248,19 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
 
 def _asked_of_test(
     job: Job, competition: Any, shares: dict[str, float]
-) -> tuple[Rows, dict[str, NDArray[np.floating]]] | None:
-    """The test rows, and what each delivered candidate says of them; None without the time for it.
+) -> tuple[Rows, dict[str, NDArray[np.floating]], int] | None:
+    """The test rows, what each delivered candidate says of them, and of how many training rows they
+    were held out; None without the time for it.
 
+    Nothing before this knows where they lie: the order that says it is opened here.
     Of more rows than there is time for, some are drawn, the same share of each class.
     """
     from agnews_cli.learn.rows.material import read_rows
     from agnews_cli.learn.rows.tokens import tokenise
 
-    file, budget, told = job.dataset.test, competition.budget, competition.told
+    assert job.test is not None
+    order = TestOrder.model_validate_json(Path(job.test).read_text("utf-8"))
+    file, budget, told = order.dataset.test, competition.budget, competition.told
     assert file is not None
     delivered = [c for c in competition.contenders if c.facts.name in shares]
     limit: int | None = None
@@ -274,7 +280,7 @@ def _asked_of_test(
         return hear
 
     try:
-        rows = read_rows(job.dataset, "test", limit, job.rows_seed, budget, told)
+        rows = read_rows(order.dataset, "test", limit, job.rows_seed, budget, told, kept=order.rows)
         if limit is not None:
             told.decided(
                 f"{len(rows.texts):,} of {file.rows:,} test rows are evaluated, the same share of "
@@ -295,7 +301,7 @@ def _asked_of_test(
         return None
     took_s = time.monotonic() - began_s
     told.note(f"predicted {len(rows.texts)} test rows in {took_s:.1f} s")
-    return rows, each
+    return rows, each, sum(file.draw.class_rows) if file.draw else 0
 
 
 def _write_delivery(job: Job, competition: Any) -> None:

@@ -111,7 +111,7 @@ def test_dry_run_shows_the_plan_and_touches_nothing(agnews, tmp_path, own_home):
     before = sorted(tmp_path.rglob("*"))
     done = agnews("auto", "--dry-run", "--budget", "10m")
     assert done.code == 0, done.err
-    for word in ("minilm", "480 rows", "10 min", "because", "Nothing was touched"):
+    for word in ("minilm", "480 rows", "10 min", "because", "Nothing was trained"):
         assert word in done.out
     assert sorted(tmp_path.rglob("*")) == before
     assert not (own_home / "data").exists()

@@ -119,6 +119,12 @@ def test_many_rows_need_no_count_and_repeated_ones_are_told(made):
     assert "on validation      93.75% (15 of 16); these rows also chose" in text
 
 
+def test_test_rows_that_were_held_out_of_ones_own_are_told_as_such(made):
+    test = split(120, 100, tuple(f"topic {k}" for k in range(4)), held_out_of=1200)
+    text = "\n".join(lines_of(made("finetune", test=test)))
+    assert "Test: 120 rows held out of yours (10%), asked once" in text
+
+
 def test_what_was_warned_of_is_said_again_once(made):
     lines = lines_of(made("finetune", warnings=("the disk is slow", "the disk is slow")))
     assert [line for line in lines if "slow" in line] == ["  - the disk is slow"]

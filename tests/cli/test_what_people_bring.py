@@ -375,7 +375,8 @@ BROUGHT = {
             )
         },
         labels=tuple(f"c{i:04}" for i in range(1200)),
-        train=3600,
+        train=3240,
+        test=360,
     ),
     "classes and their rows": Brought({"x.csv": PLAIN}, counts={"money": 6, "sport": 6}),
     "codes keep their zeros": Brought(

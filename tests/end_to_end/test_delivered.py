@@ -18,7 +18,7 @@ import yaml
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
-from agnews_cli.core.run.job import Job  # noqa: E402
+from agnews_cli.core.run.job import Job, TestOrder  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.settings import presets  # noqa: E402
 from tests import tiny  # noqa: E402
@@ -40,7 +40,7 @@ TRAIN = """
 import os, sys, time
 os.environ["ACCELERATE_USE_CPU"] = "true"
 from pathlib import Path
-from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.job import Job, TestOrder
 from agnews_cli.learn.figures import blend; from agnews_cli.learn import worker
 # Every candidate gets a share: which of them validates best is not the subject here.
 blend.weights = lambda found, *_: dict(zip(found, [0.375, 0.625]))
@@ -146,6 +146,8 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path]
             model_path=str(base), dataset=dataset, seed=0, candidates=candidates,
             blend=len(candidates) > 1, started_monotonic_s=0.0,
         )  # fmt: skip
+        (run / "test.json").write_text(TestOrder(dataset=dataset).model_dump_json())
+        job = job.model_copy(update={"test": str(run / "test.json"), "test_rows": 2 * classes})
         (run / "job.json").write_text(job.model_dump_json())
         (run / "texts.json").write_text(json.dumps(datasets.read(dataset, "test").texts))
         jobs.append(str(run / "job.json"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -180,7 +181,7 @@ def test_rows_that_cannot_fit_into_memory_are_refused_with_what_would(tmp_path, 
     model = tiny.model_folder(tmp_path / "bert")
     data = tiny.csv_file(tmp_path / "d.csv", {"a": 3000, "b": 3000})
     monkeypatch.setattr(material, "available_bytes", lambda: 1_500_000)
-    with pytest.raises(TooLittleMemory, match="6,000 rows need about") as caught:
+    with pytest.raises(TooLittleMemory, match="5,400 rows need about") as caught:
         tiny.compete(tmp_path / "run", data, tiny.preset(model))
     assert "--limit-train 2000" in caught.value.advice
     assert caught.value.exit_code == 70
@@ -247,3 +248,45 @@ def test_models_with_other_seeds_validate_on_the_same_rows(tmp_path):
             held.append((found.held_texts, found.texts, fold))
         assert held[0] == held[1]
         assert held[0] != held[2]
+
+
+def kept_rows(tmp_path):
+    """(rows as they are read, the file, the cache's files by split)."""
+    data = tiny.csv_file(tmp_path / "d.csv", {"a": 30, "b": 30})
+    cache = datasets.RowCache.of(tmp_path / "cache")
+    files = {split: str(path) for split, path in cache_of(data, cache).items()}
+    return data, files
+
+
+def cache_of(data, cache):
+    return cache.rows(datasets.find(str(data), cache=cache))
+
+
+def test_every_process_maps_the_rows_and_none_parses_the_file(tmp_path, monkeypatch):
+    data, files = kept_rows(tmp_path)
+    recipe = tiny.preset(tiny.model_folder(tmp_path / "bert"))
+    parsed = tiny.rows(tmp_path, data, recipe)
+
+    def refuse(*_):
+        raise AssertionError("the file was opened")
+
+    monkeypatch.setattr(datasets, "_reopened", refuse)
+    mapped = tiny.rows(tmp_path, data, recipe, rows=files)
+    assert list(mapped.texts) == list(parsed.texts)
+    assert list(mapped.held_texts) == list(parsed.held_texts)
+    assert np.array_equal(mapped.classes, parsed.classes)
+    assert np.array_equal(mapped.held_classes, parsed.held_classes)
+
+
+def test_damaged_rows_are_told_of_and_made_anew(tmp_path):
+    data, files = kept_rows(tmp_path)
+    path = Path(files["train"])
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    recipe = tiny.preset(tiny.model_folder(tmp_path / "bert"))
+    read = tiny.rows(tmp_path, data, recipe, rows=files)
+    assert len(read.texts) == 60  # of the file
+    said = (tmp_path / "events.jsonl").read_text()
+    assert "cannot be used (it is damaged)" in said and '"warning"' in said
+    cache = datasets.RowCache.of(tmp_path / "cache")
+    assert cache_of(data, cache)["train"].read_bytes() == content and not cache.is_known

@@ -41,6 +41,9 @@ class Reading(_Facts):
     skip_bad_rows: bool = False
     drop_rare: int = 0
     """Classes with fewer training rows than this are left out, with their rows."""
+    test_share: float | None = None
+    """Of the training rows, so large a share becomes the test split where the data have none; 0: no
+    row does. None: a tenth, of enough rows (`core.run.test_rows`)."""
 
 
 class Form(_Facts):
@@ -59,6 +62,17 @@ class Form(_Facts):
     skipped_lines: int = 0
     """Lines before the first row, such as Excel's `sep=;`."""
     header: bool = True
+
+
+class Draw(_Facts):
+    """Which rows of a file are meant, where one file is made into a training and a test split."""
+
+    class_rows: tuple[int, ...]
+    """Rows of each class in the whole, in class order."""
+    taken: tuple[int, ...]
+    """How many of each were drawn for the test split."""
+    is_test: bool
+    """Whether the drawn rows are meant, or all others."""
 
 
 class File(_Facts):
@@ -80,6 +94,8 @@ class File(_Facts):
     """Rows of each class, in class order; empty where there are no labels."""
     bytes_read: int | None = None
     """Only so much of the file is used (a budget leaves no time for more); None: all of it."""
+    draw: Draw | None = None
+    """Only these rows of what is said above; None: all of them."""
 
 
 class Dataset(_Facts):
@@ -110,6 +126,16 @@ class Dataset(_Facts):
     """What was found out and decided about the data."""
     warnings: tuple[str, ...] = ()
     """What the user should look at: it may make the result worse than it need be."""
+
+    @property
+    def is_test_drawn(self) -> bool:
+        """Whether the test split was made of rows that the data call training rows."""
+        return self.test is not None and self.test.draw is not None
+
+    @property
+    def without_test(self) -> Dataset:
+        """What whoever trains and chooses may know: nothing says where test rows lie."""
+        return self.model_copy(update={"test": None, "unlabelled": None, "sample": None})
 
     def file(self, split: Split) -> File | None:
         return {

@@ -55,6 +55,8 @@ class SplitEvaluation(_Facts):
     """Rows whose text is a training text too, but for case, spaces and signs."""
     accuracy_without_them: float | None = None
     """Of the other rows, where more than 1% were in training."""
+    held_out_of: int = 0
+    """Of so many training rows these were held out; 0: the data have such a split of their own."""
 
     @property
     def absent(self) -> int:

@@ -6,11 +6,11 @@ exit code proves nothing (accelerate does not pass it on): no outcome means the 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
 
-from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.dataset import Dataset, Split
 from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.run.event_kinds import EventKind
 from agnews_cli.core.run.preset import Preset
@@ -35,6 +35,13 @@ class Job(BaseModel):
     model_path: str
     """A folder that `from_pretrained` loads, or a hub id where the hub answered."""
     dataset: Dataset
+    """Without its test split: who trains and chooses cannot know where that lies."""
+    rows: dict[Split, str] = {}
+    """Files of clean rows to be mapped (`store.data.row_file`); what is not there is read anew."""
+    test: str | None = None
+    """A file, beside this one, with the `TestOrder`: opened when nothing is left to choose."""
+    test_rows: int = 0
+    """How many test rows there are, so that a budget leaves time for them."""
     seed: int
     limit_train: int | None = None
     candidates: tuple[CandidateKind, ...] = ("finetune",)
@@ -76,6 +83,23 @@ class Job(BaseModel):
     def rows_seed(self) -> int:
         """Draws the rows that are used and those that validate; `seed` is the model's."""
         return self.preset.data.seed
+
+    @field_validator("dataset")
+    @classmethod
+    def _has_no_test(cls, dataset: Dataset) -> Dataset:
+        return dataset.without_test
+
+
+class TestOrder(BaseModel):
+    """What is to be evaluated once everything is chosen: the one file that names test rows."""
+
+    __test__: ClassVar[bool] = False  # no test, whatever it is called
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: Dataset
+    rows: str | None = None
+    """As `Job.rows`."""
 
 
 class Event(BaseModel):

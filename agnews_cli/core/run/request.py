@@ -31,6 +31,7 @@ MOST_SEED = 2**32 - 1
 """NumPy's generators take no more."""
 MOST_PROCESSES = 64
 MOST_ROWS = 1_000_000_000
+MOST_TEST_SHARE: Final = 0.5
 
 
 class Ask(NamedTuple):
@@ -106,6 +107,17 @@ class Wish:
             most=MOST_ROWS,
         ),
     ] = 0
+    test_share: Annotated[
+        float | None,
+        Ask(
+            "Share of the rows held out as a test split where the data have none; 0: none. "
+            "[0.1, at most 10,000 rows, where that is 100 or more]",
+            DATA,
+            "SHARE",
+            least=0,
+            most=MOST_TEST_SHARE,
+        ),
+    ] = None
     limit_train: Annotated[
         int | None,
         Ask("Use at most so many training rows.", DATA, "N", least=1, most=MOST_ROWS),

@@ -7,6 +7,8 @@ No more rows are read than the job says, so that a run that goes on meets the sa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.learn.rows.tokens import Tokens, cached_tokens, folds_of, split_off, tail_of
-from agnews_cli.store.data import datasets
+from agnews_cli.store.data import datasets, row_file
 from agnews_cli.store.disk.space import size
 
 LENGTHS = (128, 192, 256, 384, 512)
@@ -40,9 +42,9 @@ _PACKED = ("parquet", "arrow")
 class Material:
     """Rows and, once `tokenise` was called, their tokens. With folds the held rows are all rows."""
 
-    texts: list[str]
+    texts: Sequence[str]
     classes: NDArray[np.int64]
-    held_texts: list[str]
+    held_texts: Sequence[str]
     held_classes: NDArray[np.int64]
     fold: Indices | None
     """The fold of each row, (rows,), where rows validate by turns."""
@@ -73,7 +75,9 @@ def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
     wanted = job.limit_train or dataset.train.rows
     limit = wanted if wanted < dataset.train.rows else None
     _require_memory(dataset.train, limit, parameters=preset.model.parameters)
-    rows = read_rows(dataset, "train", limit, job.rows_seed, budget, told)
+    rows = read_rows(
+        dataset, "train", limit, job.rows_seed, budget, told, kept=job.rows.get("train")
+    )
     kept: Indices = np.arange(len(rows.texts))
     classes = np.asarray(rows.classes, dtype=np.int64)
     held_limit: int | None = None
@@ -83,12 +87,15 @@ def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
         if most > _MOST_VALIDATION_ROWS:
             held_limit = _MOST_VALIDATION_ROWS
             told.note(f"{held_limit:,} of the {most:,} validation rows are used: more tell no more")
-        held_read = read_rows(dataset, "validation", held_limit, job.rows_seed, budget, told)
+        file = job.rows.get("validation")
+        held_read = read_rows(
+            dataset, "validation", held_limit, job.rows_seed, budget, told, kept=file
+        )
         held_classes = np.asarray(held_read.classes, dtype=np.int64)
         return Material(
-            texts=list(rows.texts),
+            texts=rows.texts,
             classes=classes,
-            held_texts=list(held_read.texts),
+            held_texts=held_read.texts,
             held_classes=held_classes,
             fold=None,
             chosen=kept,
@@ -117,9 +124,9 @@ def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
         inner, outer = split_off(classes[kept], share=share, seed=job.rows_seed)
         trained, held = kept[inner], kept[outer]
     return Material(
-        texts=[rows.texts[i] for i in trained],
+        texts=_some(rows.texts, trained),
         classes=classes[trained],
-        held_texts=[rows.texts[i] for i in held],
+        held_texts=_some(rows.texts, held),
         held_classes=classes[held],
         fold=fold,
         chosen=trained,
@@ -131,12 +138,37 @@ def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
     )
 
 
+def _some(texts: Sequence[str], rows: Indices) -> Sequence[str]:
+    """These of them; what is mapped stays so."""
+    if isinstance(texts, row_file.Texts):
+        return texts.take(rows.tolist())
+    return [texts[row] for row in rows]
+
+
 def read_rows(
-    dataset: Dataset, split: Split, limit: int | None, seed: int, budget: TimeBudget, told: Notes
+    dataset: Dataset,
+    split: Split,
+    limit: int | None,
+    seed: int,
+    budget: TimeBudget,
+    told: Notes,
+    *,
+    kept: str | None,
 ) -> Rows:
-    """A split, or so many of its rows with the same share of each class, as time allows."""
+    """A split, or so many of its rows with the same share of each class, as time allows.
+
+    `kept`: the file of its clean rows, which is mapped; a damaged one goes, and is told of.
+    """
     file = dataset.file(split)
     assert file is not None
+    if kept is not None:
+        try:
+            return datasets.read(dataset, split, limit=limit, seed=seed, kept=Path(kept))
+        except (OSError, row_file.Damaged) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+            told.warn(f"{kept} cannot be used ({reason}): {file.path} is read again")
+            with suppress(OSError):  # the next command makes it anew
+                Path(kept).unlink()
     name = {"train": "training", "validation": "validation", "test": "test"}[split]
     work = told.work(f"reading {name} rows", file.rows)
 

@@ -146,6 +146,7 @@ def cached_tokens(
     backend = getattr(tokenizer, "backend_tokenizer", None)
     vocabulary = backend.to_str() if backend else json.dumps(tokenizer.get_vocab(), sort_keys=True)
     depends_on: list[Any] = [_LAYOUT, file.sha256, file.split_values, file.bytes_read, file.part]
+    depends_on += [file.draw.model_dump() if file.draw else None]
     depends_on += [dataset.text_columns, dataset.label_column, dataset.label_values, max_length]
     depends_on += [dataset.cleaning, dataset.skip_bad_rows, dataset.drop_rare]
     depends_on += [vocabulary, cleaning.VERSION, limit, seed if limit else 0]

@@ -280,7 +280,9 @@ def _data(job: Job, evaluation: Evaluation, trained_rows: int) -> Iterator[str]:
     else:
         yield f"- Trained on {trained_rows:,} of them; validated on {held:,} others, held out."
     if evaluation.test is not None:
-        yield f"- Evaluated once on {evaluation.test.rows:,} test rows."
+        held_out = evaluation.test.held_out_of
+        of = f", held out of {held_out:,} rows before anything was trained" if held_out else ""
+        yield f"- Evaluated once on {evaluation.test.rows:,} test rows{of}."
     else:
         yield "- It has no test split."
 

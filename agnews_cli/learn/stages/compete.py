@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -121,7 +121,7 @@ class Competition:
         return self._material.held_classes
 
     @property
-    def held_texts(self) -> list[str]:
+    def held_texts(self) -> Sequence[str]:
         """Their texts, clean."""
         return self._material.held_texts
 
@@ -432,7 +432,7 @@ class Competition:
         return not at.interrupted
 
     def _teacher(
-        self, texts: list[str], classes: NDArray[np.int64], *, phase: str = "fine-tuning"
+        self, texts: Sequence[str], classes: NDArray[np.int64], *, phase: str = "fine-tuning"
     ) -> Callable[[], NDArray[np.float32]]:
         def teach() -> NDArray[np.float32]:
             self.log("phase", name="linear models judge rows that they have not seen")
@@ -509,10 +509,8 @@ class Competition:
     def _reserve_s(self, row_s: float) -> float:
         """What predicting takes: each model the test rows once, and this one the held rows."""
         models = 1 + sum(c.facts.kind != "linear" for c in self.contenders)
-        test = self.job.dataset.test
-        rows = (
-            min(test.rows, max(_TEST_ROWS_AT_LEAST, self._test_rows_in_time(row_s))) if test else 0
-        )
+        in_time = max(_TEST_ROWS_AT_LEAST, self._test_rows_in_time(row_s))
+        rows = min(self.job.test_rows, in_time)
         return 1.05 * row_s * (rows * models + len(self._material.held_classes)) + 1.0
 
     def _test_rows_in_time(self, row_s: float) -> int:

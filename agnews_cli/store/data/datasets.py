@@ -11,24 +11,27 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
-from agnews_cli.core.run.dataset import Dataset, File, Reading, Rows, Split
+from agnews_cli.core.run.dataset import Dataset, Draw, File, Reading, Rows, Split
 from agnews_cli.core.run.rows import LEAST_ROWS, drawn
 from agnews_cli.errors import BadRow, DataChanged
-from agnews_cli.store.data import class_names, columns, splits
+from agnews_cli.store.data import class_names, columns, row_file, splits, test_split
 from agnews_cli.store.data.cleaning import kind_of_texts
 from agnews_cli.store.data.columns import Columns, locate
 from agnews_cli.store.data.labels import known
+from agnews_cli.store.data.row_cache import Question, RowCache, States, states
 from agnews_cli.store.data.splits import is_hub_id
 from agnews_cli.store.data.verdicts import Verdicts, command, file_of
-from agnews_cli.store.data.walk import SAME_COLUMNS, TOLD_ROWS, Told, Walk, nobody, scan
+from agnews_cli.store.data.walk import SAME_COLUMNS, TOLD_ROWS, Keep, Scan, Told, Walk, nobody, scan
 from agnews_cli.store.formats import tables
 from agnews_cli.store.formats.table import Table
 
-__all__ = ["LEAST_ROWS", "Told", "find", "is_hub_id", "nobody", "read"]
+__all__ = ["LEAST_ROWS", "RowCache", "Told", "find", "is_hub_id", "nobody", "read"]
 
 
 # ---- finding ------------------------------------------------------------------------------------
@@ -40,52 +43,71 @@ def find(
     *,
     bytes_at_most: int | None = None,
     told: Told = nobody,
+    cache: RowCache | None = None,
 ) -> Dataset:
     """The data set at `source` (folder, file or hub id `owner/name`), every row of it checked.
 
-    `bytes_at_most`: only the rows within the first so many bytes of each file are used.
+    `bytes_at_most`: only the rows within the first so many bytes of each file are used. `cache`:
+    what was found there before is found again without being parsed, and is kept there otherwise.
 
     Raises a `DataError` for anything that training would stumble over, `FileMissing`,
     `CannotRead`, `HubRefused`, `HubUnreachable` or `ExtraMissing`.
     """
     reading = reading or Reading()
+    if cache is None:
+        return _found(source, reading, bytes_at_most, told)[0]
+    asked = Question(source, reading, bytes_at_most)
+    if (there := cache.known(asked)) is not None:
+        return there
+    began_ns, drafts = time.time_ns(), cache.drafts()
+    try:
+        found, read = _found(source, reading, bytes_at_most, told, drafts.keep)
+        cache.keep(asked, found, drafts, read, began_ns)
+    finally:
+        drafts.give_up()
+    return found
+
+
+def _found(
+    source: str,
+    reading: Reading,
+    bytes_at_most: int | None,
+    told: Told,
+    keep: Keep | None = None,
+) -> tuple[Dataset, States]:
+    """The data set, and every file that was opened for it, as it was before its rows were read."""
     again = command(source, reading)
     place = splits.look(source, reading, bytes_at_most=bytes_at_most)
+    read = states(p for table in place.tables.values() for p in (table.path, *table.shards))
     train = place.tables["train"]
     chosen = columns.find_columns(train, reading, again)
     if len(place.tables) > 1:  # the files say which split is which
         chosen = replace(chosen, split=None)
     walk = Walk(chosen, "none" if reading.raw_text else kind_of_texts(first_texts(train, chosen)))
-    scans = scan(train, walk, "train", told)
-    unlabelled: File | None = None
+    scans = scan(train, walk, "train", told, keep)
     notes, warnings = [chosen.note, *place.notes, *train.notes], list[str]()
     if chosen.split is not None:
         notes.append(f"the column {chosen.split!r} says which split a row is in")
     if walk.cleaning == "none" and not reading.raw_text:
         notes.append("texts look like source code, and are left as they are")
+    unlabelled: File | None = None
     for split, table in place.tables.items():
-        if split != "train" and _has_no_labels(table, chosen):
-            is_test = split == "test"
-            unlabelled = _unlabelled(table, chosen) if is_test else unlabelled
-            use = "its rows are predicted after training" if is_test else "it is not used"
-            notes.append(f"{table.place} has no labels: {use}")
-        elif split != "train":
-            scans |= scan(table, walk, split, told)
-
+        if split == "train":
+            continue
+        if not _has_no_labels(table, chosen):
+            scans |= scan(table, walk, split, told, keep)
+            continue
+        unlabelled = _unlabelled(table, chosen) if split == "test" else unlabelled
+        use = "its rows are predicted after training" if split == "test" else "it is not used"
+        notes.append(f"{table.place} has no labels: {use}")
     verdicts = Verdicts(reading, again, notes, warnings)
-    classes = verdicts.classes(scans["train"], chosen.label)
-    files = {split: verdicts.file(scan, split, classes) for split, scan in scans.items()}
-    first_lines = scans["train"].labels.first_lines
-    values, names, note = class_names.named(
-        tuple(classes), train, chosen.label, place.folder, first_lines
-    )
-    files = {split: _reordered(file, tuple(classes), values) for split, file in files.items()}
+    files, values, names = _files(scans, verdicts, place, chosen.label)
     if chosen.label == columns.predicted_column(train.columns):
         warnings.append(
             f"{train.place} has columns of probabilities as `agnews predict` writes them: its "
             "labels may be predictions, and a model trained on them learns their mistakes"
         )
-    return Dataset(
+    found = Dataset(
         name=place.name,
         train=files["train"],
         validation=files.get("validation"),
@@ -101,9 +123,26 @@ def find(
         cleaning=walk.cleaning,
         skip_bad_rows=reading.skip_bad_rows,
         drop_rare=reading.drop_rare,
-        notes=tuple(filter(None, (*notes, note))),
+        notes=tuple(filter(None, notes)),
         warnings=tuple(warnings),
     )
+    return found, read
+
+
+def _files(
+    scans: Mapping[Split, Scan], verdicts: Verdicts, place: splits.SplitTables, column: str
+) -> tuple[dict[Split, File], tuple[str, ...], tuple[str, ...]]:
+    """(the splits as they will be used, spellings of the classes in class order, their names)."""
+    rows = verdicts.classes(scans["train"], column)
+    classes = tuple(rows)
+    found = {split: verdicts.file(scan, split, rows) for split, scan in scans.items()}
+    first_lines = scans["train"].labels.first_lines
+    table = place.tables["train"]
+    values, names, note = class_names.named(classes, table, column, place.folder, first_lines)
+    files = {split: _reordered(file, classes, values) for split, file in found.items()}
+    verdicts.notes.append(note)
+    share = verdicts.reading.test_share
+    return files | test_split.made(files, share, verdicts.notes, verdicts.warnings), values, names
 
 
 def first_texts(table: Table, chosen: Columns) -> list[str]:
@@ -152,18 +191,26 @@ def read(
     limit: int | None = None,
     seed: int = 0,
     told: Callable[[int], None] = lambda rows: None,
+    kept: Path | None = None,
 ) -> Rows:
     """Texts and class numbers of a split that the data set has, exactly those that `find` checked.
+
+    `kept`: where `find` left them (`RowCache.rows`); they are mapped then, and nothing is parsed.
 
     `limit`: at most so many rows, the same share of each class and at least two, drawn by `seed`;
     only their texts are cleaned and kept. `told` hears now and then how many rows have been read,
     and may raise to stop.
 
-    Raises `DataChanged` if its SHA-256 is no longer the one in `dataset`.
+    Raises `DataChanged` if its SHA-256 is no longer the one in `dataset`; for `kept`, OSError or
+    `row_file.Damaged`.
     """
     file = dataset.file(split)
     if file is None:
         raise ValueError(f"{dataset.name} has no {split} split")
+    keep = None if limit is None else _drawn(file.class_rows, limit, seed)
+    if kept is not None:
+        rows = row_file.read(kept)
+        return rows if keep is None else _some(rows, keep)
     walk = Walk(
         Columns(dataset.text_columns, dataset.label_column, split=dataset.split_column),
         dataset.cleaning,
@@ -172,8 +219,7 @@ def read(
     if table.sha256 != file.sha256 and table.sha256:
         raise DataChanged(path=file.path, now=table.sha256, before=file.sha256)
     numbers = {value: number for number, value in enumerate(dataset.label_values)}
-    kept = None if limit is None else _drawn(file.class_rows, limit, seed)
-    met = [0] * len(numbers)
+    chosen = _Chosen(file.draw, keep, len(numbers))
     texts: list[str] = []
     classes: list[int] = []
     digest = hashlib.sha256()
@@ -186,8 +232,7 @@ def read(
         if meant is None or isinstance(walk.whether_text(table, line, cells), BadRow):
             continue  # left out, or `find` would have refused the file
         number = numbers[meant]
-        met[number] += 1
-        if kept is not None and met[number] - 1 not in kept[number]:
+        if not chosen.takes(number):
             continue
         text = walk.text(table, line, cells)
         texts.append("" if isinstance(text, BadRow) else text)
@@ -195,6 +240,35 @@ def read(
     if not table.sha256 and digest.hexdigest() != file.sha256:
         raise DataChanged(path=table.place, now=digest.hexdigest(), before=file.sha256)
     return Rows(texts, classes)
+
+
+class _Chosen:
+    """Which rows are wanted, asked about each as it comes."""
+
+    def __init__(
+        self, draw: Draw | None, keep: Sequence[Collection[int]] | None, classes: int
+    ) -> None:
+        self._test = test_split.numbers(draw) if draw else None
+        self._is_test = draw is not None and draw.is_test
+        self._keep = keep
+        self._met, self._used = [0] * classes, [0] * classes
+
+    def takes(self, number: int) -> bool:
+        """Whether the next row, of this class, is one of them."""
+        self._met[number] += 1
+        if self._test is not None:
+            is_drawn = self._met[number] - 1 in self._test[number]
+            if is_drawn != self._is_test:
+                return False
+        self._used[number] += 1
+        return self._keep is None or self._used[number] - 1 in self._keep[number]
+
+
+def _some(rows: Rows, keep: Sequence[Collection[int]]) -> Rows:
+    chosen = _Chosen(None, keep, len(keep))
+    numbers = [at for at, number in enumerate(rows.classes) if chosen.takes(number)]
+    assert isinstance(rows.texts, row_file.Texts)
+    return Rows(rows.texts.take(numbers), [rows.classes[at] for at in numbers])
 
 
 def _reopened(file: File) -> Table:

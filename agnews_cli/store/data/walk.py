@@ -27,6 +27,10 @@ Told = Callable[[str, int], None]
 """Hears (split, rows read so far) now and then; it may raise to stop."""
 
 
+Keep = Callable[[Split, str, str], None]
+"""Takes the split, clean text and label of a row."""
+
+
 def nobody(split: str, rows: int) -> None:
     pass
 
@@ -141,28 +145,40 @@ class Scan:
         return "; ".join(shown) + (f"; and {more:,} more" if more else "")
 
 
-def scan(table: Table, walk: Walk, split: Split, told: Told) -> dict[Split, Scan]:
-    """One pass over a table that is `split`, or over one whose rows say which split is theirs."""
+def scan(
+    table: Table, walk: Walk, split: Split, told: Told, keep: Keep | None = None
+) -> dict[Split, Scan]:
+    """One pass over a table that is `split`, or over one whose rows say which split is theirs.
+
+    `keep` is handed the clean text and the label of every row that is good.
+    """
     scans: dict[Split, Scan] = {split: Scan(table)}
     digest = hashlib.sha256()
     for at, (line, label, cells, where) in enumerate(walk.rows(table, split, digest)):
         if at % TOLD_ROWS == 0:
             told(split, at)
-        scan = scans[split]
+        of, scan = split, scans[split]
         if where is not None:
             of_row = split_said(walk.columns.split or "", where)
             if of_row is None:
                 scan.refuse(table.bad_row(line, f"the split {where!r}", "train, validation, test"))
                 continue
-            scan = scans.setdefault(of_row, Scan(table))
+            of, scan = of_row, scans.setdefault(of_row, Scan(table))
             scan.split_values.add(where)
         if isinstance(label, BadRow):
             scan.refuse(label)
-        elif isinstance(text := walk.whether_text(table, line, cells), BadRow):
+        elif keep is None:
+            if isinstance(is_nothing := walk.whether_text(table, line, cells), BadRow):
+                scan.refuse(is_nothing)
+                continue
+            scan.labels.add(*label, line)
+            scan.nothings += is_nothing
+        elif isinstance(text := walk.text(table, line, cells), BadRow):
             scan.refuse(text)
         else:
             scan.labels.add(*label, line)
-            scan.nothings += text
+            scan.nothings += len(text) <= _LONGER and text.casefold() in NOTHING_WORDS
+            keep(of, text, label[0])
     for scan in scans.values():
         scan.sha256 = table.sha256 or digest.hexdigest()
         scan.labels.join_truths()

@@ -73,6 +73,11 @@ class RunFolder:
         return self.path / "job.json"
 
     @property
+    def test_order(self) -> Path:
+        """What the job is told of the test rows once nothing more is to be chosen."""
+        return self.path / "test.json"
+
+    @property
     def events(self) -> Path:
         return self.path / "events.jsonl"
 

@@ -65,7 +65,7 @@ _CODE = {
     *(".pkl", ".pickle", ".joblib", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz"),
 }
 """Endings of code, and of forms that run code when they are opened; no run delivers such files."""
-_NOT_DELIVERED = {"job.json", "worker.log", "accelerate.yaml", "trace.jsonl"}
+_NOT_DELIVERED = {"job.json", "test.json", "worker.log", "accelerate.yaml", "trace.jsonl"}
 
 
 @dataclass(frozen=True, slots=True)

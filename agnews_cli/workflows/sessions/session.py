@@ -20,7 +20,7 @@ from agnews_cli.core.hours.resource import RESOURCES
 from agnews_cli.core.hours.session import SessionEnd
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.deadline import Deadline
-from agnews_cli.core.run.job import Failure, Job, Outcome, ReaderLeft
+from agnews_cli.core.run.job import Failure, Job, Outcome, ReaderLeft, TestOrder
 from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import (
     AgnewsError,
@@ -85,9 +85,11 @@ def train(
     takeover: bool = False,
     is_fresh: bool = False,
     remotes: Sequence[Remote] = (),
+    test: TestOrder | None = None,
 ) -> Outcome:
     """Run the worker on `job` to its outcome, or to a pause; only one session does so at a time.
 
+    `test`: what it evaluates when everything is chosen; nothing else tells it of test rows.
     `is_fresh`: from the beginning, whatever is saved; `takeover`: from a session that seems alive.
     What is saved is sent to `remotes` too; one that fails is warned of. One that was silent when
     the run began, and turns out to have more of it, is gone on from.
@@ -101,7 +103,7 @@ def train(
             show(note.event(job.started_monotonic_s))
 
     folder.require_plain()
-    session = _Session(job, folder, platform, processes, show, tell, remotes)
+    session = _Session(job, folder, platform, processes, show, tell, remotes, test)
     try:
         return session.to_the_end(takeover=takeover, is_fresh=is_fresh)
     except AgnewsError as error:
@@ -122,6 +124,7 @@ class _Session:
     show: Show
     tell: Callable[[Note], None]
     remotes: Sequence[Remote]
+    test: TestOrder | None
     received: list[int] = field(default_factory=list)
     """Stop signals."""
 
@@ -301,6 +304,10 @@ class _Session:
                 "lifetime_s": lifetime.mean_s(lives, age_s=age.seconds if age else None),
             }
         )
+        if self.test is not None and self.test.dataset.test is not None:
+            path, rows = self.folder.test_order, self.test.dataset.test.rows
+            write_text_atomically(path, self.test.model_dump_json(indent=2))
+            job = job.model_copy(update={"test": str(path), "test_rows": rows})
         write_text_atomically(self.folder.job, job.model_dump_json(indent=2))
         opened_s = time.monotonic()
         session = ledger.open_session(

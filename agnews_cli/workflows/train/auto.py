@@ -1,6 +1,6 @@
 """`agnews auto`: from nothing to a trained, evaluated, usable classifier, on whatever machine.
 
-`prepare` looks and decides and touches nothing; `carry_out` does what was decided.
+`prepare` looks and decides, and writes nothing but the cache; `carry_out` does what was decided.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from agnews_cli.core.run.allowance import bytes_within, rows_within
 from agnews_cli.core.run.choose import PassedOver, choose
 from agnews_cli.core.run.dataset import Dataset, Reading
 from agnews_cli.core.run.evaluation import Evaluation
-from agnews_cli.core.run.job import CandidateKind, Event, Job, Outcome, ReaderLeft
+from agnews_cli.core.run.job import CandidateKind, Event, Job, Outcome, ReaderLeft, TestOrder
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import FIELDS, SessionOptions, Wish, as_record, written
 from agnews_cli.core.run.state import RunState
@@ -224,7 +224,10 @@ class Result:
 
 
 def prepare(request: Request, *, show: Callable[[Event], None] | None = None) -> Plan:
-    """Look at machine, data and presets, and decide. Writes nothing; `show` hears of reading."""
+    """Look at machine, data and presets, and decide. `show` hears of reading.
+
+    Writes to the cache alone.
+    """
     try:
         return _prepare(request, show)
     except KeyboardInterrupt:
@@ -386,8 +389,11 @@ def find_data(
             "and the embedded model are used"
         ]
     most = None if wish.budget_s is None else bytes_within(wish.budget_s)
-    found = datasets.find(source, reading, bytes_at_most=most, told=told)
+    rows = datasets.RowCache.of(cache())
+    found = datasets.find(source, reading, bytes_at_most=most, told=told, cache=rows)
     reasons += [f"data: {note}" for note in found.notes]
+    if rows.trouble:
+        reasons.append(f"data: {rows.trouble}")
     return found, reasons
 
 
@@ -466,6 +472,8 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
         if there is not None:
             return there
     deadline_s = request.wish.budget_s and request.started_monotonic_s + request.wish.budget_s
+    rows = datasets.RowCache.of(cache()).rows(plan.dataset)
+    test = TestOrder(dataset=plan.dataset, rows=str(rows["test"]) if "test" in rows else None)
     job = Job(
         run=plan.run,
         nodes=tuple(node.id for node in plan.graph.together(plan.graph[plan.run])),
@@ -474,6 +482,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
         preset=plan.preset,
         model_path=plan.model.path_or_id,
         dataset=plan.dataset,
+        rows={split: str(path) for split, path in rows.items() if split != "test"},
         seed=request.wish.seed,
         limit_train=plan.limit_train,
         candidates=plan.candidates,
@@ -496,6 +505,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
         takeover=request.session.takeover,
         is_fresh=request.session.fresh,
         remotes=plan.remotes,
+        test=test,
     )
     return _result(plan, folder, outcome, show, was_there=False)
 

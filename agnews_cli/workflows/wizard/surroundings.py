@@ -25,6 +25,7 @@ from agnews_cli.errors import AgnewsError, BadRow, HubUnreachable, NoLabelColumn
 from agnews_cli.host import network
 from agnews_cli.host.detect import detect
 from agnews_cli.store.data import datasets, splits
+from agnews_cli.store.disk import home
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.disk.space import nearest_there
 from agnews_cli.store.formats import tables
@@ -226,7 +227,9 @@ def inspect(data: str, text_columns: tuple[str, ...], label_column: str | None) 
     if datasets.is_hub_id(data):
         return DataLook(note="on the hub, read when the run begins")
     try:
-        found = datasets.find(data, Reading(text_columns=text_columns, label_column=label_column))
+        reading = Reading(text_columns=text_columns, label_column=label_column)
+        rows = datasets.RowCache.of(home.cache())  # the run that follows need not read them again
+        found = datasets.find(data, reading, cache=rows)
     except (NoTextColumn, NoLabelColumn) as error:
         missing: Literal["text", "label"] = "text" if isinstance(error, NoTextColumn) else "label"
         return DataLook(columns=_columns(error), missing=missing, problem=error.message)
