@@ -61,7 +61,7 @@ UNASKED = {
         "agnews_cli.store",
     },
     "platform": {"rich", "yaml", "sqlite3", "pynvml", "agnews_cli.core.run"},
-    "quota": {"rich", "pynvml", "psutil", "agnews_cli.core.run", "agnews_cli.store.run"},
+    "quota": {"rich", "pynvml", "psutil", "agnews_cli.core.run.preset", "agnews_cli.store.run"},
     "plan": {
         *("sqlite3", "pynvml", "psutil", "agnews_cli.core.run.job", "agnews_cli.store.run"),
         *("agnews_cli.core.hours.session", "agnews_cli.core.hours.quota"),

@@ -82,7 +82,7 @@ def test_no_error_of_the_command_shows_one(planted, tmp_path, monkeypatch, capsy
             )
         raise RuntimeError(" ".join(PLANTED.values()))
 
-    monkeypatch.setattr(history, "history", broken)
+    monkeypatch.setattr(history, "newest", broken)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     for kind in ("ours", "not ours"):
         for more in ([], ["--json"]):

@@ -228,10 +228,10 @@ def test_a_disk_that_fills_up_keeps_no_half_of_it(
 ) -> None:
     cache = kept_in(tmp_path)
 
-    def full(self: row_file.Draft, text: str, label: str) -> None:
+    def full(self: row_file.RowDraft, text: str, label: str) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(row_file.Draft, "add", full)
+    monkeypatch.setattr(row_file.RowDraft, "add", full)
     source = write(tmp_path / "x.csv", ROWS["train.csv"])
     assert datasets.find(source, cache=cache) == datasets.find(source)
     assert "No space left" in cache.trouble
@@ -295,7 +295,7 @@ def test_what_is_no_path_is_refused_with_a_cache_too(source: str, tmp_path: Path
 def test_what_a_killed_command_left_goes_after_a_day(tmp_path: Path) -> None:
     cache = kept_in(tmp_path)
     datasets.find(write(tmp_path / "x.csv", ROWS["train.csv"]), cache=cache)
-    old, new = (Path(row_file.Draft(cache.folder)._name) for _ in range(2))
+    old, new = (Path(row_file.RowDraft(cache.folder)._name) for _ in range(2))
     os.utime(old, (1, 1))
     cache.make_room()
     assert new.exists() and not old.exists() and list(cache.folder.glob("*.rows"))

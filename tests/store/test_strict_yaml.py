@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,9 +76,12 @@ def test_a_run_of_another_model_is_not_counted_however_its_preset_is_laid_out(
     run.path.mkdir()
     run.preset.write_text("model: {id: somebody/else}\n")
     (run.path / "created.json").write_text(f'{{"created_at": "{datetime.now(UTC).isoformat()}"}}')
-    assert not MeasuredCosts.read(tmp_path, preset).by_run
+    event = {"kind": "progress", "at": "now", "elapsed_s": 1.0}
+    event["data"] = {"examples_per_s": 25.0, "total_steps": 8}
+    run.events.write_text(json.dumps(event) + "\n")
+    assert MeasuredCosts.read(tmp_path, preset).examples_per_s == {}
     run.preset.write_text(presets.text("minilm"))
-    assert MeasuredCosts.read(tmp_path, preset).by_run == {"minilm-1": 0.0}
+    assert MeasuredCosts.read(tmp_path, preset).examples_per_s == {"cpu": 25.0}
 
 
 def test_yaml_is_parsed_in_one_module_alone() -> None:

@@ -140,7 +140,7 @@ def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
 
 def _some(texts: Sequence[str], rows: Indices) -> Sequence[str]:
     """These of them; what is mapped stays so."""
-    if isinstance(texts, row_file.Texts):
+    if isinstance(texts, row_file.MappedTexts):
         return texts.take(rows.tolist())
     return [texts[row] for row in rows]
 

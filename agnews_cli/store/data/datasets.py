@@ -24,7 +24,7 @@ from agnews_cli.store.data import class_names, columns, row_file, splits, test_s
 from agnews_cli.store.data.cleaning import kind_of_texts
 from agnews_cli.store.data.columns import Columns, locate
 from agnews_cli.store.data.labels import known
-from agnews_cli.store.data.row_cache import Question, RowCache, States, states
+from agnews_cli.store.data.row_cache import RowCache, RowQuestion, States, states
 from agnews_cli.store.data.splits import is_hub_id
 from agnews_cli.store.data.verdicts import Verdicts, command, file_of
 from agnews_cli.store.data.walk import SAME_COLUMNS, TOLD_ROWS, Keep, Scan, Told, Walk, nobody, scan
@@ -56,7 +56,7 @@ def find(
     reading = reading or Reading()
     if cache is None:
         return _found(source, reading, bytes_at_most, told)[0]
-    asked = Question(source, reading, bytes_at_most)
+    asked = RowQuestion(source, reading, bytes_at_most)
     if (there := cache.known(asked)) is not None:
         return there
     began_ns, drafts = time.time_ns(), cache.drafts()
@@ -267,7 +267,7 @@ class _Chosen:
 def _some(rows: Rows, keep: Sequence[Collection[int]]) -> Rows:
     chosen = _Chosen(None, keep, len(keep))
     numbers = [at for at, number in enumerate(rows.classes) if chosen.takes(number)]
-    assert isinstance(rows.texts, row_file.Texts)
+    assert isinstance(rows.texts, row_file.MappedTexts)
     return Rows(rows.texts.take(numbers), [rows.classes[at] for at in numbers])
 
 

@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from agnews_cli.core.run.dataset import Dataset, Reading, Split
 from agnews_cli.store.data import row_file, test_split
 from agnews_cli.store.data.labels import known
-from agnews_cli.store.data.row_file import Draft
+from agnews_cli.store.data.row_file import RowDraft
 from agnews_cli.store.disk import private
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.disk.space import size
@@ -83,7 +83,7 @@ def states(paths: Iterable[str]) -> States:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class RowQuestion:
     """What `find` is asked: all that its answer depends on, but for what lies on the disk."""
 
     source: str
@@ -124,7 +124,7 @@ class RowCache:
         named = {s: path for s in _SPLITS if (path := self.path(dataset, s)) is not None}
         return {split: path for split, path in named.items() if path.is_file()}
 
-    def known(self, asked: Question) -> Dataset | None:
+    def known(self, asked: RowQuestion) -> Dataset | None:
         """What was found when this was asked before, where nothing has changed since."""
         path = self._record(asked)
         try:
@@ -157,7 +157,7 @@ class RowCache:
         return Drafts(self, min(self.most_bytes, room))
 
     def keep(
-        self, asked: Question, dataset: Dataset, drafts: Drafts, read: States, began_ns: int
+        self, asked: RowQuestion, dataset: Dataset, drafts: Drafts, read: States, began_ns: int
     ) -> None:
         """Name the rows, and write what was found. `read`: every file that was opened for it.
 
@@ -214,7 +214,7 @@ class RowCache:
             "files are read anew each time; AGNEWS_CACHE=DIR names another folder"
         )
 
-    def _record(self, asked: Question) -> Path:
+    def _record(self, asked: RowQuestion) -> Path:
         return self.folder / f"found-{asked.key()}.json"
 
     def path(self, dataset: Dataset, split: Split) -> Path | None:
@@ -235,7 +235,7 @@ class Drafts:
     cache: RowCache
     room_bytes: int
     is_given_up: bool = False
-    _of: dict[Split, Draft] = field(default_factory=dict)
+    _of: dict[Split, RowDraft] = field(default_factory=dict)
     _adds: int = 0
 
     def keep(self, split: Split, text: str, label: str) -> None:
@@ -243,7 +243,7 @@ class Drafts:
             return
         try:
             if split not in self._of:
-                self._of[split] = Draft(self.cache.folder)
+                self._of[split] = RowDraft(self.cache.folder)
             self._of[split].add(text, label)
             self._adds += 1
             if self._adds % _LOOK_ROWS == 0:

@@ -39,7 +39,7 @@ class Damaged(Exception):
     """The file is not what was written."""
 
 
-class Texts(Sequence[str]):
+class MappedTexts(Sequence[str]):
     """Texts of a mapped file, each decoded when it is asked for."""
 
     def __init__(
@@ -66,10 +66,10 @@ class Texts(Sequence[str]):
     def __iter__(self) -> Iterator[str]:
         return map(self._text, self._rows)
 
-    def take(self, rows: Sequence[int]) -> Texts:
+    def take(self, rows: Sequence[int]) -> MappedTexts:
         """These of them, by number; nothing is decoded."""
         chosen = array("Q", (self._rows[row] for row in rows))
-        return Texts(self._texts, self._starts, self._ends, chosen)
+        return MappedTexts(self._texts, self._starts, self._ends, chosen)
 
     def _text(self, row: int) -> str:
         return str(self._texts[self._starts[row] : self._ends[row]], "utf-8", "surrogatepass")
@@ -99,11 +99,11 @@ def read(path: Path) -> Rows:
     starts = whole[sum(parts[:3]) : sum(parts[:4])].cast("Q")
     ends = whole[sum(parts[:4]) : sum(parts[:5])].cast("Q")
     return Rows(
-        Texts(body[:text_bytes], starts, ends, range(rows)), whole[sum(parts[:5]) :].cast("i")
+        MappedTexts(body[:text_bytes], starts, ends, range(rows)), whole[sum(parts[:5]) :].cast("i")
     )
 
 
-class Draft:
+class RowDraft:
     """Rows that are written as they come, under their labels: classes are known at the end alone.
 
     Its methods raise OSError.
@@ -130,9 +130,9 @@ class Draft:
         self._labels.append(self._numbers.setdefault(label, len(self._numbers)))
         self.text_bytes += len(text)
 
-    def taken_out(self, rows: Sequence[frozenset[int]], class_of: Mapping[str, int]) -> Draft:
+    def taken_out(self, rows: Sequence[frozenset[int]], class_of: Mapping[str, int]) -> RowDraft:
         """A draft of these rows of each class, which are in this one no more, not even as bytes."""
-        other = Draft(Path(self._name).parent)
+        other = RowDraft(Path(self._name).parent)
         labels, ends = list(self._numbers), self._ends()
         met = [0] * len(rows)
         self._file.flush()

@@ -20,7 +20,7 @@ _KINDS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class CachedPart:
     """One folder of the cache."""
 
     name: str
@@ -34,7 +34,7 @@ class Cached:
     """The cache: its folder and what lies there, or what was just removed from it."""
 
     folder: Path
-    parts: tuple[Part, ...]
+    parts: tuple[CachedPart, ...]
     is_cleared: bool
 
     @property
@@ -65,15 +65,15 @@ def cached(*, clear: bool = False) -> Cached:
         shutil.rmtree(folder / name, ignore_errors=True)  # a link is not followed
     left = [_part(folder / name, what) for name, what in _KINDS.items()]
     gone = (
-        Part(was.name, was.what, was.files - now.files, was.size_bytes - now.size_bytes)
+        CachedPart(was.name, was.what, was.files - now.files, was.size_bytes - now.size_bytes)
         for was, now in zip(before, left, strict=True)
     )
     return Cached(folder, tuple(gone), is_cleared=True)
 
 
-def _part(folder: Path, what: str) -> Part:
+def _part(folder: Path, what: str) -> CachedPart:
     sizes = list(_sizes(folder))
-    return Part(folder.name, what, len(sizes), sum(sizes))
+    return CachedPart(folder.name, what, len(sizes), sum(sizes))
 
 
 def _sizes(folder: Path) -> Iterator[int]:
