@@ -35,7 +35,7 @@ from agnews_cli.learn.rows.tokens import tokenise
 from tests.learn.test_resume import VARIANTS, Run
 
 _GIVE_UP_S = 120.0
-_VARIANTS = ("dropout", "early stop", "accumulation", "LoRA and head")
+_VARIANTS = ("method full", "early stop", "accumulation", "method lora")
 
 Act = Callable[["Child"], None]
 
@@ -441,7 +441,7 @@ def main() -> None:
     fault, tries, seed, folder = sys.argv[1:5]
     report = Report()
     sys.setswitchinterval(0.001)
-    Run(VARIANTS["LoRA and head"], Path(folder) / "first")  # what peft imports, each fork has
+    Run(VARIANTS["method lora"], Path(folder) / "first")  # what peft imports, each fork has
     FAULTS[fault](report, Bench(Path(folder)), int(tries), seed)
     sys.stdout.write(json.dumps(report.__dict__) + "\n")
 

@@ -20,6 +20,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -41,7 +42,6 @@ from agnews_cli.learn.loop.forward import on_device, predict
 from agnews_cli.learn.loop.learning_rate import learning_rate
 from agnews_cli.learn.loop.pace import Clock, Running
 from agnews_cli.learn.loop.position import Position, StepTrace
-from agnews_cli.learn.models.teacher import one_hot
 from agnews_cli.learn.rows.batches import Indices, batches_from, cut, steps_in
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.rows.weighing import weights_of
@@ -86,14 +86,15 @@ class FineTuning:
         stop: StopFlag,
         saver: Saver | None = None,
         trace: Callable[[StepTrace], None] | None = None,
-        teach: Callable[[], NDArray[np.float32]] | None = None,
+        soft_targets: Callable[[], NDArray[np.float32]] | None = None,
+        temperature: float = 1.0,
         saves_end: bool = True,
     ) -> None:
         """`validation`: None trains to the end of the plan, and the last weights are the best.
 
-        `teach`: says what a teacher says of the training rows, (rows, classes) probabilities;
-        asked once, where the recipe gives it a share of the target. `saves_end`: whether the end
-        of training is saved, and not only that of a session.
+        `soft_targets`: says what the training rows are to learn instead of their labels, (rows,
+        classes) probabilities at `temperature`; asked once, by the main process. `saves_end`:
+        whether the end of training is saved, and not only that of a session.
         """
         self.name, self.training, self.precision = name, training, precision
         self.tokens, self.validation, self.pad_id, self.seed = tokens, validation, pad_id, seed
@@ -107,9 +108,10 @@ class FineTuning:
         """Each validation row's loss where their mean was lowest."""
         self._saved_at: tuple[int, int] | None = None
         self._validation_s = 0.0
-        self._teach, self._classes, self._saves_end = teach, classes, saves_end
-        self._targets: torch.Tensor | None = None
-        """(rows, classes): what is learned instead of the labels, where there is a teacher."""
+        self._soft_targets, self._classes, self._saves_end = soft_targets, classes, saves_end
+        self._targets = Targets(
+            torch.from_numpy(np.array(tokens.classes, np.int64)), temperature=temperature
+        )
         self._class_weights = weights_of(training.class_weights, tokens.classes, classes)
         self._loss = losses.begin(training, tokens.classes, classes)
         self.model, self.optimizer = accelerator.prepare(model, optimizers.build(model, training))
@@ -135,8 +137,8 @@ class FineTuning:
         if not at.step:
             at.total_steps = planned
             set_seed(self.seed % 2**32)
-        if self._teach is not None and self.training.linear_teacher and self._targets is None:
-            self._targets = self._taught(self._teach)
+        if self._soft_targets is not None and self._targets.soft is None:
+            self._learn_instead(self._soft_targets)
         if self.saver is not None:  # weights, two moments and the best weights
             self.saver.expect(4 * sum(t.nbytes for t in weights(self.bare_model).values()))
             self.stop.reserve_s = self.saver.reserve_s
@@ -229,7 +231,7 @@ class FineTuning:
             scaler.load_state_dict(state)
         self._best = tensors.get("best")
         if "targets" in tensors:
-            self._targets = tensors["targets"]["targets"]
+            self._targets = replace(self._targets, soft=tensors["targets"]["targets"])
         if "validation" in tensors:
             self._lowest = tensors["validation"]["lowest"].numpy()
         self.position, self._saved_at = position, (position.step, position.validated_step)
@@ -308,8 +310,8 @@ class FineTuning:
         for name, option in self._options.items():
             if state := option.state():
                 tensors[name] = on_host(state)
-        if self._targets is not None:
-            tensors["targets"] = {"targets": self._targets}
+        if self._targets.soft is not None:
+            tensors["targets"] = {"targets": self._targets.soft}
         if self._lowest is not None:
             tensors["validation"] = {"lowest": torch.from_numpy(self._lowest)}
         return tensors | ({"best": self._best} if self._best is not None else {})
@@ -332,14 +334,14 @@ class FineTuning:
             batch = self.tokens.batch(part, self.pad_id)
             for option in self._options.values():
                 batch = option.batch(batch, part, epoch)
-            if self._targets is not None:
-                batch["soft"] = self._targets[torch.from_numpy(part)]
             batch = on_device(batch, accelerator.device)
             if self._copies > 1:
                 batch = {name: torch.cat([t] * self._copies) for name, t in batch.items()}
+            targets = self._targets.of(torch.from_numpy(part)).to(accelerator.device)
             one_pass = partial(
                 self._pass,
                 batch,
+                targets.repeated(self._copies),
                 len(rows),
                 is_last=number == len(parts) - 1,
                 counts=bool(len(mine)),
@@ -356,7 +358,9 @@ class FineTuning:
             option.after_step(self.position.step)
         return loss_sum
 
-    def _pass(self, batch: Batch, rows: int, *, is_last: bool, counts: bool) -> torch.Tensor:
+    def _pass(
+        self, batch: Batch, targets: Targets, rows: int, *, is_last: bool, counts: bool
+    ) -> torch.Tensor:
         """A micro-batch forwards and backwards; returns its part of the mean loss over `rows`.
 
         `counts`: whether its loss does; `is_last`: whether the processes add their gradients up.
@@ -364,9 +368,8 @@ class FineTuning:
         accelerator = self.accelerator
         context = nullcontext() if is_last else accelerator.no_sync(self.model)
         with context, accelerator.autocast():
-            inputs = {name: t for name, t in batch.items() if name not in ("labels", "soft")}
-            logits = self.model(**inputs).logits.float()
-            loss = self._loss(logits, Targets(batch["labels"], batch.get("soft")))
+            logits = self.model(**batch).logits.float()
+            loss = self._loss(logits, targets)
             for option in self._options.values():
                 loss = option.loss(loss, logits)
             loss = loss / rows
@@ -376,13 +379,12 @@ class FineTuning:
         accelerator.backward(loss * accelerator.num_processes)
         return loss.detach()
 
-    def _taught(self, teach: Callable[[], NDArray[np.float32]]) -> torch.Tensor:
-        """The labels and the main process's teacher, in their shares."""
-        share, labels = self.training.linear_teacher, one_hot(self.tokens.classes, self._classes)
-        answer = [teach() if self.accelerator.is_main_process else None]
+    def _learn_instead(self, soft_targets: Callable[[], NDArray[np.float32]]) -> None:
+        """Soft targets, the main process's on all of them."""
+        answer = [soft_targets() if self.accelerator.is_main_process else None]
         broadcast_object_list(answer)
         assert answer[0] is not None
-        return torch.from_numpy((1 - share) * labels + np.float32(share) * answer[0])
+        self._targets = replace(self._targets, soft=torch.from_numpy(answer[0]))
 
     def _micro_batches(self, mine: Indices) -> list[Indices]:
         if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing
