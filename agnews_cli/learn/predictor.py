@@ -187,8 +187,11 @@ def _finetuned(folder: Path, order: Order, means: Means) -> Part:
     import torch
 
     from agnews_cli.learn.loop.forward import Alone, predict
+    from agnews_cli.learn.models import kernels
     from agnews_cli.learn.models.model import load_delivery
 
+    if means.processes is None:  # else who shares them has seen to it
+        kernels.settle()
     model, tokenizer = load_delivery(folder, order.base)
     reader = _reader(folder, order, tokenizer)
     if model.config.num_labels != len(order.labels):

@@ -27,6 +27,7 @@ from agnews_cli.errors import (
     CannotWrite,
     InternalError,
     NoDiskSpace,
+    NotDeterministic,
     OutOfMemory,
 )
 from agnews_cli.learn.door.budget import TimeBudget
@@ -122,6 +123,8 @@ def _in_words(error: Exception, job: Job) -> AgnewsError:
     broken = next((words for words in _BROKEN_DISK if words in text), None)
     if broken is not None:
         return CannotWrite(path=_named(error) or job.folder, reason=broken)
+    if "does not have a deterministic implementation" in text:
+        return NotDeterministic(reason=text.partition(" does not")[0])
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "alloc" in text.lower():
         tokens = job.preset.training.micro_batch_tokens or job.preset.training.batch_tokens
         return OutOfMemory(reason=text, suggestion=max(128, tokens // 2))

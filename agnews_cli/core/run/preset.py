@@ -113,6 +113,11 @@ class Training(_Strict):
         description="A linear model is trained beside, and delivered where it validates better.",
     )
     precision: Precision = Field("auto", description="auto: what the hardware really computes in.")
+    deterministic: bool = Field(
+        False,
+        description="Only kernels that repeat bit for bit, on a GPU too; slower there. A CPU "
+        "repeats in any case.",
+    )
     gradient_checkpointing: bool = Field(False, description="Less memory for a third more time.")
 
     @property

@@ -17,7 +17,7 @@ from agnews_cli.core.run.job import Job
 from agnews_cli.learn.door.budget import OutOfTime, TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag
 from agnews_cli.learn.door.notes import Notes
-from agnews_cli.learn.models import precision
+from agnews_cli.learn.models import kernels, precision
 from agnews_cli.store.disk.files import write_text_atomically
 
 _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "numpy", "agnews-cli")
@@ -72,6 +72,7 @@ def begin(job: Job, log: EventLog, stop: StopFlag) -> Setting:
     # Whoever asks first decides how the processes find each other: without this word, not at all.
     state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
     chosen, reason = precision.resolve(job.preset.training.precision, state.device)
+    kernels.settle(deterministic=job.preset.training.deterministic)
     accelerator = Accelerator(mixed_precision="no" if chosen == "fp32" else chosen)
     log("note", text=f"computing in {chosen}: {reason}")
     setting = Setting(job, accelerator, chosen, log, stop)
