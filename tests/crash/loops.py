@@ -303,7 +303,7 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
             spare: int = spare,
             rng: random.Random = rng,
         ) -> None:
-            from agnews_cli.learn.loop import train
+            from agnews_cli.learn.loop import state
             from agnews_cli.learn.state import serial
 
             calls = 0
@@ -327,7 +327,7 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
 
             it.resume()
             if kind == "in a copy":
-                train.optimizer_tensors = fails(train.optimizer_tensors)
+                state.optimizer_tensors = fails(state.optimizer_tensors)
             elif kind == "in a write":
                 serial.parts = fails(serial.parts)
             else:

@@ -15,7 +15,7 @@ from agnews_cli.learn.figures import blend  # noqa: E402
 from agnews_cli.learn.figures.evaluate import calibration_error, evaluate  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 from agnews_cli.learn.loop.learning_rate import learning_rate  # noqa: E402
-from agnews_cli.learn.loop.train import _is_worse  # noqa: E402
+from agnews_cli.learn.loop.validate import is_worse  # noqa: E402
 from agnews_cli.learn.models import dropout  # noqa: E402
 from agnews_cli.learn.models.linear import Linear  # noqa: E402
 from agnews_cli.learn.models.model import cool_head  # noqa: E402
@@ -67,10 +67,10 @@ def test_calibration_forgives_overconfidence_and_sharpens_nothing():
 def test_an_equal_later_validation_is_kept_and_a_worse_one_is_not():
     rng = np.random.default_rng(0)
     lowest = rng.exponential(0.3, 500)
-    assert not _is_worse(lowest + rng.normal(0.001, 0.2, 500), lowest)
-    assert _is_worse(lowest + rng.normal(0.03, 0.2, 500), lowest)
-    assert not _is_worse(lowest, lowest)
-    assert _is_worse(np.full(500, np.nan), lowest)  # weights that a step has spoilt
+    assert not is_worse(lowest + rng.normal(0.001, 0.2, 500), lowest)
+    assert is_worse(lowest + rng.normal(0.03, 0.2, 500), lowest)
+    assert not is_worse(lowest, lowest)
+    assert is_worse(np.full(500, np.nan), lowest)  # weights that a step has spoilt
 
 
 @pytest.mark.parametrize("kind", modules(methods))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,7 +166,7 @@ class Trainer:
     def _soft_targets(
         self,
         training: Training,
-        texts: list[str],
+        texts: Sequence[str],
         classes: NDArray[np.int64],
         *,
         phase: str = "fine-tuning",
