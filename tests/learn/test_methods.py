@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -99,6 +101,24 @@ def test_a_gradient_reaches_all_that_is_trained_and_nothing_else(base, name):
     gradients = {n: p.grad for n, p in made.model.named_parameters()}
     reached = {n for n, g in gradients.items() if g is not None and g.abs().max() > 0}
     assert reached == set(made.trained)
+
+
+def test_what_a_method_loads_with_reaches_the_loader(base, monkeypatch):
+    """Before anything is loaded: a quantised model cannot be made of a loaded one."""
+    from agnews_cli.learn.methods import full
+
+    half = replace(full.PROCEDURE, load_options=lambda method: {"dtype": torch.bfloat16})
+    assert {p.dtype for p in Made("full", base).model.parameters()} == {torch.float32}
+    monkeypatch.setattr(full, "PROCEDURE", half)
+    assert {p.dtype for p in Made("full", base).model.parameters()} == {torch.bfloat16}
+
+
+def test_nobody_else_asks_which_method_it_is():
+    room = Path(methods.__file__).parent
+    words = ("peft_config", "PeftModel", "method.kind ==", "isinstance(method")
+    for path in room.parent.rglob("*.py"):
+        if room not in path.parents:
+            assert not [word for word in words if word in path.read_text("utf-8")], path
 
 
 def test_a_folder_that_no_method_wrote_is_refused(tmp_path):

@@ -44,6 +44,7 @@ def test_rows(contest: Competition, shares: Shares) -> Answered | None:
         return None
     setting.log("phase", name="evaluating on the test split")
     delivered = [c for c in contest.contenders if c.facts.name in shares]
+    setting.wait_for_all()  # until the first has written; here, where none can have left yet
     try:
         limit = _limit(contest, delivered, file.rows)
         rows = read_rows(setting.job.dataset, "test", limit, setting.job.rows_seed, budget, told)
@@ -52,7 +53,6 @@ def test_rows(contest: Competition, shares: Shares) -> Answered | None:
                 f"{len(rows.texts):,} of {file.rows:,} test rows are evaluated, the same share of "
                 "each class: the budget leaves time for no more"
             )
-        setting.wait_for_all()  # until the first has written
         opened = predictor.open_delivery(_order(contest, delivered), _means(contest))
         began_s = time.monotonic()
         each = opened.each(rows.texts, lambda what, total: _hear(contest, what, total))
