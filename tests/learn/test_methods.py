@@ -76,6 +76,12 @@ def test_files_answer_as_what_was_trained_did(base, tmp_path, name):
     if procedure.beside is not None:
         beside = methods.open_folder(tmp_path / procedure.beside, str(base))
         assert torch.allclose(made.logits(beside), expected, atol=1e-5)
+        # As others save an adapter: with the configuration of its base model, or of a trainer.
+        (tmp_path / procedure.beside / "config.json").write_bytes(
+            (tmp_path / "config.json").read_bytes()
+        )
+        again = methods.open_folder(tmp_path / procedure.beside, str(base))
+        assert torch.allclose(made.logits(again), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)

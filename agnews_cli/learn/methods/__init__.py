@@ -13,6 +13,9 @@ from agnews_cli.learn.kinds.method import Procedure
 from agnews_cli.learn.kinds.registry import modules
 
 
+_PLAIN = "config.json"
+
+
 def of(method: Method) -> Procedure:
     """What the method does."""
     found: Procedure = modules(sys.modules[__name__])[method.kind].PROCEDURE
@@ -25,6 +28,7 @@ def open_folder(folder: Path, base: str | None = None, **options: Any) -> nn.Mod
     `base`: where the model lies that an adapter needs; `options`: of `from_pretrained`.
     """
     each: list[Procedure] = [one.PROCEDURE for one in modules(sys.modules[__name__]).values()]
+    each.sort(key=lambda one: one.marker == _PLAIN)  # it may lie beside an adapter, too
     there = [one for one in each if (folder / one.marker).is_file()]
     if not there:
         names = " or ".join(sorted({one.marker for one in each}))
