@@ -68,7 +68,6 @@ def finetuned(folder: Path, texts: Sequence[str], length: int) -> np.ndarray:
     with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16):
         for rows in by_length(tokens.lengths, batch_tokens=BATCH_TOKENS):
             batch = tokens.batch(rows, tokenizer.pad_token_id)
-            del batch["labels"]
             logits = model(**{k: v.to(device) for k, v in batch.items()}).logits.float()
             out[rows] = torch.softmax(logits, -1).cpu().numpy()
     return out

@@ -49,6 +49,12 @@ class PredictionTooLarge(TrainingFailed):
     hint = "Nothing was written. Free memory, or predict on a machine with more."
 
 
+class NotDeterministic(TrainingFailed):
+    """The model needs an operation that does not repeat bit for bit here: {reason}."""
+
+    hint = "Try --set training.deterministic=false"
+
+
 class OutOfMemory(TrainingFailed):
     """Out of memory: {reason}."""
 

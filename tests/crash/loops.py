@@ -36,7 +36,7 @@ from agnews_cli.learn.rows.tokens import tokenise
 from tests.learn.test_resume import VARIANTS, Run
 
 _GIVE_UP_S = 120.0
-_VARIANTS = ("dropout", "early stop", "accumulation", "LoRA and head")
+_VARIANTS = ("method full", "early stop", "accumulation", "method lora")
 
 Act = Callable[["Child"], None]
 
@@ -304,7 +304,7 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
             spare: int = spare,
             rng: random.Random = rng,
         ) -> None:
-            from agnews_cli.learn.loop import train
+            from agnews_cli.learn.loop import state
             from agnews_cli.learn.state import serial
 
             calls = 0
@@ -328,7 +328,7 @@ def memory(report: Report, bench: Bench, tries: int, seed: str) -> None:
 
             it.resume()
             if kind == "in a copy":
-                train.optimizer_tensors = fails(train.optimizer_tensors)
+                state.optimizer_tensors = fails(state.optimizer_tensors)
             elif kind == "in a write":
                 serial.parts = fails(serial.parts)
             else:
@@ -441,7 +441,7 @@ FAULTS = {"F2": kills, "F3": signals, "F16": memory, "F19": resumes}
 def main() -> None:
     seed, folder, *faults = sys.argv[1:]
     sys.setswitchinterval(0.001)
-    Run(VARIANTS["LoRA and head"], Path(folder) / "first")  # what peft imports, each fork has
+    Run(VARIANTS["method lora"], Path(folder) / "first")  # what peft imports, each fork has
     bench, reports = Bench(Path(folder)), {}
     for fault, _, tries in (each.partition("=") for each in faults):
         reports[fault] = Report()

@@ -207,6 +207,10 @@ def test_a_checkpoint_of_another_run_is_a_misfit(tmp_path):
         (RuntimeError("Error while serializing: I/O error: Input/output error"), "CannotWrite"),
         (MemoryError(), "OutOfMemory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "OutOfMemory"),
+        (
+            RuntimeError("cumsum does not have a deterministic implementation, but you set it"),
+            "NotDeterministic",
+        ),
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "OutOfMemory"),
     ],
     ids=str,

@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 
 from agnews_cli.learn.figures.choice import Judge, never_answered  # noqa: E402
 from agnews_cli.learn.rows.weighing import weights_of  # noqa: E402
+from agnews_cli.learn.stages import combine  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 ROWS = "the same 200 validation rows"
@@ -83,9 +84,9 @@ def test_without_a_budget_the_linear_model_is_delivered_where_it_is_better(tmp_p
     data = tiny.csv_file(tmp_path / "d.csv", {"a": 60, "b": 60})
     recipe = tiny.preset(model, {"cross_validated_below": 0}, lr=1e-6)  # it learns nothing
     done = tiny.compete(tmp_path / "run", data, recipe)
-    assert done.choose() == {"linear": 1.0}
+    assert combine.choose(done) == {"linear": 1.0}
     assert {c.facts.name: c.facts.weight for c in done.contenders} == {"linear": 1.0, "tiny": 0.0}
-    why = done.told.why
+    why = done.setting.told.why
     assert why.startswith("linear is delivered: 100.0% against")
     assert "tiny on the same 40 validation rows" in why
     events = (tmp_path / "run" / "events.jsonl").read_text().splitlines()
@@ -97,8 +98,8 @@ def test_a_class_that_is_never_answered_is_a_warning_with_its_rows(tmp_path):
     data = tiny.csv_file(tmp_path / "d.csv", {"a": 300, "b": 300, "c": 60}, signal=0.0)
     recipe = tiny.preset(model, lr=1e-6, epochs=0.1, class_weights="none", yardstick=False)
     done = tiny.compete(tmp_path / "run", data, recipe, candidates=("finetune",))
-    done.choose()
-    warning = next(text for text in done.told.kept if text.startswith("never answered"))
+    combine.choose(done)
+    warning = next(text for text in done.setting.told.kept if text.startswith("never answered"))
     assert "training and" in warning
     assert "--set training.class_weights=balanced" in warning
 

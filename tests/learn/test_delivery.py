@@ -52,7 +52,8 @@ def test_an_adapter_holds_what_its_base_model_does_not_have(tmp_path):
             torch.nn.init.normal_(held)
     batch = tokenizer(["goal team", "the bank"], return_tensors="pt", padding=True)
     expected = model.eval()(**batch).logits
-    merged = save_delivery(model, tokenizer, preset, tmp_path / "out", labels)
+    save_delivery(model, tokenizer, preset, tmp_path / "out", labels)
+    merged = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out").eval()
     assert torch.allclose(merged(**batch).logits, expected, atol=1e-5)
     torch.manual_seed(8)
     other = AutoModelForSequenceClassification.from_pretrained(base, num_labels=3)

@@ -9,16 +9,18 @@ torch = pytest.importorskip("torch")
 
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
-from agnews_cli.core.run.preset import Full, Lora, Training  # noqa: E402
+from agnews_cli.core.run.preset import Training  # noqa: E402
 from agnews_cli.learn import methods  # noqa: E402
 from agnews_cli.learn.figures import blend  # noqa: E402
 from agnews_cli.learn.figures.evaluate import calibration_error, evaluate  # noqa: E402
+from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 from agnews_cli.learn.loop.learning_rate import learning_rate  # noqa: E402
-from agnews_cli.learn.loop.train import _is_worse  # noqa: E402
+from agnews_cli.learn.loop.validate import is_worse  # noqa: E402
 from agnews_cli.learn.models import dropout  # noqa: E402
 from agnews_cli.learn.models.linear import Linear  # noqa: E402
 from agnews_cli.learn.models.model import cool_head  # noqa: E402
 from agnews_cli.learn.rows.tokens import limit_rows, split_off  # noqa: E402
+from tests.learn import tiny  # noqa: E402
 
 
 def test_evaluation_of_a_known_case():
@@ -65,21 +67,20 @@ def test_calibration_forgives_overconfidence_and_sharpens_nothing():
 def test_an_equal_later_validation_is_kept_and_a_worse_one_is_not():
     rng = np.random.default_rng(0)
     lowest = rng.exponential(0.3, 500)
-    assert not _is_worse(lowest + rng.normal(0.001, 0.2, 500), lowest)
-    assert _is_worse(lowest + rng.normal(0.03, 0.2, 500), lowest)
-    assert not _is_worse(lowest, lowest)
-    assert _is_worse(np.full(500, np.nan), lowest)  # weights that a step has spoilt
+    assert not is_worse(lowest + rng.normal(0.001, 0.2, 500), lowest)
+    assert is_worse(lowest + rng.normal(0.03, 0.2, 500), lowest)
+    assert not is_worse(lowest, lowest)
+    assert is_worse(np.full(500, np.nan), lowest)  # weights that a step has spoilt
 
 
-@pytest.mark.parametrize("kind", ["full", "lora"])
+@pytest.mark.parametrize("kind", modules(methods))
 def test_a_cooled_head_divides_the_logits_and_nothing_else(kind):
     config = BertConfig(
         vocab_size=60, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
         intermediate_size=32, max_position_embeddings=32, num_labels=3,
     )  # fmt: skip
-    net = methods.apply(
-        BertForSequenceClassification(config), Lora(rank=2) if kind == "lora" else Full()
-    ).eval()
+    model, method = BertForSequenceClassification(config), tiny.method(kind)
+    net = methods.of(method).apply(model, method, ["classifier"]).eval()
     ids = torch.arange(3, 13).view(2, 5)
     before = net(input_ids=ids).logits
     assert cool_head(net, 2.5, classes=3)

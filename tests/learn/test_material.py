@@ -23,6 +23,7 @@ from agnews_cli.learn.rows import material  # noqa: E402
 from agnews_cli.learn.rows.handicaps import cut_texts, strange_language  # noqa: E402
 from agnews_cli.learn.rows.tokens import cached_tokens, tokenise  # noqa: E402
 from agnews_cli.learn.rows.weighing import weights_of  # noqa: E402
+from agnews_cli.learn.stages import combine  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.model import models  # noqa: E402
 from agnews_cli.store.settings import presets  # noqa: E402
@@ -111,13 +112,15 @@ def test_words_that_tell_classes_apart_late_in_a_text_are_read(tmp_path):
     data.write_text("\n".join([lines[0], *(f"{filler} {line}" for line in lines[1:])]))
     recipe = tiny.preset(model, {"cross_validated_below": 0}, epochs=0.2)
     done = tiny.compete(tmp_path / "run", data, recipe)
-    assert done.training.max_length == 160
+    assert done.rows.training.max_length == 160
     said = (tmp_path / "run" / "events.jsonl").read_text()
     assert "160 of their tokens are kept" in said
     asked = presets.with_settings(recipe, ["training.max_length=128"])
     done = tiny.compete(tmp_path / "asked", data, asked)
-    assert done.training.max_length == 128
-    assert any("100% of the training texts are longer than 128" in n for n in done.told.kept)
+    assert done.rows.training.max_length == 128
+    assert any(
+        "100% of the training texts are longer than 128" in n for n in done.setting.told.kept
+    )
 
 
 @pytest.mark.parametrize(("text", "is_strange"), [(ENGLISH, 0), (RUSSIAN, 1), (CHINESE, 1)])
@@ -214,9 +217,9 @@ def test_a_budget_delivers_the_linear_model_where_nothing_else_fits(tmp_path):
         started_monotonic_s=now_s - 100, deadline_monotonic_s=now_s + 3.05,
     )  # fmt: skip
     assert [c.facts.name for c in done.contenders] == ["linear"]
-    assert done.choose() == {"linear": 1.0}
+    assert combine.choose(done) == {"linear": 1.0}
     why = ("no time for a fine-tuned model", "of an epoch in the time left")
-    assert any(words in text for text in done.told.kept for words in why)
+    assert any(words in text for text in done.setting.told.kept for words in why)
 
 
 def test_work_is_told_with_its_rate(tmp_path, monkeypatch):

@@ -20,8 +20,9 @@ torch = pytest.importorskip("torch")
 from accelerate import Accelerator  # noqa: E402
 from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
-from agnews_cli.core.run.preset import Full, Lora, Method, Training  # noqa: E402
-from agnews_cli.learn import methods, options  # noqa: E402
+from agnews_cli.core.run.method import Full, Method  # noqa: E402
+from agnews_cli.core.run.preset import Training  # noqa: E402
+from agnews_cli.learn import losses, methods, optimizers, options  # noqa: E402
 from agnews_cli.learn.door.events import EventLog, StopRequested  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 from agnews_cli.learn.loop.position import StepTrace  # noqa: E402
@@ -31,6 +32,7 @@ from agnews_cli.learn.rows.tokens import Tokens  # noqa: E402
 from agnews_cli.learn.state.saving import Saver  # noqa: E402
 from agnews_cli.learn.state.snapshot import on_host, optimizer_tensors, weights  # noqa: E402
 from agnews_cli.store.run.checkpoints import Checkpoints  # noqa: E402
+from tests.learn import tiny  # noqa: E402
 
 SEED = int(os.environ.get("AGNEWS_TEST_SEED", "0").partition(":")[0])
 BASE = {"lr": 1e-3, "epochs": 3, "batch_tokens": 128, "evaluations_per_epoch": 2, "patience": 99}
@@ -46,18 +48,22 @@ class Variant:
 
 VARIANTS = {
     "plain": Variant(p_dropout=0.0),
-    "dropout": Variant(),
     "torch's dropout": Variant(is_fast_dropout=False),
     "accumulation": Variant({"micro_batch_tokens": 40}),
     "uneven accumulation": Variant({"micro_batch_tokens": 75}),
-    "LoRA and head": Variant(method=Lora(rank=2, alpha=4, dropout=0.2)),
     "early stop": Variant({"lr": 0.05, "patience": 2, "evaluations_per_epoch": 6}),
     "cosine and warm-up": Variant({"schedule": "cosine", "warmup": 0.3}),
-    "label smoothing": Variant({"label_smoothing": 0.1}),
     "teacher": Variant({"linear_teacher": 0.5, "r_drop": 1.0}),
     "class weights": Variant({"class_weights": "balanced"}),
 }
-VARIANTS |= {f"option {name}": Variant(option.EXAMPLE) for name, option in modules(options).items()}
+VARIANTS |= {f"option {name}": Variant(each.EXAMPLE) for name, each in modules(options).items()}
+VARIANTS |= {f"loss {name}": Variant(each.EXAMPLE) for name, each in modules(losses).items()}
+VARIANTS |= {
+    f"optimizer {name}": Variant({"optimizer": name})
+    for name in modules(optimizers)
+    if name != Training(lr=1e-3).optimizer
+}
+VARIANTS |= {f"method {name}": Variant(method=tiny.method(name)) for name in modules(methods)}
 
 
 class StopAt:
@@ -97,7 +103,9 @@ class Run:
         )  # fmt: skip
         if variant.is_fast_dropout:
             config._attn_implementation = dropout.register()
-        model = methods.apply(BertForSequenceClassification(config), variant.method)
+        model = methods.of(variant.method).apply(
+            BertForSequenceClassification(config), variant.method, ["classifier"]
+        )
         if variant.is_fast_dropout:
             dropout.replace_dropout(model)
         folder.mkdir(parents=True, exist_ok=True)
@@ -106,11 +114,12 @@ class Run:
             Checkpoints(folder / "checkpoints"), run="tiny-0123456789", candidate="tiny", token=1,
             writer="abcd", fingerprint={}, lifetime_s=1e9, every_s=1e9, log=log,
         )  # fmt: skip
+        teach = self._teach if variant.training.get("linear_teacher") else None
         self.tuning = FineTuning(
             name="tiny", model=model, accelerator=Accelerator(cpu=True),
             training=Training(**(BASE | variant.training)), precision="fp32", tokens=tokens(150, 1),
             validation=tokens(40, 2), pad_id=0, mask_id=1, classes=3, seed=SEED, log=log,
-            stop=self.stop, saver=self.saver, trace=self._see, teach=self._teach,
+            stop=self.stop, saver=self.saver, trace=self._see, soft_targets=teach,
         )  # fmt: skip
 
     def _teach(self):
@@ -205,7 +214,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(straight, tmp_path):
     from agnews_cli.learn.state.snapshot import Misfit
 
     straight(VARIANTS["plain"])
-    other = Run(VARIANTS["LoRA and head"], tmp_path / "straight")
+    other = Run(VARIANTS["method lora"], tmp_path / "straight")
     before = on_host(weights(other.tuning.bare_model))
     with pytest.raises(Misfit, match="missing"):
         other.tuning.resume()

@@ -55,7 +55,7 @@ def test_planned_steps_are_the_run_s_own(name: str, tmp_path: Path) -> None:
 
 
 def _of_the_run(folder: Path, data: Path, preset: Preset, limit: int | None) -> tuple[int, float]:
-    """As `learn.stages.compete` trains: rows drawn by the reader, lengths of 64 tokens."""
+    """As `learn.stages.train` trains: rows drawn by the reader, lengths of 64 tokens."""
     rows = tiny.rows(folder, data, preset, limit_train=limit)
 
     def steps_over(count: int, epochs: float) -> int:

@@ -99,7 +99,7 @@ def test_under_a_budget_a_third_is_held_out_and_said(tmp_path):
         tmp_path / "run", data, tiny.preset(model), blend=True,
         started_monotonic_s=now_s, deadline_monotonic_s=now_s + 12,
     )  # fmt: skip
-    assert len(done.held_classes) == 40
+    assert len(done.rows.held_classes) == 40
     assert "held out instead" in (tmp_path / "run" / "events.jsonl").read_text()
 
 

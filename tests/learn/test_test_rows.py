@@ -25,7 +25,9 @@ def worked(folder: Path, data: Path, cache: RowCache, before: str = "") -> Path:
     found = datasets.find(str(data), cache=cache)
     rows = cache.rows(found)
     assert found.test is not None
-    recipe = tiny.preset(folder.parent / "model", {"cross_validated_below": 0}, epochs=1)
+    recipe = tiny.preset(
+        folder.parent / "model", {"cross_validated_below": 0}, epochs=1, precision="fp32"
+    )
     run = folder / "run"
     run.mkdir(parents=True)
     order = run / "test.json"

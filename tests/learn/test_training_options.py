@@ -40,16 +40,6 @@ def test_balanced_weights_make_rare_classes_count_as_much_as_frequent_ones():
     assert whole.item() == pytest.approx(plain(logits, Targets(labels)).item())
 
 
-def test_soft_targets_are_learnt_instead_of_the_labels():
-    labels = torch.tensor([0, 1])
-    loss = losses.begin(Training(lr=1e-3), labels.numpy(), 2)
-    logits = torch.tensor([[2.0, 0.0], [2.0, 0.0]])
-    hard = loss(logits, Targets(labels))
-    soft = loss(logits, Targets(labels, torch.eye(2)[[0, 0]]))
-    assert soft.item() < hard.item()
-    assert loss(logits, Targets(labels, torch.eye(2)[labels])).item() == pytest.approx(hard.item())
-
-
 def test_r_drop_costs_nothing_where_both_passes_agree_and_more_the_further_they_part():
     option = begun("r_drop", r_drop=2.0)
     agreed = torch.tensor([[1.0, 0.0]]).repeat(2, 1)

@@ -8,15 +8,20 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from pydantic import TypeAdapter
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.method import Method
 from agnews_cli.core.run.preset import Preset
+from agnews_cli.learn import methods
 from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopRequested
 from agnews_cli.learn.door.notes import Notes
+from agnews_cli.learn.kinds import registry
 from agnews_cli.learn.rows import material
-from agnews_cli.learn.stages.compete import Competition
+from agnews_cli.learn.stages.contest import Competition
+from agnews_cli.learn.stages.setting import Setting
 from agnews_cli.store.data import datasets
 
 WORDS = [f"w{n}" for n in range(40)]
@@ -33,6 +38,12 @@ def model_folder(folder: Path, *, positions: int = 64) -> Path:
     (folder / "vocab.txt").write_text("\n".join(vocabulary))
     BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
     return folder
+
+
+def method(name: str) -> Method:
+    """The example of a method in the registry."""
+    fields = {"kind": name} | registry.modules(methods)[name].EXAMPLE
+    return TypeAdapter(Method).validate_python(fields)
 
 
 def csv_file(
@@ -105,7 +116,7 @@ def compete(
     log = EventLog(folder / "events.jsonl", started_monotonic_s=0, writes=True)
     stop = Stop(folder, stop_after)
     asked = order(folder, data, recipe, **job)
-    found = Competition(asked, Accelerator(cpu=True), "fp32", log, stop)  # type: ignore[arg-type]
+    found = Competition(Setting(asked, Accelerator(cpu=True), "fp32", log, stop))  # type: ignore[arg-type]
     try:
         found.run()
     except StopRequested:

@@ -12,7 +12,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agnews_cli.core.run.preset import Full, Lora, Preset
+from agnews_cli.core.run.method import Full, Lora
+from agnews_cli.core.run.preset import Preset
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
 from agnews_cli.store.settings import presets, strict_yaml
 

@@ -2,9 +2,9 @@
 
 One model for what `auto` announces, `plan`, `choose` and the wizard. Steps are those of the run's
 own schedule for texts of 64 tokens. What a row takes is as a run in the store has measured it, else
-as our benchmarks have, else modelled as 6 x parameters x tokens over a device's speed: 2 for the
-forward and 4 for the backward pass (Kaplan et al. 2020, arXiv 2001.08361, 2.1). LoRA needs no
-gradients of the frozen weights: 4. Activation checkpointing repeats the forward pass: 2 more.
+as our benchmarks have, else modelled as operations x parameters x tokens over a device's speed. How
+many operations a weight is, the method says; activation checkpointing repeats the forward pass: 2
+more.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from datetime import date
 from typing import Literal, Protocol
 
 from agnews_cli.core.run.dataset import Dataset, File, Form
-from agnews_cli.core.run.preset import Method, Model, Preset, Training
+from agnews_cli.core.run.method import Anatomy, Method, weights_bytes
+from agnews_cli.core.run.preset import Model, Preset, Training
 from agnews_cli.core.run.rows import trainings
 from agnews_cli.core.run.work import (
     Combine,
@@ -215,7 +216,7 @@ def paces(recipe: Recipe, model: Model, known: KnownSpeeds, passes_a_row: int) -
 
 def _modelled(recipe: Recipe, model: Model, device: str, rated: Rated) -> Pace:
     tokens = min(TOKENS_A_ROW, recipe.training.max_length)
-    passes = 6.0 if recipe.method.kind == "full" else 4.0
+    passes = recipe.method.flops_a_weight
     if recipe.training.gradient_checkpointing:
         passes += 2.0
     row_s = passes * model.parameters * tokens / (rated.tflops * 1e12)
@@ -223,8 +224,8 @@ def _modelled(recipe: Recipe, model: Model, device: str, rated: Rated) -> Pace:
 
 
 def training_bytes(model: Model, method: Method) -> int:
-    """Peak memory, roughly: fp32 weights, for trained ones also gradients and two Adam moments."""
-    return (16 if method.kind == "full" else 4) * model.parameters + _ACTIVATION_BYTES
+    """Peak memory, roughly."""
+    return weights_bytes(method, Anatomy(model.parameters)) + _ACTIVATION_BYTES
 
 
 def reading_s(rows: int) -> float:

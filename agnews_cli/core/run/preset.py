@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agnews_cli.core.run.method import Full, Method
+
 Tier = Literal["encoder", "llm", "ensemble", "distilled", "platform"]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Positive = Annotated[int, Field(gt=0, le=1_000_000_000)]
@@ -38,26 +40,6 @@ class Model(_Strict):
         description="Weights, for memory and time estimates."
     )
     licence: str = Field(description="SPDX name, or the licence's own.")
-
-
-class Full(_Strict):
-    kind: Literal["full"] = Field("full", description="Every weight is trained.")
-
-
-class Lora(_Strict):
-    kind: Literal["lora"] = Field(
-        "lora", description="Small updates of frozen weights are trained, and the head."
-    )
-    rank: Positive = Field(16, description="LoRA: rank r of the update (Hu et al. 2021).")
-    alpha: Positive = Field(32, description="LoRA: the update is scaled by alpha / rank.")
-    dropout: Share = Field(0.05, description="LoRA: dropout before the update.")
-    targets: tuple[str, ...] = Field(
-        (), description="LoRA: names of the modules adapted; empty takes every linear layer."
-    )
-
-
-Method = Annotated[Full | Lora, Field(discriminator="kind")]
-"""What of a model is trained; each kind has its own fields, and no others can be set."""
 
 
 class Training(_Strict):
@@ -131,6 +113,11 @@ class Training(_Strict):
         description="A linear model is trained beside, and delivered where it validates better.",
     )
     precision: Precision = Field("auto", description="auto: what the hardware really computes in.")
+    deterministic: bool = Field(
+        False,
+        description="Only kernels that repeat bit for bit, on a GPU too; slower there. A CPU "
+        "repeats in any case.",
+    )
     gradient_checkpointing: bool = Field(False, description="Less memory for a third more time.")
 
     @property

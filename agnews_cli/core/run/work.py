@@ -14,7 +14,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from agnews_cli.core.run.dataset import Split
-from agnews_cli.core.run.preset import Data, Full, Method, Preset, ShortOfTime, Training
+from agnews_cli.core.run.method import Full, Method
+from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Training
 
 RunId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*-[0-9a-f]{10}$")]
 """`<label>-<10 hex digits>`; the label is for people."""

@@ -19,8 +19,7 @@ import hashlib
 import math
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,31 +33,19 @@ from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import CannotSave, NonFiniteLoss
 from agnews_cli.learn import losses, optimizers, options
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested
-from agnews_cli.learn.figures import blend
 from agnews_cli.learn.kinds.loss import Targets
-from agnews_cli.learn.kinds.option import Batch, Start
-from agnews_cli.learn.loop.forward import on_device, predict
+from agnews_cli.learn.kinds.option import Start
 from agnews_cli.learn.loop.learning_rate import learning_rate
 from agnews_cli.learn.loop.pace import Clock, Running
 from agnews_cli.learn.loop.position import Position, StepTrace
-from agnews_cli.learn.models.teacher import one_hot
-from agnews_cli.learn.rows.batches import Indices, batches_from, cut, steps_in
+from agnews_cli.learn.loop.state import State
+from agnews_cli.learn.loop.step import Stepper
+from agnews_cli.learn.loop.validate import Validator
+from agnews_cli.learn.rows.batches import batches_from, steps_in
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.rows.weighing import weights_of
-from agnews_cli.learn.state.saving import Saver, kept_in
-from agnews_cli.learn.state.snapshot import (
-    Misfit,
-    Snapshot,
-    Tensors,
-    are_finite,
-    generator_tensors,
-    on_host,
-    optimizer_tensors,
-    restore_generators,
-    restore_optimizer,
-    restore_weights,
-    weights,
-)
+from agnews_cli.learn.state.saving import Saver
+from agnews_cli.learn.state.snapshot import Snapshot, are_finite, weights
 from agnews_cli.store.run.checkpoints import Saved, Why
 
 _MEASURED_STEPS = 12  # before the plan is fitted to the speed; the first three are not counted
@@ -86,39 +73,56 @@ class FineTuning:
         stop: StopFlag,
         saver: Saver | None = None,
         trace: Callable[[StepTrace], None] | None = None,
-        teach: Callable[[], NDArray[np.float32]] | None = None,
+        soft_targets: Callable[[], NDArray[np.float32]] | None = None,
+        temperature: float = 1.0,
         saves_end: bool = True,
     ) -> None:
         """`validation`: None trains to the end of the plan, and the last weights are the best.
 
-        `teach`: says what a teacher says of the training rows, (rows, classes) probabilities;
-        asked once, where the recipe gives it a share of the target. `saves_end`: whether the end
-        of training is saved, and not only that of a session.
+        `soft_targets`: says what the training rows are to learn instead of their labels, (rows,
+        classes) probabilities at `temperature`; asked once, by the main process. `saves_end`:
+        whether the end of training is saved, and not only that of a session.
         """
         self.name, self.training, self.precision = name, training, precision
-        self.tokens, self.validation, self.pad_id, self.seed = tokens, validation, pad_id, seed
+        self.tokens, self.seed = tokens, seed
         self.accelerator, self.log, self.stop = accelerator, log, stop
         self.saver, self.trace = saver, trace
-        self.position = Position()
-        self.answers: NDArray[np.float32] | None = None
-        """What the trained model said of the validation rows, where that was all it was for."""
-        self._best: Tensors | None = None
-        self._lowest: NDArray[np.float64] | None = None
-        """Each validation row's loss where their mean was lowest."""
         self._saved_at: tuple[int, int] | None = None
         self._validation_s = 0.0
-        self._teach, self._classes, self._saves_end = teach, classes, saves_end
-        self._targets: torch.Tensor | None = None
-        """(rows, classes): what is learned instead of the labels, where there is a teacher."""
-        self._class_weights = weights_of(training.class_weights, tokens.classes, classes)
-        self._loss = losses.begin(training, tokens.classes, classes)
+        self._soft_targets, self._classes, self._saves_end = soft_targets, classes, saves_end
         self.model, self.optimizer = accelerator.prepare(model, optimizers.build(model, training))
-        self._options = options.begin(Start(training, self.bare_model, mask_id, seed))
-        self._copies = math.prod(option.copies for option in self._options.values())
+        bare = accelerator.unwrap_model(self.model)
+        labels = torch.from_numpy(np.array(tokens.classes, np.int64))
+        self.state = State(
+            accelerator,
+            self.model,
+            self.optimizer,
+            optimizers.state_shapes(training),
+            options.begin(Start(training, bare, mask_id, seed)),
+            Targets(labels, temperature=temperature),
+            seed,
+        )
+        loss = losses.begin(training, tokens.classes, classes)
+        self._stepper = Stepper(self.state, training, tokens, pad_id, loss)
+        self._validator: Validator | None = None
+        if validation is not None:
+            weighed = weights_of(training.class_weights, tokens.classes, classes)
+            self._validator = Validator(
+                self.state, training, validation, pad_id, weighed, name, log
+            )
 
     @property
     def bare_model(self) -> Any:
-        return self.accelerator.unwrap_model(self.model)
+        return self.state.bare_model
+
+    @property
+    def position(self) -> Position:
+        return self.state.position
+
+    @property
+    def answers(self) -> NDArray[np.float32] | None:
+        """What the trained model said of the validation rows, where that was all it was for."""
+        return self.state.answers
 
     def run(self, *, end_monotonic_s: float | None) -> Position:
         """Train to the end of the plan, an early stop, an interrupt, or `end_monotonic_s`.
@@ -135,8 +139,8 @@ class FineTuning:
         if not at.step:
             at.total_steps = planned
             set_seed(self.seed % 2**32)
-        if self._teach is not None and self.training.linear_teacher and self._targets is None:
-            self._targets = self._taught(self._teach)
+        if self._soft_targets is not None and self.state.targets.soft is None:
+            self._learn_instead(self._soft_targets)
         if self.saver is not None:  # weights, two moments and the best weights
             self.saver.expect(4 * sum(t.nbytes for t in weights(self.bare_model).values()))
             self.stop.reserve_s = self.saver.reserve_s
@@ -160,7 +164,7 @@ class FineTuning:
                 self._save(losses, clock, end_monotonic_s, "interval")
             epoch, batch, rows = next(batches)
             rate = learning_rate(self.training, at.step, at.total_steps)
-            loss = self._step(rows, rate, epoch)
+            loss = self._stepper.step(rows, rate, epoch)
             losses.add(loss)
             at.step, at.epoch, at.batch = at.step + 1, epoch, batch + 1
             at.examples += len(rows)
@@ -177,12 +181,7 @@ class FineTuning:
         except CannotSave:
             if at.interrupted:
                 raise  # else training is over, and the model matters more than this checkpoint
-        if self._best is not None:
-            restore_weights(self.bare_model, self._best, "best")
-        else:
-            for name, option in self._options.items():
-                if (delivered := option.delivered()) is not None:
-                    restore_weights(self.bare_model, delivered, name)
+        self.state.deliver()
         return at
 
     def _fit_to_time(self, planned: int, end_s: float, clock: Clock) -> None:
@@ -209,40 +208,9 @@ class FineTuning:
         if found is None:
             return None
         saved, tensors = found
-        if "answers" in tensors:  # concluded: nothing is left to train
-            self.position = Position.from_json(kept_in(saved.manifest.state, "position"))
-            self.answers = tensors["answers"]["answers"].numpy()
-            return saved
-        stateful = [name for name, option in self._options.items() if option.state()]
-        for name in ["weights", "optimizer", "generators", *stateful]:
-            if name not in tensors:
-                raise Misfit(f"{saved.id} has no {name}")
-        position = Position.from_json(kept_in(saved.manifest.state, "position"))
-        optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
-        restore_weights(self.bare_model, tensors["weights"])
-        shapes = optimizers.state_shapes(self.training)
-        restore_optimizer(self.bare_model, optimizer, tensors["optimizer"], shapes)
-        for name in stateful:
-            self._options[name].restore(tensors[name])
-        scaler = self.accelerator.scaler
-        if scaler is not None and (state := saved.manifest.state.get("scaler")):
-            scaler.load_state_dict(state)
-        self._best = tensors.get("best")
-        if "targets" in tensors:
-            self._targets = tensors["targets"]["targets"]
-        if "validation" in tensors:
-            self._lowest = tensors["validation"]["lowest"].numpy()
-        self.position, self._saved_at = position, (position.step, position.validated_step)
-        mine = {
-            name.partition(".")[2]: tensor
-            for name, tensor in tensors["generators"].items()
-            if name.partition(".")[0] == str(self.accelerator.process_index)
-        }
-        if mine:
-            restore_generators(mine)
-        else:  # more processes than before: generators of their own, a function of the position
-            other = self.seed * 1_000_003 + position.step * 64 + self.accelerator.process_index
-            set_seed(other % 2**32)
+        self.state.restore(saved, tensors)
+        if self.answers is None:
+            self._saved_at = (self.position.step, self.position.validated_step)
         return saved
 
     def conclude(self, answers: NDArray[np.float32]) -> None:
@@ -250,7 +218,7 @@ class FineTuning:
 
         A later session finds them in `answers` once it called `resume`.
         """
-        self.answers = answers
+        self.state.answers = answers
         if self.saver is not None and self.accelerator.is_main_process:
             tensors = {"answers": {"answers": torch.from_numpy(answers)}}
             self.saver.conclude(
@@ -277,10 +245,10 @@ class FineTuning:
             rate = learning_rate(self.training, max(0, at.step - 1), at.total_steps)
             self._report(losses, clock, rate, end_s)
         self._saved_at = (at.step, at.validated_step)
-        generators = self._every_generator()
+        generators = self.state.every_generator()
         if self.accelerator.is_main_process:
             try:
-                tensors = self._copied() | {"generators": generators}
+                tensors = self.state.copied() | {"generators": generators}
             except (MemoryError, RuntimeError) as error:  # torch's allocators raise the latter
                 self.saver.failed(error, step=at.step)
                 return
@@ -298,105 +266,20 @@ class FineTuning:
             self.stop.reserve_s = self.saver.reserve_s
         clock.exclude(time.monotonic() - began_s)
 
-    def _copied(self) -> dict[str, Tensors]:
-        """Copies on the host of all tensors that training needs, by blob, but the generators."""
-        optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
-        tensors = {
-            "weights": on_host(weights(self.bare_model)),
-            "optimizer": on_host(optimizer_tensors(self.bare_model, optimizer)),
-        }
-        for name, option in self._options.items():
-            if state := option.state():
-                tensors[name] = on_host(state)
-        if self._targets is not None:
-            tensors["targets"] = {"targets": self._targets}
-        if self._lowest is not None:
-            tensors["validation"] = {"lowest": torch.from_numpy(self._lowest)}
-        return tensors | ({"best": self._best} if self._best is not None else {})
-
-    def _every_generator(self) -> Tensors:
-        world = self.accelerator.num_processes
-        each: list[Any] = [on_host(generator_tensors())]
-        if world > 1:
-            mine, each = each[0], [None] * world
-            torch.distributed.all_gather_object(each, mine)
-        return {f"{rank}.{n}": t for rank, states in enumerate(each) for n, t in states.items()}
-
-    def _step(self, rows: Indices, rate: float, epoch: int) -> torch.Tensor:
-        """One optimizer step on the global batch `rows`; returns its mean loss, on the device."""
-        accelerator = self.accelerator
-        mine = rows[accelerator.process_index :: accelerator.num_processes]
-        parts = self._micro_batches(mine)
-        loss_sum = torch.zeros((), device=accelerator.device)
-        for number, part in enumerate(parts):
-            batch = self.tokens.batch(part, self.pad_id)
-            for option in self._options.values():
-                batch = option.batch(batch, part, epoch)
-            if self._targets is not None:
-                batch["soft"] = self._targets[torch.from_numpy(part)]
-            batch = on_device(batch, accelerator.device)
-            if self._copies > 1:
-                batch = {name: torch.cat([t] * self._copies) for name, t in batch.items()}
-            one_pass = partial(
-                self._pass,
-                batch,
-                len(rows),
-                is_last=number == len(parts) - 1,
-                counts=bool(len(mine)),
-            )
-            loss_sum += one_pass()
-            for option in self._options.values():
-                option.after_backward(one_pass)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        accelerator.clip_grad_norm_(self.model.parameters(), self.training.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        for option in self._options.values():
-            option.after_step(self.position.step)
-        return loss_sum
-
-    def _pass(self, batch: Batch, rows: int, *, is_last: bool, counts: bool) -> torch.Tensor:
-        """A micro-batch forwards and backwards; returns its part of the mean loss over `rows`.
-
-        `counts`: whether its loss does; `is_last`: whether the processes add their gradients up.
-        """
-        accelerator = self.accelerator
-        context = nullcontext() if is_last else accelerator.no_sync(self.model)
-        with context, accelerator.autocast():
-            inputs = {name: t for name, t in batch.items() if name not in ("labels", "soft")}
-            logits = self.model(**inputs).logits.float()
-            loss = self._loss(logits, Targets(batch["labels"], batch.get("soft")))
-            for option in self._options.values():
-                loss = option.loss(loss, logits)
-            loss = loss / rows
-            if not counts:
-                loss = loss * 0.0
-        # DDP averages over processes; the sum over them is wanted.
-        accelerator.backward(loss * accelerator.num_processes)
-        return loss.detach()
-
-    def _taught(self, teach: Callable[[], NDArray[np.float32]]) -> torch.Tensor:
-        """The labels and the main process's teacher, in their shares."""
-        share, labels = self.training.linear_teacher, one_hot(self.tokens.classes, self._classes)
-        answer = [teach() if self.accelerator.is_main_process else None]
+    def _learn_instead(self, soft_targets: Callable[[], NDArray[np.float32]]) -> None:
+        """Soft targets, the main process's on all of them."""
+        answer = [soft_targets() if self.accelerator.is_main_process else None]
         broadcast_object_list(answer)
         assert answer[0] is not None
-        return torch.from_numpy((1 - share) * labels + np.float32(share) * answer[0])
-
-    def _micro_batches(self, mine: Indices) -> list[Indices]:
-        if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing
-            return [np.zeros(1, dtype=np.int64)]
-        most = self.training.micro_batch_tokens
-        return cut(mine, self.tokens.lengths, max(1, most // self._copies)) if most else [mine]
+        self.state.targets = replace(self.state.targets, soft=torch.from_numpy(answer[0]))
 
     def _report(self, losses: Running, clock: Clock, rate: float, end_s: float | None) -> None:
         at = self.position
         mean = losses.mean_over(self.accelerator)
         if not math.isfinite(mean):
             kept = "nothing is kept"
-            if self._best is not None:
-                restore_weights(self.bare_model, self._best, "best")
+            if self.state.best is not None:
+                self.state.deliver()
                 kept = f"the model of step {at.best_step} is kept"
             raise NonFiniteLoss(
                 value=mean,
@@ -442,67 +325,20 @@ class FineTuning:
 
         A validation that was given up is done again, whole, when the run goes on.
         """
-        if self.validation is None:
-            self.position.validated_step = self.position.step
+        at, is_alone = self.position, self.accelerator.num_processes == 1
+        if self._validator is None:
+            at.validated_step = at.step
             return True
-        began_s, is_alone = time.monotonic(), self.accelerator.num_processes == 1
+        began_s = time.monotonic()
         if is_alone and self.stop.left_s < self._validation_s:
             return False
         try:
-            with ExitStack() as judged:
-                for option in self._options.values():
-                    judged.enter_context(option.judged())
-                probabilities = predict(
-                    self.bare_model,  # the other talks to all processes, and one may have no rows
-                    self.validation,
-                    self.pad_id,
-                    self.accelerator,
-                    self.training.batch_tokens,
-                    check=self.stop.check if is_alone else lambda: None,
-                )
-                self._judge(probabilities, self.validation.classes, time.monotonic() - began_s)
+            self._validator.validate(self.stop.check if is_alone else lambda: None)
         except StopRequested:
             return False
-        finally:
-            self.model.train()
         self._validation_s = time.monotonic() - began_s
         clock.exclude(self._validation_s)
         return True
-
-    def _judge(
-        self, probabilities: NDArray[np.floating], classes: NDArray[np.int64], took_s: float
-    ) -> None:
-        """Compare this validation with the lowest loss so far, and keep the weights that are best.
-
-        The best is the last one not worse than the lowest loss by more than a standard error of
-        their difference over the rows: later weights have decayed further, and which of two equals
-        a few hundred rows prefer is chance (the one-standard-error rule, Breiman et al. 1984).
-        """
-        at = self.position
-        losses = blend.row_losses(blend.calibrated(probabilities, classes), classes)
-        if self._class_weights is not None:  # or the step that answers no rare class wins
-            losses = losses * self._class_weights.astype(np.float32)[classes]
-        loss = float(losses.mean())
-        if loss < at.lowest_loss:
-            at.lowest_loss, at.validations_without_gain = loss, 0
-            self._lowest = losses
-        else:
-            at.validations_without_gain += 1
-        is_best = self._lowest is not None and not _is_worse(losses, self._lowest)
-        if is_best:
-            at.best_step = at.step
-            self._best = on_host(weights(self.bare_model))
-        at.validated_step = at.step
-        at.stopped_early = at.validations_without_gain >= self.training.patience
-        self.log(
-            "validated",
-            candidate=self.name,
-            step=at.step,
-            loss=round(loss, 4),
-            accuracy=round(float((probabilities.argmax(1) == classes).mean()), 4),
-            best=is_best,
-            seconds=round(took_s, 2),
-        )
 
     def _agree(self, value: float) -> float:
         """The largest of every process's `value`, so that all take the same decision."""
@@ -520,9 +356,3 @@ class FineTuning:
     def _is_stop_agreed(self, clock: Clock) -> bool:
         is_late = self.stop.left_s < clock.seconds_per_step and self.position.step > 0
         return self._agree_on(self.stop.is_set or is_late)
-
-
-def _is_worse(losses: NDArray[np.float64], than: NDArray[np.float64]) -> bool:
-    """By more than one standard error of the mean difference, over the same rows; or no number."""
-    apart = losses - than
-    return not apart.mean() <= apart.std(ddof=1) / np.sqrt(len(apart))

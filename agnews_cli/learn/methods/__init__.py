@@ -1,41 +1,35 @@
-"""What of a model is trained: one module for each method, all with the same functions.
-
-`apply` takes the loaded classifier and returns the module to train; `merge` makes that module
-predict with the weights that will be delivered; `save` writes what the method alone has and returns
-the plain model. The loop never asks which method it is.
-"""
+"""Fine-tuning methods, one module each (`learn.kinds.method`), named by `method.kind`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from agnews_cli.core.run.preset import Method
-from agnews_cli.learn.methods import full, lora
+from agnews_cli.core.run.method import Method
+from agnews_cli.learn.kinds.method import Procedure
+from agnews_cli.learn.kinds.registry import modules
 
-_METHODS: dict[str, Any] = {"full": full, "lora": lora}
+_PLAIN = "config.json"
 
 
-def apply(model: nn.Module, method: Method, *, new: Sequence[str] = ()) -> nn.Module:
-    """The module to train, with `requires_grad` set on what the method trains.
+def of(method: Method) -> Procedure:
+    """What the method does."""
+    found: Procedure = modules(sys.modules[__name__])[method.kind].PROCEDURE
+    return found
 
-    `new`: names of modules that the pretrained weights do not have; trained whole, whatever the
-    method, for whoever loads the base model draws others.
+
+def open_folder(folder: Path, base: str | None = None, **options: Any) -> nn.Module:
+    """The model that lies in a folder, ready to predict, whichever method wrote it.
+
+    `base`: where the model lies that an adapter needs; `options`: of `from_pretrained`.
     """
-    return _METHODS[method.kind].apply(model, method, new)  # type: ignore[no-any-return]
-
-
-def merge(model: nn.Module, method: Method) -> None:
-    """From now on `model` computes with the weights that `save` returns."""
-    _METHODS[method.kind].merge(model)
-
-
-def save(model: nn.Module, method: Method, folder: Path, *, base: str) -> nn.Module:
-    """The plain classifier, merged; what else the method has goes below `folder`.
-
-    `base`: the pretrained model's hub id, or the name of its folder. `model` is spent.
-    """
-    return _METHODS[method.kind].save(model, folder, base)  # type: ignore[no-any-return]
+    each: list[Procedure] = [one.PROCEDURE for one in modules(sys.modules[__name__]).values()]
+    each.sort(key=lambda one: one.marker == _PLAIN)  # it may lie beside an adapter, too
+    there = [one for one in each if (folder / one.marker).is_file()]
+    if not there:
+        names = " or ".join(sorted({one.marker for one in each}))
+        raise FileNotFoundError(f"there is no {names} in it")
+    return there[0].open(folder, base, options).eval()

@@ -38,7 +38,6 @@ def embed(
         for rows in by_length(tokens.lengths, batch_tokens=batch_tokens):
             check()
             batch = tokens.batch(rows, pad_id)
-            del batch["labels"]
             hidden = encoder(**batch).last_hidden_state
             mask = batch["attention_mask"].unsqueeze(-1)
             mean = (hidden * mask).sum(1) / mask.sum(1)

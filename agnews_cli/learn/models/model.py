@@ -75,10 +75,15 @@ def mask_id_of(tokenizer: Any) -> int:
 def load_classifier(
     path: str, preset: Preset, labels: Sequence[str], *, pad_id: int, seed: int, on_cpu: bool
 ) -> nn.Module:
-    """The model to train, fp32, its new head drawn from `seed`, dropout made fast on the CPU."""
+    """The model to train, its new head drawn from `seed`, dropout made fast on the CPU.
+
+    fp32, unless its method loads it otherwise.
+    """
     _refuse_code(path, preset.model.revision)
     torch.manual_seed(seed)
     options: dict[str, Any] = {"attn_implementation": dropout.register()} if on_cpu else {}
+    procedure = methods.of(preset.method)
+    asked = {"dtype": torch.float32} | procedure.load_options(preset.method)
     names = dict(enumerate(labels))
 
     def load(**extra: Any) -> tuple[Any, dict[str, Any]]:
@@ -88,10 +93,10 @@ def load_classifier(
             num_labels=len(labels),
             id2label=names,
             label2id={label: number for number, label in names.items()},
-            dtype=torch.float32,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # the head of a classifier of other classes is drawn anew
             trust_remote_code=False,
+            **asked,
             **extra,
         )
         return found
@@ -111,7 +116,7 @@ def load_classifier(
     inside = f"{model.base_model_prefix}."
     head = [name for name, _ in model.named_parameters() if not name.startswith(inside)]
     new = sorted({name.rpartition(".")[0] for name in [*loaded["missing_keys"], *head]} - {""})
-    trained = methods.apply(model, preset.method, new=new)
+    trained = procedure.apply(model, preset.method, new)
     if on_cpu:
         dropout.replace_dropout(trained)
     return trained
@@ -134,18 +139,16 @@ def cool_head(model: nn.Module, temperature: float, *, classes: int) -> bool:
 
 def save_delivery(
     model: Any, tokenizer: Any, preset: Preset, folder: Path, labels: Sequence[str]
-) -> nn.Module:
-    """Hugging Face files that load with no code of ours; returns the model that they hold.
+) -> None:
+    """Hugging Face files that load with no code of ours.
 
     The tokenizer cuts where training did. No path of this machine is in the files. What a method
     has besides (an adapter) lies below `folder`. `model` is spent.
     """
-    plain: Any = methods.save(model, preset.method, folder, base=base_name(preset.model))
-    plain.save_pretrained(folder)
+    methods.of(preset.method).save(model, folder, base_name(preset.model))
     save_tokenizer(tokenizer, preset.training.max_length, folder)
     names = json.dumps(list(labels), ensure_ascii=False)
     (folder / "labels.json").write_text(names, "utf-8")
-    return plain.eval()  # type: ignore[no-any-return]
 
 
 def save_tokenizer(tokenizer: Any, max_length: int, folder: Path) -> None:
@@ -162,20 +165,8 @@ def save_tokenizer(tokenizer: Any, max_length: int, folder: Path) -> None:
 def load_delivery(folder: Path, base: str | None) -> tuple[Any, Any]:
     """(model for evaluation, tokenizer) of a delivered folder; `base`: the adapter's model."""
     tokenizer = load_tokenizer(str(folder))
-    if not (folder / "adapter_config.json").exists():
-        model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=False)
-        return model.eval(), tokenizer
-    assert base is not None
-    _refuse_code(base)
-    from peft import PeftModel
-
-    names = json.loads((folder / "labels.json").read_text("utf-8"))
-    model = AutoModelForSequenceClassification.from_pretrained(
-        base,
-        num_labels=len(names),
-        dtype=torch.float32,
-        id2label=dict(enumerate(names)),
-        trust_remote_code=False,
-    )
+    if base is not None:
+        _refuse_code(base)
+    model: Any = methods.open_folder(folder, base)
     model.config.pad_token_id = tokenizer.pad_token_id
-    return PeftModel.from_pretrained(model, folder).eval(), tokenizer
+    return model, tokenizer

@@ -58,6 +58,14 @@ def one_hot(classes: NDArray[np.int64], count: int) -> NDArray[np.float32]:
     return np.eye(count, dtype=np.float32)[classes]
 
 
+def mixed(
+    answers: NDArray[np.float32], classes: NDArray[np.int64], share: float
+) -> NDArray[np.float32]:
+    """What is learnt where `share` of a target is what a teacher said, (rows, classes)."""
+    labels = one_hot(classes, answers.shape[1])
+    return np.asarray((1 - share) * labels + np.float32(share) * answers)
+
+
 def _folds(classes: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """The fold of each row, stratified; -1 for rows of classes too small to be divided."""
     rng = np.random.Generator(np.random.PCG64([seed, 0xF01D]))

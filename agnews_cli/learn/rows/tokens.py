@@ -63,7 +63,7 @@ class Tokens:
         return Tokens(np.concatenate(parts), offsets, self.classes, self.full)
 
     def batch(self, rows: Indices, pad_id: int) -> dict[str, torch.Tensor]:
-        """Padded tensors: input_ids, attention_mask (rows, longest) int64 and labels (rows,)."""
+        """Padded tensors: input_ids and attention_mask, (rows, longest) int64."""
         longest = int(self.lengths_of(rows).max())
         ids = np.full((len(rows), longest), pad_id, dtype=np.int64)
         mask = np.zeros((len(rows), longest), dtype=np.int64)
@@ -74,7 +74,6 @@ class Tokens:
         return {
             "input_ids": torch.from_numpy(ids),
             "attention_mask": torch.from_numpy(mask),
-            "labels": torch.from_numpy(self.classes[rows]),
         }
 
     def lengths_of(self, rows: Indices) -> Indices:

@@ -20,6 +20,7 @@ from agnews_cli.core.run import recipes
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import Candidate, Job
+from agnews_cli.learn import methods
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model.delivered import digests_of
 from agnews_cli.store.model.models import base_name, hub_id
@@ -182,8 +183,9 @@ def _usage(job: Job, members: Sequence[CardMember], *, is_run: bool) -> str:
             is_alone=not is_run,
         )
         parts.append(f"Without agnews, in {where} (or give its path):\n\n" + _fenced(code))
-    if tuned and job.preset.method.kind == "lora":
-        folder = f"{tuned[0].folder}/adapter" if is_run else "adapter"
+    beside = methods.of(job.preset.method).beside
+    if tuned and beside is not None:
+        folder = f"{tuned[0].folder}/{beside}" if is_run else beside
         parts.append(
             "The weights hold the LoRA update already. The update alone lies in "
             f"`{folder}/`, for the unchanged base model:\n\n"

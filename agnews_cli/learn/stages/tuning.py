@@ -11,18 +11,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 
-from agnews_cli.core.run.job import Job
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import CannotResume
-from agnews_cli.learn.door.budget import LEAST_SAVED_S, TimeBudget
-from agnews_cli.learn.door.events import EventLog, StopFlag
+from agnews_cli.learn.door.budget import LEAST_SAVED_S
 from agnews_cli.learn.loop.position import StepTrace
 from agnews_cli.learn.loop.train import FineTuning
 from agnews_cli.learn.models.model import load_classifier, mask_id_of
 from agnews_cli.learn.rows.tokens import Tokens
+from agnews_cli.learn.stages.prepare import Prepared
+from agnews_cli.learn.stages.setting import Setting
 from agnews_cli.learn.state import fingerprint
 from agnews_cli.learn.state.saving import Saver, changes
 from agnews_cli.learn.state.snapshot import Misfit
@@ -35,28 +34,27 @@ from agnews_cli.store.transfer.receipts import sending_s
 
 @dataclass(slots=True)
 class Tunings:
-    """Makes the fine-tunings of one job."""
+    """Makes the fine-tunings of one job, once its rows are tokens."""
 
-    job: Job
-    accelerator: Accelerator
-    precision: str
-    log: EventLog
-    stop: StopFlag
-    budget: TimeBudget
-    tokenizer: Any
+    rows: Prepared
+
+    @property
+    def setting(self) -> Setting:
+        return self.rows.setting
 
     def load(self, number: int = 1) -> Any:
         """The model to train, its head drawn anew; `number`: the how manieth of the job."""
-        path = self.job.model_path
-        is_here = Path(path).is_dir()
-        self.log("phase", name="loading the model" if is_here else f"fetching {path} from the hub")
+        setting, job = self.setting, self.setting.job
+        is_here = Path(job.model_path).is_dir()
+        doing = "loading the model" if is_here else f"fetching {job.model_path} from the hub"
+        setting.log("phase", name=doing)
         return load_classifier(
-            path,
-            self.job.preset,
-            self.job.dataset.labels,
-            pad_id=self.tokenizer.pad_token_id,
-            seed=self.job.seed + number - 1,
-            on_cpu=self.accelerator.device.type == "cpu",
+            job.model_path,
+            job.preset,
+            job.dataset.labels,
+            pad_id=self.rows.pad_id,
+            seed=job.seed + number - 1,
+            on_cpu=setting.accelerator.device.type == "cpu",
         )
 
     def of(
@@ -67,32 +65,32 @@ class Tunings:
         tokens: Tokens,
         validation: Tokens | None,
         *,
-        teach: Callable[[], NDArray[np.float32]],
+        soft_targets: Callable[[], NDArray[np.float32]] | None,
         number: int = 1,
         is_fold: bool = False,
     ) -> FineTuning:
         """One fine-tuning, as its newest checkpoint left it. Raises CannotResume."""
-        job = self.job
-        now = fingerprint.take(self.accelerator, self.precision)
+        setting, job = self.setting, self.setting.job
+        now = fingerprint.take(setting.accelerator, setting.precision)
         now |= fingerprint.of_material(tokens, validation, model)
-        is_traced = job.trace and self.accelerator.is_main_process
+        is_traced = job.trace and setting.is_main
         tuning = FineTuning(
             name=name,
             model=model,
-            accelerator=self.accelerator,
+            accelerator=setting.accelerator,
             training=training,
-            precision=self.precision,
+            precision=setting.precision,
             tokens=tokens,
             validation=validation,
-            pad_id=self.tokenizer.pad_token_id,
-            mask_id=mask_id_of(self.tokenizer),
+            pad_id=self.rows.pad_id,
+            mask_id=mask_id_of(self.rows.tokenizer),
             classes=len(job.dataset.labels),
             seed=job.seed + number - 1,
-            log=self.log,
-            stop=self.stop,
+            log=setting.log,
+            stop=setting.stop,
             saver=self._saver(name, now),
             trace=partial(self._trace, name) if is_traced else None,
-            teach=teach,
+            soft_targets=soft_targets,
             saves_end=not is_fold,
         )
         self._resume(tuning, now)
@@ -101,16 +99,16 @@ class Tunings:
     def _trace(self, name: str, step: StepTrace) -> None:
         facts = {"candidate": name} | asdict(step)
         facts |= {"lr": step.lr.hex(), "loss": step.loss.hex()}
-        with private.appending(Path(self.job.folder) / "trace.jsonl") as file:
+        with private.appending(self.setting.folder / "trace.jsonl") as file:
             file.write((json.dumps(facts) + "\n").encode())
 
     def _saver(self, name: str, now: dict[str, str]) -> Saver | None:
         """Who saves this fine-tuning; nobody where a short budget is the run's whole life."""
-        job = self.job
-        if self.budget.left_s < LEAST_SAVED_S:
+        setting, job = self.setting, self.setting.job
+        if setting.budget.left_s < LEAST_SAVED_S:
             return None
         return Saver(
-            Checkpoints(Path(job.folder) / "checkpoints" / name, owner=(job.run, name)),
+            Checkpoints(setting.folder / "checkpoints" / name, owner=(job.run, name)),
             run=job.run,
             candidate=name,
             token=job.token,
@@ -118,17 +116,18 @@ class Tunings:
             fingerprint=now,
             lifetime_s=job.lifetime_s,
             every_s=job.save_every_s,
-            log=self.log,
-            newest_token=lambda: leases.newest_token(Path(job.folder)),
+            log=setting.log,
+            newest_token=lambda: leases.newest_token(setting.folder),
             sending_s=self._sending_s,
         )
 
     def _sending_s(self) -> float:
         """What sending a checkpoint takes from training, in seconds: its share of the cores."""
-        if self.accelerator.device.type != "cpu":  # it needs no accelerator
+        accelerator = self.setting.accelerator
+        if accelerator.device.type != "cpu":  # it needs no accelerator
             return 0.0
-        cores = self.accelerator.num_processes * torch.get_num_threads()
-        return sending_s(RunFolder(Path(self.job.folder))) / cores
+        cores = accelerator.num_processes * torch.get_num_threads()
+        return sending_s(RunFolder(self.setting.folder)) / cores
 
     def _resume(self, tuning: FineTuning, now: dict[str, str]) -> None:
         """Go on from the newest good checkpoint, if there is one; say from where, and what changed.
@@ -136,7 +135,7 @@ class Tunings:
         Raises CannotResume when it does not fit, or when libraries, tokens or frozen weights
         changed and that was not allowed.
         """
-        job = self.job
+        job, log = self.setting.job, self.setting.log
         again = f"agnews auto --fresh trains it anew; agnews runs --store {Path(job.folder).parent}"
         try:
             saved = tuning.resume()
@@ -153,9 +152,9 @@ class Tunings:
                 run=job.run, reason=f"the result could differ: {which}", next=inexact
             )
         for name, (before, after) in changed.items():
-            self.log("warning", text=f"resumed not bit for bit: {name} was {before}, is {after}")
+            log("warning", text=f"resumed not bit for bit: {name} was {before}, is {after}")
         at = tuning.position
-        self.log(
+        log(
             "resumed",
             candidate=tuning.name,
             checkpoint=saved.id,

@@ -14,6 +14,8 @@ from agnews_cli.learn.models.linear import Linear
 from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.learn.rows.material import Material, available_bytes
 from agnews_cli.learn.rows.tokens import limit_rows
+from agnews_cli.learn.stages.prepare import Prepared
+from agnews_cli.learn.stages.train import Trained
 
 _MOST_ROWS = 200_000
 _SAMPLE_ROWS = 2_000
@@ -23,7 +25,29 @@ tenth of the time at 60 s."""
 _SHARE_OF_TIME, _SHARE_OF_MEMORY = 0.25, 0.5
 _BYTES_A_CHARACTER = 200
 """Peak memory of fitting: the n-grams of a text, and the copies that scikit-learn makes of them."""
-_CHUNK_ROWS = 5_000
+
+
+def trained(prepared: Prepared) -> Trained:
+    """The linear model, fitted and written."""
+    setting, rows = prepared.setting, prepared.material
+    seed = setting.job.seed
+    some = rows_for(rows, seed, setting.budget, setting.told)
+    many = "" if some is None else f" of {len(some):,} rows"
+    setting.log("phase", name=f"linear model{many}")
+    model, probabilities = fit(
+        rows,
+        some,
+        count=len(setting.labels),
+        seed=seed,
+        weights=prepared.class_weights,
+        check=setting.stop.check,
+    )
+    folder = setting.folder / "linear"
+    model.save(folder)
+    asked_s = time.monotonic()
+    model.predict(rows.held_texts)
+    row_s = (time.monotonic() - asked_s) / len(rows.held_texts)
+    return Trained("linear", folder, probabilities, row_s)
 
 
 def rows_for(material: Material, seed: int, budget: TimeBudget, told: Notes) -> Indices | None:
@@ -100,18 +124,3 @@ def fit(
     model = of(kept, (), material.classes[:0])
     model.adjust_as(parts)
     return model, answers
-
-
-def predict(
-    model: Linear,
-    texts: Sequence[str],
-    check: Callable[[], None],
-    hear: Callable[[int], None],
-) -> NDArray[np.float32]:
-    """Class probabilities, (texts, classes), a part at a time; `hear` is told of each."""
-    parts = []
-    for start in range(0, len(texts), _CHUNK_ROWS):
-        check()
-        parts.append(model.predict(texts[start : start + _CHUNK_ROWS]))
-        hear(min(len(texts), start + _CHUNK_ROWS))
-    return np.concatenate(parts)

@@ -1,0 +1,96 @@
+"""One optimizer step on a global batch, in as many passes as memory wants."""
+
+from __future__ import annotations
+
+import math
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+
+from agnews_cli.core.run.preset import Training
+from agnews_cli.learn.kinds.loss import Loss, Targets
+from agnews_cli.learn.kinds.option import Batch
+from agnews_cli.learn.loop.forward import on_device
+from agnews_cli.learn.loop.state import State
+from agnews_cli.learn.rows.batches import Indices, cut
+from agnews_cli.learn.rows.tokens import Tokens
+
+
+@dataclass(slots=True)
+class Stepper:
+    """Calls the options at their places."""
+
+    state: State
+    training: Training
+    tokens: Tokens
+    pad_id: int
+    loss: Loss
+    _copies: int = field(init=False)
+    """How often an option wants the whole batch."""
+
+    def __post_init__(self) -> None:
+        self._copies = math.prod(option.copies for option in self.state.options.values())
+
+    def step(self, rows: Indices, rate: float, epoch: int) -> torch.Tensor:
+        """One step on the global batch `rows`; returns its mean loss, on the device."""
+        state, accelerator = self.state, self.state.accelerator
+        mine = rows[accelerator.process_index :: accelerator.num_processes]
+        parts = self._micro_batches(mine)
+        loss_sum = torch.zeros((), device=accelerator.device)
+        for number, part in enumerate(parts):
+            batch = self.tokens.batch(part, self.pad_id)
+            for option in state.options.values():
+                batch = option.batch(batch, part, epoch)
+            batch = on_device(batch, accelerator.device)
+            if self._copies > 1:
+                batch = {name: torch.cat([t] * self._copies) for name, t in batch.items()}
+            targets = state.targets.of(torch.from_numpy(part)).to(accelerator.device)
+            one_pass = partial(
+                self._pass,
+                batch,
+                targets.repeated(self._copies),
+                len(rows),
+                is_last=number == len(parts) - 1,
+                counts=bool(len(mine)),
+            )
+            loss_sum += one_pass()
+            for option in state.options.values():
+                option.after_backward(one_pass)
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate
+        accelerator.clip_grad_norm_(state.model.parameters(), self.training.clip_norm)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        for option in state.options.values():
+            option.after_step(state.position.step)
+        return loss_sum
+
+    def _pass(
+        self, batch: Batch, targets: Targets, rows: int, *, is_last: bool, counts: bool
+    ) -> torch.Tensor:
+        """A micro-batch forwards and backwards; returns its part of the mean loss over `rows`.
+
+        `counts`: whether its loss does; `is_last`: whether the processes add their gradients up.
+        """
+        state, accelerator = self.state, self.state.accelerator
+        context = nullcontext() if is_last else accelerator.no_sync(state.model)
+        with context, accelerator.autocast():
+            logits = state.model(**batch).logits.float()
+            loss = self.loss(logits, targets)
+            for option in state.options.values():
+                loss = option.loss(loss, logits)
+            loss = loss / rows
+            if not counts:
+                loss = loss * 0.0
+        # DDP averages over processes; the sum over them is wanted.
+        accelerator.backward(loss * accelerator.num_processes)
+        return loss.detach()
+
+    def _micro_batches(self, mine: Indices) -> list[Indices]:
+        if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing
+            return [np.zeros(1, dtype=np.int64)]
+        most = self.training.micro_batch_tokens
+        return cut(mine, self.tokens.lengths, max(1, most // self._copies)) if most else [mine]

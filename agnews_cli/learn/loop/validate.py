@@ -1,0 +1,92 @@
+"""Which weights are the best so far, asked of the validation rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agnews_cli.core.run.preset import Training
+from agnews_cli.learn.door.events import EventLog
+from agnews_cli.learn.figures import blend
+from agnews_cli.learn.loop.forward import predict
+from agnews_cli.learn.loop.state import State
+from agnews_cli.learn.rows.tokens import Tokens
+from agnews_cli.learn.state.snapshot import on_host, weights
+
+
+@dataclass(slots=True)
+class Validator:
+    """Of one fine-tuning. `class_weights`: how much a row of each class counts; None: alike."""
+
+    state: State
+    training: Training
+    tokens: Tokens
+    pad_id: int
+    class_weights: NDArray[np.float64] | None
+    name: str
+    log: EventLog
+
+    def validate(self, check: Callable[[], None]) -> None:
+        """Keep the weights if they are the best; nothing is kept where `check` raises."""
+        began_s = time.monotonic()
+        try:
+            with ExitStack() as judged:
+                for option in self.state.options.values():
+                    judged.enter_context(option.judged())
+                probabilities = predict(
+                    self.state.bare_model,  # the other talks to all, and one may have no rows
+                    self.tokens,
+                    self.pad_id,
+                    self.state.accelerator,
+                    self.training.batch_tokens,
+                    check=check,
+                )
+                self._judge(probabilities, self.tokens.classes, time.monotonic() - began_s)
+        finally:
+            self.state.model.train()
+
+    def _judge(
+        self, probabilities: NDArray[np.floating], classes: NDArray[np.int64], took_s: float
+    ) -> None:
+        """Compare this validation with the lowest loss so far, and keep the weights that are best.
+
+        The best is the last one not worse than the lowest loss by more than a standard error of
+        their difference over the rows: later weights have decayed further, and which of two equals
+        a few hundred rows prefer is chance (the one-standard-error rule, Breiman et al. 1984).
+        """
+        state, at = self.state, self.state.position
+        losses = blend.row_losses(blend.calibrated(probabilities, classes), classes)
+        if self.class_weights is not None:  # or the step that answers no rare class wins
+            losses = losses * self.class_weights.astype(np.float32)[classes]
+        loss = float(losses.mean())
+        if loss < at.lowest_loss:
+            at.lowest_loss, at.validations_without_gain = loss, 0
+            state.lowest = losses
+        else:
+            at.validations_without_gain += 1
+        is_best = state.lowest is not None and not is_worse(losses, state.lowest)
+        if is_best:
+            at.best_step = at.step
+            state.best = on_host(weights(state.bare_model))
+        at.validated_step = at.step
+        at.stopped_early = at.validations_without_gain >= self.training.patience
+        self.log(
+            "validated",
+            candidate=self.name,
+            step=at.step,
+            loss=round(loss, 4),
+            accuracy=round(float((probabilities.argmax(1) == classes).mean()), 4),
+            best=is_best,
+            seconds=round(took_s, 2),
+        )
+
+
+def is_worse(losses: NDArray[np.float64], than: NDArray[np.float64]) -> bool:
+    """By more than one standard error of the mean difference, over the same rows; or no number."""
+    apart = losses - than
+    return not apart.mean() <= apart.std(ddof=1) / np.sqrt(len(apart))

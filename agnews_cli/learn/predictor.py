@@ -1,0 +1,276 @@
+"""The one predictor: a delivered folder is opened, texts go in, class probabilities come out.
+
+Evaluation on test rows, `agnews predict` and whatever checks a delivery ask this one, so that what
+is evaluated is what is delivered. A delivery is one model or the average of several. Every kind of
+member is opened by one function here; a fine-tuned one by its method. What a member needs is
+imported when it is opened: a linear model loads without torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agnews_cli.core.run.job import CandidateKind
+from agnews_cli.core.run.prediction import Member, Order
+from agnews_cli.errors import AgnewsError, ModelDamaged
+
+if TYPE_CHECKING:
+    from agnews_cli.learn.loop.forward import Processes
+    from agnews_cli.learn.rows.tokens import Tokens
+
+Probabilities = NDArray[np.floating]
+Hear = Callable[[int], None]
+"""Hears how many rows are done."""
+
+_CHUNK_ROWS = 5_000
+_TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """With what is computed. `check` may raise between two batches."""
+
+    batch_tokens: int = 4096
+    processes: Processes | None = None
+    """That share the rows of fine-tuned models; None: this one alone, on the GPU that is there."""
+    check: Callable[[], None] = lambda: None
+
+
+Ask = Callable[[Sequence[str], "Tokens | None", Hear], Probabilities]
+"""(texts, their tokens where the part has a reader): probabilities, (texts, classes) float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Makes tokens of texts. Two with one `key` make the same."""
+
+    tokenizer: Any
+    max_length: int
+    key: str
+
+    def __call__(self, texts: Sequence[str], hear: Hear) -> Tokens:
+        from agnews_cli.core.run.dataset import Rows
+        from agnews_cli.learn.rows.tokens import tokenise
+
+        return tokenise(Rows(texts, [0] * len(texts)), self.tokenizer, self.max_length, told=hear)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedMember:
+    """One member, opened."""
+
+    ask: Ask
+    reader: Reader | None = None
+    """None: it takes the texts themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedDelivery:
+    """An opened delivery."""
+
+    order: Order
+    parts: dict[str, OpenedMember]
+
+    def each(
+        self, texts: Sequence[str], hear_of: Callable[[str, int], Hear]
+    ) -> dict[str, Probabilities]:
+        """What each member says, (texts, classes). `hear_of`: (what is done, of how many texts).
+
+        Tokens are made once for all members that read alike.
+        """
+        read: dict[str, Tokens] = {}
+        for part in self.parts.values():
+            if part.reader is not None and part.reader.key not in read:
+                read[part.reader.key] = part.reader(texts, hear_of("tokenising", len(texts)))
+        found = {}
+        for name, part in self.parts.items():
+            tokens = None if part.reader is None else read[part.reader.key]
+            found[name] = part.ask(texts, tokens, hear_of(name, len(texts)))
+        return found
+
+    def __call__(
+        self, texts: Sequence[str], told: Hear = lambda rows: None
+    ) -> NDArray[np.floating]:
+        """Class probabilities of what is delivered, (texts, classes). Raises ModelDamaged."""
+        from agnews_cli.learn.figures import blend
+
+        if not texts:  # a chunk of nothing but bad rows
+            return np.empty((0, len(self.order.labels)), dtype=np.float32)
+        names = list(self.parts)
+
+        def hear_of(what: str, total: int) -> Hear:
+            if what not in names:
+                return lambda rows: None
+            before = names.index(what) * total
+            return lambda rows: told((before + rows) // len(names))
+
+        shares = {member.name: member.share for member in self.order.members}
+        mixed = blend.mix(self.each(texts, hear_of), shares)
+        if not np.isfinite(mixed).all():
+            where = self.order.members[0].folder
+            raise ModelDamaged(path=where, reason="it answers with what is no number")
+        return mixed
+
+
+def open_delivery(order: Order, means: Means | None = None) -> OpenedDelivery:
+    """All members, loaded. Raises what loading them raises; see `open_member`."""
+    how = means or Means()
+    return OpenedDelivery(order, {m.name: open_member(m, order, how) for m in order.members})
+
+
+def open_member(member: Member, order: Order, means: Means) -> OpenedMember:
+    """One member, whatever its kind. Raises ModelDamaged where its files are not as delivered."""
+    folder = Path(member.folder)
+    _require_whole(folder, member)
+    try:
+        return _OPENERS[member.kind](folder, order, means)
+    except (MemoryError, AgnewsError):
+        raise
+    except Exception as error:
+        if is_of_memory(error):
+            raise
+        raise _damage(folder, error) from error
+
+
+# ---- each kind ----------------------------------------------------------------------------------
+
+
+def _linear(folder: Path, order: Order, means: Means) -> OpenedMember:
+    from agnews_cli.learn.models.linear import Linear
+
+    model = Linear.load(folder)
+
+    def ask(texts: Sequence[str], tokens: Tokens | None, hear: Hear) -> Probabilities:
+        parts = []
+        for start in range(0, len(texts), _CHUNK_ROWS):
+            means.check()
+            parts.append(model.predict(texts[start : start + _CHUNK_ROWS]))
+            hear(min(len(texts), start + _CHUNK_ROWS))
+        return np.concatenate(parts)
+
+    return OpenedMember(ask)
+
+
+def _embedding(folder: Path, order: Order, means: Means) -> OpenedMember:
+    from agnews_cli.learn.models import embedding
+    from agnews_cli.learn.models.model import load_encoder, load_tokenizer
+
+    reader = _reader(folder, order, load_tokenizer(str(folder)))
+    assert order.base is not None
+    encoder = load_encoder(order.base)
+    head = embedding.EmbeddingHead.load(folder)
+
+    def ask(texts: Sequence[str], tokens: Tokens | None, hear: Hear) -> Probabilities:
+        assert tokens is not None
+        embedded = embedding.embed(
+            encoder,
+            tokens,
+            int(reader.tokenizer.pad_token_id),
+            batch_tokens=means.batch_tokens,
+            check=means.check,
+            told=hear,
+        )
+        return head.predict(embedded)
+
+    return OpenedMember(ask, reader)
+
+
+def _finetuned(folder: Path, order: Order, means: Means) -> OpenedMember:
+    import torch
+
+    from agnews_cli.learn.loop.forward import Alone, predict
+    from agnews_cli.learn.models import kernels
+    from agnews_cli.learn.models.model import load_delivery
+
+    if means.processes is None:  # else who shares them has seen to it
+        kernels.settle()
+    model, tokenizer = load_delivery(folder, order.base)
+    reader = _reader(folder, order, tokenizer)
+    if model.config.num_labels != len(order.labels):
+        raise ValueError(f"{model.config.num_labels} classes instead of {len(order.labels)}")
+    alone = Alone(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    processes = means.processes or alone
+    model.to(processes.device)
+
+    def ask(texts: Sequence[str], tokens: Tokens | None, hear: Hear) -> Probabilities:
+        assert tokens is not None
+        return predict(
+            model,
+            tokens,
+            int(reader.tokenizer.pad_token_id),
+            processes,
+            means.batch_tokens,
+            autocast=False,
+            check=means.check,
+            told=hear,
+        )
+
+    return OpenedMember(ask, reader)
+
+
+_OPENERS: dict[CandidateKind, Callable[[Path, Order, Means], OpenedMember]] = {
+    "linear": _linear,
+    "embedding": _embedding,
+    "finetune": _finetuned,
+}
+
+
+def _reader(folder: Path, order: Order, tokenizer: Any) -> Reader:
+    digest = hashlib.sha256()
+    for name in _TOKENIZER:
+        if (folder / name).is_file():
+            digest.update((folder / name).read_bytes())
+        else:
+            digest.update(str(folder).encode())  # of a kind of its own
+    return Reader(tokenizer, order.max_length, digest.hexdigest())
+
+
+# ---- what can go wrong --------------------------------------------------------------------------
+
+
+def _require_whole(folder: Path, member: Member) -> None:
+    """Raises ModelDamaged, naming the file, unless all is there as it was delivered."""
+    for name, expected in member.digests.items():
+        path = folder / name
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ModelDamaged(path=path, reason=error.strerror or error) from None
+        if found != expected:
+            raise ModelDamaged(path=path, reason="its SHA-256 is not that of what was delivered")
+
+
+def _damage(folder: Path, error: Exception) -> AgnewsError:
+    """The error that names the file which cannot be read, else the folder."""
+    from safetensors import safe_open
+
+    for path in sorted(folder.glob("*")):
+        try:
+            if path.suffix == ".safetensors":
+                with safe_open(path, framework="numpy") as tensors:
+                    tensors.keys()
+            elif path.suffix == ".json":
+                json.loads(path.read_text("utf-8"))
+        except Exception as why:
+            return ModelDamaged(path=path, reason=first_line(why))
+    return ModelDamaged(path=folder, reason=first_line(error))
+
+
+def first_line(error: BaseException) -> str:
+    said = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (said[0] if said else type(error).__name__).rstrip(".")
+
+
+def is_of_memory(error: BaseException) -> bool:
+    words = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate")
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(word in said for word in words)

@@ -1,0 +1,147 @@
+"""The rows of a job and their tokens, and the recipe that suits texts as long as these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.preset import Training
+from agnews_cli.learn.door.budget import OutOfTime
+from agnews_cli.learn.models.model import load_config, load_tokenizer
+from agnews_cli.learn.rows import handicaps, material, overlap
+from agnews_cli.learn.rows.batches import steps_in
+from agnews_cli.learn.rows.material import Material, Tokenised
+from agnews_cli.learn.rows.overlap import Hashes
+from agnews_cli.learn.rows.weighing import weights_of
+from agnews_cli.learn.stages.setting import Setting
+
+
+@dataclass(slots=True)
+class Prepared:
+    """`read` makes `material`; `tokenise` the rest."""
+
+    setting: Setting
+    material: Material = field(init=False)
+    training: Training = field(init=False)
+    """The preset's, with the length that the texts have."""
+    tokenizer: Any = None
+    full: Tokenised = field(init=False)
+    """Tokens of texts as long as the model may read them."""
+    tokens: Tokenised = field(init=False)
+    """Tokens of texts as long as they are trained on."""
+
+    def __post_init__(self) -> None:
+        self.training = self.setting.job.preset.training
+
+    @property
+    def held_classes(self) -> NDArray[np.int64]:
+        """Classes of the rows that validate, (rows,)."""
+        return self.material.held_classes
+
+    @property
+    def as_trained(self) -> Job:
+        """The job with the training as it was: its length is that of the texts."""
+        job = self.setting.job
+        preset = job.preset.model_copy(update={"training": self.training})
+        return job.model_copy(update={"preset": preset})
+
+    @property
+    def trained_rows(self) -> int:
+        """How many rows the fine-tuned models and the linear one were trained on, at most."""
+        return len(self.material.texts)
+
+    @property
+    def class_weights(self) -> NDArray[np.float64] | None:
+        """How much a row of each class counts."""
+        count = len(self.setting.labels)
+        return weights_of(self.training.class_weights, self.material.classes, count)
+
+    @property
+    def pad_id(self) -> int:
+        return int(self.tokenizer.pad_token_id)
+
+    def seen(self) -> Hashes:
+        """Of the training file's texts, those held out for validation included."""
+        has_own_file = self.setting.job.dataset.validation is not None
+        is_apart = has_own_file or self.material.fold is not None
+        held_out = [] if is_apart else self.material.held_texts
+        return overlap.hashes(chain(self.material.texts, held_out))
+
+    def read(self) -> None:
+        """Raises TooLittleMemory or BudgetTooShort."""
+        setting = self.setting
+        setting.log("phase", name="reading")
+        self.material = material.read(setting.job, setting.budget, setting.told)
+        if self.class_weights is not None and self.training.class_weights == "auto":
+            rows = np.bincount(self.material.classes, minlength=len(setting.labels))
+            least = int(np.where(rows > 0, rows, rows.max()).argmin())
+            setting.told.note(
+                f"classes count the same in training, whatever their rows: {rows[least]} of "
+                f"{rows.sum():,} are {setting.labels[least]!r} "
+                "(--set training.class_weights=none counts rows alike)"
+            )
+
+    def tokenise(self) -> None:
+        """Raises OutOfTime, on all processes."""
+        job, told, asked = self.setting.job, self.setting.told, self.setting.job.preset.training
+        self.setting.log("phase", name="tokenising")
+        self.tokenizer = load_tokenizer(job.model_path, job.preset.model.revision)
+        config = load_config(job.model_path, job.preset.model.revision)
+        most = material.longest_of(self.tokenizer, config, asked.longest)
+        if asked.max_length > most and asked.longest == asked.max_length:
+            told.warn(f"{job.preset.model.id} reads {most} tokens and no more: texts are cut")
+        is_late = False
+        with self.setting.accelerator.main_process_first():
+            try:
+                self.full = material.tokenise(
+                    job, self.material, self.tokenizer, most, self.setting.budget, told
+                )
+            except OutOfTime:
+                is_late = True
+        self.setting.require_time(is_late)
+        full = self.full.train.full
+        assert full is not None
+        self.keep(material.length_for(full, asked.max_length, most))
+        strange = handicaps.strange_language(
+            self.material.texts, self.full.train, self.tokenizer, job.preset.name
+        )
+        if strange is not None:
+            told.warn(strange)
+
+    def keep(self, length: int) -> None:
+        """Take so many tokens of each text, and the recipe that suits so many."""
+        job = self.setting.job
+        self.tokens = self.full.cut(length)
+        recipe = job.preset.training.of_length(length)
+        steps = steps_in(
+            self.tokens.train.lengths,
+            seed=job.seed,
+            epochs=1,
+            batch_tokens=recipe.batch_tokens,
+        )
+        self.training = recipe.of_steps(steps)
+
+    def say_recipe(self) -> None:
+        """Where it is not the preset's, or where much of the texts is not read."""
+        asked, told = self.setting.job.preset.training, self.setting.told
+        full, length = self.full.train.full, self.training.max_length
+        assert full is not None
+        if length > asked.max_length:
+            told.note(
+                f"texts are long: {length} of their tokens are kept and not "
+                f"{asked.max_length} (--set training.max_length=N decides)"
+            )
+        if self.training.epochs > asked.epochs:
+            told.note(
+                f"rows are few: {self.training.epochs:.1f} passes over them and not "
+                f"{asked.epochs:g} (--set training.epochs=N decides)"
+            )
+        found = handicaps.cut_texts(full, length)
+        if found is not None:
+            text, is_warning = found
+            (told.warn if is_warning else told.note)(text)
