@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 from agnews_cli.core.run.dataset import Rows  # noqa: E402
 from agnews_cli.core.run.preset import Training  # noqa: E402
-from agnews_cli.errors import BudgetTooShort, TooLittleMemory  # noqa: E402
+from agnews_cli.errors import BudgetTooShort, TooLittleMemory, ValueWrong  # noqa: E402
 from agnews_cli.learn.door import budget as budgets  # noqa: E402
 from agnews_cli.learn.models.linear import Linear  # noqa: E402
 from agnews_cli.learn.models.model import load_tokenizer  # noqa: E402
@@ -121,6 +121,9 @@ def test_words_that_tell_classes_apart_late_in_a_text_are_read(tmp_path):
     assert any(
         "100% of the training texts are longer than 128" in n for n in done.setting.told.kept
     )
+    asked = presets.with_settings(recipe, ["training.max_length=161"])
+    with pytest.raises(ValueWrong, match="max_length is 161: expected at most 160, the tokens of"):
+        tiny.compete(tmp_path / "too much", data, asked)
 
 
 @pytest.mark.parametrize(("text", "is_strange"), [(ENGLISH, 0), (RUSSIAN, 1), (CHINESE, 1)])

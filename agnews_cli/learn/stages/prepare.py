@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.job import Job
 from agnews_cli.core.run.preset import Training
+from agnews_cli.errors import ValueWrong
 from agnews_cli.learn.door.budget import OutOfTime
 from agnews_cli.learn.models.model import load_config, load_tokenizer
 from agnews_cli.learn.rows import handicaps, material, overlap
@@ -87,14 +88,19 @@ class Prepared:
             )
 
     def tokenise(self) -> None:
-        """Raises OutOfTime, on all processes."""
+        """Raises OutOfTime, on all processes, and ValueWrong for more tokens than the model reads."""
         job, told, asked = self.setting.job, self.setting.told, self.setting.job.preset.training
         self.setting.log("phase", name="tokenising")
         self.tokenizer = load_tokenizer(job.model_path, job.preset.model.revision)
         config = load_config(job.model_path, job.preset.model.revision)
         most = material.longest_of(self.tokenizer, config, asked.longest)
         if asked.max_length > most and asked.longest == asked.max_length:
-            told.warn(f"{job.preset.model.id} reads {most} tokens and no more: texts are cut")
+            raise ValueWrong(
+                name="training.max_length",
+                given=f" is {asked.max_length}",
+                expected=f"at most {most}, the tokens of a text that {job.preset.model.id} reads",
+                hint=f"The most: --set training.max_length={most}",
+            )
         is_late = False
         with self.setting.accelerator.main_process_first():
             try:
