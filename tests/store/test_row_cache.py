@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agnews_cli.core.run.dataset import Dataset, Reading, Split
-from agnews_cli.errors import AgnewsError
+from agnews_cli.errors import AgnewsError, BadParquet
 from agnews_cli.store.data import datasets, row_cache, row_file, splits
 from agnews_cli.store.data.datasets import RowCache
 from tests.store.test_datasets import BAD, SHAPES, Shape, jsonl, parquet, table, write
@@ -276,6 +276,8 @@ def test_what_is_refused_is_refused_with_a_cache_too_and_leaves_nothing(
     name: str, tmp_path: Path
 ) -> None:
     bad = BAD[name]
+    if bad.error is BadParquet:
+        pytest.importorskip("pyarrow")
     for file, content in bad.files.items():
         write(tmp_path / file, content)
     source = f"{tmp_path}/{next(iter(bad.files)) if bad.source is None else bad.source}"

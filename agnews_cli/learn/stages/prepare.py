@@ -88,7 +88,7 @@ class Prepared:
             )
 
     def tokenise(self) -> None:
-        """Raises OutOfTime, on all processes, and ValueWrong for more tokens than the model reads."""
+        """Raises OutOfTime, on all processes, and ValueWrong: more tokens than the model reads."""
         job, told, asked = self.setting.job, self.setting.told, self.setting.job.preset.training
         self.setting.log("phase", name="tokenising")
         self.tokenizer = load_tokenizer(job.model_path, job.preset.model.revision)
