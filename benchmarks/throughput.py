@@ -140,7 +140,8 @@ def speed_from_events(file: Path) -> Figures:
     )
     return {
         "system": "ours",
-        "examples_per_s": (last["examples"] - first["examples"]) / (ended_s - began_s - validating_s),
+        "examples_per_s": (last["examples"] - first["examples"])
+        / (ended_s - began_s - validating_s),
         "steps": last["step"] - first["step"],
     }
 
