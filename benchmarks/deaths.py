@@ -6,7 +6,6 @@ Each is a `Lifetimes` (`agnews_cli.core.saving.deaths`). All ages are seconds.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agnews_cli.core.saving.deaths import Rng
@@ -70,32 +69,3 @@ class Rarely:
     def draw(self, rng: Rng) -> float:
         at = rng.random()
         return at / self.share * self.deadline_s if at < self.share else math.inf
-
-
-class Observed:
-    """Sessions that were: (seconds held, whether it died). Drawn as they were, with replacement;
-    one that did not die lives on. `alive` is Kaplan and Meier's estimate (1958)."""
-
-    def __init__(self, lived: Sequence[tuple[float, bool]]) -> None:
-        if not lived:
-            raise ValueError("no session was observed")
-        self._lived = sorted(lived)
-        self._steps: list[tuple[float, float]] = []
-        alive, at_risk = 1.0, len(self._lived)
-        for seconds, died in self._lived:
-            if died:
-                alive *= 1 - 1 / at_risk
-                self._steps.append((seconds, alive))
-            at_risk -= 1
-
-    def alive(self, age_s: float) -> float:
-        share = 1.0
-        for seconds, alive in self._steps:
-            if seconds > age_s:
-                break
-            share = alive
-        return share
-
-    def draw(self, rng: Rng) -> float:
-        seconds, died = self._lived[min(len(self._lived) - 1, int(rng.random() * len(self._lived)))]
-        return seconds if died else math.inf

@@ -43,6 +43,7 @@ from typing import Any
 
 import peers
 from checkpointing import events
+from processes import family
 from throughput import sample
 
 GOES_ON, BUSY, KILLED = 75, 75, -signal.SIGKILL
@@ -100,17 +101,6 @@ class Place:
         return found
 
 
-def family(pid: int) -> list[Any]:
-    """The command and everything that it started."""
-    import psutil
-
-    try:
-        command = psutil.Process(pid)
-        return [command, *command.children(recursive=True)]
-    except psutil.Error:
-        return []
-
-
 def kill(process: subprocess.Popen[str], what: str) -> None:
     """SIGKILL to the worker (all that the command started), the command, or both."""
     every = family(process.pid)
@@ -152,6 +142,8 @@ def measure_kills(given: argparse.Namespace, work: Path, data: Path) -> int:
     if straight.run(*order):
         sys.exit((straight.folder / "out.txt").read_text()[-2000:])
     takes_s, expected = time.monotonic() - began_s, straight.digests()
+    if not all(expected.values()):
+        sys.exit(f"the undisturbed run delivered not all of {', '.join(DELIVERED)}")
 
     def one(number: int) -> Row:
         rng, row = random.Random(f"{given.seed} {number}"), Row(kills=[])

@@ -38,6 +38,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from processes import family  # noqa: E402
+
 from agnews_cli.store.run.checkpoints import Checkpoints  # noqa: E402
 from tests import tiny  # noqa: E402
 
@@ -156,17 +158,6 @@ class Place:
                 with suppress(ValueError):
                     return int(json.loads(line)["step"])
         return None
-
-
-def family(pid: int) -> list[Any]:
-    """The command and everything that it started."""
-    import psutil
-
-    try:
-        command = psutil.Process(pid)
-        return [command, *command.children(recursive=True)]
-    except psutil.Error:
-        return []
 
 
 def stop(process: subprocess.Popen[bytes], kind: str, rng: random.Random) -> None:

@@ -19,7 +19,7 @@ from agnews_cli.core.saving.simulate import (
     live,
     usual_policies,
 )
-from benchmarks.deaths import Bathtub, Observed, Rarely, Weibull
+from benchmarks.deaths import Bathtub, Rarely, Weibull
 
 HOUR = 3600.0
 WORLD = World(Exponential(4 * HOUR), 12 * HOUR, 30 * HOUR)
@@ -40,7 +40,6 @@ def rngs(number: int) -> random.Random:
         Weibull(0.6, 4 * HOUR),
         Bathtub(0.45, HOUR, 0.8 * HOUR, 24 * HOUR),
         Rarely(0.3, 12 * HOUR),
-        Observed([(h * HOUR, h % 3 > 0) for h in range(1, 12)]),
     ],
     ids=lambda lifetimes: type(lifetimes).__name__,
 )
@@ -49,16 +48,7 @@ def test_lives_are_drawn_from_what_is_stated(lifetimes):
     drawn = [lifetimes.draw(rng) for _ in range(4000)]
     for age_h in (0.5, 2, 6, 9):
         share = sum(life > age_h * HOUR for life in drawn) / len(drawn)
-        if isinstance(lifetimes, Observed):
-            continue  # drawn as they were; alive() corrects for those that were cut short
         assert share == pytest.approx(lifetimes.alive(age_h * HOUR), abs=0.03)
-
-
-def test_kaplan_and_meier():
-    """Five sessions, one of them censored: 1, 4/5, 3/5, and the censored one leaves 2 at risk."""
-    seen = Observed([(1.0, True), (2.0, True), (3.0, False), (4.0, True), (5.0, True)])
-    assert [seen.alive(age) for age in (0.5, 1, 2.5, 4)] == pytest.approx([1, 0.8, 0.6, 0.3])
-    assert seen.alive(5) == pytest.approx(0)
 
 
 def test_the_books_balance():
