@@ -13,7 +13,7 @@ LONG_FILES = {
     "core/machine/markers.py": 530,  # a table
 }
 """What is longer, and may hardly grow."""
-LONG_FUNCTIONS = {"workflows/train/auto.py _prepare": 110}
+LONG_FUNCTIONS: dict[str, int] = {}
 
 
 def test_no_file_is_too_long():

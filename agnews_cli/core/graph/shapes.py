@@ -93,11 +93,6 @@ def graph_of(
     return making.growing.towards(made.evaluation or made.model)
 
 
-def train_of(graph: Graph) -> Train:
-    """The training of a graph of one model."""
-    return next(node.work for node in graph.nodes.values() if isinstance(node.work, Train))
-
-
 def _data(preset: AnyPreset) -> Data:
     match preset:
         case Single():

@@ -313,13 +313,6 @@ def read_plain(path: Path, most_bytes: int, *, follows: bool = False) -> bytes:
     return data
 
 
-def read_end(path: Path, most_bytes: int) -> bytes:
-    """The last bytes of a plain file. Raises OSError as `plain` does."""
-    with plain(path) as file:
-        file.seek(max(0, os.fstat(file.fileno()).st_size - most_bytes))
-        return file.read(most_bytes)
-
-
 def is_folder(path: Path) -> bool:
     """Whether there is a folder by that name, and not a link to one."""
     try:

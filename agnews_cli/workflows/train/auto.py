@@ -22,7 +22,7 @@ import agnews_cli
 from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.graph import Graph
 from agnews_cli.core.graph.shapes import AnyPreset, Single
-from agnews_cli.core.machine.accelerator import Kind
+from agnews_cli.core.machine.accelerator import Accelerator, Kind
 from agnews_cli.core.machine.platform import Platform, describe
 from agnews_cli.core.run.allowance import bytes_within, rows_within
 from agnews_cli.core.run.choose import PassedOver, choose
@@ -263,52 +263,16 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
     reasons += [too_many] if too_many else []
     store = names.local(chosen.folder or runs.default_store(platform.name)).absolute()
     ground = Ground(store, cpu=platform.accelerator)
-    located: dict[str, models.Resolved] = {}
-
-    def why_unavailable(preset: Preset) -> str | None:
-        try:
-            located[preset.name] = models.resolve(
-                preset.model, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
-            )
-        except HubUnreachable as error:
-            return error.message
-        return None
-
     passed: tuple[PassedOver, ...] = ()
     if given is not None:
-        preset = given
+        preset, model = given, _located(given, hub)
         reasons += why_given
-        model = models.resolve(
-            preset.model, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
-        )
     else:
-        every = [presets.with_settings(p, wish.changes) for p in presets.load_all()]
-        choice = choose(every, platform.accelerator, wish.goal, why_unavailable=why_unavailable)
-        passed = choice.passed_over
-        if choice.preset is None:
-            raise NothingFits(reasons="\n".join(f"  {p.name}: {p.reason}" for p in passed))
-        preset, model = choice.preset, located[choice.preset.name]
-        reasons.append(f"preset {preset.name}: {'; '.join(choice.reasons)}")
+        preset, model, why, passed = _best_that_fits(wish, platform.accelerator, hub)
+        reasons.append(f"preset {preset.name}: {why}")
     reasons.append(f"weights: {model.note}")
-    candidates: tuple[CandidateKind, ...] = ("linear", "finetune")
-    if not preset.training.yardstick:
-        candidates = ("finetune",)
-        reasons.append("training.yardstick: the fine-tuned model alone, as asked")
-    elif wish.budget_s is None:
-        reasons.append(
-            "no budget: the fine-tuned model is the plan, a linear model its yardstick; which "
-            "validates better is delivered"
-        )
-    elif on_cpu:
-        candidates = ("linear", "embedding", "finetune")
-        reasons.append(
-            f"budget {duration.show(wish.budget_s)} on a CPU: a linear model first, then what "
-            "the measured speed lets fit; the best on validation rows is delivered"
-        )
-    else:
-        reasons.append(
-            f"budget {duration.show(wish.budget_s)}: the fine-tuned model is fitted to it"
-        )
+    candidates, why = _candidates(preset, wish.budget_s, on_cpu=on_cpu)
+    reasons.append(why)
     processes = request.session.processes or max(1, 1 if on_cpu else platform.accelerator.count)
     names.require_unicode(store, cache(), model.path_or_id)
     stays = lasting(platform, store, remotes)
@@ -336,6 +300,54 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
         reasons=(describe(platform), *reasons),
         passed_over=passed,
     )
+
+
+def _located(preset: Preset, hub: Callable[[], bool]) -> models.Resolved:
+    """Where its weights are. Raises HubUnreachable."""
+    return models.resolve(
+        preset.model, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
+    )
+
+
+def _best_that_fits(
+    wish: Wish, accelerator: Accelerator, hub: Callable[[], bool]
+) -> tuple[Preset, models.Resolved, str, tuple[PassedOver, ...]]:
+    """The preset that is chosen, its weights, why, and what was passed over. Raises NothingFits."""
+    located: dict[str, models.Resolved] = {}
+
+    def why_unavailable(preset: Preset) -> str | None:
+        try:
+            located[preset.name] = _located(preset, hub)
+        except HubUnreachable as error:
+            return error.message
+        return None
+
+    every = [presets.with_settings(p, wish.changes) for p in presets.load_all()]
+    choice = choose(every, accelerator, wish.goal, why_unavailable=why_unavailable)
+    passed = choice.passed_over
+    if choice.preset is None:
+        raise NothingFits(reasons="\n".join(f"  {p.name}: {p.reason}" for p in passed))
+    return choice.preset, located[choice.preset.name], "; ".join(choice.reasons), passed
+
+
+def _candidates(
+    preset: Preset, budget_s: float | None, *, on_cpu: bool
+) -> tuple[tuple[CandidateKind, ...], str]:
+    """What is trained, in this order, and why."""
+    if not preset.training.yardstick:
+        return ("finetune",), "training.yardstick: the fine-tuned model alone, as asked"
+    if budget_s is None:
+        return ("linear", "finetune"), (
+            "no budget: the fine-tuned model is the plan, a linear model its yardstick; which "
+            "validates better is delivered"
+        )
+    given = f"budget {duration.show(budget_s)}"
+    if on_cpu:
+        return ("linear", "embedding", "finetune"), (
+            f"{given} on a CPU: a linear model first, then what the measured speed lets fit; the "
+            "best on validation rows is delivered"
+        )
+    return ("linear", "finetune"), f"{given}: the fine-tuned model is fitted to it"
 
 
 def _with_model(preset: Preset, name: str) -> Preset:
