@@ -207,3 +207,13 @@ def test_a_field_that_work_does_not_have_is_refused() -> None:
 def test_members_in_another_order_are_the_same_work() -> None:
     one, two = (EnsembleMember(models=(RunOutput(run=f"{x}-0123456789"),)) for x in "ab")
     assert Combine(members=(one, two)) == Combine(members=(two, one))
+
+
+def test_the_same_work_twice_is_one_node_and_two_works_have_two_titles() -> None:
+    growing = Growing(data())
+    train = Train(recipe=Recipe.of(MINI))
+    first = growing.add("a", "member 0", train)
+    assert growing.add("a", "member 1", train) == first
+    other = growing.add("a", "member 0", train.model_copy(update={"seed": 1}))
+    titles = {id_: node.title for id_, node in growing.nodes.items()}
+    assert titles == {first.run: "member 0", other.run: "member 0 (2)"}
