@@ -93,15 +93,26 @@ class WorkerProcess:
 
 
 def start(
-    job: Path, log: Path, accelerator: Accelerator, *, processes: int, cpu_count: int
+    job: Path,
+    log: Path,
+    accelerator: Accelerator,
+    *,
+    processes: int,
+    cpu_count: int,
+    is_light: bool = False,
 ) -> WorkerProcess:
-    """Launch the worker on `job`, with `processes` processes. Raises CannotWrite or NoDiskSpace."""
+    """Launch the worker on `job`, with `processes` processes. Raises CannotWrite or NoDiskSpace.
+
+    `is_light`: it needs no torch, and so no launcher.
+    """
     on_cpu = accelerator.kind == "cpu"
     threads = max(1, cpu_count // processes) if on_cpu else max(1, cpu_count // (2 * processes))
     env = environment(threads, on_cpu=on_cpu)
     mark = secrets.token_hex(8)
     worker = ["-m", _WORKER, os.path.realpath(job), mark]
-    if on_cpu and processes > 1:
+    if is_light:
+        command, worker = [_WORKER], worker[2:]
+    elif on_cpu and processes > 1:
         env["ACCELERATE_USE_CPU"] = "true"
         command = ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     else:

@@ -20,7 +20,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from agnews_cli.core.run.job import Failure, Job, Outcome
+from pydantic import TypeAdapter
+
+from agnews_cli.core.run.job import (
+    AnyJob,
+    CombineJob,
+    Failure,
+    Job,
+    Outcome,
+    PredictJob,
+    TrainJob,
+)
 from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import (
     AgnewsError,
@@ -51,7 +61,7 @@ _ROOM_BYTES = 16 << 20
 def main(argv: list[str]) -> None:
     """Do the job in the file named on the command line; a mark after it is for others to see."""
     sys.stdout, sys.stderr = WithoutSecrets(sys.stdout), WithoutSecrets(sys.stderr)  # the log file
-    job = Job.model_validate_json(Path(argv[1]).read_text("utf-8"))
+    job = TypeAdapter(AnyJob).validate_json(Path(argv[1]).read_text("utf-8"))
     stop = StopFlag(job.session_end)
     if job.parent_pid is not None:
         stop.ask_without(job.parent_pid)
@@ -127,11 +137,17 @@ def _in_words(error: Exception, job: Job) -> AgnewsError:
     if "does not have a deterministic implementation" in text:
         return NotDeterministic(reason=text.partition(" does not")[0])
     if isinstance(error, MemoryError) or "out of memory" in text.lower() or "alloc" in text.lower():
-        tokens = job.preset.training.micro_batch_tokens or job.preset.training.batch_tokens
-        return OutOfMemory(reason=text, suggestion=max(128, tokens // 2))
+        return OutOfMemory(reason=text, suggestion=max(128, _pass_tokens(job) // 2))
     return InternalError(
         what=f"{type(error).__name__}: {text}", log=Path(job.folder) / "worker.log"
     )
+
+
+def _pass_tokens(job: Job) -> int:
+    """Tokens in one forward pass."""
+    if not isinstance(job, TrainJob):
+        return 4096
+    return job.preset.training.micro_batch_tokens or job.preset.training.batch_tokens
 
 
 def _named(error: Exception) -> str | None:
@@ -140,12 +156,22 @@ def _named(error: Exception) -> str | None:
     return os.fsdecode(name) if isinstance(name, str | bytes) else None
 
 
-def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
+def _work(job: AnyJob, log: EventLog, stop: StopFlag) -> Outcome:
     log("started", pid=os.getpid(), world=int(os.environ.get("WORLD_SIZE", "1")))
+    stop.check()
+    match job:
+        case TrainJob():
+            return _trained(job, log, stop)
+        case CombineJob():
+            return _combined(job, log, stop)
+        case PredictJob():
+            return _predicted(job, log, stop)
+
+
+def _trained(job: TrainJob, log: EventLog, stop: StopFlag) -> Outcome:
     from agnews_cli.learn.stages import combine, deliver, evaluate, predict, setting
     from agnews_cli.learn.stages.contest import Competition
 
-    stop.check()
     at = setting.begin(job, log, stop)
     contest = Competition(at)
     try:
@@ -172,6 +198,16 @@ def _work(job: Job, log: EventLog, stop: StopFlag) -> Outcome:
         why=at.told.why,
         notes=tuple(at.told.kept),
     )
+
+
+def _combined(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
+    from agnews_cli.learn.combine import ensemble
+
+    return ensemble.make(job, log, stop)
+
+
+def _predicted(job: PredictJob, log: EventLog, stop: StopFlag) -> Outcome:
+    raise NotImplementedError
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pytest
 
 from agnews_cli.core.graph.shapes import Single, graph_of
 from agnews_cli.core.run.cost import like_news
-from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.job import TrainJob
 from agnews_cli.store.settings import presets
 
 LARGE = ("plan", "--preset", "llama-3.2-1b-lora", "--set", "training.epochs=3", "--ensemble", "5")
@@ -159,7 +159,7 @@ def write_run(
     graph = graph_of(Single(preset), found, seed)
     folder = store / graph.place
     folder.mkdir(parents=True)
-    job = Job(
+    job = TrainJob(
         run=graph.place, folder=str(folder), cache="", preset=preset, model_path="m", dataset=found,
         seed=seed, started_monotonic_s=0.0,
     )  # fmt: skip

@@ -104,12 +104,12 @@ def test_no_file_of_a_worker_that_fails_shows_one(planted, tmp_path, agnews, mon
     import subprocess
     import sys
 
-    from agnews_cli.core.run.job import Job
+    from agnews_cli.core.run.job import TrainJob
     from agnews_cli.workflows.train.auto import Request, prepare
 
     monkeypatch.chdir(tmp_path)
     plan = prepare(Request.of(data="sample:", preset="minilm"))
-    job = Job(
+    job = TrainJob(
         run="r-1", folder=str(tmp_path), cache=str(tmp_path / "cache"), preset=plan.preset,
         model_path="nowhere", dataset=plan.dataset, seed=0, started_monotonic_s=0,
     )  # fmt: skip

@@ -18,7 +18,7 @@ import yaml
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
-from agnews_cli.core.run.job import Job, TestOrder  # noqa: E402
+from agnews_cli.core.run.job import TestOrder, TrainJob  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.settings import presets  # noqa: E402
 from tests import tiny  # noqa: E402
@@ -40,12 +40,12 @@ TRAIN = """
 import os, sys, time
 os.environ["ACCELERATE_USE_CPU"] = "true"
 from pathlib import Path
-from agnews_cli.core.run.job import Job, TestOrder
+from agnews_cli.core.run.job import TrainJob, TestOrder
 from agnews_cli.learn.figures import blend; from agnews_cli.learn import worker
 # Every candidate gets a share: which of them validates best is not the subject here.
 blend.weights = lambda found, *_: dict(zip(found, [0.375, 0.625]))
 for path in sys.argv[1:]:
-    job = Job.model_validate_json(Path(path).read_text())
+    job = TrainJob.model_validate_json(Path(path).read_text())
     job = job.model_copy(update={"started_monotonic_s": time.monotonic()})
     Path(path).write_text(job.model_dump_json())
     worker.main(["worker", path])
@@ -140,7 +140,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path]
         run.mkdir()
         runs[name] = run
         dataset = datasets.find(str(data))
-        job = Job(
+        job = TrainJob(
             run=name, folder=str(run), cache=str(work / "cache"),
             preset=presets.with_settings(presets.load(preset), SETTINGS),
             model_path=str(base), dataset=dataset, seed=0, candidates=candidates,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.core.run.deadline import Deadline
-from agnews_cli.core.run.job import Job, Outcome
+from agnews_cli.core.run.job import Outcome, TrainJob
 from agnews_cli.learn import worker
 from agnews_cli.learn.door.events import StopFlag, StopRequested
 from agnews_cli.store.data import datasets
@@ -53,7 +53,7 @@ def test_without_an_end_only_somebody_can_have_asked():
 
 def order(folder: Path, lease: leases.Lease) -> str:
     """The file of a job that `lease` owns."""
-    job = Job(
+    job = TrainJob(
         run="r-1", folder=str(folder), cache="", preset=presets.load("minilm"), model_path="",
         dataset=datasets.find(str(SAMPLE)), seed=0,
         started_monotonic_s=0, token=lease.token, writer=lease.writer,

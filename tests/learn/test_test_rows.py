@@ -10,7 +10,7 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 
-from agnews_cli.core.run.job import Job, TestOrder  # noqa: E402
+from agnews_cli.core.run.job import TestOrder, TrainJob  # noqa: E402
 from agnews_cli.errors import DataChanged, FileMissing  # noqa: E402
 from agnews_cli.learn.combine import logits  # noqa: E402
 from agnews_cli.learn.door.events import EventLog  # noqa: E402
@@ -36,7 +36,7 @@ def worked(folder: Path, data: Path, cache: RowCache, before: str = "") -> Path:
         update={"folder": str(run), "test": str(order), "test_rows": found.test.rows}
     )
     mapped = {split: str(path) for split, path in rows.items() if split != "test"}
-    job = Job.model_validate(job.model_dump() | {"rows": mapped})
+    job = TrainJob.model_validate(job.model_dump() | {"rows": mapped})
     if before:
         rows["test"].unlink()
         (data / "test.csv").unlink()

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from pydantic import TypeAdapter
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.job import TrainJob
 from agnews_cli.core.run.method import Method
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.learn import methods
@@ -91,10 +91,10 @@ class Stop:
             raise StopRequested
 
 
-def order(folder: Path, data: Path, recipe: Preset, **job: Any) -> Job:
+def order(folder: Path, data: Path, recipe: Preset, **job: Any) -> TrainJob:
     """What `compete` is asked to do."""
     facts = {"seed": 0, "started_monotonic_s": 0.0, "candidates": ("linear", "finetune")} | job
-    return Job(
+    return TrainJob(
         run="tiny-0123456789", folder=str(folder), cache=str(folder.parent / "cache"),
         preset=recipe, model_path=recipe.model.id, dataset=datasets.find(str(data)),
         trace=True, token=1, writer="abcd", save_every_s=1e9, **facts,

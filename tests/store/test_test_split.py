@@ -10,7 +10,7 @@ import pytest
 from agnews_cli.core.graph.shapes import Single, graph_of
 from agnews_cli.core.run import test_rows
 from agnews_cli.core.run.dataset import Dataset, Reading
-from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.job import TrainJob
 from agnews_cli.store.data import datasets
 from agnews_cli.store.data.datasets import RowCache
 from agnews_cli.store.settings import presets
@@ -86,9 +86,9 @@ def test_another_share_is_another_run(tmp_path: Path) -> None:
     assert len(ids) == 3  # a tenth is what is usual
 
 
-def job_of(found: Dataset, cache: RowCache, folder: Path) -> Job:
+def job_of(found: Dataset, cache: RowCache, folder: Path) -> TrainJob:
     there = cache.rows(found)
-    return Job(
+    return TrainJob(
         run="r", folder=str(folder), cache=str(folder), preset=presets.load("minilm"),
         model_path="m", dataset=found, seed=0, started_monotonic_s=0.0,
         rows={split: str(path) for split, path in there.items() if split != "test"},

@@ -20,7 +20,7 @@ import pytest
 from agnews_cli.cli import printer
 from agnews_cli.cli.output import Output
 from agnews_cli.core.machine.platform import Accelerator
-from agnews_cli.core.run.job import Event, Job, Outcome
+from agnews_cli.core.run.job import Event, Outcome, TrainJob
 from agnews_cli.errors import (
     AgnewsError,
     BadStore,
@@ -93,7 +93,7 @@ def train(run: RunFolder, remotes, monkeypatch, *, steps=12, delay_s=0.05, sessi
 
     monkeypatch.setattr(launch, "start", start)
     now_s = time.monotonic()
-    job = Job(
+    job = TrainJob(
         run=run.id, folder=str(run.path), cache="", preset=presets.load("minilm"), model_path="",
         dataset=datasets.find(str(SAMPLE)), seed=0,
         started_monotonic_s=now_s, session_end_monotonic_s=session_s and now_s + session_s,

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from agnews_cli.core.run.dataset import Dataset, Split
 from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.run.event_kinds import EventKind
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState, as_end
+from agnews_cli.core.run.work import Combiner, RowChoice
 
 CandidateKind = Literal["linear", "embedding", "finetune"]
 
 
 class Job(BaseModel):
-    """One order to the worker."""
+    """One order to the worker: what every kind of work is told."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    is_light: ClassVar[bool] = False
+    """Whether it needs neither torch nor an accelerator."""
+
+    kind: str
     run: str
     nodes: tuple[str, ...] = ()
     """The names of what is done with it: of a training and of the evaluation of its model."""
@@ -31,35 +36,18 @@ class Job(BaseModel):
     """The run's folder: everything the worker writes goes there."""
     cache: str
     """Folder for tokenised data, shared by runs."""
-    preset: Preset
-    model_path: str
-    """A folder that `from_pretrained` loads, or a hub id where the hub answered."""
     dataset: Dataset
     """Without its test split: who trains and chooses cannot know where that lies."""
-    rows: dict[Split, str] = {}
-    """Files of clean rows to be mapped (`store.data.row_file`); what is not there is read anew."""
     test: str | None = None
     """A file, beside this one, with the `TestOrder`: opened when nothing is left to choose."""
     test_rows: int = 0
     """How many test rows there are, so that a budget leaves time for them."""
-    seed: int
-    limit_train: int | None = None
-    candidates: tuple[CandidateKind, ...] = ("finetune",)
-    """What may be trained, in this order. The first fine-tuned model is the plan; with a deadline
-    the others are added as time allows."""
-    blend: bool = False
-    """Deliver an average of candidates where it validates better than each alone."""
+    seed: int = 0
     token: int = 0
     """Fencing number of this session: the writer with the highest one is the run's."""
     writer: str = "local"
     lifetime_s: float = 4 * 3600.0
     """Mean time between random ends of sessions here, for the interval between checkpoints."""
-    save_every_s: float | None = None
-    """Seconds between checkpoints, instead of the interval that costs least."""
-    trace: bool = False
-    """Write every step's rows, rate and loss to `trace.jsonl`, and keep what is not delivered."""
-    is_inexact: bool = False
-    """Go on also where libraries changed, so that the result may differ from a straight run's."""
     session_end_monotonic_s: float | None = None
     """When this session must have everything saved: the run is paused then, and goes on later."""
     parent_pid: int | None = None
@@ -68,6 +56,11 @@ class Job(BaseModel):
     """`time.monotonic()` when the user's command began: elapsed times count from there."""
     deadline_monotonic_s: float | None = None
     """When the command must have ended, on the same clock."""
+
+    @property
+    def label(self) -> str:
+        """What the work is called in lists: the run's name without its hash."""
+        return self.run.rpartition("-")[0] or self.run
 
     @property
     def budget(self) -> Deadline:
@@ -79,15 +72,81 @@ class Job(BaseModel):
         """The end of what is left of this session."""
         return Deadline("session", self.session_end_monotonic_s)
 
+    @field_validator("dataset")
+    @classmethod
+    def _has_no_test(cls, dataset: Dataset) -> Dataset:
+        return dataset.without_test
+
+
+class TrainJob(Job):
+    """Train a model, and evaluate it where there are test rows."""
+
+    kind: Literal["train"] = "train"
+    preset: Preset
+    model_path: str
+    """A folder that `from_pretrained` loads, or a hub id where the hub answered."""
+    rows: dict[Split, str] = {}
+    """Files of clean rows to be mapped (`store.data.row_file`); what is not there is read anew."""
+    teacher: tuple[str, ...] = ()
+    """Files of what a teacher says of the rows that train, each row once."""
+    limit_train: int | None = None
+    fold: int | None = None
+    """The part that validates where `folds` parts do so by turns, each in a run of its own."""
+    folds: int | None = None
+    candidates: tuple[CandidateKind, ...] = ("finetune",)
+    """What may be trained, in this order. The first fine-tuned model is the plan; with a deadline
+    the others are added as time allows."""
+    blend: bool = False
+    """Deliver an average of candidates where it validates better than each alone."""
+    save_every_s: float | None = None
+    """Seconds between checkpoints, instead of the interval that costs least."""
+    trace: bool = False
+    """Write every step's rows, rate and loss to `trace.jsonl`, and keep what is not delivered."""
+    is_inexact: bool = False
+    """Go on also where libraries changed, so that the result may differ from a straight run's."""
+
     @property
     def rows_seed(self) -> int:
         """Draws the rows that are used and those that validate; `seed` is the model's."""
         return self.preset.data.seed
 
-    @field_validator("dataset")
-    @classmethod
-    def _has_no_test(cls, dataset: Dataset) -> Dataset:
-        return dataset.without_test
+
+class PredictJob(Job):
+    """Ask a model of rows, and keep what it says of them by row digest."""
+
+    kind: Literal["predict"] = "predict"
+    model: str
+    """The folder of a run, or of a delivered model."""
+    base: str | None = None
+    """The pretrained model that it needs besides: a folder or a hub id."""
+    of: Literal["train", "validation", "unlabelled"] = "train"
+    rows: dict[Split, str] = {}
+    """As `TrainJob.rows`."""
+    choice: RowChoice = RowChoice()
+
+
+class CombineMember(BaseModel):
+    """One member of an ensemble, as files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    delivery: str | None = None
+    """The folder of a run that has its model; None: only its predictions are there."""
+    validation: tuple[str, ...]
+    """Files of what it says of rows that it has not seen, each row once."""
+    test: str | None = None
+    """A file of what it says of the test rows; opened when the combination is chosen."""
+
+
+class CombineJob(Job):
+    """Make one model of several, from what they said; no torch and no accelerator is needed."""
+
+    is_light: ClassVar[bool] = True
+
+    kind: Literal["combine"] = "combine"
+    how: Combiner
+    members: Annotated[tuple[CombineMember, ...], Field(min_length=1)]
 
 
 class TestOrder(BaseModel):
@@ -99,7 +158,10 @@ class TestOrder(BaseModel):
 
     dataset: Dataset
     rows: str | None = None
-    """As `Job.rows`."""
+    """As `TrainJob.rows`."""
+
+
+AnyJob = Annotated[TrainJob | PredictJob | CombineJob, Field(discriminator="kind")]
 
 
 class Event(BaseModel):

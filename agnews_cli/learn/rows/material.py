@@ -18,7 +18,7 @@ import psutil
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Dataset, File, Rows, Split
-from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.job import TrainJob
 from agnews_cli.errors import TooLittleMemory
 from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.notes import Notes
@@ -69,7 +69,7 @@ class Material:
         return np.flatnonzero(self.fold != number), np.flatnonzero(self.fold == number)
 
 
-def read(job: Job, budget: TimeBudget, told: Notes) -> Material:
+def read(job: TrainJob, budget: TimeBudget, told: Notes) -> Material:
     """Read the rows and say which of them validate. Raises TooLittleMemory or BudgetTooShort."""
     preset, dataset = job.preset, job.dataset
     wanted = job.limit_train or dataset.train.rows
@@ -224,7 +224,7 @@ class Tokenised:
 
 
 def tokenise(
-    job: Job, material: Material, tokenizer: Any, longest: int, budget: TimeBudget, told: Notes
+    job: TrainJob, material: Material, tokenizer: Any, longest: int, budget: TimeBudget, told: Notes
 ) -> Tokenised:
     """From the cache, or made now. Raises what `budget.check` does."""
     cache = Path(job.cache)

@@ -19,7 +19,7 @@ import yaml
 from agnews_cli.core.run import recipes
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
-from agnews_cli.core.run.job import Candidate, Job
+from agnews_cli.core.run.job import Candidate, TrainJob
 from agnews_cli.learn import methods
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model.delivered import digests_of
@@ -44,7 +44,9 @@ class CardMember:
     evaluation: Evaluation
 
 
-def write(job: Job, members: Sequence[CardMember], whole: Evaluation, *, trained_rows: int) -> None:
+def write(
+    job: TrainJob, members: Sequence[CardMember], whole: Evaluation, *, trained_rows: int
+) -> None:
     """`agnews.json` and a card in each member's folder, and the card of what they are together."""
     run = Path(job.folder)
     for member in members:
@@ -56,7 +58,7 @@ def write(job: Job, members: Sequence[CardMember], whole: Evaluation, *, trained
     write_text_atomically(run / "README.md", run_card(job, members, whole, trained_rows))
 
 
-def model_facts(job: Job, kind: str) -> dict[str, Any]:
+def model_facts(job: TrainJob, kind: str) -> dict[str, Any]:
     """`agnews.json`: what whoever predicts with one folder must know (docs/delivered.md)."""
     dataset = job.dataset
     return {
@@ -74,7 +76,7 @@ def model_facts(job: Job, kind: str) -> dict[str, Any]:
 # ---- cards --------------------------------------------------------------------------------------
 
 
-def member_card(job: Job, member: CardMember, trained_rows: int) -> str:
+def member_card(job: TrainJob, member: CardMember, trained_rows: int) -> str:
     """The card of one folder; with a head for the hub where it holds a Hugging Face model."""
     kind = member.facts.kind
     head = _head(job, member.evaluation) if kind == "finetune" else ""
@@ -90,7 +92,9 @@ def member_card(job: Job, member: CardMember, trained_rows: int) -> str:
     return head + "\n\n".join(part for part in parts if part) + "\n"
 
 
-def run_card(job: Job, members: Sequence[CardMember], whole: Evaluation, trained_rows: int) -> str:
+def run_card(
+    job: TrainJob, members: Sequence[CardMember], whole: Evaluation, trained_rows: int
+) -> str:
     """The card of what the run delivers: one model, or an average of several."""
     lines = [
         f"| `{m.folder}/` | {_what(job, m.facts.kind, is_short=True)} | {m.facts.weight:.1%} |"
@@ -111,7 +115,7 @@ def run_card(job: Job, members: Sequence[CardMember], whole: Evaluation, trained
     return "\n\n".join(parts) + "\n"
 
 
-def _head(job: Job, evaluation: Evaluation) -> str:
+def _head(job: TrainJob, evaluation: Evaluation) -> str:
     """The YAML that the hub reads (huggingface.co/docs/hub/model-cards)."""
     dataset, model = job.dataset, job.preset.model
     split = evaluation.test or evaluation.validation
@@ -145,7 +149,7 @@ def _head(job: Job, evaluation: Evaluation) -> str:
     return f"---\n{text}---\n\n"
 
 
-def _what(job: Job, kind: str, *, is_short: bool = False) -> str:
+def _what(job: TrainJob, kind: str, *, is_short: bool = False) -> str:
     said = _KINDS[kind]
     if kind != "linear":
         said += f" ({escaped(base_name(job.preset.model))})"
@@ -165,7 +169,7 @@ def _part_of(facts: Candidate) -> str:
     )
 
 
-def _usage(job: Job, members: Sequence[CardMember], *, is_run: bool) -> str:
+def _usage(job: TrainJob, members: Sequence[CardMember], *, is_run: bool) -> str:
     tuned = [m for m in members if m.facts.kind == "finetune"]
     is_plain = len(members) == 1 and bool(tuned)
     where = "this folder"
@@ -213,7 +217,9 @@ def _fenced(code: str) -> str:
     return f"```python\n{code.rstrip()}\n```"
 
 
-def _body(job: Job, evaluation: Evaluation, trained_rows: int, *, is_tuned: bool) -> Iterator[str]:
+def _body(
+    job: TrainJob, evaluation: Evaluation, trained_rows: int, *, is_tuned: bool
+) -> Iterator[str]:
     yield "## Figures"
     yield "\n".join(_figures(evaluation))
     split = evaluation.test or evaluation.validation
@@ -272,7 +278,7 @@ def _by_class(split: SplitEvaluation, dataset: Dataset) -> Iterator[str]:
         yield f"| {escaped(figures.label)} | {rows:,} | {figures.rows:,} | {cells} |"
 
 
-def _data(job: Job, evaluation: Evaluation, trained_rows: int) -> Iterator[str]:
+def _data(job: TrainJob, evaluation: Evaluation, trained_rows: int) -> Iterator[str]:
     dataset = job.dataset
     name = escaped(dataset.name)
     yield f"- Data set: {name}, {dataset.train.rows:,} usable training rows."
@@ -289,7 +295,7 @@ def _data(job: Job, evaluation: Evaluation, trained_rows: int) -> Iterator[str]:
         yield "- It has no test split."
 
 
-def _settings(job: Job) -> str:
+def _settings(job: TrainJob) -> str:
     facts = {
         "seed": job.seed,
         "method": job.preset.method.model_dump(mode="json", exclude_defaults=True)
@@ -302,7 +308,7 @@ def _settings(job: Job) -> str:
     return f"{said}:\n\n```yaml\n{yaml.safe_dump(facts, sort_keys=False)}```"
 
 
-def _limits(job: Job, evaluation: Evaluation, *, is_tuned: bool) -> Iterator[str]:
+def _limits(job: TrainJob, evaluation: Evaluation, *, is_tuned: bool) -> Iterator[str]:
     dataset = job.dataset
     yield "- It gives every text one of its classes, also a text that belongs to none of them."
     yield "- The figures hold for texts like those it was evaluated on, and for no others."
@@ -320,7 +326,7 @@ def _limits(job: Job, evaluation: Evaluation, *, is_tuned: bool) -> Iterator[str
         yield "- No test split: expect less of new texts than the figures say."
 
 
-def _licence(job: Job, *, is_tuned: bool) -> str:
+def _licence(job: TrainJob, *, is_tuned: bool) -> str:
     data = "The data's own licence holds for what was learnt from them."
     base = hub_id(job.preset.model)
     if not is_tuned:

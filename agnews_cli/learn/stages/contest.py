@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.run.job import Candidate, CandidateKind, Job, Outcome
+from agnews_cli.core.run.job import Candidate, CandidateKind, Outcome, TrainJob
 from agnews_cli.core.run.preset import Training
 from agnews_cli.learn.door.budget import OutOfTime
 from agnews_cli.learn.figures import blend
@@ -59,7 +59,7 @@ class Competition:
         self.trainer = Trainer(self.rows)
 
     @property
-    def job(self) -> Job:
+    def job(self) -> TrainJob:
         return self.setting.job
 
     def run(self) -> None:

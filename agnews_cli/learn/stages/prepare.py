@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.job import TrainJob
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import ValueWrong
 from agnews_cli.learn.door.budget import OutOfTime
@@ -45,7 +45,7 @@ class Prepared:
         return self.material.held_classes
 
     @property
-    def as_trained(self) -> Job:
+    def as_trained(self) -> TrainJob:
         """The job with the training as it was: its length is that of the texts."""
         job = self.setting.job
         preset = job.preset.model_copy(update={"training": self.training})

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
-from agnews_cli.core.run.job import Job
+from agnews_cli.core.run.job import TrainJob
 from agnews_cli.learn.door.budget import OutOfTime, TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag
 from agnews_cli.learn.door.notes import Notes
@@ -27,7 +27,7 @@ _LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "nu
 class Setting:
     """Of one job in one session."""
 
-    job: Job
+    job: TrainJob
     accelerator: Accelerator
     precision: str
     log: EventLog
@@ -67,7 +67,7 @@ class Setting:
             self.accelerator.wait_for_everyone()
 
 
-def begin(job: Job, log: EventLog, stop: StopFlag) -> Setting:
+def begin(job: TrainJob, log: EventLog, stop: StopFlag) -> Setting:
     """Take the machine as it is, and write to `environment.json` what it is."""
     # Whoever asks first decides how the processes find each other: without this word, not at all.
     state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))

@@ -119,10 +119,10 @@ def data_of_nobody(store: Path) -> Dataset | None:
         order = folder.order()
         if order is not None and order.data is None and order.limit_train is None:
             try:
-                from agnews_cli.core.run.job import Job
+                from agnews_cli.core.run.job import TrainJob
 
                 text = files.read_plain(folder.job, _MOST_BYTES)
-                return Job.model_validate_json(text).dataset
+                return TrainJob.model_validate_json(text).dataset
             except (OSError, ValueError):
                 continue
     return None

@@ -288,7 +288,7 @@ class _Session:
         job, device, age = self.job, self.platform.accelerator, session_age()
         ledger.record_run(
             job.run,
-            preset=job.preset.name,
+            preset=job.label,
             dataset=job.dataset.name,
             seed=job.seed,
             folder=str(self.folder.path),

@@ -80,6 +80,7 @@ def watch(
         platform.accelerator,
         processes=processes,
         cpu_count=platform.cpu_count,
+        is_light=job.is_light,
     )
     watched = _Watch(job, folder, worker, tail, show, fleet, session_end, received, processes)
     try:

@@ -28,7 +28,7 @@ from agnews_cli.core.run.allowance import bytes_within, rows_within
 from agnews_cli.core.run.choose import PassedOver, choose
 from agnews_cli.core.run.dataset import Dataset, Reading
 from agnews_cli.core.run.evaluation import Evaluation
-from agnews_cli.core.run.job import CandidateKind, Event, Job, Outcome, ReaderLeft, TestOrder
+from agnews_cli.core.run.job import CandidateKind, Event, Outcome, ReaderLeft, TestOrder, TrainJob
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import FIELDS, SessionOptions, Wish, as_record, written
 from agnews_cli.core.run.state import RunState
@@ -486,7 +486,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
     deadline_s = request.wish.budget_s and request.started_monotonic_s + request.wish.budget_s
     rows = datasets.RowCache.of(cache()).rows(plan.dataset)
     test = TestOrder(dataset=plan.dataset, rows=str(rows["test"]) if "test" in rows else None)
-    job = Job(
+    job = TrainJob(
         run=plan.run,
         nodes=tuple(node.id for node in plan.graph.together(plan.graph[plan.run])),
         folder=str(folder.path),
