@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 EventKind = Literal[
+    "session",
     "started",
     "phase",
     "progress",
@@ -36,6 +37,10 @@ class Telling:
 _CANDIDATE, _STEPS = "the fine-tuning", "steps planned; a budget revises it"
 
 EVENTS: Mapping[EventKind, Telling] = {
+    "session": Telling(
+        "A session of the run began; what comes before it is of others.",
+        {"token": "its fencing number"},
+    ),
     "started": Telling(
         "The worker began; each session has one.",
         {"pid": "its process", "world": "how many processes train"},

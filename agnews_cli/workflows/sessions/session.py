@@ -20,7 +20,7 @@ from agnews_cli.core.hours.resource import RESOURCES
 from agnews_cli.core.hours.session import SessionEnd
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.deadline import Deadline
-from agnews_cli.core.run.job import Failure, Job, Outcome, ReaderLeft, TestOrder
+from agnews_cli.core.run.job import Event, Failure, Job, Outcome, ReaderLeft, TestOrder
 from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import (
     AgnewsError,
@@ -39,6 +39,7 @@ from agnews_cli.errors import (
 )
 from agnews_cli.host import launch
 from agnews_cli.host.session_age import session_age
+from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.run import leases
@@ -245,6 +246,7 @@ class _Session:
             state = RunState.FAILED
             session_end = self.job.session_end
             upload = Deadline("upload", 0.0)  # send nothing more
+            self._begin(job.token)
             fleet.start()
             heart = Heart(opened, lease)
             try:
@@ -282,6 +284,17 @@ class _Session:
                 if note is not None:
                     self.tell(note)
                 agree()
+
+    def _begin(self, token: int) -> None:
+        """Say in the run's events that what follows is this session's, before there is a worker."""
+        event = Event(
+            kind="session",
+            at=_now().isoformat(),
+            elapsed_s=round(time.monotonic() - self.job.started_monotonic_s, 3),
+            data={"token": token},
+        )
+        with suppress(CannotWrite, NoDiskSpace):
+            files.append_line(self.folder.events, event.model_dump_json())
 
     def _opened(self, ledger: Ledger, lease: Lease, fleet: Fleet) -> tuple[Job, str, float]:
         """The worker's job on the disk, the session in the ledger, and when it was opened."""

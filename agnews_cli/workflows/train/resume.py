@@ -17,7 +17,7 @@ from typing import Any
 from agnews_cli.core.run.request import named
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.saving.checkpoint import Key
-from agnews_cli.errors import CannotResume, NothingToResume
+from agnews_cli.errors import CannotResume, Interrupted, NothingToResume
 from agnews_cli.store.run import runs
 from agnews_cli.store.transfer import pulls
 from agnews_cli.store.transfer.pulls import Seen
@@ -64,12 +64,10 @@ def prepare_again(
     that only they have gets its folder. Raises NothingToResume, RunUnknown or CannotResume.
     """
     chosen = require_sense(request)
-    store = where(chosen.folder)
-    remotes = [*stores.connect(chosen.remotes), *stores.visible(chosen.remotes)]
-    with tempfile.TemporaryDirectory(prefix="agnews-look-") as work:
-        seen, problems = stores.found_in(remotes, Path(work))
-    open_runs = _merged(unfinished(store), seen)
-    folder, found_at = _meant(name, store, open_runs, seen, problems)
+    try:
+        folder, open_runs, found_at = _looked_up(name, chosen)
+    except KeyboardInterrupt:
+        raise Interrupted(kept="nothing was begun", next="") from None
     wish = folder.order()
     if wish is None or not folder.has("preset.yaml"):
         raise CannotResume(
@@ -98,6 +96,19 @@ def prepare_again(
             next=f"Put back what it was, or begin anew: {replay.command(again)}",
         )
     return plan, tuple(run for run in open_runs if run.run != folder.id)
+
+
+def _looked_up(
+    name: str | None, chosen: stores.Chosen
+) -> tuple[runs.RunFolder, tuple[Unfinished, ...], tuple[str, ...]]:
+    """(the run's folder, all unfinished runs, the stores that have this one)."""
+    store = where(chosen.folder)
+    remotes = [*stores.connect(chosen.remotes), *stores.visible(chosen.remotes)]
+    with tempfile.TemporaryDirectory(prefix="agnews-look-") as work:
+        seen, problems = stores.found_in(remotes, Path(work))
+    open_runs = _merged(unfinished(store), seen)
+    folder, found_at = _meant(name, store, open_runs, seen, problems)
+    return folder, open_runs, found_at
 
 
 def _merged(local: tuple[runs.RunFolder, ...], seen: tuple[Seen, ...]) -> tuple[Unfinished, ...]:
