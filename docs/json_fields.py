@@ -42,7 +42,9 @@ from agnews_cli.workflows.runs.history import RunLine
 from agnews_cli.workflows.runs.status import Status
 from agnews_cli.workflows.sessions import saves
 from agnews_cli.workflows.sessions.kept import Kept
-from agnews_cli.workflows.train import afterwards, auto, summary
+from agnews_cli.workflows.train import afterwards, single, summary
+from agnews_cli.workflows.train.result import Result
+from agnews_cli.workflows.train.scene import Scene
 
 Shape = dict[str, Any]
 """Names of fields, each with the shape of what is in it."""
@@ -55,7 +57,7 @@ _EVALUATION = {
 }
 SOURCES: dict[str, dict[str, Any]] = {
     "agnews.result/1": {
-        "": (auto.Plan.as_json, auto.Result.as_json, output.Output.error),
+        "": (Scene.as_json, single.Plan.as_json, Result.as_json, output.Output.error),
         "candidates": Candidate,
         **_EVALUATION,
         "use": afterwards.Use.as_json,

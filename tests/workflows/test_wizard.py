@@ -14,7 +14,7 @@ from agnews_cli.core.machine.platform import Accelerator
 from agnews_cli.errors import BudgetTooShort
 from agnews_cli.store.settings import presets, requests
 from agnews_cli.workflows.train import auto
-from agnews_cli.workflows.train.auto import SAMPLE, Request
+from agnews_cli.workflows.train.scene import SAMPLE, Request
 from agnews_cli.workflows.wizard import questions
 from agnews_cli.workflows.wizard.questions import QUESTIONS, Question, Way
 from agnews_cli.workflows.wizard.surroundings import (

@@ -29,6 +29,11 @@ class Node:
         """The run in whose folder its result lies."""
         return place(self.id, self.work)
 
+    @property
+    def label(self) -> str:
+        """Its id without the hash: the name of its preset."""
+        return self.id.rpartition("-")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
@@ -92,6 +97,11 @@ class Graph:
                 known.add(other.id)
                 chain.append(other)
         return tuple(chain)
+
+    def part(self, node: Node) -> Graph:
+        """What one process does (`together`), as a graph of its own."""
+        chain = self.together(node)
+        return Graph({one.id: one for one in chain}, chain[-1].id)
 
 
 @dataclass(slots=True)

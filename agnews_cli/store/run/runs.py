@@ -108,6 +108,11 @@ class RunFolder:
         return self.path / "preset.yaml"
 
     @property
+    def whole(self) -> Path:
+        """Of a part of an ensemble or of a distillation: its preset, which `--preset` takes."""
+        return self.path / "whole.yaml"
+
+    @property
     def checkpoints(self) -> Path:
         """One folder of checkpoints for each fine-tuning that is not finished."""
         return self.path / "checkpoints"
@@ -236,10 +241,12 @@ def create(
     seed: int,
     now: datetime,
     order: Mapping[str, object] | None = None,
+    whole: str = "",
 ) -> RunFolder:
     """The run's folder, made if it is not there; an existing run keeps its time of creation.
 
-    `order`: what was asked for, as JSON; `agnews resume` asks for it again.
+    `order`: what was asked for, as JSON; `agnews resume` asks for it again. `whole`: the preset of
+    the ensemble or student that it is a part of, as YAML.
 
     Raises CannotWrite or NoDiskSpace.
     """
@@ -251,6 +258,8 @@ def create(
     files.make_folder(folder.path)
     resolved = yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_text_atomically(folder.preset, resolved)
+    if whole:
+        write_text_atomically(folder.whole, whole)
     facts = {
         "id": run,
         "created_at": now.astimezone(UTC).isoformat(timespec="microseconds"),

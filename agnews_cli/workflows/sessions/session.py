@@ -134,7 +134,7 @@ class _Session:
         outcome = self.once(takeover=takeover, is_fresh=is_fresh)
         for _ in range(_MOST_RETURNS):
             if outcome is None:
-                outcome = _brought(self.remotes, self.folder, self.tell) or self.once()
+                outcome = _brought(self.job, self.remotes, self.folder, self.tell) or self.once()
         if outcome is None:
             store = ", ".join(remote.address for remote in self.remotes)
             reason = "its numbers keep growing"
@@ -153,6 +153,11 @@ class _Session:
             self.tell(Note(f"this run is {lease.note}"))
         if lease.warning:
             self.tell(Note(f"{self.folder.path}: {lease.warning}", True))
+        ended = self.folder.ended()
+        if not is_fresh and _is_done(ended, self.job):  # by another session, a moment ago
+            with suppress(CannotWrite, NoDiskSpace):
+                lease.release(_now())
+            return ended
         fleet = Fleet(self.remotes, self.folder, token=lease.token, writer=lease.writer)
         try:
             with signals() as self.received:
@@ -347,8 +352,15 @@ class _Session:
             self.tell(note)
 
 
+def _is_done(ended: Outcome | None, job: Job) -> bool:
+    """Whether all that the job is for is done."""
+    if ended is None or ended.state != RunState.COMPLETED or not job.nodes:
+        return False
+    return set(job.nodes) <= set(ended.done)
+
+
 def _brought(
-    remotes: Sequence[Remote], folder: RunFolder, tell: Callable[[Note], None]
+    job: Job, remotes: Sequence[Remote], folder: RunFolder, tell: Callable[[Note], None]
 ) -> Outcome | None:
     """Pull from stores what is further than what is here; how the run ended where one has all."""
     further = [remote for remote in remotes if stores.is_further(remote, folder)]
@@ -358,10 +370,7 @@ def _brought(
     for what, why in pulled.skipped:
         tell(Note(f"{what} is passed over: {why}", True))
     ended = folder.ended()
-    is_done = (
-        ended is not None and ended.state == RunState.COMPLETED and folder.evaluated() is not None
-    )
-    return ended if is_done else None
+    return ended if _is_done(ended, job) else None
 
 
 def _in_words(failure: Failure, folder: RunFolder) -> ReportedError:

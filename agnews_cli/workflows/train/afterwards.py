@@ -23,7 +23,7 @@ from agnews_cli.store.run.events import Events
 if TYPE_CHECKING:
     from agnews_cli.core.run.evaluation import SplitEvaluation
     from agnews_cli.store.run.runs import RunFolder
-    from agnews_cli.workflows.train.auto import Result
+    from agnews_cli.workflows.train.result import Result
 
 _MORE_TIMES = 3  # as much time is proposed where a budget left none for fine-tuning
 _WEAK_F1 = 0.99
@@ -129,12 +129,16 @@ def _better(result: Result) -> Iterator[str]:
 
 def _whole_recipe_s(result: Result) -> float | None:
     """Training all rows by the whole recipe, at the speed of this run's last steps."""
+    from agnews_cli.workflows.train.single import Plan
+
     speed = 0.0
     for event in Events(result.folder.events):
         found = event.data.get("examples_per_s")
         if event.kind == "progress" and isinstance(found, int | float):
             speed = float(found)
     if speed <= 0:
+        return None
+    if not isinstance(result.plan, Plan):
         return None
     preset = result.plan.preset
     whole = Train(recipe=Recipe.of(preset), rows=RowChoice(data=preset.data))

@@ -24,7 +24,9 @@ from agnews_cli.store.transfer.pulls import Seen
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.runs.history import where
 from agnews_cli.workflows.train import replay
-from agnews_cli.workflows.train.auto import Plan, Request, prepare, require_sense
+from agnews_cli.workflows.train.auto import prepare
+from agnews_cli.workflows.train.scene import Request, require_sense
+from agnews_cli.workflows.train.single import Plan
 
 _RESOLVED: Mapping[str, Any] = {
     one.name: one.default
@@ -82,14 +84,15 @@ def prepare_again(
             reason="another version of agnews began it, and its checkpoints are of that version",
             next=f"Begin anew: agnews auto{f' --data {shlex.quote(str(of))}' if of else ''}",
         )
+    asked = folder.whole if folder.has(folder.whole.name) else folder.preset
     places = (str(folder.path.parent), *chosen.remotes, *found_at)
     again = replace(
         request,
-        wish=replace(wish, data=of, preset=str(folder.preset), **_RESOLVED),
+        wish=replace(wish, data=of, preset=str(asked), **_RESOLVED),
         session=replace(request.session, stores=tuple(dict.fromkeys(places))),
     )
     plan = prepare(again)
-    if plan.run != folder.id:
+    if folder.id not in {node.place for node in plan.graph.nodes.values()}:
         raise CannotResume(
             run=folder.id,
             reason=f"the data or the preset changed, which makes it another run, {plan.run}",

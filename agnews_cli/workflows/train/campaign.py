@@ -1,0 +1,475 @@
+"""Several runs for one result: a graph is carried out, one ready node after the other.
+
+Each node is a run with a lease of its own, so that two machines, or two cards of one, work on a
+graph by doing the same: take what is ready and free, and look again. What is done is known by its
+name; the graph is made anew from what was asked and never stored.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agnews_cli.core.graph import shapes
+from agnews_cli.core.graph.graph import Graph, Node
+from agnews_cli.core.graph.shapes import AnyPreset, Single
+from agnews_cli.core.graph.singles import each
+from agnews_cli.core.machine.platform import Platform
+from agnews_cli.core.run.choose import PassedOver
+from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.job import CombineJob, CombineMember, Event, PredictJob, ReaderLeft
+from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.state import RunState
+from agnews_cli.core.run.work import (
+    MODEL,
+    TEST,
+    VALIDATION,
+    Combine,
+    EnsembleMember,
+    Evaluate,
+    Predict,
+    RunId,
+    RunOutput,
+    Source,
+    Train,
+    inputs,
+)
+from agnews_cli.errors import (
+    AgnewsError,
+    Interrupted,
+    PartsFailed,
+    PartsPaused,
+    ReportedError,
+    RunBusy,
+    UsageError,
+    WorkerDied,
+)
+from agnews_cli.store.data import datasets
+from agnews_cli.store.disk import files
+from agnews_cli.store.disk.home import cache
+from agnews_cli.store.model.models import Resolved
+from agnews_cli.store.remotes.remote import Remote
+from agnews_cli.store.run import leases, runs
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.workflows.runs import stores
+from agnews_cli.workflows.sessions import session
+from agnews_cli.workflows.sessions.couriers import Note
+from agnews_cli.workflows.train import single
+from agnews_cli.workflows.train.result import Result, result_of
+from agnews_cli.workflows.train.scene import Request, Scene
+from agnews_cli.workflows.train.single import Plan
+
+GRAPH = "graph.json"
+"""In the folder of the result: the nodes, for `agnews status`; made anew by each command."""
+_POLL_S = 2.0
+_LOOK_S = 30.0
+"""Between two looks into further stores while other machines are waited for."""
+
+Show = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """What is to be done, and why: a plan of each training, and the graph of them all."""
+
+    scene: Scene
+    shape: AnyPreset
+    graph: Graph
+    plans: Mapping[RunId, Plan]
+    """Of each training, by its run."""
+    whole: str
+    """The preset, with all that it names, as one file."""
+    reasons: tuple[str, ...]
+    passed_over: tuple[PassedOver, ...] = ()
+
+    @property
+    def request(self) -> Request:
+        return self.scene.request
+
+    @property
+    def platform(self) -> Platform:
+        return self.scene.platform
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.scene.dataset
+
+    @property
+    def store(self) -> Path:
+        return self.scene.store
+
+    @property
+    def remotes(self) -> tuple[Remote, ...]:
+        return self.scene.remotes
+
+    @property
+    def limit_train(self) -> int | None:
+        return self.scene.limit_train
+
+    @property
+    def is_lost_with_session(self) -> bool:
+        return self.scene.is_lost_with_session
+
+    @property
+    def run(self) -> RunId:
+        """The run in whose folder the result will lie."""
+        return self.graph.place
+
+    @property
+    def tier(self) -> str:
+        return "ensemble" if isinstance(self.shape, shapes.Ensemble) else "distilled"
+
+    def as_json(self, state: str) -> dict[str, Any]:
+        """The part of the result that is known before anything is done (docs/json.md)."""
+        return self.scene.as_json(self.run, state) | {
+            "preset": self.shape.name,
+            "tier": self.tier,
+            "seed": self.scene.wish.seed,
+            "graph": [
+                {"run": n.place, "title": n.title, "kind": n.work.kind, "after": after(self, n)}
+                for n in self.graph.nodes.values()
+            ],
+            "reasons": list(self.reasons),
+        }
+
+
+def after(campaign: Campaign, node: Node) -> list[str]:
+    """The titles of the nodes that must be done before."""
+    nodes = campaign.graph.nodes
+    return [nodes[one].title for one in inputs(node.work) if one in nodes]
+
+
+# ---- deciding -----------------------------------------------------------------------------------
+
+
+def prepare(scene: Scene, shape: AnyPreset, whole: str, why: Sequence[str]) -> Campaign:
+    """The graph of `shape`, and how each training of it is done here.
+
+    Raises UsageError under a budget, HubUnreachable where a model is not to be had.
+    """
+    wish = scene.wish
+    if wish.budget_s is not None:
+        raise UsageError(
+            message=f"--budget is the time of one model, and {shape.name} is several.",
+            hint="Leave out --budget; --session-hours pauses in time, and agnews resume goes on.",
+        )
+    found: dict[str, tuple[Preset, Resolved]] = {}
+
+    def here(one: Single) -> Single:
+        model = single.located(one.preset.model, scene.hub)
+        placed = replace(one, preset=single.at_place(one.preset, model))
+        found[placed.weights or placed.preset.model.id] = placed.preset, model
+        return placed
+
+    shape = each(shape, here)
+    graph = shapes.graph_of(shape, scene.dataset, wish.seed, limit=wish.limit_train)
+    on_cpu = scene.platform.accelerator.kind == "cpu"
+    plans = {}
+    for node in graph.nodes.values():
+        if isinstance(node.work, Train):
+            recipe = node.work.recipe
+            preset, model = found[recipe.weights]
+            facts = {"name": node.label, "method": recipe.method, "training": recipe.training}
+            preset = preset.model_copy(update=facts | {"data": node.work.rows.data})
+            plans[node.id] = Plan(
+                scene=scene,
+                preset=preset,
+                model=model,
+                graph=graph.part(node),
+                candidates=single.candidates_of(preset, None, on_cpu=on_cpu)[0],
+                reasons=(),
+                teacher=tuple(path_of(scene.store, source) for source in node.work.teacher),
+                whole=whole,
+            )
+    notes = (f"weights of {preset.model.id}: {model.note}" for preset, model in found.values())
+    return Campaign(scene, shape, graph, plans, whole, (*scene.reasons, *why, *notes))
+
+
+def path_of(store: Path, source: Source, part: str | None = None) -> Path:
+    """Where what a run leaves lies."""
+    assert isinstance(source, RunOutput)
+    wanted = part or source.part
+    folder = store / source.run
+    return folder if wanted == MODEL else folder / f"{wanted}.safetensors"
+
+
+# ---- doing --------------------------------------------------------------------------------------
+
+
+def carry_out(campaign: Campaign, *, show: Show) -> Result:
+    """Do what is left of the graph, as far as this session lasts.
+
+    Raises what one node's session does: Interrupted, SessionOver, ...; NodesFailed where nodes
+    failed and nothing else is left that can be done.
+    """
+    at_work = _AtWork(campaign, show)
+    try:
+        return at_work.to_the_end()
+    except KeyboardInterrupt:  # outside of a node's own session
+        raise Interrupted(
+            kept=f"{len(at_work.done):,} of {len(campaign.graph.nodes):,} parts are done and kept",
+            next="The same command, or agnews resume, goes on.",
+        ) from None
+
+
+@dataclass(slots=True)
+class _AtWork:
+    """One command at a graph."""
+
+    campaign: Campaign
+    show: Show
+    done: set[RunId] = field(default_factory=set)
+    failed: dict[RunId, AgnewsError] = field(default_factory=dict)
+    busy: dict[RunId, str] = field(default_factory=dict)
+    """Where others are at work."""
+    looked_s: float = -1e9
+
+    @property
+    def graph(self) -> Graph:
+        return self.campaign.graph
+
+    @property
+    def scene(self) -> Scene:
+        return self.campaign.scene
+
+    def to_the_end(self) -> Result:
+        was_there = self.is_over()
+        if was_there:
+            return self.result(was_there=True)
+        single.require_training_modules()
+        self._write_down()
+        while not self.is_over():
+            node = self._next()
+            if node is not None:
+                self._do(node)
+            elif self.busy:
+                self._wait()
+            else:
+                raise self._stuck()
+        return self.result(was_there=False)
+
+    def is_over(self) -> bool:
+        """Whether the target is done, as the stores say now."""
+        self._look()
+        return self.graph.target in self.done
+
+    def _look(self) -> None:
+        """Find out what is done: in the folder, and now and then in further stores."""
+        for place in dict.fromkeys(node.place for node in self.graph.nodes.values()):
+            self.done |= done_in(RunFolder(self.scene.store / place)) & self.graph.nodes.keys()
+        if not self.scene.remotes or time.monotonic() - self.looked_s < _LOOK_S:
+            return
+        self.looked_s = time.monotonic()
+        places = {node.place for node in self.graph.nodes.values()}
+        with tempfile.TemporaryDirectory(prefix="agnews-look-") as work:
+            seen, _ = stores.found_in(self.scene.remotes, Path(work))
+        for one in seen:
+            folder = RunFolder(self.scene.store / one.run)
+            if one.run in places and one.state == RunState.COMPLETED and not done_in(folder):
+                self._fetch(one.run)
+
+    def _fetch(self, run: RunId) -> None:
+        """What another machine finished comes here whole."""
+        node = self.graph.nodes[run]
+        folder = self._created(node)
+        single.bring(self.scene, folder, self.show)
+        self.done |= done_in(folder) & self.graph.nodes.keys()
+
+    def _next(self) -> Node | None:
+        """What is ready and free; a place that others hold is passed over for now."""
+        self.busy.clear()
+        now = datetime.now(UTC)
+        for node in self.graph.ready(self.done):
+            if node.place in self.failed or any(i in self.failed for i in inputs(node.work)):
+                continue
+            if leases.is_held(self.scene.store / node.place, now):
+                self.busy[node.place] = "another session"
+                continue
+            return node
+        return None
+
+    def _do(self, node: Node) -> None:
+        left = self.graph.left(self.done).nodes
+        number = len(self.graph.nodes) - len(left) + 1
+        self._tell(Note(f"{node.title}, part {number} of {len(self.graph.nodes)}: {node.place}"))
+        try:
+            match self.graph[node.place].work if node.place in self.graph.nodes else node.work:
+                case Train():
+                    single.carry_out(self.campaign.plans[node.place], show=self.show)
+                case Combine() as work:
+                    self._session(self._combining(self.graph[node.place], work))
+                case Predict() as work:
+                    self._session(self._predicting(node, work))
+                case work:
+                    raise NotImplementedError(f"nothing does {work.kind!r} alone")
+        except RunBusy as error:
+            self.busy[node.place] = str(error.facts.get("where", "another session"))
+        except (ReportedError, WorkerDied) as error:
+            self.failed[node.place] = error
+            self._tell(Note(f"{node.title} failed: {error.message} Other parts go on.", True))
+
+    def _session(self, job: CombineJob | PredictJob) -> None:
+        """One session of a node that is no training."""
+        folder = RunFolder(Path(job.folder))
+        if self.scene.remotes:
+            single.bring(self.scene, folder, self.show)
+        if done_in(folder) >= set(job.nodes):
+            return
+        options = self.scene.request.session
+        session.train(
+            job,
+            folder,
+            self.scene.platform,
+            processes=1 if job.is_light else self.scene.processes,
+            show=self.show,
+            takeover=options.takeover,
+            remotes=self.scene.remotes,
+        )
+
+    def _combining(self, node: Node, work: Combine) -> CombineJob:
+        folder, tests = self._created(node), self._tests(node)
+        members = tuple(self._member(member, tests) for member in work.members)
+        return CombineJob(
+            run=node.id,
+            nodes=tuple(one.id for one in self.graph.together(node)),
+            folder=str(folder.path),
+            cache=str(cache()),
+            dataset=self.scene.dataset,
+            how=work.how,
+            members=members,
+            seed=self.scene.wish.seed,
+            **self.scene.clock,
+        )
+
+    def _member(self, member: EnsembleMember, tests: Mapping[RunId, RunId]) -> CombineMember:
+        store = self.scene.store
+        first = next(iter(member.models), None)
+        assert isinstance(first, RunOutput)
+        unseen = member.unseen or member.models
+        return CombineMember(
+            name=self.graph.nodes[first.run].title if first.run in self.graph.nodes else first.run,
+            delivery=str(path_of(store, first)),
+            validation=tuple(
+                str(path_of(store, one, VALIDATION if one.part == MODEL else one.part))
+                for one in unseen
+                if isinstance(one, RunOutput)
+            ),
+            test=str(path_of(store, first, TEST)) if first.run in tests else None,
+        )
+
+    def _tests(self, node: Node) -> Mapping[RunId, RunId]:
+        """The evaluations that stand beside the node's own, by the run that they are about."""
+        for other in self.graph.together(node):
+            if isinstance(other.work, Evaluate):
+                beside = [one.run for one in other.work.beside if isinstance(one, RunOutput)]
+                return {self.graph[run].place: run for run in beside if run in self.graph.nodes}
+        return {}
+
+    def _predicting(self, node: Node, work: Predict) -> PredictJob:
+        folder = self._created(node)
+        model = path_of(self.scene.store, work.model)
+        rows = datasets.RowCache.of(cache()).rows(self.scene.dataset)
+        return PredictJob(
+            run=node.id,
+            nodes=(node.id,),
+            folder=str(folder.path),
+            cache=str(cache()),
+            dataset=self.scene.dataset,
+            model=str(model),
+            base=self._base(model),
+            of=work.of,
+            rows={split: str(path) for split, path in rows.items() if split != "test"},
+            choice=work.rows,
+            **self.scene.clock,
+        )
+
+    def _base(self, model: Path) -> str | None:
+        """The pretrained model that a delivery needs besides."""
+        from agnews_cli.store.model import delivered
+
+        found = delivered.of_run(RunFolder(model)).base
+        return None if found is None else single.located(found, self.scene.hub).path_or_id
+
+    def _created(self, node: Node) -> RunFolder:
+        plan = self.campaign.plans.get(node.place) or next(iter(self.campaign.plans.values()))
+        return runs.create(
+            self.scene.store,
+            node.place,
+            preset=plan.preset,
+            dataset=self.scene.dataset,
+            seed=self.scene.wish.seed,
+            order=self.scene.order,
+            whole=self.campaign.whole,
+            now=datetime.now(UTC),
+        )
+
+    def _write_down(self) -> None:
+        """The folder of the result, from which `agnews resume` knows what was asked for."""
+        folder = self._created(self.graph[self.graph.place])
+        nodes = [
+            {
+                "id": node.id,
+                "run": node.place,
+                "title": node.title,
+                "kind": node.work.kind,
+                "after": [one for one in inputs(node.work) if one in self.graph.nodes],
+            }
+            for node in self.graph.nodes.values()
+        ]
+        facts = {"schema": "agnews.graph/1", "target": self.graph.target, "nodes": nodes}
+        files.write_text_atomically(folder.path / GRAPH, json.dumps(facts, indent=1))
+
+    def _wait(self) -> None:
+        """Others hold all that is ready: look again, as long as this session lasts."""
+        end_s = self.scene.clock["session_end_monotonic_s"]
+        if end_s is not None and time.monotonic() > end_s:
+            raise PartsPaused(
+                done=len(self.done), count=len(self.graph.nodes), run=self.campaign.run
+            )
+        for place, where in self.busy.items():
+            self._tell(Note(f"waiting for {place}: {where} is at it", is_phase=True))
+            break
+        time.sleep(_POLL_S)
+
+    def _stuck(self) -> AgnewsError:
+        names = "\n".join(
+            f"  {self.graph[run].title} ({run}): {error.message}"
+            for run, error in self.failed.items()
+        )
+        return PartsFailed(count=len(self.failed), names=names, run=self.campaign.run)
+
+    def _tell(self, note: Note) -> None:
+        with suppress(ReaderLeft):  # the watch will hear of it
+            self.show(note.event(self.scene.request.started_monotonic_s))
+
+    def result(self, *, was_there: bool) -> Result:
+        plan = self.campaign.plans.get(self.graph.place)
+        if plan is not None:  # a student is a model like any other
+            found = single.finished(plan, self.show)
+            assert found is not None
+            return replace(found, plan=self.campaign, was_there=was_there)
+        folder = RunFolder(self.scene.store / self.graph.place)
+        outcome = folder.ended()
+        assert outcome is not None
+        return result_of(self.campaign, folder, outcome, self.show, was_there=was_there)
+
+
+def done_in(folder: RunFolder) -> set[RunId]:
+    """What the run's folder says is done."""
+    outcome = folder.ended()
+    if outcome is None or outcome.state != RunState.COMPLETED:
+        return set()
+    return {folder.id, *outcome.done}
+
+
+def unfinished_titles(campaign: Campaign, done: set[RunId]) -> Iterator[str]:
+    """What is still to be done, in the graph's order."""
+    for node in campaign.graph.left(done).nodes.values():
+        yield node.title
