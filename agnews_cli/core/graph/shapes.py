@@ -9,21 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agnews_cli.core.graph.graph import Graph, Growing
+from agnews_cli.core.run.combiner import Average, Combiner, Stack
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.preset import Data, Preset
 from agnews_cli.core.run.work import (
     TEST,
     VALIDATION,
-    Average,
     Combine,
-    Combiner,
     EnsembleMember,
     Evaluate,
     Predict,
     Recipe,
     RowChoice,
     RunOutput,
-    Stack,
     Train,
 )
 

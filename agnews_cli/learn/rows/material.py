@@ -23,7 +23,8 @@ from agnews_cli.errors import TooLittleMemory
 from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.rows.batches import Indices
-from agnews_cli.learn.rows.tokens import Tokens, cached_tokens, folds_of, split_off, tail_of
+from agnews_cli.learn.rows.parts import folds_of, split_off
+from agnews_cli.learn.rows.tokens import Tokens, cached_tokens, tail_of
 from agnews_cli.store.data import datasets, row_file
 from agnews_cli.store.disk.space import size
 

@@ -1,0 +1,45 @@
+"""Combiners, one module each (`learn.kinds.combiner`), named by the `kind` of their settings."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agnews_cli.core.run.combiner import Combiner
+from agnews_cli.errors import TooFewToCombine
+from agnews_cli.learn.kinds.combiner import Classes, Fitted, Said
+
+_LEAST_ROWS = 10
+
+
+def fit(how: Combiner, said: Said, classes: Classes, seed: int = 0) -> Fitted:
+    """What `how` learns of rows that no member has seen; said: (members, rows, classes).
+
+    Raises TooFewToCombine, or ExtraMissing for a booster that is not installed.
+    """
+    if len(said) == 0 or said.shape[1] != len(classes):
+        raise ValueError(f"members' probabilities {said.shape} of {len(classes)} rows")
+    kind = _of(how.kind)
+    if kind.LEARNS and len(classes) < _LEAST_ROWS:
+        raise TooFewToCombine(kind=how.kind, rows=len(classes), least=_LEAST_ROWS)
+    fitted: Fitted = kind.fit(how, said, classes, seed)
+    return fitted
+
+
+def apply(fitted: Fitted, said: Said) -> NDArray[np.float64]:
+    """Class probabilities, (rows, classes); said: (members, rows, classes), in the fit's order."""
+    if said.ndim != 3 or (len(said), said.shape[2]) != (fitted.members, fitted.classes):
+        wanted = f"{fitted.members} members and {fitted.classes} classes"
+        raise ValueError(f"probabilities {said.shape} are not of {wanted}")
+    if said.shape[1] == 0:
+        return np.empty((0, fitted.classes))
+    found: NDArray[np.float64] = _of(fitted.kind).apply(fitted, said)
+    return found
+
+
+def _of(kind: str) -> ModuleType:
+    """Its module alone, so that no other's takes time."""
+    return importlib.import_module(f"{__name__}.{kind}")
