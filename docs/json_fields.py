@@ -42,7 +42,7 @@ from agnews_cli.workflows.runs.history import RunLine
 from agnews_cli.workflows.runs.status import Status
 from agnews_cli.workflows.sessions import saves
 from agnews_cli.workflows.sessions.kept import Kept
-from agnews_cli.workflows.train import afterwards, single, summary
+from agnews_cli.workflows.train import afterwards, plans, summary
 from agnews_cli.workflows.train.result import Result
 from agnews_cli.workflows.train.scene import Scene
 
@@ -57,7 +57,7 @@ _EVALUATION = {
 }
 SOURCES: dict[str, dict[str, Any]] = {
     "agnews.result/1": {
-        "": (Scene.as_json, single.Plan.as_json, Result.as_json, output.Output.error),
+        "": (Scene.as_json, plans.Plan.as_json, Result.as_json, output.Output.error),
         "candidates": Candidate,
         **_EVALUATION,
         "use": afterwards.Use.as_json,

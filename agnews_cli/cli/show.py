@@ -11,8 +11,8 @@ from agnews_cli.core.text import duration
 if TYPE_CHECKING:
     from agnews_cli.workflows.runs.status import Status
     from agnews_cli.workflows.train.afterwards import Use
+    from agnews_cli.workflows.train.plans import Plan
     from agnews_cli.workflows.train.result import Result
-    from agnews_cli.workflows.train.single import Plan
     from agnews_cli.workflows.train.summary import Summary
 
 

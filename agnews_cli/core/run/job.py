@@ -200,7 +200,8 @@ class Candidate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: CandidateKind
+    kind: CandidateKind | Literal["run"]
+    """`run`: a member of an ensemble."""
     validation_accuracy: float
     validation_loss: float
     seconds: float

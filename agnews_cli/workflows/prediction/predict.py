@@ -236,15 +236,24 @@ def best(shares: Sequence[float]) -> int:
 
 def predictor(model: Delivered) -> Predictor:
     """The model's process, started. Raises HubUnreachable if it needs weights from there."""
+    machine, order = detect(), order_of(model)
+    return Predictor(order, cpu_count=machine.cpu_count, on_cpu=machine.accelerator.kind == "cpu")
+
+
+def order_of(model: Delivered) -> Order:
+    """What is to be loaded. Raises HubUnreachable if it needs weights from there."""
     base = None
     if model.base is not None:
         found = models.resolve(model.base, hub=network.hub_answers, endpoint=network.endpoint())
         base = found.path_or_id
-    machine = detect()
-    order = Order(
-        members=model.members, labels=model.labels, max_length=model.max_length, base=base
+    return Order(
+        members=model.members,
+        labels=model.labels,
+        max_length=model.max_length,
+        base=base,
+        parts=tuple(order_of(part) for part in model.parts),
+        combiner=None if model.combiner is None else str(model.combiner),
     )
-    return Predictor(order, cpu_count=machine.cpu_count, on_cpu=machine.accelerator.kind == "cpu")
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError
 from agnews_cli.store.model import delivered
 from agnews_cli.store.run.events import Events
+from agnews_cli.workflows.train.plans import Plan
 
 if TYPE_CHECKING:
     from agnews_cli.core.run.evaluation import SplitEvaluation
@@ -129,8 +130,6 @@ def _better(result: Result) -> Iterator[str]:
 
 def _whole_recipe_s(result: Result) -> float | None:
     """Training all rows by the whole recipe, at the speed of this run's last steps."""
-    from agnews_cli.workflows.train.single import Plan
-
     speed = 0.0
     for event in Events(result.folder.events):
         found = event.data.get("examples_per_s")

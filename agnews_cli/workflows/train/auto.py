@@ -10,10 +10,10 @@ from collections.abc import Callable
 from agnews_cli.core.run.job import Event
 from agnews_cli.errors import Interrupted
 from agnews_cli.workflows.train import single
+from agnews_cli.workflows.train.plans import Plan
 from agnews_cli.workflows.train.recipe import recipe
 from agnews_cli.workflows.train.result import Result
 from agnews_cli.workflows.train.scene import HUB_TIMEOUT_S, Request, asked_once, look, require_sense
-from agnews_cli.workflows.train.single import Plan
 
 
 def prepare(request: Request, *, show: Callable[[Event], None] | None = None) -> Plan:

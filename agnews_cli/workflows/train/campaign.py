@@ -15,15 +15,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.graph.shapes import AnyPreset, Single
 from agnews_cli.core.graph.singles import each
-from agnews_cli.core.machine.platform import Platform
-from agnews_cli.core.run.choose import PassedOver
-from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.job import CombineJob, CombineMember, Event, PredictJob, ReaderLeft
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState
@@ -55,16 +51,15 @@ from agnews_cli.store.data import datasets
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.model.models import Resolved
-from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.run import leases, runs
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.train import single
+from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.result import Result, result_of
-from agnews_cli.workflows.train.scene import Request, Scene
-from agnews_cli.workflows.train.single import Plan
+from agnews_cli.workflows.train.scene import Scene
 
 GRAPH = "graph.json"
 """In the folder of the result: the nodes, for `agnews status`; made anew by each command."""
@@ -73,77 +68,6 @@ _LOOK_S = 30.0
 """Between two looks into further stores while other machines are waited for."""
 
 Show = Callable[[Event], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Campaign:
-    """What is to be done, and why: a plan of each training, and the graph of them all."""
-
-    scene: Scene
-    shape: AnyPreset
-    graph: Graph
-    plans: Mapping[RunId, Plan]
-    """Of each training, by its run."""
-    whole: str
-    """The preset, with all that it names, as one file."""
-    reasons: tuple[str, ...]
-    passed_over: tuple[PassedOver, ...] = ()
-
-    @property
-    def request(self) -> Request:
-        return self.scene.request
-
-    @property
-    def platform(self) -> Platform:
-        return self.scene.platform
-
-    @property
-    def dataset(self) -> Dataset:
-        return self.scene.dataset
-
-    @property
-    def store(self) -> Path:
-        return self.scene.store
-
-    @property
-    def remotes(self) -> tuple[Remote, ...]:
-        return self.scene.remotes
-
-    @property
-    def limit_train(self) -> int | None:
-        return self.scene.limit_train
-
-    @property
-    def is_lost_with_session(self) -> bool:
-        return self.scene.is_lost_with_session
-
-    @property
-    def run(self) -> RunId:
-        """The run in whose folder the result will lie."""
-        return self.graph.place
-
-    @property
-    def tier(self) -> str:
-        return "ensemble" if isinstance(self.shape, shapes.Ensemble) else "distilled"
-
-    def as_json(self, state: str) -> dict[str, Any]:
-        """The part of the result that is known before anything is done (docs/json.md)."""
-        return self.scene.as_json(self.run, state) | {
-            "preset": self.shape.name,
-            "tier": self.tier,
-            "seed": self.scene.wish.seed,
-            "graph": [
-                {"run": n.place, "title": n.title, "kind": n.work.kind, "after": after(self, n)}
-                for n in self.graph.nodes.values()
-            ],
-            "reasons": list(self.reasons),
-        }
-
-
-def after(campaign: Campaign, node: Node) -> list[str]:
-    """The titles of the nodes that must be done before."""
-    nodes = campaign.graph.nodes
-    return [nodes[one].title for one in inputs(node.work) if one in nodes]
 
 
 # ---- deciding -----------------------------------------------------------------------------------

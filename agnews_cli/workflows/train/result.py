@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Event, Outcome, ReaderLeft
@@ -19,10 +19,7 @@ from agnews_cli.workflows.prediction import submission
 from agnews_cli.workflows.prediction.submission import Submission
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.train import afterwards
-
-if TYPE_CHECKING:
-    from agnews_cli.workflows.train.campaign import Campaign
-    from agnews_cli.workflows.train.single import Plan
+from agnews_cli.workflows.train.plans import Campaign, Plan
 
 
 @dataclass(frozen=True, slots=True)

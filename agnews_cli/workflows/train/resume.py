@@ -25,8 +25,8 @@ from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.runs.history import where
 from agnews_cli.workflows.train import replay
 from agnews_cli.workflows.train.auto import prepare
+from agnews_cli.workflows.train.plans import Plan
 from agnews_cli.workflows.train.scene import Request, require_sense
-from agnews_cli.workflows.train.single import Plan
 
 _RESOLVED: Mapping[str, Any] = {
     one.name: one.default

@@ -7,23 +7,17 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 from agnews_cli.core.graph import shapes
-from agnews_cli.core.graph.graph import Graph
 from agnews_cli.core.graph.shapes import Single
 from agnews_cli.core.machine.accelerator import Accelerator
-from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.choose import PassedOver, choose
-from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.job import CandidateKind, Event, ReaderLeft, TestOrder, TrainJob
 from agnews_cli.core.run.preset import Model, Preset
 from agnews_cli.core.run.request import Wish
 from agnews_cli.core.run.state import RunState
-from agnews_cli.core.run.work import Evaluate, RunId, Train
+from agnews_cli.core.run.work import Evaluate
 from agnews_cli.core.text import duration
 from agnews_cli.errors import (
     ExtraMissing,
@@ -36,7 +30,6 @@ from agnews_cli.store.data import datasets
 from agnews_cli.store.disk import names
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.model import models
-from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
 from agnews_cli.workflows.forecast.costs import Ground
@@ -44,8 +37,9 @@ from agnews_cli.workflows.forecast.outlook import ahead
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.watch import stopped
+from agnews_cli.workflows.train.plans import Plan
 from agnews_cli.workflows.train.result import Result, result_of
-from agnews_cli.workflows.train.scene import HUB_TIMEOUT_S, Request, Scene
+from agnews_cli.workflows.train.scene import HUB_TIMEOUT_S, Scene
 from agnews_cli.workflows.train.weights import weights_of
 
 _TRAINING_MODULES = (
@@ -56,75 +50,6 @@ _TRAINING_MODULES = (
     "safetensors",
     "sklearn",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What `agnews auto` will do, and why."""
-
-    scene: Scene
-    preset: Preset
-    model: models.Resolved
-    graph: Graph
-    candidates: tuple[CandidateKind, ...]
-    reasons: tuple[str, ...]
-    passed_over: tuple[PassedOver, ...] = ()
-    teacher: tuple[Path, ...] = ()
-    """Files of what a teacher says of the rows that train."""
-    whole: str = ""
-    """The preset of the ensemble or student that this is a part of, as one file; empty: none."""
-
-    @property
-    def request(self) -> Request:
-        return self.scene.request
-
-    @property
-    def platform(self) -> Platform:
-        return self.scene.platform
-
-    @property
-    def dataset(self) -> Dataset:
-        return self.scene.dataset
-
-    @property
-    def store(self) -> Path:
-        return self.scene.store
-
-    @property
-    def remotes(self) -> tuple[Remote, ...]:
-        return self.scene.remotes
-
-    @property
-    def limit_train(self) -> int | None:
-        """How many training rows are used at most; None: all."""
-        return self.scene.limit_train
-
-    @property
-    def is_lost_with_session(self) -> bool:
-        return self.scene.is_lost_with_session
-
-    @property
-    def work(self) -> Train:
-        """What is trained."""
-        work = self.graph[self.run].work
-        assert isinstance(work, Train)
-        return work
-
-    @property
-    def run(self) -> RunId:
-        """The run whose folder holds it all."""
-        return self.graph.place
-
-    def as_json(self, state: str) -> dict[str, Any]:
-        """The part of the result that is known before training (docs/json.md)."""
-        return self.scene.as_json(self.run, state) | {
-            "preset": self.preset.name,
-            "tier": self.preset.tier,
-            "model": self.preset.model.id,
-            "method": self.preset.method.kind,
-            "seed": self.work.seed,
-            "reasons": list(self.reasons),
-        }
 
 
 # ---- deciding -----------------------------------------------------------------------------------
