@@ -104,6 +104,18 @@ class Recipe(_Strict):
         )
 
 
+class Distillation(_Strict):
+    """How a teacher counts: alpha CE(label) + (1 - alpha) T^2 KL(teacher_T || student_T) (Hinton et
+    al. 2015, arXiv 1503.02531)."""
+
+    alpha: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.3, description="Share of the loss that is the labels'; the teacher has the rest."
+    )
+    temperature: Annotated[float, Field(gt=0, le=100)] = Field(
+        5.0, description="What logits of both are divided by: higher tells more of small ones."
+    )
+
+
 class Train(_Strict):
     """A model from rows. It leaves `model` and `predictions/validation`."""
 
@@ -118,6 +130,8 @@ class Train(_Strict):
     its digest, so that tokenizers may differ), or a model to be asked."""
     has_unlabelled: bool = False
     """Whether rows without labels are learned from too, by what the teacher says of them."""
+    distillation: Distillation = Distillation()
+    """Counts with a teacher alone."""
 
 
 class Predict(_Strict):
