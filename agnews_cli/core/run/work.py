@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from agnews_cli.core.run.dataset import Split
-from agnews_cli.core.run.method import Full, Method
+from agnews_cli.core.run.method import Full, Linear, Method
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Training
 
 RunId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*-[0-9a-f]{10}$")]
@@ -30,6 +30,9 @@ VALIDATION: Part = "predictions/validation"
 """The part that every training leaves: what it says of the rows that validated it, as logits."""
 TEST: Part = "predictions/test"
 """The part that every evaluation leaves."""
+
+
+_UNREAD_LR = 1e-4
 
 
 class _Strict(BaseModel):
@@ -94,7 +97,14 @@ class Recipe(_Strict):
 
     @classmethod
     def of(cls, preset: Preset, weights: str | None = None, *, has_budget: bool = False) -> Recipe:
-        """`weights`: where they are not those that the preset's model id names."""
+        """`weights`: where they are not those that the preset's model id names.
+
+        Of a linear model nothing is named that it does not read.
+        """
+        if isinstance(preset.method, Linear):
+            read = {name: getattr(preset.training, name) for name in Linear.training_fields}
+            training = Training(lr=_UNREAD_LR, **read)
+            return cls(weights=Linear().kind, method=preset.method, training=training)
         return cls(
             weights=weights or preset.model.id,
             revision=preset.model.revision,
