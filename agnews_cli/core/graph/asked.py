@@ -133,7 +133,7 @@ def settled(shape: AnyPreset) -> AnyPreset:
 
 def singles(shape: AnyPreset) -> tuple[Single, ...]:
     """Every model that is trained, each recipe and seed once, as it is trained."""
-    found = {(one.recipe, one.seed): one for one in _each(settled(shape))}
+    found = {(one.recipe, one.seed): one for one in each(settled(shape))}
     return tuple(found.values())
 
 
@@ -173,15 +173,15 @@ def identity(shape: AnyPreset) -> Hashable:
             return ("distilled", identity(shape.teacher), identity(shape.student), *beside)
 
 
-def _each(shape: AnyPreset) -> Iterator[Single]:
+def each(shape: AnyPreset) -> Iterator[Single]:
     match shape:
         case Single():
             yield shape
         case Ensemble():
             for one in shape.members:
-                yield from _each(one)
+                yield from each(one)
         case Distilled():
-            yield from _each(shape.teacher)
+            yield from each(shape.teacher)
             yield shape.student
 
 
@@ -209,5 +209,3 @@ def _taught(shape: AnyPreset) -> AnyPreset:
 
 def _with(one: Single, **changes: object) -> Single:
     return replace(one, preset=one.preset.model_copy(update=changes))
-
-

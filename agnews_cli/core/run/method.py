@@ -77,8 +77,8 @@ class Lora(_Method):
 class Linear(_Method):
     kind: Literal["linear"] = Field(
         "linear",
-        description="No pretrained model: words and characters are counted, and logistic "
-        "regression weighs them.",
+        description="No pretrained model: words and characters are counted, and linear "
+        "models weigh them.",
     )
 
     needs_weights: ClassVar[bool] = False

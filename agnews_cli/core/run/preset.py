@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agnews_cli.core.run.method import Full, Method
+from agnews_cli.core.run.method import Full, Linear, Method
 
 OneModel = Literal["encoder", "linear", "llm", "platform"]
 Tier = Literal[OneModel, "ensemble", "distilled"]
@@ -243,6 +243,13 @@ class Preset(_Strict):
     short_of_time: ShortOfTime = ShortOfTime()
     data: Data = Data()
     measured: tuple[Measured, ...] = ()
+
+    def reads(self, field: str) -> bool:
+        """Whether a field by its dotted name decides anything: of a linear model few do."""
+        group, _, name = field.partition(".")
+        if not isinstance(self.method, Linear) or group not in ("training", "short_of_time"):
+            return True
+        return name in Linear.training_fields
 
     def hurried(self, training: Training) -> Training:
         """`training` where there is no time for the whole recipe."""
