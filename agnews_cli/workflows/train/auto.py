@@ -304,8 +304,8 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
 
 def _located(preset: Preset, hub: Callable[[], bool]) -> models.Resolved:
     """Where its weights are. Raises HubUnreachable."""
-    return models.resolve(
-        preset.model, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
+    return models.of_preset(
+        preset, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
     )
 
 
@@ -334,6 +334,8 @@ def _candidates(
     preset: Preset, budget_s: float | None, *, on_cpu: bool
 ) -> tuple[tuple[CandidateKind, ...], str]:
     """What is trained, in this order, and why."""
+    if not preset.method.needs_weights:
+        return ("linear",), "the linear model alone, as asked"
     if not preset.training.yardstick:
         return ("finetune",), "training.yardstick: the fine-tuned model alone, as asked"
     if budget_s is None:
