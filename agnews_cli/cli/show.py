@@ -11,12 +11,12 @@ from agnews_cli.core.text import duration
 if TYPE_CHECKING:
     from agnews_cli.workflows.runs.status import Status
     from agnews_cli.workflows.train.afterwards import Use
-    from agnews_cli.workflows.train.plans import Plan
+    from agnews_cli.workflows.train.plans import Campaign, Plan
     from agnews_cli.workflows.train.result import Result
     from agnews_cli.workflows.train.summary import Summary
 
 
-def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
+def plan(out: Output, plan: Plan | Campaign, *, is_result: bool) -> None:
     """Platform, budget, preset, data, and every reason."""
     wish, data = plan.request.wish, plan.dataset
     train = f"{data.train.rows:,} rows"
@@ -32,7 +32,7 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
         ("run", plan.run),
         ("data", f"{data.name}: {train}, {len(data.labels):,} classes, {test}"),
         ("classes", screens.counts(data.labels, data.train.class_rows)),
-        ("preset", f"{plan.preset.name} ({plan.preset.tier}, {plan.preset.method.kind})"),
+        ("preset", plan.title),
         ("budget", budget),
         ("folder", plan.store / plan.run),
         *(("sent to", remote.address) for remote in plan.remotes),
@@ -40,6 +40,9 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
     out.screen(
         screens.key_values(rows), *(f"  - {reason}" for reason in plan.reasons), is_result=is_result
     )
+    parts = plan.parts()
+    if parts:
+        out.table(("part", "kind", "after", "run"), parts)
     for warning in data.warnings:
         out.warn(warning)
     if plan.is_lost_with_session:

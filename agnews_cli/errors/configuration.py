@@ -42,6 +42,13 @@ class PresetInvalid(AgnewsError):
     hint = "`agnews presets show minilm` prints a complete one."
 
 
+class PresetOfSeveral(AgnewsError):
+    """{name!r} is a preset of tier {tier}: {action} takes a preset of one model."""
+
+    exit_code = 78
+    hint = "`agnews presets ls` shows the tier of each."
+
+
 class LimitsInvalid(AgnewsError):
     """{path} does not state a platform's limits:\n{problems}"""
 

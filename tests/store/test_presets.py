@@ -207,8 +207,8 @@ colour: red
     assert problems(tmp_path, content) == [
         "1: name: String should match pattern '^[a-z0-9][a-z0-9.-]*$' (found 'Mine')",
         "1: summary: required (found nothing)",
-        "2: tier: should be 'encoder', 'llm', 'ensemble', 'distilled' or 'platform' "
-        "(found 'encodr')",
+        "2: tier: should be 'encoder', 'linear', 'llm', 'platform', 'ensemble' "
+        "or 'distilled' (found 'encodr')",
         "4: model.parameters: required (found nothing)",
         "6: model.paramters: there is no such field (did you mean 'parameters'?) (found 5)",
         "9: training.lr: should be a valid number (found '1e-4')",
@@ -344,7 +344,7 @@ def test_a_setting_drops_what_was_measured_without_it(tmp_path: Path) -> None:
         ("training.batch_tokens=1e3", "should be a valid integer (found 1000.0)"),
         ("training.precision=fp61", "should be 'auto', 'fp32', 'fp16' or 'bf16' (found 'fp61')"),
         ("method.targets=query", "method.kind is 'full', and only 'lora' has this"),
-        ("method.kind=qlora", "should be 'full' or 'lora' (found 'qlora')"),
+        ("method.kind=qlora", "should be 'full', 'lora' or 'linear' (found 'qlora')"),
         ("method.ranks=8", "there is no field 'method.ranks' (did you mean 'method.rank'"),
         ("training.lr=&a 1", "anchors are refused"),
         ("training.lr={a: 1, a: 2}", "given twice"),

@@ -1,17 +1,18 @@
-"""From what was asked to a graph: one model, an ensemble, or a student and its teacher.
-
-All nodes of a graph share their rows, whatever their models and seeds: else members could not be
-compared on rows that none has seen, and a teacher might have seen the student's validation rows.
-"""
+"""From a shape to its graph: all the work that is to be done."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from agnews_cli.core.graph.asked import AnyPreset as AnyPreset
+from agnews_cli.core.graph.asked import Distilled as Distilled
+from agnews_cli.core.graph.asked import Ensemble as Ensemble
+from agnews_cli.core.graph.asked import Single as Single
+from agnews_cli.core.graph.asked import seeds as seeds
+from agnews_cli.core.graph.asked import settled, singles
+from agnews_cli.core.graph.asked import stacking as stacking
 from agnews_cli.core.graph.graph import Graph, Growing
-from agnews_cli.core.run.combiner import Average, Combiner, Stack
 from agnews_cli.core.run.dataset import Dataset
-from agnews_cli.core.run.preset import Data, Preset
 from agnews_cli.core.run.work import (
     TEST,
     VALIDATION,
@@ -25,59 +26,11 @@ from agnews_cli.core.run.work import (
     Train,
 )
 
-_AVERAGE = Average()
-
-
-@dataclass(frozen=True, slots=True)
-class Single:
-    """One model. `weights`: their content, where the preset's model id is a folder's name."""
-
-    preset: Preset
-    weights: str | None = None
-    seed: int = 0
-    """Added to the seed that is asked for."""
-
-    @property
-    def name(self) -> str:
-        return self.preset.name
-
-
-@dataclass(frozen=True, slots=True)
-class Ensemble:
-    """Members and how they become one; `folds`: each is also trained without each part by turns,
-    so that a combiner learns from what they say of rows that they have not seen."""
-
-    name: str
-    members: tuple[Single, ...]
-    how: Combiner = _AVERAGE
-    folds: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Distilled:
-    """A student that learns from a teacher, which may itself be any of these."""
-
-    name: str
-    teacher: AnyPreset
-    student: Single
-
-
-AnyPreset = Single | Ensemble | Distilled
-
-
-def seeds(preset: Preset, members: int, weights: str | None = None) -> Ensemble:
-    """The same recipe so many times, with other seeds."""
-    singles = tuple(Single(preset, weights, seed=k) for k in range(members))
-    return Ensemble(f"{preset.name}-ensemble", singles)
-
-
-def stacking(preset: Preset, folds: int, weights: str | None = None) -> Ensemble:
-    """One recipe, and a model over what it says of rows that it has not seen."""
-    return Ensemble(f"{preset.name}-stack", (Single(preset, weights),), Stack(), folds)
+_ROOT = {"train", "student", "combine", "stack"}
 
 
 def graph_of(
-    preset: AnyPreset,
+    shape: AnyPreset,
     data: Dataset,
     seed: int = 0,
     *,
@@ -85,20 +38,11 @@ def graph_of(
     budget_s: float | None = None,
 ) -> Graph:
     """All that is to be done. Without test rows there is no evaluation."""
-    rows = RowChoice(data=_data(preset), limit=limit)
-    making = _Making(Growing(data), rows, seed, budget_s)
-    made = making.of(preset)
-    return making.growing.towards(made.evaluation or made.model)
-
-
-def _data(preset: AnyPreset) -> Data:
-    match preset:
-        case Single():
-            return preset.preset.data
-        case Ensemble():
-            return preset.members[0].preset.data
-        case Distilled():
-            return preset.student.preset.data
+    shape = settled(shape)
+    rows = RowChoice(data=singles(shape)[0].preset.data, limit=limit)
+    growing = Growing(data)
+    made = _Making(growing, rows, seed, budget_s).of(shape)
+    return growing.towards(made.evaluation or made.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,82 +50,111 @@ class _Made:
     model: RunOutput
     evaluation: RunOutput | None
 
+    @property
+    def answers(self) -> RunOutput:
+        """What it says of the rows that validate it."""
+        return RunOutput(run=self.model.run, part=VALIDATION)
+
 
 @dataclass(frozen=True, slots=True)
 class _Making:
+    """`is_evaluated`: whether test rows are asked; not of a model that is only there for what it
+    says of the rows that it has not seen."""
+
     growing: Growing
     rows: RowChoice
     seed: int
     budget_s: float | None
+    is_evaluated: bool = True
 
-    def of(self, preset: AnyPreset, title: str = "") -> _Made:
-        match preset:
+    def of(self, shape: AnyPreset, title: str = "") -> _Made:
+        match shape:
             case Single():
-                return self.single(preset, title or "train")
+                return self.single(shape, title or "train")
             case Ensemble():
-                return self.ensemble(preset, title or _JOINS[preset.how.kind])
+                return self.ensemble(
+                    shape, title or ("stack" if shape.how.kind == "stack" else "combine")
+                )
             case Distilled():
-                return self.distilled(preset, title or "student")
+                return self.distilled(shape, title or "student")
 
-    def single(self, one: Single, title: str, teacher: tuple[RunOutput, ...] = ()) -> _Made:
-        model = self.growing.add(one.name, title, self.train(one, self.rows, teacher))
-        return self.evaluated(one.name, title, model)
+    def single(self, one: Single, title: str) -> _Made:
+        return self.evaluated(one.name, title, self.growing.add(one.name, title, self.train(one)))
 
-    def train(self, one: Single, rows: RowChoice, teacher: tuple[RunOutput, ...] = ()) -> Train:
+    def train(self, one: Single) -> Train:
         return Train(
             recipe=Recipe.of(one.preset, one.weights, has_budget=self.budget_s is not None),
-            rows=rows,
+            rows=self.rows,
             seed=self.seed + one.seed,
             budget_s=self.budget_s,
-            teacher=teacher,
         )
 
     def ensemble(self, asked: Ensemble, title: str) -> _Made:
         members, beside = [], []
         for number, one in enumerate(asked.members):
-            called = f"member {number}" if len(asked.members) > 1 else "all rows"
-            made = self.single(one, called)
-            unseen = self.by_turns(one, called, asked.folds) if asked.folds else ()
+            called = _member(title, number) if len(asked.members) > 1 else _all_rows(title)
+            made = self.of(one, called)
+            unseen = self.by_turns(one, called, asked.folds)
             members.append(EnsembleMember(models=(made.model,), unseen=unseen))
             beside += [made.evaluation] if made.evaluation else []
         work = Combine(how=asked.how, members=tuple(members))
         model = self.growing.add(asked.name, title, work)
         return self.evaluated(asked.name, title, model, tuple(beside))
 
-    def by_turns(self, one: Single, title: str, folds: int) -> tuple[RunOutput, ...]:
-        """What trainings without each part say of the part that they have not seen."""
+    def by_turns(self, one: AnyPreset, title: str, folds: int | None) -> tuple[RunOutput, ...]:
+        """What is said of each part by one that was trained without it."""
+        if folds and self.rows.folds:
+            raise ValueError(f"{one.name}: parts of parts (asked.problem)")
         made = []
-        for fold in range(folds):
+        for fold in range(folds or 0):
             rows = self.rows.model_copy(update={"fold": fold, "folds": folds})
-            called = f"fold {fold}" if title == "all rows" else f"{title} fold {fold}"
-            run = self.growing.add(one.name, called, self.train(one, rows)).run
-            made.append(RunOutput(run=run, part=VALIDATION))
+            called = f"{title.removesuffix('all rows')} fold {fold}".strip()
+            made.append(replace(self, rows=rows, is_evaluated=False).of(one, called).answers)
         return tuple(made)
 
     def distilled(self, asked: Distilled, title: str) -> _Made:
-        teacher = self.of(asked.teacher, "teacher")
-        predicted = self.growing.add(
-            asked.teacher.name,
-            "teacher's predictions",
-            Predict(model=teacher.model, rows=self.rows, of="train"),
-        )
-        answers = RunOutput(run=predicted.run, part="predictions/train")
-        model = self.growing.add(
-            asked.name, title, self.train(asked.student, self.rows, (answers,))
-        )
-        beside = (teacher.evaluation,) if teacher.evaluation else ()
-        return self.evaluated(asked.name, title, model, beside)
+        called = "teacher" if title in _ROOT else f"{title}'s teacher"
+        teacher = self.of(asked.teacher, called)
+        answers = self.by_turns(asked.teacher, called, asked.folds)
+        answers = answers or (self.predicted(asked, called, Predict(model=teacher.model)),)
+        if asked.unlabelled:
+            beside = Predict(model=teacher.model, of="unlabelled")
+            answers = (*answers, self.predicted(asked, called, beside))
+        taught = {
+            "teacher": answers,
+            "has_unlabelled": asked.unlabelled,
+            "distillation": asked.distillation,
+        }
+        work = self.train(asked.student).model_copy(update=taught)
+        model = self.growing.add(asked.name, title, work)
+        others = (teacher.evaluation,) if teacher.evaluation else ()
+        return self.evaluated(asked.name, title, model, others)
+
+    def predicted(self, asked: Distilled, teacher: str, work: Predict) -> RunOutput:
+        """What the teacher says of rows."""
+        work = work.model_copy(update={"rows": self.rows})
+        title = f"{teacher}'s predictions" + (" without labels" if work.of == "unlabelled" else "")
+        run = self.growing.add(asked.teacher.name, title, work).run
+        return RunOutput(run=run, part=f"predictions/{work.of}")
 
     def evaluated(
         self, label: str, title: str, model: RunOutput, beside: tuple[RunOutput, ...] = ()
     ) -> _Made:
-        if self.growing.data.test is None:
+        if self.growing.data.test is None or not self.is_evaluated:
             return _Made(model, None)
         others = tuple(RunOutput(run=one.run, part=TEST) for one in beside)
-        called = "evaluate" if title in _LAST else f"evaluate {title}"
+        called = "evaluate" if title in _ROOT else f"evaluate {title}"
         work = Evaluate(model=model, beside=others)
         return _Made(model, self.growing.add(label, called, work))
 
 
-_JOINS = {"average": "combine", "stack": "stack"}
-_LAST = {"train", "student", *_JOINS.values()}
+def _member(title: str, number: int) -> str:
+    """`member 2` of what is asked for, `member 2.0` of that where it has members itself."""
+    if title in _ROOT or title == "teacher":
+        return f"member {number}"
+    is_member = title.startswith("member ") and title.count(" ") == 1
+    return f"{title}.{number}" if is_member else f"{title} member {number}"
+
+
+def _all_rows(title: str) -> str:
+    return "all rows" if title in _ROOT else f"{title} all rows"

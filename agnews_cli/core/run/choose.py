@@ -62,7 +62,8 @@ def nearest(presets: Sequence[Preset], parameters: int, *, is_decoder: bool) -> 
 
     Of two as near, the first in our order.
     """
-    of_kind = [p for p in presets if (p.tier == "llm") == is_decoder] or list(presets)
+    tuned = [p for p in presets if p.method.needs_weights]
+    of_kind = [p for p in tuned if (p.tier == "llm") == is_decoder] or tuned
     return min(
         of_kind,
         key=lambda preset: (abs(log(preset.model.parameters / max(1, parameters))), -preset.order),
@@ -76,6 +77,8 @@ def _key(goal: Goal) -> Callable[[Preset], tuple[int, int]]:
 
 
 def _misfit(preset: Preset, accelerator: Accelerator, goal: Goal) -> str | None:
+    if not preset.method.needs_weights:
+        return "it stands beside every other as its yardstick; name it to have it alone"
     millions = preset.model.parameters // 1_000_000
     if accelerator.kind == "cpu":
         if preset.model.parameters > MOST_CPU_PARAMETERS:

@@ -47,8 +47,15 @@ _FORWARD = 0.3
 """
 _READ_ROWS_A_SECOND = 3_200.0
 """Reading and tokenising: 600,000 rows of 40 words took 186 s on two cores (2026-11-28)."""
+LINEAR_ROWS_A_SECOND = 1_000.0
+"""A linear model, fitted and validated on news items, on one core of two (2026-11-28)."""
+_LINEAR_ASKED = 0.1
+"""A row that it is asked of, of what a row that it is fitted on takes."""
+_LINEAR_BYTES = 1_000_000_000
 _ACTIVATION_BYTES = 3_000_000_000
 _LOAD_S, _SAVE_S = 60.0, 30.0
+_LINEAR_LOAD_S = 10.0
+"""Starting the process."""
 
 
 # ---- steps --------------------------------------------------------------------------------------
@@ -295,6 +302,10 @@ class Costs:
         return isinstance(source, RunOutput) and isinstance(self.work_of(source.run), Combine)
 
     def _train(self, work: Train) -> Cost:
+        if not work.recipe.method.needs_weights:
+            rows = sum(trainings(work.rows, self.data))
+            each = {"cpu": _linear(rows)}
+            return Cost(1, each, _LINEAR_BYTES, _LINEAR_LOAD_S, 0.0, is_divisible=False)
         whole = schedule(work, self.data)
         a_step = whole.rows * whole.passes_a_row / whole.steps
         each = {device: pace.times(a_step) for device, pace in self._passes(work).items()}
@@ -307,14 +318,21 @@ class Costs:
 
     def _asked(self, source: Source, rows: int) -> dict[str, Pace]:
         """What predicting so many rows takes, on the devices that can ask every model behind it."""
+        works = self._trained(source)
+        tuned = [work for work in works if work.recipe.method.needs_weights]
         found: dict[str, Pace] = {}
-        for number, work in enumerate(self._trained(source)):
+        for number, work in enumerate(tuned):
             row = self._passes(work)
             mine = {device: pace.times(_FORWARD * rows) for device, pace in row.items()}
             shared = {
                 device: found[device].plus(mine[device]) for device in found if device in mine
             }
             found = shared if number else mine
+        linear = [_linear(rows).times(_LINEAR_ASKED)] * (len(works) - len(tuned))
+        if linear and not tuned:
+            found, linear = {"cpu": linear[0]}, linear[1:]
+        for pace in linear:  # every machine has a CPU
+            found = {device: each.plus(pace) for device, each in found.items()}
         return found
 
     def _bytes(self, source: Source) -> int:
@@ -343,6 +361,15 @@ class Costs:
 
     def _model(self, recipe: Recipe) -> Model:
         return self.models[recipe.weights]
+
+
+def _linear(rows: int) -> Pace:
+    seconds = rows / LINEAR_ROWS_A_SECOND
+    return Pace(
+        *(seconds, seconds / 2, seconds * 2, "benchmark", "2 cores"),
+        source="benchmarks/RESULTS.md",
+        as_of="2026-11-28",
+    )
 
 
 def training(preset: Preset, data: Dataset, known: KnownSpeeds, limit: int | None = None) -> Cost:

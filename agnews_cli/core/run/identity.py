@@ -28,24 +28,24 @@ def run_id(label: str, work: Work, data: Dataset) -> RunId:
     splits that it may read and how they are read, the columns and the classes.
     """
     splits = reads(work)
-    facts = {"version": VERSION, "work": _deciding(work), "data": _read(data, splits)}
+    facts = {"version": VERSION, "work": without_defaults(work), "data": _read(data, splits)}
     canonical = json.dumps(
         _canonical(facts), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )
     return f"{label}-{hashlib.sha256(canonical.encode('ascii')).hexdigest()[:10]}"
 
 
-def _deciding(value: Any) -> Any:
+def without_defaults(value: Any) -> Any:
     """A field at its default is not named, so that a new field changes no id; a kind always is."""
     if isinstance(value, BaseModel):
         fields = type(value).model_fields
         found = {name: getattr(value, name) for name in fields}
         return {
-            name: _deciding(item)
+            name: without_defaults(item)
             for name, item in found.items()
             if name == "kind" or item != fields[name].get_default(call_default_factory=True)
         }
-    return [_deciding(item) for item in value] if isinstance(value, tuple) else value
+    return [without_defaults(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _read(data: Dataset, splits: tuple[Split, ...]) -> dict[str, object]:

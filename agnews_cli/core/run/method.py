@@ -27,6 +27,9 @@ class Anatomy:
 class _Method(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    needs_weights: ClassVar[bool] = True
+    """Whether it begins with a pretrained model."""
+
 
 class Full(_Method):
     kind: Literal["full"] = Field("full", description="Every weight is trained.")
@@ -71,7 +74,24 @@ class Lora(_Method):
         return not self.targets or any(f".{layer}".endswith(f".{name}") for name in self.targets)
 
 
-Method = Annotated[Full | Lora, Field(discriminator="kind")]
+class Linear(_Method):
+    kind: Literal["linear"] = Field(
+        "linear",
+        description="No pretrained model: words and characters are counted, and linear "
+        "models weigh them.",
+    )
+
+    needs_weights: ClassVar[bool] = False
+    frozen_weight_bytes: ClassVar[float] = 4
+    flops_a_weight: ClassVar[float] = 6
+    training_fields: ClassVar[frozenset[str]] = frozenset({"class_weights"})
+    """All that there is to set of its training."""
+
+    def trained_parameters(self, model: Anatomy) -> int:
+        return model.parameters
+
+
+Method = Annotated[Full | Lora | Linear, Field(discriminator="kind")]
 """Each kind has its own fields, and no others can be set."""
 
 

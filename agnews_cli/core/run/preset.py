@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agnews_cli.core.run.method import Full, Method
+from agnews_cli.core.run.method import Full, Linear, Method
 
-Tier = Literal["encoder", "llm", "ensemble", "distilled", "platform"]
+OneModel = Literal["encoder", "linear", "llm", "platform"]
+Tier = Literal[OneModel, "ensemble", "distilled"]
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Positive = Annotated[int, Field(gt=0, le=1_000_000_000)]
 Epochs = Annotated[float, Field(gt=0, le=100_000)]
@@ -231,7 +232,7 @@ class Measured(_Strict):
 
 class Preset(_Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
-    tier: Tier
+    tier: OneModel
     summary: str = Field(description="One line: what it is good for.")
     order: int = Field(
         description="Our order of preference where several fit, higher first; not a measurement."
@@ -242,6 +243,13 @@ class Preset(_Strict):
     short_of_time: ShortOfTime = ShortOfTime()
     data: Data = Data()
     measured: tuple[Measured, ...] = ()
+
+    def reads(self, field: str) -> bool:
+        """Whether a field by its dotted name decides anything: of a linear model few do."""
+        group, _, name = field.partition(".")
+        if not isinstance(self.method, Linear) or group not in ("training", "short_of_time"):
+            return True
+        return name in Linear.training_fields
 
     def hurried(self, training: Training) -> Training:
         """`training` where there is no time for the whole recipe."""

@@ -17,7 +17,7 @@ from agnews_cli.core.run.combiner import Average as Average
 from agnews_cli.core.run.combiner import Combiner as Combiner
 from agnews_cli.core.run.combiner import Stack as Stack
 from agnews_cli.core.run.dataset import Split
-from agnews_cli.core.run.method import Full, Method
+from agnews_cli.core.run.method import Full, Linear, Method
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Training
 
 RunId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*-[0-9a-f]{10}$")]
@@ -33,6 +33,9 @@ VALIDATION: Part = "predictions/validation"
 """The part that every training leaves: what it says of the rows that validated it, as logits."""
 TEST: Part = "predictions/test"
 """The part that every evaluation leaves."""
+
+
+_UNREAD_LR = 1e-4
 
 
 class _Strict(BaseModel):
@@ -97,7 +100,14 @@ class Recipe(_Strict):
 
     @classmethod
     def of(cls, preset: Preset, weights: str | None = None, *, has_budget: bool = False) -> Recipe:
-        """`weights`: where they are not those that the preset's model id names."""
+        """`weights`: where they are not those that the preset's model id names.
+
+        Of a linear model nothing is named that it does not read.
+        """
+        if isinstance(preset.method, Linear):
+            read = {name: getattr(preset.training, name) for name in Linear.training_fields}
+            training = Training(lr=_UNREAD_LR, **read)
+            return cls(weights=Linear().kind, method=preset.method, training=training)
         return cls(
             weights=weights or preset.model.id,
             revision=preset.model.revision,
@@ -105,6 +115,18 @@ class Recipe(_Strict):
             training=preset.training,
             short_of_time=preset.short_of_time if has_budget else ShortOfTime(),
         )
+
+
+class Distillation(_Strict):
+    """How a teacher counts: alpha CE(label) + (1 - alpha) T^2 KL(teacher_T || student_T) (Hinton et
+    al. 2015, arXiv 1503.02531)."""
+
+    alpha: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.3, description="Share of the loss that is the labels'; the teacher has the rest."
+    )
+    temperature: Annotated[float, Field(gt=0, le=100)] = Field(
+        5.0, description="What logits of both are divided by: higher tells more of small ones."
+    )
 
 
 class Train(_Strict):
@@ -121,6 +143,8 @@ class Train(_Strict):
     its digest, so that tokenizers may differ), or a model to be asked."""
     has_unlabelled: bool = False
     """Whether rows without labels are learned from too, by what the teacher says of them."""
+    distillation: Distillation = Distillation()
+    """Counts with a teacher alone."""
 
 
 class Predict(_Strict):

@@ -187,8 +187,8 @@ def _usage(job: TrainJob, members: Sequence[CardMember], *, is_run: bool) -> str
             is_alone=not is_run,
         )
         parts.append(f"Without agnews, in {where} (or give its path):\n\n" + _fenced(code))
-    beside = methods.of(job.preset.method).beside
-    if tuned and beside is not None:
+    beside = methods.of(job.preset.method).beside if tuned else None
+    if beside is not None:
         folder = f"{tuned[0].folder}/{beside}" if is_run else beside
         parts.append(
             "The weights hold the LoRA update already. The update alone lies in "
@@ -300,7 +300,13 @@ def _settings(job: TrainJob) -> str:
         "seed": job.seed,
         "method": job.preset.method.model_dump(mode="json", exclude_defaults=True)
         | {"kind": job.preset.method.kind},
-        "training": job.preset.training.model_dump(mode="json", exclude_none=True),
+        "training": {
+            name: value
+            for name, value in job.preset.training.model_dump(
+                mode="json", exclude_none=True
+            ).items()
+            if job.preset.reads(f"training.{name}")
+        },
     }
     said = f"Preset {escaped(job.preset.name)}"
     if job.deadline_monotonic_s is not None:

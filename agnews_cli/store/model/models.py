@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from agnews_cli.core.run.preset import Model
+from agnews_cli.core.run.preset import Model, Preset
 from agnews_cli.errors import CannotRead, FileMissing, HubUnreachable, ModelBringsCode
 from agnews_cli.store.disk.names import local
 
-Source = Literal["folder", "embedded", "cache", "hub"]
+Source = Literal["folder", "embedded", "cache", "hub", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,19 @@ def contents(folder: Path) -> str:
     except OSError as error:
         raise CannotRead(path=error.filename or folder, reason=error.strerror or error) from error
     return digest.hexdigest()
+
+
+def of_preset(
+    preset: Preset,
+    *,
+    hub: Callable[[], bool],
+    endpoint: str | None = None,
+    timeout_s: float = 5.0,
+) -> Resolved:
+    """Where to load a preset's model from. Raises like `resolve`."""
+    if not preset.method.needs_weights:
+        return Resolved("", "none", "none: a linear model counts words and characters")
+    return resolve(preset.model, hub=hub, endpoint=endpoint, timeout_s=timeout_s)
 
 
 def resolve(

@@ -17,11 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agnews_cli.core.graph import shapes
+from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of
 from agnews_cli.core.graph.graph import Graph, Node
-from agnews_cli.core.graph.shapes import AnyPreset, Single
-from agnews_cli.core.graph.singles import each
 from agnews_cli.core.run.job import CombineJob, CombineMember, Event, PredictJob, ReaderLeft
-from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import (
     MODEL,
@@ -47,12 +45,15 @@ from agnews_cli.errors import (
     UsageError,
     WorkerDied,
 )
+from agnews_cli.host import network
 from agnews_cli.store.data import datasets
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import cache
+from agnews_cli.store.model import models
 from agnews_cli.store.model.models import Resolved
 from agnews_cli.store.run import leases, runs
 from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.settings import preset_shapes
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
@@ -73,7 +74,7 @@ Show = Callable[[Event], None]
 # ---- deciding -----------------------------------------------------------------------------------
 
 
-def prepare(scene: Scene, shape: AnyPreset, whole: str, why: Sequence[str]) -> Campaign:
+def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign:
     """The graph of `shape`, and how each training of it is done here.
 
     Raises UsageError under a budget, HubUnreachable where a model is not to be had.
@@ -84,35 +85,33 @@ def prepare(scene: Scene, shape: AnyPreset, whole: str, why: Sequence[str]) -> C
             message=f"--budget is the time of one model, and {shape.name} is several.",
             hint="Leave out --budget; --session-hours pauses in time, and agnews resume goes on.",
         )
-    found: dict[str, tuple[Preset, Resolved]] = {}
+    found: dict[str, Resolved] = {}
 
     def here(one: Single) -> Single:
-        model = single.located(one.preset.model, scene.hub)
+        model = single.located(one.preset, scene.hub)
         placed = replace(one, preset=single.at_place(one.preset, model))
-        found[placed.weights or placed.preset.model.id] = placed.preset, model
+        found[placed.preset.model.id] = model
         return placed
 
-    shape = each(shape, here)
+    shape = mapped(shape, here)
+    whole = preset_shapes.resolved_text(shape)
     graph = shapes.graph_of(shape, scene.dataset, wish.seed, limit=wish.limit_train)
     on_cpu = scene.platform.accelerator.kind == "cpu"
     plans = {}
     for node in graph.nodes.values():
         if isinstance(node.work, Train):
-            recipe = node.work.recipe
-            preset, model = found[recipe.weights]
-            facts = {"name": node.label, "method": recipe.method, "training": recipe.training}
-            preset = preset.model_copy(update=facts | {"data": node.work.rows.data})
+            preset = single_of(shape, node.work).preset
             plans[node.id] = Plan(
                 scene=scene,
                 preset=preset,
-                model=model,
+                model=found[preset.model.id],
                 graph=graph.part(node),
                 candidates=single.candidates_of(preset, None, on_cpu=on_cpu)[0],
                 reasons=(),
                 teacher=tuple(path_of(scene.store, source) for source in node.work.teacher),
                 whole=whole,
             )
-    notes = (f"weights of {preset.model.id}: {model.note}" for preset, model in found.values())
+    notes = (f"weights of {name}: {model.note}" for name, model in found.items())
     return Campaign(scene, shape, graph, plans, whole, (*scene.reasons, *why, *notes))
 
 
@@ -319,7 +318,9 @@ class _AtWork:
         from agnews_cli.store.model import delivered
 
         found = delivered.of_run(RunFolder(model)).base
-        return None if found is None else single.located(found, self.scene.hub).path_or_id
+        if found is None:
+            return None
+        return models.resolve(found, hub=self.scene.hub, endpoint=network.endpoint()).path_or_id
 
     def _created(self, node: Node) -> RunFolder:
         plan = self.campaign.plans.get(node.place) or next(iter(self.campaign.plans.values()))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agnews_cli.core.graph import shapes
+from agnews_cli.core.graph.asked import AnyPreset
 from agnews_cli.core.graph.graph import Graph, Node
-from agnews_cli.core.graph.shapes import AnyPreset
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.choose import PassedOver
 from agnews_cli.core.run.dataset import Dataset
@@ -65,6 +64,14 @@ class Plan:
     @property
     def is_lost_with_session(self) -> bool:
         return self.scene.is_lost_with_session
+
+    @property
+    def title(self) -> str:
+        return f"{self.preset.name} ({self.preset.tier}, {self.preset.method.kind})"
+
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """What is done besides: nothing."""
+        return ()
 
     @property
     def work(self) -> Train:
@@ -138,8 +145,20 @@ class Campaign:
         return self.graph.place
 
     @property
+    def title(self) -> str:
+        trainings = len(self.plans)
+        return f"{self.shape.name} ({self.tier}, {trainings} trainings)"
+
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """(title, kind, what must be done before, run) of each part, in the order of the work."""
+        return tuple(
+            (node.title, node.work.kind, ", ".join(self.after(node)), node.place)
+            for node in self.graph.nodes.values()
+        )
+
+    @property
     def tier(self) -> str:
-        return "ensemble" if isinstance(self.shape, shapes.Ensemble) else "distilled"
+        return self.shape.tier
 
     def as_json(self, state: str) -> dict[str, Any]:
         """The part of the result that is known before anything is done (docs/json.md)."""

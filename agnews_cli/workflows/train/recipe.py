@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from agnews_cli.core.run.choose import nearest
 from agnews_cli.core.run.preset import Model, Preset
 from agnews_cli.core.run.training_options import model_of
-from agnews_cli.errors import SetTwice
+from agnews_cli.errors import ModelUnsuitable, SetTwice
 from agnews_cli.host import network
 from agnews_cli.store.model import models
 from agnews_cli.store.model.model_facts import facts
@@ -35,7 +35,9 @@ def recipe(
     other = model_of(settings)
     if other not in (None, model):
         raise SetTwice(option="--model", field="model.id", value=model, other=other)
-    named = None if preset is None else presets.load(preset)
+    named = None if preset is None else presets.load(preset, action="--model")
+    if named is not None and not named.method.needs_weights:
+        raise ModelUnsuitable(model=model, reason=f"preset {named.name} trains no pretrained model")
     every = (named,) if named is not None else presets.load_all()
     same = [each for each in every if each.model.id.casefold() == model.casefold()]
     if same:

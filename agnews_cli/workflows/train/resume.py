@@ -25,7 +25,7 @@ from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.runs.history import where
 from agnews_cli.workflows.train import replay
 from agnews_cli.workflows.train.auto import prepare
-from agnews_cli.workflows.train.plans import Plan
+from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.scene import Request, require_sense
 
 _RESOLVED: Mapping[str, Any] = {
@@ -58,7 +58,7 @@ class Unfinished:
 
 def prepare_again(
     name: str | None, request: Request, *, data: str | None = None
-) -> tuple[Plan, tuple[Unfinished, ...]]:
+) -> tuple[Plan | Campaign, tuple[Unfinished, ...]]:
     """The plan that goes on with the run `name`, or the newest unfinished one; and the others.
 
     `request` gives what may differ from session to session: stores, processes, times. `data`:

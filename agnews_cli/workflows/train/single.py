@@ -14,7 +14,7 @@ from agnews_cli.core.graph.shapes import Single
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.run.choose import PassedOver, choose
 from agnews_cli.core.run.job import CandidateKind, Event, ReaderLeft, TestOrder, TrainJob
-from agnews_cli.core.run.preset import Model, Preset
+from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import Wish
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import Evaluate
@@ -60,7 +60,7 @@ def prepare(scene: Scene, given: Preset | None, why_given: Sequence[str]) -> Pla
     wish, device = scene.wish, scene.platform.accelerator
     passed: tuple[PassedOver, ...] = ()
     if given is not None:
-        preset, model, reasons = given, located(given.model, scene.hub), [*why_given]
+        preset, model, reasons = given, located(given, scene.hub), [*why_given]
     else:
         preset, model, why, passed = _best_that_fits(wish, device, scene.hub)
         reasons = [f"preset {preset.name}: {why}"]
@@ -88,9 +88,9 @@ def prepare(scene: Scene, given: Preset | None, why_given: Sequence[str]) -> Pla
     )
 
 
-def located(model: Model, hub: Callable[[], bool]) -> models.Resolved:
+def located(preset: Preset, hub: Callable[[], bool]) -> models.Resolved:
     """Where its weights are. Raises HubUnreachable."""
-    return models.resolve(model, hub=hub, endpoint=network.endpoint(), timeout_s=HUB_TIMEOUT_S)
+    return models.of_preset(preset, hub=hub, endpoint=network.endpoint(), timeout_s=HUB_TIMEOUT_S)
 
 
 def _best_that_fits(
@@ -101,7 +101,7 @@ def _best_that_fits(
 
     def why_unavailable(preset: Preset) -> str | None:
         try:
-            there[preset.name] = located(preset.model, hub)
+            there[preset.name] = located(preset, hub)
         except HubUnreachable as error:
             return error.message
         return None
@@ -118,6 +118,8 @@ def candidates_of(
     preset: Preset, budget_s: float | None, *, on_cpu: bool
 ) -> tuple[tuple[CandidateKind, ...], str]:
     """What is trained, in this order, and why."""
+    if not preset.method.needs_weights:
+        return ("linear",), "the linear model alone, as asked"
     if not preset.training.yardstick:
         return ("finetune",), "training.yardstick: the fine-tuned model alone, as asked"
     if budget_s is None:

@@ -8,6 +8,8 @@ from agnews_cli.store.disk import names
 
 def weights_of(preset: Preset) -> str | None:
     """A folder's model is named by what is in it, wherever it lies; None: others, by their id."""
+    if not preset.method.needs_weights:
+        return None
     folder = names.local(preset.model.id)
     if not (folder / "config.json").is_file():
         return None

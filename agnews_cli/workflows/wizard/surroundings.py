@@ -210,7 +210,7 @@ def _store_problem(folder: str) -> str:
 
 def _why_unavailable(preset: Preset, has_hub: bool) -> str:
     try:
-        models.resolve(preset.model, hub=lambda: has_hub)
+        models.of_preset(preset, hub=lambda: has_hub)
     except HubUnreachable:
         return "its weights are on the hub, which does not answer"
     except AgnewsError as error:

@@ -1,0 +1,211 @@
+"""What is asked for: one model, an ensemble, or a student and its teacher; each within each.
+
+A shape has every preset that it names in its place, so that it says all that is to be trained.
+`core.graph.shapes` makes the graph of it.
+
+All models of a shape share their rows, whatever their seeds: else members could not be compared on
+rows that none has seen, and a teacher might have seen the student's validation rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, replace
+
+from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Tier
+from agnews_cli.core.run.work import (
+    Average,
+    Combiner,
+    Distillation,
+    Recipe,
+    Stack,
+    Train,
+)
+
+_AVERAGE, _AS_USUAL = Average(), Distillation()
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One model. `weights`: their content, where the preset's model id is a folder's name."""
+
+    preset: Preset
+    weights: str | None = None
+    seed: int = 0
+    """Added to the seed that is asked for."""
+
+    @property
+    def name(self) -> str:
+        return self.preset.name
+
+    @property
+    def tier(self) -> Tier:
+        return self.preset.tier
+
+    @property
+    def summary(self) -> str:
+        return self.preset.summary
+
+    @property
+    def order(self) -> int:
+        return self.preset.order
+
+    @property
+    def recipe(self) -> Recipe:
+        """Without a budget."""
+        return Recipe.of(self.preset, self.weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """Members and how they become one; `folds`: each is also trained without each part by turns,
+    so that a combiner learns from what they say of rows that they have not seen."""
+
+    name: str
+    members: tuple[AnyPreset, ...]
+    how: Combiner = _AVERAGE
+    folds: int | None = None
+    summary: str = ""
+    order: int = 0
+
+    @property
+    def tier(self) -> Tier:
+        return "ensemble"
+
+
+@dataclass(frozen=True, slots=True)
+class Distilled:
+    """A student that learns from a teacher, which may itself be any of these.
+
+    `folds`: it is told of each row by a teacher that has not seen it. `unlabelled`: rows without
+    labels are learned from too.
+    """
+
+    name: str
+    teacher: AnyPreset
+    student: Single
+    distillation: Distillation = _AS_USUAL
+    folds: int | None = None
+    unlabelled: bool = False
+    summary: str = ""
+    order: int = 0
+
+    @property
+    def tier(self) -> Tier:
+        return "distilled"
+
+
+AnyPreset = Single | Ensemble | Distilled
+
+
+def seeds(preset: Preset, members: int, weights: str | None = None) -> Ensemble:
+    """The same recipe so many times, with other seeds."""
+    singles = tuple(Single(preset, weights, seed=k) for k in range(members))
+    return Ensemble(f"{preset.name}-ensemble", singles)
+
+
+def stacking(preset: Preset, folds: int, weights: str | None = None) -> Ensemble:
+    """One recipe, and a model over what it says of rows that it has not seen."""
+    return Ensemble(f"{preset.name}-stack", (Single(preset, weights),), Stack(), folds)
+
+
+# ---- looking into them --------------------------------------------------------------------------
+
+
+def mapped(shape: AnyPreset, change: Callable[[Single], Single]) -> AnyPreset:
+    """The same of other models."""
+    match shape:
+        case Single():
+            return change(shape)
+        case Ensemble():
+            return replace(shape, members=tuple(mapped(one, change) for one in shape.members))
+        case Distilled():
+            teacher, student = mapped(shape.teacher, change), change(shape.student)
+            return replace(shape, teacher=teacher, student=student)
+
+
+def settled(shape: AnyPreset) -> AnyPreset:
+    """As it is trained: all models on the same rows, and a student by its teacher alone, which
+    takes the place of a linear one."""
+    data = _data(shape)
+    return _taught(mapped(shape, lambda one: _with(one, data=data)))
+
+
+def singles(shape: AnyPreset) -> tuple[Single, ...]:
+    """Every model that is trained, each recipe and seed once, as it is trained."""
+    found = {(one.recipe, one.seed): one for one in each(settled(shape))}
+    return tuple(found.values())
+
+
+def single_of(shape: AnyPreset, work: Train) -> Single:
+    """The model that a training of the shape's graph makes, as it is trained: its preset's `data`
+    and `training` are the work's."""
+    asked = work.recipe.model_copy(update={"short_of_time": ShortOfTime()})
+    return next(one for one in singles(shape) if one.recipe == asked)
+
+
+def problem(shape: AnyPreset, *, is_in_parts: bool = False) -> str:
+    """Why no graph can be made of it; empty where one can. `is_in_parts`: it is already trained
+    without each part by turns."""
+    folds = None if isinstance(shape, Single) else shape.folds
+    if folds and is_in_parts:
+        return f"{shape.name} trains without each of {folds} parts, and may not be a part of that"
+    match shape:
+        case Single():
+            return ""
+        case Ensemble():
+            found = (problem(one, is_in_parts=bool(folds) or is_in_parts) for one in shape.members)
+            return next(filter(None, found), "")
+        case Distilled():
+            return problem(shape.teacher, is_in_parts=bool(folds) or is_in_parts)
+
+
+def identity(shape: AnyPreset) -> Hashable:
+    """What decides its result, names left out: two that are equal are the same twice."""
+    match shape:
+        case Single():
+            return (shape.recipe.model_dump_json(), shape.seed)
+        case Ensemble():
+            members = frozenset(identity(one) for one in shape.members)
+            return ("ensemble", members, shape.how.model_dump_json(), shape.folds)
+        case Distilled():
+            beside = (shape.distillation.model_dump_json(), shape.folds, shape.unlabelled)
+            return ("distilled", identity(shape.teacher), identity(shape.student), *beside)
+
+
+def each(shape: AnyPreset) -> Iterator[Single]:
+    match shape:
+        case Single():
+            yield shape
+        case Ensemble():
+            for one in shape.members:
+                yield from each(one)
+        case Distilled():
+            yield from each(shape.teacher)
+            yield shape.student
+
+
+def _data(shape: AnyPreset) -> Data:
+    match shape:
+        case Single():
+            return shape.preset.data
+        case Ensemble():
+            return _data(shape.members[0])
+        case Distilled():
+            return shape.student.preset.data
+
+
+def _taught(shape: AnyPreset) -> AnyPreset:
+    match shape:
+        case Single():
+            return shape
+        case Ensemble():
+            return replace(shape, members=tuple(map(_taught, shape.members)))
+        case Distilled():
+            training = shape.student.preset.training.model_copy(update={"linear_teacher": 0.0})
+            student = _with(shape.student, training=training)
+            return replace(shape, teacher=_taught(shape.teacher), student=student)
+
+
+def _with(one: Single, **changes: object) -> Single:
+    return replace(one, preset=one.preset.model_copy(update=changes))

@@ -1,0 +1,79 @@
+"""Presets of several models, as they are written: they name other presets and repeat nothing.
+
+What they mean, with every preset that they name in its place, is a shape (`core.graph.shapes`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from agnews_cli.core.run.work import Average, Combiner, Distillation
+
+MOST_MEMBERS = 100
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+Folds = Annotated[int, Field(ge=2, le=20)]
+
+
+def _name_or_whole(given: Any) -> Any:
+    if isinstance(given, dict) or (isinstance(given, str) and given):
+        return given
+    raise PydanticCustomError("preset", "should be a preset's name, a file or a whole preset")
+
+
+AsWritten = Annotated[Any, AfterValidator(_name_or_whole)]
+"""A preset's name or file, or all of its fields in its place; these are checked when it is read."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
+
+
+class MemberOf(_Strict):
+    """One of several: another preset, and what is different here."""
+
+    preset: AsWritten = Field(
+        description="Another preset by its name or file, of any tier; or all of its fields."
+    )
+    seed: Seed = Field(0, description="Added to the seed that is asked for (--seed).")
+    settings: tuple[str, ...] = Field(
+        (), description="What is different of it, as --set takes it: training.lr=1e-4."
+    )
+
+
+class EnsemblePreset(_Strict):
+    name: Name
+    tier: Literal["ensemble"]
+    summary: str = Field(description="One line: what it is good for.")
+    order: int = Field(description="Our order of preference, higher first; not a measurement.")
+    members: Annotated[tuple[MemberOf, ...], Field(min_length=1, max_length=MOST_MEMBERS)] = Field(
+        description="What is trained; the first one's `data` draws the rows that validate all."
+    )
+    how: Combiner = Field(Average(), description="How members become one.")
+    folds: Folds | None = Field(
+        None,
+        description="Each member is also trained without each of so many parts by turns, and what "
+        "it says of the part that it has not seen is what `how` learns from. None: it learns from "
+        "the rows that validate.",
+    )
+
+
+class DistilledPreset(_Strict):
+    name: Name
+    tier: Literal["distilled"]
+    summary: str = Field(description="One line: what it is good for.")
+    order: int = Field(description="Our order of preference, higher first; not a measurement.")
+    teacher: MemberOf = Field(description="Who is learned from: a preset of any tier.")
+    student: MemberOf = Field(description="Who learns: a preset of one model.")
+    distillation: Distillation = Distillation()
+    folds: Folds | None = Field(
+        None,
+        description="The teacher is also trained without each of so many parts by turns, and the "
+        "student is told of each row by one that has not seen it. None: by the teacher itself.",
+    )
+
+
+Composed = EnsemblePreset | DistilledPreset

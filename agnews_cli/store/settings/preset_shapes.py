@@ -1,0 +1,234 @@
+"""Presets of any tier as what they mean: every preset that one names, in its place.
+
+A name that leads back to itself, a member twice, or a student that cannot learn is a problem of the
+file, with its line, as all others are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+
+from agnews_cli.core.graph import asked
+from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Single, mapped
+from agnews_cli.core.run.composed import Composed, DistilledPreset, EnsemblePreset, MemberOf
+from agnews_cli.core.run.identity import without_defaults
+from agnews_cli.core.run.method import Linear
+from agnews_cli.core.run.preset import Preset, Tier
+from agnews_cli.errors import (
+    FileMissing,
+    PresetUnknown,
+    SettingInvalid,
+)
+from agnews_cli.store.settings import changed, presets
+from agnews_cli.store.settings.presets import Written
+from agnews_cli.store.settings.strict_yaml import Loc
+
+MOST_MODELS = 400
+"""Of one preset, however deep they lie."""
+
+
+def load(name_or_path: str) -> AnyPreset:
+    """What a preset means. Raises PresetUnknown, FileMissing or PresetInvalid."""
+    return _of_file(presets.locate(name_or_path), ())
+
+
+def load_all() -> tuple[AnyPreset, ...]:
+    """All that there are, by tier, then the preferred first. Raises PresetInvalid."""
+    tiers = get_args(Tier)
+    return tuple(
+        sorted(
+            map(load, presets.names()),
+            key=lambda shape: (tiers.index(shape.tier), -shape.order, shape.name),
+        )
+    )
+
+
+def resolved_text(shape: AnyPreset) -> str:
+    """One file that says all, for wherever no preset of that name is. It is read as the same."""
+    return yaml.safe_dump(_mapping(shape), sort_keys=False, allow_unicode=True)
+
+
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def _of_file(path: Path, above: tuple[Path, ...]) -> AnyPreset:
+    file = presets.written(path)
+    shape = _Reading(file, (*above, path.resolve())).shape(())
+    file.require_none()
+    assert shape is not None
+    return shape
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """`chain`: the files that led here, this one last."""
+
+    file: Written
+    chain: tuple[Path, ...]
+
+    def shape(self, loc: Loc) -> AnyPreset | None:
+        """What the mapping there means; None where it has problems, which are noted."""
+        match self.file.at(loc):
+            case Preset() as preset:
+                return Single(preset)
+            case EnsemblePreset() as ensemble:
+                return self.checked(self.ensemble(ensemble, loc), loc)
+            case DistilledPreset() as distilled:
+                return self.checked(self.distilled(distilled, loc), loc)
+        return None
+
+    def ensemble(self, of: EnsemblePreset, loc: Loc) -> Ensemble | None:
+        found: dict[Any, int] = {}
+        members = []
+        for number, member in enumerate(of.members):
+            place = (*loc, "members", number)
+            one = self.member(member, place)
+            if one is None:
+                continue
+            first = found.setdefault(asked.identity(one), number)
+            if first != number:
+                self.file.note(place, f"is members.{first} once more: give it another seed")
+            members.append(one)
+        if len(members) < len(of.members):
+            return None
+        return Ensemble(of.name, tuple(members), of.how, of.folds, of.summary, of.order)
+
+    def distilled(self, of: DistilledPreset, loc: Loc) -> Distilled | None:
+        teacher = self.member(of.teacher, (*loc, "teacher"))
+        student = self.member(of.student, (*loc, "student"))
+        place = (*loc, "student", "preset")
+        if isinstance(student, Ensemble | Distilled):
+            self.file.note(place, f"should be one model ({student.name} is {student.tier})")
+            return None
+        if student is not None and isinstance(student.preset.method, Linear):
+            self.file.note(place, "a linear model learns from labels alone")
+        if teacher is None or student is None:
+            return None
+        how = of.distillation
+        return Distilled(
+            of.name, teacher, student, how, of.folds, summary=of.summary, order=of.order
+        )
+
+    def member(self, member: MemberOf, loc: Loc) -> AnyPreset | None:
+        place = (*loc, "preset")
+        found = (
+            self.named(member.preset, place)
+            if isinstance(member.preset, str)
+            else self.shape(place)
+        )
+        if found is None:
+            return None
+        try:
+            found = with_settings(found, member.settings)
+        except SettingInvalid as error:
+            given, reason = error.facts["given"], error.facts["reason"]
+            self.file.note((*loc, "settings"), f"{given}: {reason}")
+        return mapped(found, lambda one: replace(one, seed=one.seed + member.seed))
+
+    def named(self, name: str, loc: Loc) -> AnyPreset | None:
+        try:
+            path = presets.locate(name, beside=self.file.path.parent)
+        except PresetUnknown as error:
+            self.file.note(loc, f"there is no preset {name!r}{error.facts['near']}")
+            return None
+        except FileMissing:
+            self.file.note(loc, f"there is no file {name!r} beside this one")
+            return None
+        if path.resolve() in self.chain:
+            again = self.chain[self.chain.index(path.resolve()) :]
+            way = " → ".join([*(each.stem for each in again), path.stem])
+            self.file.note(loc, f"leads back to itself: {way}")
+            return None
+        return _of_file(path, self.chain)
+
+    def checked(self, shape: Ensemble | Distilled | None, loc: Loc) -> AnyPreset | None:
+        if shape is None:
+            return None
+        if len(list(islice(asked.each(shape), MOST_MODELS + 1))) > MOST_MODELS:
+            self.file.note(loc, f"more than {MOST_MODELS} models")
+            return None
+        why = asked.problem(shape)
+        if why:
+            self.file.note((*loc, "folds"), why)
+        return shape
+
+
+# ---- writing ------------------------------------------------------------------------------------
+
+
+def _mapping(shape: AnyPreset) -> dict[str, Any]:
+    """As its file would say it; what is usual is left out."""
+    if isinstance(shape, Single):
+        found: dict[str, Any] = without_defaults(shape.preset)
+        return found
+    said: dict[str, Any] = {"name": shape.name, "tier": shape.tier}
+    said |= {"summary": shape.summary, "order": shape.order}
+    match shape:
+        case Ensemble():
+            said |= {"members": list(map(_member, shape.members))}
+            said |= {"how": without_defaults(shape.how)}
+        case Distilled():
+            said |= {"teacher": _member(shape.teacher), "student": _member(shape.student)}
+            said |= {"distillation": without_defaults(shape.distillation)}
+    return said if shape.folds is None else said | {"folds": shape.folds}
+
+
+def _member(shape: AnyPreset) -> dict[str, Any]:
+    seed = shape.seed if isinstance(shape, Single) else 0
+    return {"preset": _mapping(shape)} | ({"seed": seed} if seed else {})
+
+
+# ---- changing -----------------------------------------------------------------------------------
+
+
+def with_settings(shape: AnyPreset, settings: Sequence[str]) -> AnyPreset:
+    """The same with `field.path=value` applied: how members become one, how a student learns, the
+    folds; and what is a model's, to each model that has such a field.
+
+    Raises SettingInvalid, also for a field that none has, and for `model`, of which there are
+    several.
+    """
+    if isinstance(shape, Single):
+        return replace(shape, preset=presets.with_settings(shape.preset, settings))
+    of_models = []
+    for given in settings:
+        name = given.partition("=")[0].strip()
+        if name.partition(".")[0] in _OF_ALL[type(shape)]:
+            shape = _with(shape, given)
+        elif name == "model" or name.startswith("model."):
+            reason = "the preset has several models; name another preset for one of them"
+            raise SettingInvalid(given=given, reason=reason, preset=shape.name)
+        else:
+            of_models.append(given)
+    every = list(asked.each(shape))
+    for given in of_models:
+        if not any(changed.takes(one.preset, given) for one in every):
+            presets.with_settings(every[0].preset, [given])  # says what is wrong with it
+
+    def with_mine(one: Single) -> Single:
+        mine = [given for given in of_models if changed.takes(one.preset, given)]
+        return replace(one, preset=presets.with_settings(one.preset, mine))
+
+    return mapped(shape, with_mine)
+
+
+_OF_ALL: dict[type, tuple[str, ...]] = {
+    Ensemble: ("how", "folds"),
+    Distilled: ("distillation", "folds"),
+}
+
+
+def _with(shape: Ensemble | Distilled, given: str) -> Ensemble | Distilled:
+    model: type[Composed] = EnsemblePreset if isinstance(shape, Ensemble) else DistilledPreset
+    found = changed.with_setting(model.model_validate(_mapping(shape)), given)
+    if isinstance(shape, Ensemble):
+        assert isinstance(found, EnsemblePreset)
+        return replace(shape, how=found.how, folds=found.folds)
+    assert isinstance(found, DistilledPreset)
+    return replace(shape, distillation=found.distillation, folds=found.folds)
