@@ -99,9 +99,9 @@ class Graph:
         return tuple(chain)
 
     def part(self, node: Node) -> Graph:
-        """What one process does (`together`), as a graph of its own."""
-        chain = self.together(node)
-        return Graph({one.id: one for one in chain}, chain[-1].id)
+        """What lies in the same folder, as a graph of its own: the rest is done before."""
+        chain = {id_: one for id_, one in self.nodes.items() if one.place == node.place}
+        return Graph(chain, list(chain)[-1])
 
 
 @dataclass(slots=True)

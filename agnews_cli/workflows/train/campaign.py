@@ -37,6 +37,7 @@ from agnews_cli.core.run.work import (
 )
 from agnews_cli.errors import (
     AgnewsError,
+    InternalError,
     Interrupted,
     PartsFailed,
     PartsPaused,
@@ -153,6 +154,8 @@ class _AtWork:
     busy: dict[RunId, str] = field(default_factory=dict)
     """Where others are at work."""
     looked_s: float = -1e9
+    tried: set[RunId] = field(default_factory=set)
+    """What this command did already."""
 
     @property
     def graph(self) -> Graph:
@@ -219,9 +222,12 @@ class _AtWork:
         return None
 
     def _do(self, node: Node) -> None:
-        left = self.graph.left(self.done).nodes
-        number = len(self.graph.nodes) - len(left) + 1
-        self._tell(Note(f"{node.title}, part {number} of {len(self.graph.nodes)}: {node.place}"))
+        if node.id in self.tried:  # it ended well, and is not there
+            raise InternalError(what=f"{node.id} is done and not found", log=node.place)
+        self.tried.add(node.id)
+        left = len(self.graph.left(self.done).nodes)
+        number, count = len(self.graph.nodes) - left + 1, len(self.graph.nodes)
+        self._tell(Note(f"part {number} of {count}, {node.title}: {node.place}", is_phase=True))
         try:
             match self.graph[node.place].work if node.place in self.graph.nodes else node.work:
                 case Train():
@@ -233,6 +239,7 @@ class _AtWork:
                 case work:
                     raise NotImplementedError(f"nothing does {work.kind!r} alone")
         except RunBusy as error:
+            self.tried.discard(node.id)
             self.busy[node.place] = str(error.facts.get("where", "another session"))
         except (ReportedError, WorkerDied) as error:
             self.failed[node.place] = error
@@ -261,7 +268,7 @@ class _AtWork:
         members = tuple(self._member(member, tests) for member in work.members)
         return CombineJob(
             run=node.id,
-            nodes=tuple(one.id for one in self.graph.together(node)),
+            nodes=tuple(one.id for one in self.graph.together(node, self.done)),
             folder=str(folder.path),
             cache=str(cache()),
             dataset=self.scene.dataset,
@@ -289,7 +296,7 @@ class _AtWork:
 
     def _tests(self, node: Node) -> Mapping[RunId, RunId]:
         """The evaluations that stand beside the node's own, by the run that they are about."""
-        for other in self.graph.together(node):
+        for other in self.graph.together(node, self.done):
             if isinstance(other.work, Evaluate):
                 beside = [one.run for one in other.work.beside if isinstance(one, RunOutput)]
                 return {self.graph[run].place: run for run in beside if run in self.graph.nodes}
