@@ -105,7 +105,8 @@ def rows(folder: Path, data: Path, recipe: Preset, **job: Any) -> material.Mater
     """The rows that it trains and validates on."""
     asked, stop = order(folder, data, recipe, **job), Stop(folder, None)
     log = EventLog(folder / "events.jsonl", started_monotonic_s=0, writes=True)
-    return material.read(asked, TimeBudget.of(asked, stop), Notes(log))  # type: ignore[arg-type]
+    budget, told = TimeBudget.of(asked, stop), Notes(log)  # type: ignore[arg-type]
+    return material.read(asked.dataset, asked.choice, asked.rows, budget, told)
 
 
 def compete(
