@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import CannotResume
 from agnews_cli.learn.door.budget import LEAST_SAVED_S
+from agnews_cli.learn.loop.distil import Taught
 from agnews_cli.learn.loop.position import StepTrace
 from agnews_cli.learn.loop.train import FineTuning
 from agnews_cli.learn.models.model import load_classifier, mask_id_of
@@ -66,6 +67,7 @@ class Tunings:
         validation: Tokens | None,
         *,
         soft_targets: Callable[[], NDArray[np.float32]] | None,
+        taught: Taught | None,
         number: int = 1,
         is_fold: bool = False,
     ) -> FineTuning:
@@ -73,6 +75,7 @@ class Tunings:
         setting, job = self.setting, self.setting.job
         now = fingerprint.take(setting.accelerator, setting.precision)
         now |= fingerprint.of_material(tokens, validation, model)
+        now |= fingerprint.of_teacher(taught.logits) if taught is not None else {}
         is_traced = job.trace and setting.is_main
         tuning = FineTuning(
             name=name,
@@ -91,6 +94,7 @@ class Tunings:
             saver=self._saver(name, now),
             trace=partial(self._trace, name) if is_traced else None,
             soft_targets=soft_targets,
+            taught=taught,
             saves_end=not is_fold,
         )
         self._resume(tuning, now)
