@@ -249,3 +249,15 @@ class TeacherLabelsDiffer(TeacherUnfit):
     """{path} answers {theirs}, and the labels of the data are {ours}."""
 
     hint = "A teacher needs the labels of the data: train one on them, with agnews auto --data DATA"
+
+
+class TeacherOfOtherRows(TeacherUnfit):
+    """{run} was trained on other rows than its student will be ({theirs}; not {ours}): it has seen some that validate the student."""
+
+    hint = "Train it on the student's rows, with the same --limit-train and data settings: agnews auto --preset PRESET"
+
+
+class TeacherReadsOtherRows(TeacherUnfit):
+    """{model} was trained on texts with other cleaning ({cleaning}), which leaves {found:,} rows with text where the data have {rows:,}."""
+
+    hint = "Train the teacher on these data, or leave texts as they are: --raw-text"

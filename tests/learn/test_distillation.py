@@ -64,7 +64,9 @@ def test_a_row_without_a_label_has_its_teachers_part_whole(name):
     mixed = distilled(0.3, 2.0, labels, unlabelled=True)
     whole = Targets(SOME, teacher=TEACHER)
     known = distilled(0.3, 2.0, labels)(LOGITS[is_known], whole.of(is_known))
-    unknown = distilled(0.0, 2.0, labels)(LOGITS[~is_known], Targets(CLASSES, teacher=TEACHER).of(~is_known))
+    unknown = distilled(0.0, 2.0, labels)(
+        LOGITS[~is_known], Targets(CLASSES, teacher=TEACHER).of(~is_known)
+    )
     assert mixed(LOGITS, whole).item() == pytest.approx((known + unknown).item())
     parts = [mixed(LOGITS[rows], whole.of(rows)).item() for rows in torch.arange(5).split(2)]
     assert sum(parts) == pytest.approx(mixed(LOGITS, whole).item())

@@ -93,11 +93,12 @@ class Stop:
 
 def order(folder: Path, data: Path, recipe: Preset, **job: Any) -> TrainJob:
     """What `compete` is asked to do."""
-    facts = {"seed": 0, "started_monotonic_s": 0.0, "candidates": ("linear", "finetune")} | job
+    facts = {"seed": 0, "started_monotonic_s": 0.0, "candidates": ("linear", "finetune")}
+    facts |= {"dataset": datasets.find(str(data))} | job
     return TrainJob(
         run="tiny-0123456789", folder=str(folder), cache=str(folder.parent / "cache"),
-        preset=recipe, model_path=recipe.model.id, dataset=datasets.find(str(data)),
-        trace=True, token=1, writer="abcd", save_every_s=1e9, **facts,
+        preset=recipe, model_path=recipe.model.id, trace=True,
+        token=1, writer="abcd", save_every_s=1e9, **facts,
     )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ class _Said:
             theirs, ours = (", ".join(names[:8]) for names in (kept.labels, labels))
             raise TeacherLabelsDiffer(path=path, theirs=theirs, ours=ours)
         columns = [kept.labels.index(label) for label in labels]
-        return cls(path, _whole(kept.rows), kept.delivered[:, columns])
+        return cls(path, logits.as_values(kept.rows), kept.delivered[:, columns])
 
     @classmethod
     def joined(cls, said: Sequence[_Said]) -> _Said:
@@ -136,9 +136,4 @@ class _Said:
 
 
 def _digests(texts: Sequence[str]) -> Digests:
-    return _whole(logits.digests(texts))
-
-
-def _whole(rows: NDArray[np.uint8]) -> Digests:
-    """(rows, 16) uint8 as one value a row."""
-    return np.ascontiguousarray(rows).view(f"V{rows.shape[1]}").reshape(-1)
+    return logits.as_values(logits.digests(texts))

@@ -151,6 +151,12 @@ def find(store: Path, name: str) -> Delivered:
     return of_folder(folder.absolute())
 
 
+def at(folder: Path) -> Delivered:
+    """What lies in a folder: a run, or a delivered model. Raises as `find` does."""
+    is_run = (folder / "delivery.json").exists() or (folder / "job.json").exists()
+    return of_run(RunFolder(folder)) if is_run else of_folder(folder)
+
+
 def of_run(folder: RunFolder, *, depth: int = 0) -> Delivered:
     """Raises RunUnfinished, ModelBringsCode or ModelNotReadable."""
     path = folder.path / "delivery.json"
