@@ -86,8 +86,16 @@ def test_who_says_what_its_teacher_says_has_nothing_to_learn_from_it():
     assert loss.apart() == pytest.approx(divergence(TEACHER.numpy(), answers))
 
 
-@pytest.mark.parametrize("wrong", [{"alpha": -0.1}, {"alpha": 1.1}, {"temperature": 0.0},
-                                   {"temperature": -5.0}, {"temperature": float("nan")}])  # fmt: skip
+NONSENSE = [
+    {"alpha": -0.1},
+    {"alpha": 1.1},
+    {"temperature": 0.0},
+    {"temperature": -5.0},
+    {"temperature": float("nan")},
+]
+
+
+@pytest.mark.parametrize("wrong", NONSENSE)
 def test_numbers_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValidationError):
         Distillation(**wrong)

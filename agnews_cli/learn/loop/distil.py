@@ -1,4 +1,4 @@
-"""Learning from a teacher's answers beside the labels (Hinton, Vinyals, Dean 2015, arXiv 1503.02531):
+"""Learning from a teacher's answers beside the labels (Hinton et al. 2015, arXiv 1503.02531):
 
     alpha · loss(labels, s) + (1 − alpha) · T² · KL(teacher at T ‖ student at T)
 
@@ -30,6 +30,13 @@ class Taught:
     """Of all rows that are learned from, those without labels last."""
     held: NDArray[np.float32] | None = None
     """Of the rows that validate; None: it says nothing of them."""
+
+
+def distilled(
+    labels: Loss, taught: Taught | None, classes: NDArray[np.int64]
+) -> DistilledLoss | None:
+    """The loss of rows with these classes, -1 where there is none; None without a teacher."""
+    return None if taught is None else DistilledLoss(labels, taught.how, bool((classes < 0).any()))
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ from agnews_cli.learn import losses, optimizers, options
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested
 from agnews_cli.learn.kinds.loss import Targets
 from agnews_cli.learn.kinds.option import Start
-from agnews_cli.learn.loop.distil import DistilledLoss, Taught
+from agnews_cli.learn.loop.distil import Taught, distilled
 from agnews_cli.learn.loop.learning_rate import learning_rate
 from agnews_cli.learn.loop.pace import Clock, Running
 from agnews_cli.learn.loop.position import Position, StepTrace
@@ -107,18 +107,13 @@ class FineTuning:
         )
         known = tokens.classes[tokens.classes >= 0]
         loss = losses.begin(training, known, classes)
-        self._distilled: DistilledLoss | None = None
-        if taught is not None:
-            has_unlabelled = len(known) < len(tokens.classes)
-            loss = self._distilled = DistilledLoss(loss, taught.how, has_unlabelled)
-        self._stepper = Stepper(self.state, training, tokens, pad_id, loss)
+        self._distilled = distilled(loss, taught, tokens.classes)
+        self._stepper = Stepper(self.state, training, tokens, pad_id, self._distilled or loss)
         self._validator: Validator | None = None
         if validation is not None:
             weighed = weights_of(training.class_weights, known, classes)
-            self._validator = Validator(
-                *(self.state, training, validation, pad_id, weighed, name, log),
-                teacher=taught and taught.held,
-            )
+            facts = (self.state, training, validation, pad_id, weighed, name, log)
+            self._validator = Validator(*facts, None if taught is None else taught.held)
 
     @property
     def bare_model(self) -> Any:
@@ -299,7 +294,7 @@ class FineTuning:
                 suggestion=self.training.lr / 3,
             )
         rows_per_step = at.examples / at.step
-        apart = self._distilled and self._distilled.apart()
+        apart = None if self._distilled is None else self._distilled.apart()
         self.log(
             "progress",
             candidate=self.name,

@@ -94,7 +94,7 @@ def read(
 ) -> Material:
     """Read the rows and say which of them validate. Raises TooLittleMemory or BudgetTooShort.
 
-    `kept`: files of clean rows, as `TrainJob.rows`; `parameters`: of the model that they lie beside.
+    `kept`: files of clean rows, as `TrainJob.rows`; `parameters`: of the model beside them.
     """
     wanted = choice.limit or data.train.rows
     limit = wanted if wanted < data.train.rows else None

@@ -1,4 +1,4 @@
-"""The rows that a model is asked about, as the student will meet them and as the model reads them."""
+"""The rows that a model is asked about: as a student meets them, and as the model reads them."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def _columns(model: Delivered, data: Dataset) -> list[int]:
     for theirs, ours in ((model.labels, data.labels), (model.label_values, data.label_values)):
         if sorted(theirs) == sorted(ours):
             return [theirs.index(label) for label in ours]
-    theirs, ours = (", ".join(names[:8]) for names in (model.labels, data.labels))
-    raise TeacherLabelsDiffer(path=model.folder, theirs=theirs, ours=ours)
+    answers, labels = (", ".join(names[:8]) for names in (model.labels, data.labels))
+    raise TeacherLabelsDiffer(path=model.folder, theirs=answers, ours=labels)
 
 
 # ---- what the model was trained on --------------------------------------------------------------

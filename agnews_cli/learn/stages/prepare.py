@@ -13,9 +13,10 @@ from agnews_cli.core.run.job import TrainJob
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import ValueWrong
 from agnews_cli.learn.door.budget import OutOfTime
+from agnews_cli.learn.loop.distil import Taught
 from agnews_cli.learn.models.model import load_config, load_tokenizer
 from agnews_cli.learn.rows import handicaps, material, overlap
-from agnews_cli.learn.rows.batches import steps_in
+from agnews_cli.learn.rows.batches import Indices, steps_in
 from agnews_cli.learn.rows.material import Material, Tokenised
 from agnews_cli.learn.rows.overlap import Hashes
 from agnews_cli.learn.rows.weighing import weights_of
@@ -58,6 +59,15 @@ class Prepared:
     def trained_rows(self) -> int:
         """How many rows the fine-tuned models and the linear one were trained on, at most."""
         return len(self.material.texts)
+
+    @property
+    def taught(self) -> Taught | None:
+        """What a teacher says of all rows that are learned from."""
+        return None if self.teacher is None else self.teacher.whole
+
+    def taught_fold(self, inside: Indices, outside: Indices) -> Taught | None:
+        """The same where only the rows `inside` are trained on, and those `outside` validate."""
+        return None if self.teacher is None else self.teacher.fold(inside, outside)
 
     @property
     def class_weights(self) -> NDArray[np.float64] | None:

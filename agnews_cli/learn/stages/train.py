@@ -71,7 +71,7 @@ class Trainer:
             rows.tokens.learned,
             rows.tokens.validation,
             soft_targets=self._soft_targets(training, rows.material.texts, rows.material.classes),
-            taught=rows.teacher and rows.teacher.whole,
+            taught=rows.taught,
             number=number,
         )
         if not self._train(tuning, folder, end_s):
@@ -111,7 +111,7 @@ class Trainer:
             self.rows.tokens.learned,
             None,
             soft_targets=self._soft_targets(training, rows.texts, rows.classes, phase=phase),
-            taught=self.rows.teacher and self.rows.teacher.whole,
+            taught=self.rows.taught,
         )
         if not self._train(tuning, folder, None):
             return None
@@ -136,7 +136,7 @@ class Trainer:
             part.learned,
             part.validation,
             soft_targets=self._soft_targets(training, texts, part.train.classes, phase=phase),
-            taught=self.rows.teacher and self.rows.teacher.fold(inside, outside),
+            taught=self.rows.taught_fold(inside, outside),
             is_fold=True,
         )
         if tuning.answers is None:
