@@ -129,8 +129,8 @@ class PredictJob(Job):
     kind: Literal["predict"] = "predict"
     model: str
     """The folder of a run, or of a delivered model."""
-    base: str | None = None
-    """The pretrained model that it needs besides: a folder or a hub id."""
+    bases: dict[str, str] = {}
+    """The pretrained models that it needs besides, by id: where each lies, a folder or a hub id."""
     of: Literal["train", "validation", "unlabelled"] = "train"
     rows: dict[Split, str] = {}
     """As `TrainJob.rows`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.job import Outcome, PredictJob
-from agnews_cli.core.run.prediction import Order
 from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import CannotWrite
 from agnews_cli.learn import predictor
@@ -121,12 +120,7 @@ class Asking:
         self._saver.expect(self.answers.nbytes)
         self.stop.reserve_s = self._saver.reserve_s
         if self.done < total:
-            order = Order(
-                members=self.model.members,
-                labels=self.model.labels,
-                max_length=self.model.max_length,
-                base=self.job.base,
-            )
+            order = delivered.order_of(self.model, lambda base: self.job.bases[base.id])
             opened = predictor.open_delivery(order, self._means())
             self._began_s = self._told_s = time.monotonic()
             self._begun_at = self.done
@@ -237,11 +231,19 @@ class Asking:
 
     def _fingerprint(self) -> dict[str, str]:
         """What must be the same for the answers to be."""
-        model = hashlib.sha256(repr(self.model.labels).encode())
-        for member in self.model.members:
-            facts = (member.name, member.share, digests_of(Path(member.folder)))
-            model.update(repr(facts).encode())
+        model = hashlib.sha256(repr(tuple(_content(self.model))).encode())
         rows = hashlib.sha256(self.rows.digests.tobytes())
         rows.update(repr(self.rows.columns).encode())
         found = fingerprint.take(self.accelerator, "fp32")
         return found | {"model": model.hexdigest()[:16], "rows": rows.hexdigest()[:16]}
+
+
+def _content(model: Delivered) -> Iterator[object]:
+    """All that decides what a model answers, its parts' too."""
+    yield model.labels, model.max_length
+    for member in model.members:
+        yield member.name, member.share, digests_of(Path(member.folder))
+    for part in model.parts:
+        yield from _content(part)
+    if model.combiner is not None:
+        yield digests_of(model.combiner)
