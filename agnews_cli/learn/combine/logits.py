@@ -5,7 +5,7 @@ was evaluated) holds four kinds of arrays, read with NumPy alone:
 
 - `rows` (rows, 16) uint8: the first 16 bytes of the SHA-256 of each row's clean text, in UTF-8.
   Rows are told by it and not by their number, so that tokenizers, files and machines may differ.
-- `classes` (rows,) int32: the true class; -1, in all of them, where rows without labels were asked.
+- `classes` (rows,) int32: the true class; -1, in all rows, where it is not known.
 - `logits` (rows, classes) float32: of what is delivered. The logarithm of its probabilities, which
   softmax turns back into them, whatever was averaged or cooled to get them.
 - `logits.NAME` (rows, classes) float32: the same of each candidate, delivered or not.
@@ -31,7 +31,8 @@ from agnews_cli.errors import CannotRead
 
 MOST_BYTES = 1 << 30
 """Of one file: a million rows of 100 classes and a candidate. What is larger is not kept."""
-NO_CLASS = -1
+UNKNOWN = -1
+"""The class of a row whose label is not known."""
 _DIGEST_BYTES = 16
 _DELIVERED = "logits"
 _LEAST = 1e-12  # so that the surest answer has a logarithm
@@ -130,6 +131,6 @@ def _require(found: Logits) -> None:
     for name, (array, kind, shape) in shapes.items():
         if array.dtype != kind or array.shape != shape:
             raise ValueError(f"{name.strip()}: {array.dtype} {array.shape} is not {shape}")
-    has_labels = bool((found.classes != NO_CLASS).any())
+    has_labels = bool((found.classes != UNKNOWN).any())
     if has_labels and not 0 <= found.classes.min() <= found.classes.max() < len(found.labels):
         raise ValueError("a class is none of the labels")
