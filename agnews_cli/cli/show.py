@@ -25,8 +25,8 @@ def plan(out: Output, plan: Plan | Campaign, *, is_result: bool) -> None:
     test = f"{data.test.rows:,} for testing" if data.test else "no test split"
     if data.is_test_drawn:
         test += " held out of them"
-    if data.unlabelled:
-        test += f", {data.unlabelled.rows:,} to predict"
+    if data.to_predict:
+        test += f", {data.to_predict.rows:,} to predict"
     budget = duration.show(wish.budget_s) if wish.budget_s else "none"
     rows: list[tuple[str, object]] = [
         ("run", plan.run),

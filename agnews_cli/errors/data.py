@@ -225,3 +225,39 @@ class DataChanged(DataError):
     """{path} changed since this run checked it (SHA-256 {now:.12}, was {before:.12})."""
 
     hint = "Put the old file back to go on, or start a new run: agnews auto --data {path}"
+
+
+class TeacherUnfit(DataError):
+    """{message}"""
+
+    hint = "Have the teacher asked about the rows of this student: agnews distill --teacher RUN --student PRESET"
+
+
+class TeacherSilent(TeacherUnfit):
+    """{path} says nothing of {missing:,} of the {rows:,} {what}."""
+
+
+class TeacherTwice(TeacherUnfit):
+    """{path} speaks of {rows:,} rows more often than they are there."""
+
+
+class TeacherSawValidation(TeacherUnfit):
+    """{path} is of a teacher that was trained on {seen:,} of the {rows:,} rows that validate its student."""
+
+
+class TeacherLabelsDiffer(TeacherUnfit):
+    """{path} answers {theirs}, and the labels of the data are {ours}."""
+
+    hint = "A teacher needs the labels of the data: train one on them, with agnews auto --data DATA"
+
+
+class TeacherOfOtherRows(TeacherUnfit):
+    """{run} was trained on other rows than its student will be ({theirs}; not {ours}): it has seen some that validate the student."""
+
+    hint = "Train it on the student's rows, with the same --limit-train and data settings: agnews auto --preset PRESET"
+
+
+class TeacherReadsOtherRows(TeacherUnfit):
+    """{model} was trained on texts with other cleaning ({cleaning}), which leaves {found:,} rows with text where the data have {rows:,}."""
+
+    hint = "Train the teacher on these data, or leave texts as they are: --raw-text"

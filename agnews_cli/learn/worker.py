@@ -207,7 +207,9 @@ def _combined(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
 
 
 def _predicted(job: PredictJob, log: EventLog, stop: StopFlag) -> Outcome:
-    raise NotImplementedError
+    from agnews_cli.learn.stages import ask
+
+    return ask.about_rows(job, log, stop)
 
 
 if __name__ == "__main__":

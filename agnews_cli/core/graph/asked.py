@@ -133,6 +133,17 @@ def settled(shape: AnyPreset) -> AnyPreset:
     return _taught(mapped(shape, lambda one: _alone(_with(one, data=data))))
 
 
+def with_unlabelled(shape: AnyPreset) -> AnyPreset:
+    """Every student in it learns from rows without labels too."""
+    match shape:
+        case Single():
+            return shape
+        case Ensemble():
+            return replace(shape, members=tuple(map(with_unlabelled, shape.members)))
+        case Distilled():
+            return replace(shape, teacher=with_unlabelled(shape.teacher), unlabelled=True)
+
+
 def singles(shape: AnyPreset) -> tuple[Single, ...]:
     """Every model that is trained, each recipe and seed once, as it is trained."""
     found = {(one.recipe, one.seed): one for one in each(settled(shape))}

@@ -118,6 +118,15 @@ class Wish:
             most=MOST_TEST_SHARE,
         ),
     ] = None
+    unlabelled: Annotated[
+        str | None,
+        Ask(
+            "File of further texts, without labels, that a student learns from by what its "
+            "teacher says of them.",
+            DATA,
+            "FILE",
+        ),
+    ] = None
     limit_train: Annotated[
         int | None,
         Ask("Use at most so many training rows.", DATA, "N", least=1, most=MOST_ROWS),

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Cleaning
 from agnews_cli.errors import ColumnMissing, EmptyData, NoProbabilities, RowsUntold
-from agnews_cli.learn.combine.logits import Logits, digests, log
-from agnews_cli.learn.combine.members import UNKNOWN
+from agnews_cli.learn.combine.logits import UNKNOWN, Logits, digests, log
 from agnews_cli.store.data.columns import BODY_NAMES, TITLE_NAMES
 from agnews_cli.store.data.texts import Item, Sheet
 from agnews_cli.store.formats import tables

@@ -23,11 +23,9 @@ from agnews_cli.errors import (
     MemberTwice,
     RowsTwice,
 )
-from agnews_cli.learn.combine.logits import Logits
+from agnews_cli.learn.combine.logits import UNKNOWN, Logits
 from agnews_cli.learn.figures.blend import softmax
 
-UNKNOWN = -1
-"""The class of a row whose label is not known."""
 _DATA = "the data"
 
 

@@ -50,6 +50,15 @@ class Tokens:
         full = None if self.full is None else self.full[rows]
         return Tokens(np.concatenate(parts), offsets, self.classes[rows], full)
 
+    def plus(self, more: Tokens) -> Tokens:
+        """These rows, then `more`."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + more.offsets[1:]])
+        full = None
+        if self.full is not None and more.full is not None:
+            full = np.concatenate([self.full, more.full])
+        classes = np.concatenate([self.classes, more.classes])
+        return Tokens(np.concatenate([self.ids, more.ids]), offsets, classes, full)
+
     def cut(self, length: int, tail: int) -> Tokens:
         """The same rows with at most `length` tokens each, the last `tail` of them kept."""
         if not len(self.classes) or int(self.lengths.max()) <= length:

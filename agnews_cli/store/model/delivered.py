@@ -8,7 +8,7 @@ Hugging Face form says its classes in `config.json`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from agnews_cli.core.run.dataset import Cleaning
 from agnews_cli.core.run.job import CandidateKind
-from agnews_cli.core.run.prediction import Member
+from agnews_cli.core.run.prediction import Member, Order
 from agnews_cli.core.run.preset import Model
 from agnews_cli.core.text import strict_json
 from agnews_cli.errors import ModelNotReadable, NotAModel, RunUnfinished, RunUnknown
@@ -151,6 +151,12 @@ def find(store: Path, name: str) -> Delivered:
     return of_folder(folder.absolute())
 
 
+def at(folder: Path) -> Delivered:
+    """What lies in a folder: a run, or a delivered model. Raises as `find` does."""
+    is_run = (folder / "delivery.json").exists() or (folder / "job.json").exists()
+    return of_run(RunFolder(folder)) if is_run else of_folder(folder)
+
+
 def of_run(folder: RunFolder, *, depth: int = 0) -> Delivered:
     """Raises RunUnfinished, ModelBringsCode or ModelNotReadable."""
     path = folder.path / "delivery.json"
@@ -229,6 +235,24 @@ def _delivered(
         is_run=is_run,
         says_columns=bool(words.text_columns),
     )
+
+
+def order_of(model: Delivered, located: Callable[[Model], str]) -> Order:
+    """What is to be loaded. `located`: where a pretrained model lies, a folder or a hub id."""
+    return Order(
+        members=model.members,
+        labels=model.labels,
+        max_length=model.max_length,
+        base=None if model.base is None else located(model.base),
+        parts=tuple(order_of(part, located) for part in model.parts),
+        combiner=None if model.combiner is None else str(model.combiner),
+    )
+
+
+def bases_of(model: Delivered) -> tuple[Model, ...]:
+    """Every pretrained model that it needs besides its own files."""
+    own = () if model.base is None else (model.base,)
+    return (*own, *(base for part in model.parts for base in bases_of(part)))
 
 
 def digests_of(folder: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agnews_cli.core.graph.asked import Distilled, Ensemble, Single
+from agnews_cli.core.graph.asked import Distilled, Ensemble, Single, with_unlabelled
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.run.request import Wish
 from agnews_cli.errors import Interrupted, UsageError
@@ -29,6 +29,8 @@ def prepare(request: Request, *, show: Callable[[Event], None] | None = None) ->
         shape = composed(wish)
         if shape is not None:
             return campaign.prepare(look(request, chosen, hub, show), shape)
+        if wish.unlabelled is not None:
+            raise _no_student()
         given, why = recipe(wish.model, wish.preset, wish.changes, hub=hub, timeout_s=HUB_TIMEOUT_S)
         return single.prepare(look(request, chosen, hub, show), given, why)
     except KeyboardInterrupt:
@@ -57,5 +59,16 @@ def composed(wish: Wish) -> Ensemble | Distilled | None:
             f"{shape.name} > mine.yaml",
         )
     changed = preset_shapes.with_settings(shape, wish.changes)
+    if wish.unlabelled is not None:
+        alone, changed = changed, with_unlabelled(changed)
+        if changed == alone:
+            raise _no_student()
     assert not isinstance(changed, Single)
     return changed
+
+
+def _no_student() -> UsageError:
+    return UsageError(
+        message="--unlabelled is for a student, to whom a teacher says what the texts are.",
+        hint="Name a preset of tier distilled; agnews presets ls shows them.",
+    )

@@ -20,6 +20,7 @@ from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.run.job import CombineJob, CombineMember, Event, PredictJob, ReaderLeft
+from agnews_cli.core.run.preset import Model
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import (
     MODEL,
@@ -50,7 +51,7 @@ from agnews_cli.host import network
 from agnews_cli.store.data import datasets
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import cache
-from agnews_cli.store.model import models
+from agnews_cli.store.model import delivered, models
 from agnews_cli.store.model.models import Resolved
 from agnews_cli.store.run import leases, runs
 from agnews_cli.store.run.runs import RunFolder
@@ -110,10 +111,28 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
                 candidates=single.candidates_of(preset, None, on_cpu=on_cpu)[0],
                 reasons=(),
                 teacher=tuple(path_of(scene.store, source) for source in node.work.teacher),
+                teacher_held=tuple(
+                    path_of(scene.store, model, VALIDATION)
+                    for model in _asked_teachers(graph, node.work)
+                ),
                 whole=whole,
             )
     notes = (f"weights of {name}: {model.note}" for name, model in found.items())
     return Campaign(scene, shape, graph, plans, whole, (*scene.reasons, *why, *notes))
+
+
+def _asked_teachers(graph: Graph, work: Train) -> Iterator[RunOutput]:
+    """The models that were asked about the rows that train; each has said what it thinks of those
+    that validate when it was made."""
+    for source in work.teacher:
+        asked = graph.nodes[source.run].work if isinstance(source, RunOutput) else None
+        if (
+            isinstance(asked, Predict)
+            and asked.of == "train"
+            and isinstance(asked.model, RunOutput)
+            and asked.model.part == MODEL
+        ):
+            yield asked.model
 
 
 def path_of(store: Path, source: Source, part: str | None = None) -> Path:
@@ -305,6 +324,7 @@ class _AtWork:
     def _predicting(self, node: Node, work: Predict) -> PredictJob:
         folder = self._created(node)
         model = path_of(self.scene.store, work.model)
+        asked = delivered.at(model)
         rows = datasets.RowCache.of(cache()).rows(self.scene.dataset)
         return PredictJob(
             run=node.id,
@@ -313,21 +333,15 @@ class _AtWork:
             cache=str(cache()),
             dataset=self.scene.dataset,
             model=str(model),
-            base=self._base(model),
+            bases={base.id: self._located(base) for base in delivered.bases_of(asked)},
             of=work.of,
             rows={split: str(path) for split, path in rows.items() if split != "test"},
             choice=work.rows,
             **self.scene.clock,
         )
 
-    def _base(self, model: Path) -> str | None:
-        """The pretrained model that a delivery needs besides."""
-        from agnews_cli.store.model import delivered
-
-        found = delivered.of_run(RunFolder(model)).base
-        if found is None:
-            return None
-        return models.resolve(found, hub=self.scene.hub, endpoint=network.endpoint()).path_or_id
+    def _located(self, base: Model) -> str:
+        return models.resolve(base, hub=self.scene.hub, endpoint=network.endpoint()).path_or_id
 
     def _created(self, node: Node) -> RunFolder:
         plan = self.campaign.plans.get(node.place) or next(iter(self.campaign.plans.values()))

@@ -33,6 +33,8 @@ class Plan:
     passed_over: tuple[PassedOver, ...] = ()
     teacher: tuple[Path, ...] = ()
     """Files of what a teacher says of the rows that train."""
+    teacher_held: tuple[Path, ...] = ()
+    """What it says of those that validate, which changes no result; they need not be there."""
     whole: str = ""
     """The preset of the ensemble or student that this is a part of, as one file; empty: none."""
 

@@ -105,7 +105,7 @@ def _submission(
 ) -> Submission | None:
     """What a competition asks for: on Kaggle where a notebook's output is submitted from."""
     data = plan.dataset
-    if data.unlabelled is None:
+    if data.to_predict is None:
         return None
     place = plan.store.parent if plan.platform.name == "kaggle" else folder.path
     sample = Path(data.sample) if data.sample else None

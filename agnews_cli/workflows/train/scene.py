@@ -102,9 +102,11 @@ class Scene:
         data = self.wish.data
         if data is None and self.dataset.train.form.format != "hub":
             data = SAMPLE
-        if data is not None and Path(data).exists():
-            data = str(Path(data).absolute())
-        return as_record(replace(self.wish, data=data))
+        data, unlabelled = (
+            str(Path(given).absolute()) if given is not None and Path(given).exists() else given
+            for given in (data, self.wish.unlabelled)
+        )
+        return as_record(replace(self.wish, data=data, unlabelled=unlabelled))
 
     @property
     def clock(self) -> dict[str, Any]:

@@ -208,7 +208,11 @@ def _job(plan: Plan, folder: runs.RunFolder) -> TrainJob:
         limit_train=plan.limit_train,
         fold=work.rows.fold,
         folds=work.rows.folds,
-        teacher=tuple(map(str, plan.teacher)),
+        teacher=tuple(
+            map(str, (*plan.teacher, *(path for path in plan.teacher_held if path.is_file())))
+        ),
+        distillation=work.distillation,
+        has_unlabelled=work.has_unlabelled,
         candidates=plan.candidates,
         blend=wish.budget_s is not None,
         is_inexact=options.inexact,
