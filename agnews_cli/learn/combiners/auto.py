@@ -2,9 +2,9 @@
 
 Each is learnt on all parts but one and asked about that one, by turns. One takes the place of the
 plain average where it is right more often by more than a standard error of the paired difference,
-or as often and surer (`Judge.is_better`, as between candidates of a job); the more are tried, the
-more errors it takes (Bonferroni), for the best of ten noises lies above one. As AutoGluon's DyStack
-does with stacking, which it gives up where it does not hold on held-out rows.
+or as often and surer by more than one, as between the candidates of a job (`figures.choice`); the
+more are tried, the more errors it takes (Bonferroni), for the best of ten noises lies above one. So
+AutoGluon's DyStack does with stacking, which it gives up where it does not hold on held-out rows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from agnews_cli.errors import ExtraMissing, TooFewToCombine
 from agnews_cli.learn import combiners
 from agnews_cli.learn.combine.choice import Answer, out_of_fold
 from agnews_cli.learn.figures import blend
-from agnews_cli.learn.figures.choice import Judge
+from agnews_cli.learn.figures.choice import Judge, Probabilities
 from agnews_cli.learn.kinds.combiner import Classes, Fitted, Said
 from agnews_cli.learn.rows.parts import folds_of
 
@@ -56,12 +56,12 @@ def fit(how: Auto, said: Said, classes: Classes, seed: int) -> Fitted:
     plain, others = tried[0], tried[1:]
     rows = f"{len(classes):,} rows, each asked of what was learnt without it"
     judge = Judge(np.asarray(classes, dtype=np.int64), None, rows)
-    errors = NormalDist().inv_cdf(1 - (1 - NormalDist().cdf(1)) / max(1, len(others)))
-    better = [one for one in others if judge.is_better(one.said, plain.said, errors)]
+    chance = (1 - NormalDist().cdf(1)) / max(1, 2 * len(others))  # each is looked at in two ways
+    better = [one for one in others if _is_better(judge, one.said, plain.said, chance)]
     chosen = min(better, key=lambda one: one.loss, default=plain)
     fitted = combiners.fit(chosen.how, said, classes, seed) if better else average
     why = "; ".join(
-        [_why(judge, plain, others, chosen, errors), *notes, *filter(None, [fitted.why])]
+        [_why(judge, plain, others, chosen, chance), *notes, *filter(None, [fitted.why])]
     )
     return replace(fitted, why=why, facts={**fitted.facts, "tried": _table(judge, tried)})
 
@@ -91,7 +91,17 @@ def _try_all(
     return tried, notes
 
 
-def _why(judge: Judge, plain: _Tried, others: list[_Tried], chosen: _Tried, errors: float) -> str:
+def _is_better(judge: Judge, other: Probabilities, than: Probabilities, chance: float) -> bool:
+    """Beyond what happens so often by chance."""
+    errors = NormalDist().inv_cdf(1 - chance)
+    gain, error = judge.gain(other, than)
+    if abs(gain) > errors * error and judge.p_value(other, than) < 2 * chance:
+        return gain > 0
+    relief, doubt = judge.relief(other, than)
+    return gain >= 0 and relief > errors * doubt
+
+
+def _why(judge: Judge, plain: _Tried, others: list[_Tried], chosen: _Tried, chance: float) -> str:
     if not others:
         return "the plain average is taken: nothing else was tried"
     if chosen is not plain:
@@ -107,7 +117,7 @@ def _why(judge: Judge, plain: _Tried, others: list[_Tried], chosen: _Tried, erro
     gain, error = judge.gain(rival.said, plain.said)
     return (
         f"the plain average is taken: none of {len(others)} others is better by more than "
-        f"{errors:.1f} standard errors of the paired difference on {judge.rows}; the best, "
+        f"{NormalDist().inv_cdf(1 - chance):.1f} standard errors of the paired difference on {judge.rows}; the best, "
         f"{rival.name}, by {100 * gain:+.2f} points, with an error of {100 * error:.2f}"
     )
 
