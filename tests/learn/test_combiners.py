@@ -39,7 +39,6 @@ from agnews_cli.core.run.combiner import (  # noqa: E402
 )
 from agnews_cli.errors import ExtraMissing, ModelDamaged, TooFewToCombine  # noqa: E402
 from agnews_cli.learn import combiners  # noqa: E402
-from agnews_cli.learn.combiners import stack  # noqa: E402
 from agnews_cli.learn.figures import blend  # noqa: E402
 from agnews_cli.learn.kinds.combiner import read  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402

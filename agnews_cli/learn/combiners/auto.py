@@ -115,9 +115,10 @@ def _why(judge: Judge, plain: _Tried, others: list[_Tried], chosen: _Tried, chan
         )
     rival = max(others, key=lambda one: (judge.accuracy(one.said), -one.loss))
     gain, error = judge.gain(rival.said, plain.said)
+    errors = NormalDist().inv_cdf(1 - chance)
     return (
         f"the plain average is taken: none of {len(others)} others is better by more than "
-        f"{NormalDist().inv_cdf(1 - chance):.1f} standard errors of the paired difference on {judge.rows}; the best, "
+        f"{errors:.1f} standard errors of the paired difference on {judge.rows}; the best, "
         f"{rival.name}, by {100 * gain:+.2f} points, with an error of {100 * error:.2f}"
     )
 
