@@ -39,8 +39,8 @@ from agnews_cli.core.run.combiner import (  # noqa: E402
 )
 from agnews_cli.errors import ExtraMissing, ModelDamaged, TooFewToCombine  # noqa: E402
 from agnews_cli.learn import combiners  # noqa: E402
+from agnews_cli.learn.combiners import open_fitted  # noqa: E402
 from agnews_cli.learn.figures import blend  # noqa: E402
-from agnews_cli.learn.kinds.combiner import read  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 
 KINDS = modules(combiners)
@@ -109,7 +109,7 @@ def test_what_it_learnt_is_the_same_after_its_files(name: str, tmp_path: Path) -
     asked, _ = case(seed=9, rows=200)
     fitted = combiners.fit(how, said, true)
     fitted.write(tmp_path / "one")
-    again = read(tmp_path / "one")
+    again = open_fitted(tmp_path / "one")
     assert dataclasses.replace(again, arrays={}) == dataclasses.replace(fitted, arrays={})
     assert np.array_equal(combiners.apply(again, asked), combiners.apply(fitted, asked))
     combiners.fit(how, said, true).write(tmp_path / "two")
@@ -429,9 +429,14 @@ DAMAGE: dict[str, Any] = {
     "another format": {"format": 2},
     "a weight too few": {"weights": [1.0]},
     "weights that are none": {"weights": [3.0, -1.0, -1.0, 0.0]},
-    "a file that is away": {"files": ["x.json"]},
-    "a file elsewhere": {"files": ["../../secret"]},
+    "a file that is away": {"sha256": {"x.json": "0" * 64}},
+    "a file elsewhere": {"sha256": {"../combiner.json": "0" * 64}},
+    "no digests": {"sha256": []},
     "no list": {"weights": 3},
+    "a kind of later": {"kind": "oracle"},
+    "a kind that learns no such thing": {"kind": "confidence", "weights": None},
+    "what nothing is of": {"kind": "auto"},
+    "no members": {"members": 0, "weights": None},
 }
 
 
@@ -447,19 +452,39 @@ def test_a_damaged_folder_is_one_clear_error(damage: str, tmp_path: Path) -> Non
     else:
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ModelDamaged, match="cannot be loaded"):
-        read(tmp_path / "x")
+        open_fitted(tmp_path / "x")
 
 
 def test_damaged_arrays_are_one_clear_error(tmp_path: Path) -> None:
     fitted = combiners.fit(Stack(), *case())
-    arrays = fitted.arrays | {"intercepts": np.full(3, np.nan)}
-    dataclasses.replace(fitted, arrays=arrays).write(tmp_path / "nan")
+    for name, array in {"nan": np.full(3, np.nan), "short": np.zeros(2)}.items():
+        arrays = fitted.arrays | {"intercepts": array}
+        dataclasses.replace(fitted, arrays=arrays).write(tmp_path / name)
     fitted.write(tmp_path / "cut")
     path = tmp_path / "cut" / "combiner.safetensors"
     path.write_bytes(path.read_bytes()[:-5])
-    for name in ("nan", "cut"):
+    fitted.write(tmp_path / "none")
+    (tmp_path / "none" / "combiner.safetensors").unlink()
+    for name in ("nan", "short", "cut", "none"):
         with pytest.raises(ModelDamaged):
-            read(tmp_path / name)
+            open_fitted(tmp_path / name)
+
+
+@pytest.mark.parametrize("by", ["xgboost", "lightgbm", "catboost"])
+def test_a_damaged_booster_is_one_clear_error(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = combiners.fit(ready(Stack(by=by)), *case())
+    ((name, content),) = fitted.files.items()
+    for number, broken in enumerate((b"", b"{}", content[: len(content) // 2])):
+        fitted.write(tmp_path / str(number))
+        (tmp_path / str(number) / name).write_bytes(broken)
+        with pytest.raises(ModelDamaged, match=f"{name} is not what was written"):
+            open_fitted(tmp_path / str(number))
+    fitted.write(tmp_path / "whole")
+    monkeypatch.setitem(sys.modules, by, None)
+    with pytest.raises(ExtraMissing, match=by):
+        open_fitted(tmp_path / "whole")
 
 
 def test_what_is_quick_imports_nothing_slow() -> None:

@@ -5,6 +5,7 @@ plain average where it is right more often by more than a standard error of the 
 or as often and surer by more than one, as between the candidates of a job (`figures.choice`); the
 more are tried, the more errors it takes (Bonferroni), for the best of ten noises lies above one. So
 AutoGluon's DyStack does with stacking, which it gives up where it does not hold on held-out rows.
+What is taken is fitted as its own kind: nothing is ever of kind `auto` but the asking.
 """
 
 from __future__ import annotations
@@ -48,9 +49,11 @@ class _Tried:
 
 def fit(how: Auto, said: Said, classes: Classes, seed: int) -> Fitted:
     average = combiners.fit(_AVERAGE, said, classes, seed)
-    if len(said) == 1 or len(classes) < _LEAST_ROWS:
-        few = "there is one member" if len(said) == 1 else f"{len(classes):,} rows tell too little"
-        return replace(average, why=f"the plain average is taken: {few} to choose by")
+    if len(said) == 1:
+        return replace(average, why="there is one member, and nothing to choose")
+    if len(classes) < _LEAST_ROWS:
+        few = f"{len(classes):,} rows are too few to choose by, at least {_LEAST_ROWS} are needed"
+        return replace(average, why=f"the plain average is taken: {few}")
     fold = folds_of(classes, how.folds, seed=seed)
     tried, notes = _try_all(how, said, classes, fold, seed)
     plain, others = tried[0], tried[1:]
@@ -64,10 +67,6 @@ def fit(how: Auto, said: Said, classes: Classes, seed: int) -> Fitted:
         [_why(judge, plain, others, chosen, chance), *notes, *filter(None, [fitted.why])]
     )
     return replace(fitted, why=why, facts={**fitted.facts, "tried": _table(judge, tried)})
-
-
-def apply(fitted: Fitted, said: Said) -> NDArray[np.float64]:
-    raise NotImplementedError("what auto chose is fitted under its own kind")
 
 
 def _try_all(
