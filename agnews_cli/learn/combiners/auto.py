@@ -21,8 +21,8 @@ from agnews_cli.core.run.combiner import Auto, Average, Blend, Combiner, Greedy,
 from agnews_cli.errors import ExtraMissing, TooFewToCombine
 from agnews_cli.learn import combiners
 from agnews_cli.learn.combine.choice import Answer, out_of_fold
-from agnews_cli.learn.figures import blend
-from agnews_cli.learn.figures.choice import Judge, Probabilities
+from agnews_cli.learn.figures import blend, paired
+from agnews_cli.learn.figures.choice import Judge
 from agnews_cli.learn.kinds.combiner import Classes, Fitted, Said
 from agnews_cli.learn.rows.parts import folds_of
 
@@ -38,8 +38,12 @@ class _Tried:
 
     how: Combiner
     said: NDArray[np.float64]
-    loss: float
-    """Calibrated, in nats."""
+    losses: NDArray[np.float64]
+    """Of each row, calibrated, in nats."""
+
+    @property
+    def loss(self) -> float:
+        return float(self.losses.mean())
 
     @property
     def name(self) -> str:
@@ -60,7 +64,7 @@ def fit(how: Auto, said: Said, classes: Classes, seed: int) -> Fitted:
     rows = f"{len(classes):,} rows, each asked of what was learnt without it"
     judge = Judge(np.asarray(classes, dtype=np.int64), None, rows)
     chance = (1 - NormalDist().cdf(1)) / max(1, 2 * len(others))  # each is looked at in two ways
-    better = [one for one in others if _is_better(judge, one.said, plain.said, chance)]
+    better = [one for one in others if _is_better(judge, one, plain, chance)]
     chosen = min(better, key=lambda one: one.loss, default=plain)
     fitted = combiners.fit(chosen.how, said, classes, seed) if better else average
     why = "; ".join(
@@ -85,18 +89,18 @@ def _try_all(
         except (ExtraMissing, TooFewToCombine) as error:
             notes.append(f"{one.kind} was not tried: {error.message}")
             continue
-        loss = blend.log_loss(blend.calibrated(found, classes), classes)
-        tried.append(_Tried(one, found, loss))
+        losses = blend.row_losses(blend.calibrated(found, classes), classes)
+        tried.append(_Tried(one, found, losses))
     return tried, notes
 
 
-def _is_better(judge: Judge, other: Probabilities, than: Probabilities, chance: float) -> bool:
+def _is_better(judge: Judge, other: _Tried, than: _Tried, chance: float) -> bool:
     """Beyond what happens so often by chance."""
     errors = NormalDist().inv_cdf(1 - chance)
-    gain, error = judge.gain(other, than)
-    if abs(gain) > errors * error and judge.p_value(other, than) < 2 * chance:
+    gain, error = judge.gain(other.said, than.said)
+    if abs(gain) > errors * error and judge.p_value(other.said, than.said) < 2 * chance:
         return gain > 0
-    relief, doubt = judge.relief(other, than)
+    relief, doubt = paired.mean_and_error(than.losses - other.losses)
     return gain >= 0 and relief > errors * doubt
 
 
