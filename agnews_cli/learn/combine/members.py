@@ -69,7 +69,8 @@ def _whole(name: str, parts: Sequence[Logits], labels: tuple[str, ...]) -> Logit
     rows = np.concatenate([part.rows for part in ordered])
     classes = np.concatenate([part.classes for part in ordered])
     logits = np.concatenate([part.delivered for part in ordered])
-    order = np.lexsort((classes, *_numbers(rows)))
+    # Of equal rows by what is said of them, so that the order that they came in decides nothing.
+    order = np.lexsort((logits[:, 0], classes, *_numbers(rows)))
     return Logits(labels, rows[order], classes[order], logits[order], {})
 
 
@@ -89,9 +90,9 @@ def _relabelled(name: str, one: Logits, labels: tuple[str, ...]) -> Logits:
 
 
 def _probabilities(name: str, one: Logits) -> NDArray[np.float32]:
-    bad = ~np.isfinite(one.delivered).all(1)
-    if bad.any():
-        raise MemberNotNumbers(member=name, bad=int(bad.sum()), rows=len(bad))
+    good = int(np.isfinite(one.delivered).all(axis=1).sum())
+    if good < len(one.rows):
+        raise MemberNotNumbers(member=name, bad=len(one.rows) - good, rows=len(one.rows))
     return softmax(one.delivered.astype(np.float64)).astype(np.float32)
 
 

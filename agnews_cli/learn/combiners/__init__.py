@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.combiner import Combiner
-from agnews_cli.errors import TooFewToCombine
-from agnews_cli.learn.kinds.combiner import Classes, Fitted, Said
+from agnews_cli.errors import AgnewsError, ModelDamaged, TooFewToCombine
+from agnews_cli.learn.kinds.combiner import Classes, Fitted, Said, read
 
 _LEAST_ROWS = 10
 
@@ -38,6 +40,23 @@ def apply(fitted: Fitted, said: Said) -> NDArray[np.float64]:
         return np.empty((0, fitted.classes))
     found: NDArray[np.float64] = _of(fitted.kind).apply(fitted, said)
     return found
+
+
+def open_fitted(folder: Path) -> Fitted:
+    """What `Fitted.write` left there, asked once. Raises ModelDamaged where it does not answer, or
+    ExtraMissing for a booster that is not installed."""
+    fitted = read(folder)
+    if fitted.kind not in {found.name for found in pkgutil.iter_modules(__path__)}:
+        raise ModelDamaged(path=folder, reason=f"the combiner {fitted.kind!r} is not known here")
+    try:
+        equal = np.full((fitted.members, 1, fitted.classes), 1 / fitted.classes)
+        if not np.isfinite(apply(fitted, equal)).all():
+            raise ValueError("it answers with what is no number")
+    except AgnewsError:
+        raise
+    except Exception as error:  # whatever a library says of a model that is none
+        raise ModelDamaged(path=folder, reason=f"{type(error).__name__}: {error}") from error
+    return fitted
 
 
 def _of(kind: str) -> ModuleType:

@@ -2,9 +2,10 @@
 
 Each is learnt on all parts but one and asked about that one, by turns. One takes the place of the
 plain average where it is right more often by more than a standard error of the paired difference,
-or as often and surer (`Judge.is_better`, as between candidates of a job); the more are tried, the
-more errors it takes (Bonferroni), for the best of ten noises lies above one. As AutoGluon's DyStack
-does with stacking, which it gives up where it does not hold on held-out rows.
+or as often and surer by more than one, as between the candidates of a job (`figures.choice`); the
+more are tried, the more errors it takes (Bonferroni), for the best of ten noises lies above one. So
+AutoGluon's DyStack does with stacking, which it gives up where it does not hold on held-out rows.
+What is taken is fitted as its own kind: nothing is ever of kind `auto` but the asking.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from agnews_cli.core.run.combiner import Auto, Average, Blend, Combiner, Greedy,
 from agnews_cli.errors import ExtraMissing, TooFewToCombine
 from agnews_cli.learn import combiners
 from agnews_cli.learn.combine.choice import Answer, out_of_fold
-from agnews_cli.learn.figures import blend
+from agnews_cli.learn.figures import blend, paired
 from agnews_cli.learn.figures.choice import Judge
 from agnews_cli.learn.kinds.combiner import Classes, Fitted, Said
 from agnews_cli.learn.rows.parts import folds_of
@@ -37,8 +38,12 @@ class _Tried:
 
     how: Combiner
     said: NDArray[np.float64]
-    loss: float
-    """Calibrated, in nats."""
+    losses: NDArray[np.float64]
+    """Of each row, calibrated, in nats."""
+
+    @property
+    def loss(self) -> float:
+        return float(self.losses.mean())
 
     @property
     def name(self) -> str:
@@ -48,26 +53,24 @@ class _Tried:
 
 def fit(how: Auto, said: Said, classes: Classes, seed: int) -> Fitted:
     average = combiners.fit(_AVERAGE, said, classes, seed)
-    if len(said) == 1 or len(classes) < _LEAST_ROWS:
-        few = "there is one member" if len(said) == 1 else f"{len(classes):,} rows tell too little"
-        return replace(average, why=f"the plain average is taken: {few} to choose by")
+    if len(said) == 1:
+        return replace(average, why="there is one member, and nothing to choose")
+    if len(classes) < _LEAST_ROWS:
+        few = f"{len(classes):,} rows are too few to choose by, at least {_LEAST_ROWS} are needed"
+        return replace(average, why=f"the plain average is taken: {few}")
     fold = folds_of(classes, how.folds, seed=seed)
     tried, notes = _try_all(how, said, classes, fold, seed)
     plain, others = tried[0], tried[1:]
     rows = f"{len(classes):,} rows, each asked of what was learnt without it"
     judge = Judge(np.asarray(classes, dtype=np.int64), None, rows)
-    errors = NormalDist().inv_cdf(1 - (1 - NormalDist().cdf(1)) / max(1, len(others)))
-    better = [one for one in others if judge.is_better(one.said, plain.said, errors)]
+    chance = (1 - NormalDist().cdf(1)) / max(1, 2 * len(others))  # each is looked at in two ways
+    better = [one for one in others if _is_better(judge, one, plain, chance)]
     chosen = min(better, key=lambda one: one.loss, default=plain)
     fitted = combiners.fit(chosen.how, said, classes, seed) if better else average
     why = "; ".join(
-        [_why(judge, plain, others, chosen, errors), *notes, *filter(None, [fitted.why])]
+        [_why(judge, plain, others, chosen, chance), *notes, *filter(None, [fitted.why])]
     )
     return replace(fitted, why=why, facts={**fitted.facts, "tried": _table(judge, tried)})
-
-
-def apply(fitted: Fitted, said: Said) -> NDArray[np.float64]:
-    raise NotImplementedError("what auto chose is fitted under its own kind")
 
 
 def _try_all(
@@ -86,12 +89,22 @@ def _try_all(
         except (ExtraMissing, TooFewToCombine) as error:
             notes.append(f"{one.kind} was not tried: {error.message}")
             continue
-        loss = blend.log_loss(blend.calibrated(found, classes), classes)
-        tried.append(_Tried(one, found, loss))
+        losses = blend.row_losses(blend.calibrated(found, classes), classes)
+        tried.append(_Tried(one, found, losses))
     return tried, notes
 
 
-def _why(judge: Judge, plain: _Tried, others: list[_Tried], chosen: _Tried, errors: float) -> str:
+def _is_better(judge: Judge, other: _Tried, than: _Tried, chance: float) -> bool:
+    """Beyond what happens so often by chance."""
+    errors = NormalDist().inv_cdf(1 - chance)
+    gain, error = judge.gain(other.said, than.said)
+    if abs(gain) > errors * error and judge.p_value(other.said, than.said) < 2 * chance:
+        return gain > 0
+    relief, doubt = paired.mean_and_error(than.losses - other.losses)
+    return gain >= 0 and relief > errors * doubt
+
+
+def _why(judge: Judge, plain: _Tried, others: list[_Tried], chosen: _Tried, chance: float) -> str:
     if not others:
         return "the plain average is taken: nothing else was tried"
     if chosen is not plain:
@@ -105,6 +118,7 @@ def _why(judge: Judge, plain: _Tried, others: list[_Tried], chosen: _Tried, erro
         )
     rival = max(others, key=lambda one: (judge.accuracy(one.said), -one.loss))
     gain, error = judge.gain(rival.said, plain.said)
+    errors = NormalDist().inv_cdf(1 - chance)
     return (
         f"the plain average is taken: none of {len(others)} others is better by more than "
         f"{errors:.1f} standard errors of the paired difference on {judge.rows}; the best, "

@@ -1,7 +1,7 @@
 """Bayesian model averaging: weights in proportion to exp(log evidence).
 
 The evidence of a member is its likelihood on rows that it has not seen, and the weights are
-pseudo-BMA+ (Yao, Vehtari, Simpson and Gelman 2018, arXiv 1704.02030, 3.4): the mean of the weights
+pseudo-BMA+ (Yao, Vehtari, Simpson and Gelman 2018, arXiv 1704.02030): the mean of the weights
 over Bayesian bootstraps of the rows, for the evidence of finitely many rows is itself uncertain.
 Plain exp(log evidence) of thousands of rows puts all weight on one member, even where two differ by
 chance; that the true model is among the members is what it assumes (Minka 2002, "Bayesian model

@@ -38,7 +38,15 @@ def fit(how: Stack, said: Said, classes: Classes, seed: int) -> Fitted:
         )
     learnt = _stacker(how.by).fit(features(said), numbers, len(there), seed)
     facts = {"by": how.by, "there": [int(n) for n in there], **learnt.facts}
-    return replace(learnt, kind="stack", members=len(said), classes=said.shape[2], facts=facts)
+    return replace(
+        learnt,
+        kind="stack",
+        members=len(said),
+        classes=said.shape[2],
+        facts=facts,
+        # As they are read again: sums in another order would be other bits.
+        arrays={name: np.ascontiguousarray(array) for name, array in learnt.arrays.items()},
+    )
 
 
 def apply(fitted: Fitted, said: Said) -> NDArray[np.float64]:

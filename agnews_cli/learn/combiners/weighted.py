@@ -1,7 +1,7 @@
 """The weights of least log loss on the simplex: stacking of predictive distributions.
 
 The loss is convex in the weights, so that what is found is the least there is (Yao et al. 2018,
-arXiv 1704.02030, 3.1). Equal members share the weight that they have together.
+arXiv 1704.02030). Equal members share the weight that they have together.
 """
 
 from __future__ import annotations

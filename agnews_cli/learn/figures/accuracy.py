@@ -18,7 +18,7 @@ def accuracy(right: int, rows: int) -> Interval:
     return Interval(value=right / rows, low=wilson.low, high=wilson.high, method="wilson")
 
 
-def calibration_error(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
+def calibration_error(probabilities: NDArray[np.floating], classes: NDArray[np.integer]) -> float:
     """Expected calibration error over 15 equal-width bins (Guo et al. 2017)."""
     confidence = probabilities.max(1)
     right = probabilities.argmax(1) == classes

@@ -21,13 +21,13 @@ def softmax(scores: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def row_losses(
-    probabilities: NDArray[np.floating], classes: NDArray[np.int64]
+    probabilities: NDArray[np.floating], classes: NDArray[np.integer]
 ) -> NDArray[np.float64]:
     """Negative log-likelihood of each row, in nats, (rows,)."""
     return surprise(right(probabilities, classes))
 
 
-def right(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> NDArray[np.float64]:
+def right(probabilities: NDArray[np.floating], classes: NDArray[np.integer]) -> NDArray[np.float64]:
     """What is said of each row's true class; (.., rows, classes) -> (.., rows)."""
     return np.asarray(probabilities[..., np.arange(len(classes)), classes], dtype=np.float64)
 
@@ -37,13 +37,13 @@ def surprise(said: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(-np.log(said + 1e-12))
 
 
-def log_loss(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
+def log_loss(probabilities: NDArray[np.floating], classes: NDArray[np.integer]) -> float:
     """Mean negative log-likelihood, in nats."""
     return float(row_losses(probabilities, classes).mean())
 
 
 def temperature(
-    scores: NDArray[np.floating], classes: NDArray[np.int64], *, least: float = 0.02
+    scores: NDArray[np.floating], classes: NDArray[np.integer], *, least: float = 0.02
 ) -> float:
     """The T, from `least` to 50, that makes softmax(scores / T) likeliest (Guo et al. 2017)."""
     from scipy.optimize import minimize_scalar  # its import takes longer than most averages
@@ -56,7 +56,7 @@ def temperature(
 
 
 def offsets(
-    scores: NDArray[np.floating], classes: NDArray[np.int64], by_class: NDArray[np.float64]
+    scores: NDArray[np.floating], classes: NDArray[np.integer], by_class: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """What to add to the scores of each class, (classes,), so that rare ones are answered too.
 
@@ -76,7 +76,7 @@ def offsets(
 
 
 def calibrated(
-    probabilities: NDArray[np.floating], classes: NDArray[np.int64]
+    probabilities: NDArray[np.floating], classes: NDArray[np.integer]
 ) -> NDArray[np.float64]:
     """The probabilities without the overconfidence that one temperature takes away.
 
@@ -89,7 +89,7 @@ def calibrated(
 
 def weights(
     candidates: Mapping[str, NDArray[np.floating]],
-    classes: NDArray[np.int64],
+    classes: NDArray[np.integer],
     by_class: NDArray[np.float64] | None = None,
 ) -> dict[str, float]:
     """Each candidate's share in the average that validates best; one alone where none helps.

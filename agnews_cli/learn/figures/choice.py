@@ -43,13 +43,12 @@ class Judge:
         ]
         return self._paired(losses[0] - losses[1])
 
-    def is_better(self, other: Probabilities, than: Probabilities, errors: float = 1.0) -> bool:
-        """`errors`: by more than so many standard errors."""
+    def is_better(self, other: Probabilities, than: Probabilities) -> bool:
         gain, error = self.gain(other, than)
-        if abs(gain) > errors * error:
+        if abs(gain) > error:
             return gain > 0
         relief, doubt = self.relief(other, than)
-        return gain >= 0 and relief > errors * doubt
+        return gain >= 0 and relief > doubt
 
     def best_average(self, by_name: Mapping[str, Probabilities]) -> dict[str, float]:
         """The shares of the average of least loss; one model alone where it is right more often.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Apart = NDArray[np.floating]
+Apart = NDArray[np.floating] | NDArray[np.integer]
 
 
 def mean_and_error(apart: Apart) -> tuple[float, float]:

@@ -5,13 +5,15 @@
 - `fit(how, said, classes, seed) -> Fitted`: what it learns from rows that no member has seen.
   `said`: members' probabilities, (members, rows, classes); `classes`: (rows,). The order of members
   decides nothing but the order of what is learnt;
-- `apply(fitted, said) -> (rows, classes)`: of a row by itself, whatever other rows are there.
+- `apply(fitted, said) -> (rows, classes)`: of a row by itself, whatever other rows are there
+  (`auto` has none: it returns what another kind learnt).
 
 Nothing here imports torch, and nothing heavy before it is used.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +31,7 @@ Classes = NDArray[np.integer]
 
 _FACTS, _ARRAYS = "combiner.json", "combiner.safetensors"
 _FORMAT = 1
+_MOST = 100_000
 NEGLIGIBLE = 1e-3
 """A member of less weight is left out: its answers cost more than they change."""
 
@@ -70,7 +73,10 @@ class Fitted:
         """JSON, safetensors, and files; the same bytes each time."""
         from safetensors.numpy import save
 
-        folder.mkdir(parents=True, exist_ok=True)
+        files = dict(self.files)
+        if self.arrays:
+            whole = {name: np.ascontiguousarray(self.arrays[name]) for name in sorted(self.arrays)}
+            files[_ARRAYS] = save(whole)
         facts = {
             "format": _FORMAT,
             "kind": self.kind,
@@ -79,18 +85,19 @@ class Fitted:
             "weights": self.weights,
             "why": self.why,
             "facts": dict(self.facts),
-            "files": sorted(self.files),
+            "sha256": {name: _digest(files[name]) for name in sorted(files)},
         }
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / _FACTS).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
-        if self.arrays:
-            whole = {name: np.ascontiguousarray(self.arrays[name]) for name in sorted(self.arrays)}
-            (folder / _ARRAYS).write_bytes(save(whole))
-        for name, content in self.files.items():
+        for name, content in files.items():
             (folder / name).write_bytes(content)
 
 
 def read(folder: Path) -> Fitted:
-    """What `Fitted.write` wrote. Raises ModelDamaged where it is something else."""
+    """What `Fitted.write` wrote. Raises ModelDamaged where it is something else.
+
+    Digests are compared before any library sees a file: some end the process at one that is cut.
+    """
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
@@ -98,28 +105,40 @@ def read(folder: Path) -> Fitted:
         held = json.loads((folder / _FACTS).read_text("utf-8"))
         if held["format"] != _FORMAT:
             raise ValueError(f"format {held['format']} is not known; update agnews")
-        weights = None if held["weights"] is None else tuple(float(w) for w in held["weights"])
-        names = [Path(name).name for name in held["files"]]  # of this folder, wherever it points
-        arrays = folder / _ARRAYS
+        files = {name: _whole(folder / Path(name).name, d) for name, d in held["sha256"].items()}
+        arrays = files.pop(_ARRAYS, None)
         fitted = Fitted(
             kind=str(held["kind"]),
             members=int(held["members"]),
             classes=int(held["classes"]),
-            weights=weights,
+            weights=None if held["weights"] is None else tuple(map(float, held["weights"])),
             why=str(held["why"]),
             facts=dict(held["facts"]),
-            arrays=load(arrays.read_bytes()) if arrays.exists() else {},
-            files={name: (folder / name).read_bytes() for name in names},
+            arrays={} if arrays is None else load(arrays),
+            files=files,
         )
         _require(fitted)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = str(error) if str(error) else type(error).__name__
         raise ModelDamaged(path=folder, reason=reason) from error
     return fitted
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _whole(path: Path, digest: str) -> bytes:
+    content = path.read_bytes()
+    if _digest(content) != digest:
+        raise ValueError(f"{path.name} is not what was written")
+    return content
+
+
 def _require(fitted: Fitted) -> None:
     weights = fitted.weights
+    if not (0 < fitted.members < _MOST and 0 < fitted.classes < _MOST):
+        raise ValueError(f"{fitted.members} members and {fitted.classes} classes")
     if weights is not None:
         if len(weights) != fitted.members:
             raise ValueError(f"{len(weights)} weights of {fitted.members} members")

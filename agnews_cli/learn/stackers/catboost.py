@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,8 @@ from agnews_cli.errors import ExtraMissing
 from agnews_cli.learn.kinds.combiner import Fitted
 
 _FILE = "catboost.json"
+_OF_THE_TRAINING = ("model_guid", "train_finish_time")
+"""What differs each time, though the model does not."""
 
 
 def fit(features: NDArray, classes: NDArray, count: int, seed: int) -> Fitted:
@@ -30,7 +33,11 @@ def fit(features: NDArray, classes: NDArray, count: int, seed: int) -> Fitted:
     with tempfile.TemporaryDirectory() as folder:  # it writes JSON to files alone
         path = Path(folder) / _FILE
         model.save_model(str(path), format="json")
-        return Fitted("catboost", 0, count, files={_FILE: path.read_bytes()})
+        told = json.loads(path.read_text("utf-8"))
+    for name in _OF_THE_TRAINING:
+        told["model_info"].pop(name, None)
+    content = json.dumps(told, separators=(",", ":")).encode()
+    return Fitted("catboost", 0, count, files={_FILE: content})
 
 
 def apply(fitted: Fitted, features: NDArray) -> NDArray[np.float64]:
