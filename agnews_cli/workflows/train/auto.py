@@ -304,9 +304,7 @@ def _prepare(request: Request, show: Callable[[Event], None] | None) -> Plan:
 
 def _located(preset: Preset, hub: Callable[[], bool]) -> models.Resolved:
     """Where its weights are. Raises HubUnreachable."""
-    return models.of_preset(
-        preset, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S
-    )
+    return models.of_preset(preset, hub=hub, endpoint=network.endpoint(), timeout_s=_HUB_TIMEOUT_S)
 
 
 def _best_that_fits(
