@@ -24,6 +24,7 @@ from agnews_cli.cli.main import app
 from agnews_cli.cli.manual import parameters
 from agnews_cli.core.run import state
 from agnews_cli.core.run.combiner import Auto, Plain
+from agnews_cli.core.run.composed import DistilledPreset, EnsemblePreset
 from agnews_cli.core.run.event_kinds import EVENTS
 from agnews_cli.core.run.preset import Preset
 
@@ -127,6 +128,16 @@ def presets() -> str:
         "field without a default must be there; one that is not in this list is refused.",
         "",
         *_fields(Preset, ""),
+        "# An ensemble",
+        "",
+        "A preset of tier `ensemble` names other presets and says how they become one.",
+        "",
+        *_fields(EnsemblePreset, ""),
+        "# A student and its teacher",
+        "",
+        "A preset of tier `distilled` names who is learned from, and who learns.",
+        "",
+        *_fields(DistilledPreset, ""),
     ]
     return "\n".join(lines)
 
@@ -171,6 +182,8 @@ def _shown(value: Any) -> str:
 
 def _type(field: Any) -> str:
     """In words: kind, choices and bounds."""
+    if field.annotation is Any:
+        return "text or fields"
     names = {int: "whole number", float: "number", str: "text", bool: "`true` or `false`"}
     choices = _choices(field.annotation)
     kinds = [k for k in _members(field.annotation) if k not in (type(None), Ellipsis)]

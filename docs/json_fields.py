@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from agnews_cli.cli import bars, checkpoints, machine, output, planned, predict, presets, quota
+from agnews_cli.cli import bars, checkpoints, described, machine, output, planned, predict, quota
 from agnews_cli.core.hours.quota import Budget, Forecast
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.finding import Finding
@@ -84,7 +84,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
     "agnews.submission/1": {"": Submission.as_json},
     "agnews runs": {"": RunLine},
-    "agnews presets ls": {"": presets.ls, "measured": Measured},
+    "agnews presets ls": {"": described.as_json, "measured": Measured},
     "agnews checkpoints ls": {"": saves.CheckpointLine},
     "agnews checkpoints verify": {"": checkpoints.verify},
     "agnews checkpoints push": {"": saves.Sent},

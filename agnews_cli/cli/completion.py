@@ -51,7 +51,7 @@ class _AsTyped:
 
 def presets(incomplete: str) -> list[str]:
     """Names of presets."""
-    return _beginning(incomplete, _stems(""))
+    return _beginning(incomplete, sorted([*_stems(""), *_stems("ensemble"), *_stems("distilled")]))
 
 
 def platforms(incomplete: str) -> list[str]:

@@ -20,31 +20,15 @@ app = typer.Typer(
     ("agnews presets ls --json", "for a program"),
 )
 def ls(json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = False) -> None:
-    """List every preset."""
+    """List every preset, by tier; the preferred first."""
+    from agnews_cli.cli import described
     from agnews_cli.cli.output import Output
-    from agnews_cli.store.settings import presets
+    from agnews_cli.store.settings import preset_shapes
 
     out = Output(json=json)
-    found = presets.load_all()
-    out.result(
-        [
-            {
-                "name": p.name,
-                "tier": p.tier,
-                "model": p.model.id,
-                "method": p.method.kind,
-                "parameters": p.model.parameters,
-                "summary": p.summary,
-                "measured": [m.model_dump() for m in p.measured],
-            }
-            for p in found
-        ]
-    )
-    rows = [
-        (p.name, p.tier, p.method.kind, f"{p.model.parameters / 1e6:,.0f} M", p.summary)
-        for p in found
-    ]
-    out.table(("name", "tier", "method", "weights", "good for"), rows)
+    every = preset_shapes.load_all()
+    out.result([described.as_json(shape) for shape in every])
+    out.table(("name", "tier", "method", "weights", "good for"), list(map(described.row, every)))
 
 
 @app.command("show", cls=Command)
@@ -59,7 +43,27 @@ def show(
 ) -> None:
     """Print a preset's YAML, a start for your own."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.store.settings import presets
+    from agnews_cli.store.settings import preset_shapes, presets
 
-    presets.load(name)
+    preset_shapes.load(name)
     Output().screen(presets.text(name).rstrip("\n"))
+
+
+@app.command("validate", cls=Command)
+@examples(
+    ("agnews presets validate mine.yaml", "every mistake with its line, or what it means"),
+)
+def validate(
+    name: Annotated[
+        str, typer.Argument(help="Preset name or YAML file.", autocompletion=completion.presets)
+    ],
+) -> None:
+    """Check a preset and all that it names, and say which models it trains."""
+    from agnews_cli.cli import described
+    from agnews_cli.cli.output import Output
+    from agnews_cli.store.settings import preset_shapes
+
+    shape = preset_shapes.load(name)
+    out = Output()
+    out.screen(f"{shape.name} is a preset of tier {shape.tier}: {shape.summary}")
+    out.table(("trained", "method", "weights", "seed"), described.models(shape))

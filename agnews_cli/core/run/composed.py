@@ -33,7 +33,7 @@ class _Strict(BaseModel):
 
 
 class MemberOf(_Strict):
-    """One of several: another preset, and what is different here."""
+    """Another preset, and what is different of it here."""
 
     preset: AsWritten = Field(
         description="Another preset by its name or file, of any tier; or all of its fields."

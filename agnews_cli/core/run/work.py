@@ -118,8 +118,10 @@ class Recipe(_Strict):
 
 
 class Distillation(_Strict):
-    """How a teacher counts: alpha CE(label) + (1 - alpha) T^2 KL(teacher_T || student_T) (Hinton et
-    al. 2015, arXiv 1503.02531)."""
+    """How a teacher counts: alpha CE(label) + (1 - alpha) T² KL(teacher at T || student at T).
+
+    Hinton et al. 2015, arXiv 1503.02531.
+    """
 
     alpha: Annotated[float, Field(ge=0, le=1)] = Field(
         0.3, description="Share of the loss that is the labels'; the teacher has the rest."

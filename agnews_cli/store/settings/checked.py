@@ -38,7 +38,8 @@ def fields(model: type[BaseModel], prefix: str = "", *, of_each: bool = False) -
     for name, info in model.model_fields.items():
         is_open = info.discriminator or (of_each and get_origin(info.annotation) is tuple)
         inside = [kind for kind in _members(info.annotation) if is_open and _is_group(kind)]
-        for kind in inside or [info.annotation]:
+        whole: list[Any] = [info.annotation]
+        for kind in inside or whole:
             if _is_group(kind):
                 found += fields(kind, f"{prefix}{name}.", of_each=of_each)
             else:

@@ -53,7 +53,7 @@ def load(name_or_path: str, *, action: str = "this") -> Preset:
     Raises PresetUnknown, FileMissing (a path that is not there), PresetOfSeveral, or PresetInvalid,
     which lists every problem of the file with its line.
     """
-    found = written(locate(name_or_path)).preset()
+    found = written(locate(name_or_path), is_named=not is_path(name_or_path)).preset()
     if isinstance(found, Preset):
         return found
     raise PresetOfSeveral(name=found.name, tier=found.tier, action=action)
@@ -62,7 +62,7 @@ def load(name_or_path: str, *, action: str = "this") -> Preset:
 def load_all() -> tuple[Preset, ...]:
     """Every preset of one model, by tier, then the preferred first. Raises PresetInvalid for the
     first bad."""
-    every = (written(path).preset() for _, path in sorted(_files().items()))
+    every = (written(path, is_named=True).preset() for _, path in sorted(_files().items()))
     tiers = get_args(OneModel)
     return tuple(
         sorted(
@@ -165,9 +165,9 @@ class Written:
         raise PresetInvalid(path=self.path, problems="\n".join(lines))
 
 
-def written(path: Path) -> Written:
-    """Raises PresetInvalid for what is no mapping in YAML, or has not the name of its file where
-    it lies among presets."""
+def written(path: Path, *, is_named: bool = False) -> Written:
+    """`is_named`: it was asked for by its file's name, which it must bear. Raises PresetInvalid for
+    what is no mapping in YAML."""
     with _refusals(path):
         document = strict_yaml.read(path)
     if not isinstance(document.data, dict):
@@ -176,7 +176,7 @@ def written(path: Path) -> Written:
         raise PresetInvalid(path=path, problems=line)
     made = Written(path, document, list(document.problems))
     name = document.data.get("name")
-    if _files().get(path.stem) == path and isinstance(name, str) and name != path.stem:
+    if is_named and isinstance(name, str) and name != path.stem:
         made.note(("name",), f"should be the file's name, {path.stem!r} (found {shown(name)})")
     return made
 

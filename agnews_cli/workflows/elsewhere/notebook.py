@@ -18,9 +18,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+from agnews_cli.core.graph.asked import Single
 from agnews_cli.errors import FileThere, UsageError
 from agnews_cli.store.disk import outputs
-from agnews_cli.store.settings import presets
+from agnews_cli.store.settings import preset_shapes, presets
 from agnews_cli.workflows.elsewhere import package
 
 Place = Literal["colab", "kaggle"]
@@ -69,7 +70,7 @@ def next_steps(order: NotebookOrder) -> tuple[str, ...]:
 def notebook(order: NotebookOrder) -> dict[str, Any]:
     """The notebook in nbformat 4.5. Raises PresetUnknown."""
     if order.preset is not None:
-        presets.load(order.preset)
+        preset_shapes.load(order.preset)
     taken, source = _taken(order.arguments), package.source()
     has_store = order.place == "colab" and "--store" in order.arguments
     cells = [
@@ -153,9 +154,18 @@ def _taken(arguments: Sequence[str]) -> _Taken:
         if option == "--data" and Path(value).expanduser().exists():
             data = words[at] = Path(value).expanduser().absolute().name
         elif option == "--preset" and presets.is_own(value):
-            text, preset = presets.text(value), f"{presets.load(value).name}.yaml"
+            text, preset = _carried_preset(value)
             words[at] = preset
     return _Taken(tuple(words), data, preset, text)
+
+
+def _carried_preset(name: str) -> tuple[str, str]:
+    """(its YAML, its file's name) for a machine that has none of the user's: one of several models
+    with all that it names."""
+    shape = preset_shapes.load(name)
+    is_one = isinstance(shape, Single)
+    text = presets.text(name) if is_one else preset_shapes.resolved_text(shape)
+    return text, f"{shape.name}.yaml"
 
 
 def _is_there(path: str) -> bool:

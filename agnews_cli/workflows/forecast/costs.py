@@ -175,6 +175,8 @@ def _object(path: Path) -> dict[str, Any]:
 
 def reason(preset: Preset, cost: Cost, ground: Ground) -> str:
     """How many steps, and how it is known what one takes."""
+    if not preset.method.needs_weights:
+        return f"cost of {preset.name}: it is fitted on the CPU, {cost.paces['cpu'].words()}"
     steps = f"{cost.steps:,} steps of {preset.training.batch_tokens:,} tokens"
     measured = ground.measured(preset)
     if measured.examples_per_s:

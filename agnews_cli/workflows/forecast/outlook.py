@@ -42,7 +42,8 @@ def ahead(
     """In words, of a graph of one model. `left_s`: of this session, None without an end."""
     costs, progress = ground.costs(graph, data, (single,)), ground.progress(graph)
     training = costs(graph[graph.place].work)
-    device = accelerator.device(platform.accelerator)
+    is_tuned = single.preset.method.needs_weights
+    device = accelerator.device(platform.accelerator) if is_tuned else "cpu"
     done = min(training.steps, int(progress.get(graph.place, 0.0) * training.steps))
     needs = training.takes(device, training.steps - done)
     if needs is None:

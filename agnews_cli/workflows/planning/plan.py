@@ -14,31 +14,32 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agnews_cli.core.graph.graph import Graph
-from agnews_cli.core.graph.shapes import (
+from agnews_cli.core.graph.advice import advice
+from agnews_cli.core.graph.asked import (
     AnyPreset,
     Distilled,
     Single,
-    graph_of,
     seeds,
+    singles,
     stacking,
 )
+from agnews_cli.core.graph.graph import Graph
+from agnews_cli.core.graph.shapes import graph_of
 from agnews_cli.core.graph.tasks import tasks
 from agnews_cli.core.plan import planner
 from agnews_cli.core.plan.instance import Instance, Resource, Task
 from agnews_cli.core.plan.schedule import Booking
 from agnews_cli.core.run.cost import Costs, like_news
 from agnews_cli.core.run.dataset import Dataset
-from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import MOST_ROWS, Wish
 from agnews_cli.core.run.work import Recipe, RunId, Train
 from agnews_cli.core.text import duration
-from agnews_cli.errors import NoPlan, UsageError
+from agnews_cli.errors import NoPlan, PresetOfSeveral, UsageError
 from agnews_cli.store.settings import presets
 from agnews_cli.workflows.forecast.costs import Ground, data_of_nobody, reason
 from agnews_cli.workflows.forecast.offers import Market
 from agnews_cli.workflows.train import option_bounds
-from agnews_cli.workflows.train.weights import weights_of
+from agnews_cli.workflows.train.weights import weighed
 
 if TYPE_CHECKING:
     from agnews_cli.core.machine.platform import Platform
@@ -54,9 +55,6 @@ _NEAR = 0.01
 _GAIN_S = 60.0
 """An alternative that is no more than a minute faster is not said."""
 _SUGGESTED = ("kaggle", "colab-free")
-_MEMBERS = "planned only: agnews auto --seed N trains each member, and no command combines them yet"
-_FOLDS = "planned only: no command trains each fold and stacks them yet"
-_STUDENT = "planned only: agnews auto trains the teacher, and no command teaches the student yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,50 +250,46 @@ class _Asked:
 
 def _asked(request: PlanRequest, ground: Ground, here: Platform | None) -> _Asked:
     """`here`: this machine, where it is one of those that are planned for."""
-    preset, why = _preset(request)
+    shape, why = _shape(request)
     data, why_data = _data(request, ground.store)
-    single = Single(preset, weights_of(preset))
-    shape: AnyPreset = single
-    singles = [single]
-    if request.student is not None:
-        found = presets.load(request.student)
-        student = Single(found, weights_of(found))
-        singles.append(student)
-        shape = Distilled(f"{found.name}-distilled", single, student)
-        why_data.append(_STUDENT)
-    elif request.folds is not None:
-        shape = stacking(preset, request.folds, single.weights)
-        why_data.append(_FOLDS)
-    elif request.ensemble is not None:
-        shape = seeds(preset, request.ensemble, single.weights)
-        why_data.append(_MEMBERS)
     reasons = [*why, *why_data]
-    if here is not None and request.data is not None:
+    if here is not None and request.data is not None and isinstance(shape, Single):
         from agnews_cli.workflows.forecast.outlook import ahead
 
-        alone = graph_of(single, data, limit=request.limit_train)
-        reasons += ahead(alone, single, data, here, ground=ground, left_s=None)
-    return _Asked(
-        graph_of(shape, data, limit=request.limit_train), data, tuple(singles), tuple(reasons)
-    )
+        alone = graph_of(shape, data, limit=request.limit_train)
+        reasons += ahead(alone, shape, data, here, ground=ground, left_s=None)
+    graph = graph_of(shape, data, limit=request.limit_train)
+    return _Asked(graph, data, singles(shape), tuple(reasons))
 
 
-def _preset(request: PlanRequest) -> tuple[Preset, list[str]]:
-    if request.model is None:
-        name = request.preset or DEFAULT_PRESET
-        return presets.with_settings(presets.load(name), request.settings), []
+def _shape(request: PlanRequest) -> tuple[AnyPreset, list[str]]:
+    """What is meant; --ensemble, --folds and --student make several models of one."""
     from agnews_cli.host import network
-    from agnews_cli.workflows.train.recipe import recipe
+    from agnews_cli.workflows.train.recipe import shape
 
-    found, why = recipe(
+    found, why = shape(
         request.model,
-        request.preset,
+        request.preset or (DEFAULT_PRESET if request.model is None else None),
         request.settings,
         hub=lambda: network.hub_answers(_HUB_TIMEOUT_S),
         timeout_s=_HUB_TIMEOUT_S,
     )
     assert found is not None, "a model has a recipe"
-    return found, list(why)
+    reasons = list(why) if request.model or not isinstance(found, Single) else []
+    if request.student is not None:
+        student = weighed(Single(presets.load(request.student, action="--student")))
+        assert isinstance(student, Single)
+        made = Distilled(f"{student.name}-distilled", found, student)
+        return made, [*reasons, *advice(made)]
+    if request.folds is None and request.ensemble is None:
+        return found, reasons
+    if not isinstance(found, Single):
+        option = "--folds" if request.folds is not None else "--ensemble"
+        raise PresetOfSeveral(name=found.name, tier=found.tier, action=option)
+    if request.folds is not None:
+        return stacking(found.preset, request.folds, found.weights), reasons
+    assert request.ensemble is not None
+    return seeds(found.preset, request.ensemble, found.weights), reasons
 
 
 def _data(request: PlanRequest, store: Path) -> tuple[Dataset, list[str]]:

@@ -1,9 +1,15 @@
-"""`--model`: the preset whose recipe trains a model, and the settings that put it in there."""
+"""What a preset, a model and settings that were named mean: `shape` for whatever tier.
+
+`--model` needs a preset whose recipe trains it, and settings that put it in there.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
+from agnews_cli.core.graph.advice import advice
+from agnews_cli.core.graph.asked import AnyPreset, Single, singles
 from agnews_cli.core.run.choose import nearest
 from agnews_cli.core.run.preset import Model, Preset
 from agnews_cli.core.run.training_options import model_of
@@ -11,7 +17,36 @@ from agnews_cli.errors import ModelUnsuitable, SetTwice
 from agnews_cli.host import network
 from agnews_cli.store.model import models
 from agnews_cli.store.model.model_facts import facts
-from agnews_cli.store.settings import presets
+from agnews_cli.store.settings import preset_shapes, presets
+from agnews_cli.workflows.train.weights import weighed
+
+
+def shape(
+    model: str | None,
+    preset: str | None,
+    settings: Sequence[str],
+    *,
+    hub: Callable[[], bool],
+    timeout_s: float,
+) -> tuple[AnyPreset | None, tuple[str, ...]]:
+    """What is meant, of any tier, settings applied and weights known by content, and why; None
+    where a preset is to be chosen.
+
+    Raises like `recipe`, and PresetOfSeveral for --model beside a preset of several models.
+    """
+    if preset is not None and model is None:
+        found = preset_shapes.with_settings(preset_shapes.load(preset), settings)
+        return weighed(found), (f"preset {found.name}: as asked{_of(found)}", *advice(found))
+    one, why = recipe(model, preset, settings, hub=hub, timeout_s=timeout_s)
+    return None if one is None else weighed(Single(one)), why
+
+
+def _of(shape: AnyPreset) -> str:
+    """Which models, in words, where there are several."""
+    if isinstance(shape, Single):
+        return ""
+    counted = Counter(one.name for one in singles(shape))
+    return ": " + ", ".join(f"{n} x {name}" if n > 1 else name for name, n in counted.items())
 
 
 def recipe(

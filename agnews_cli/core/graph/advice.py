@@ -1,0 +1,78 @@
+"""What is known to make a student learn well from its teacher, said where a preset does otherwise.
+
+The ranges: a teacher of 2 to 10 times the student's weights, for a gap that is too wide hurts
+(Mirzadeh et al. 2020, arXiv 1902.03393); temperatures of 3 to 10, and the labels the smaller share
+of the loss (Hinton et al. 2015, arXiv 1503.02531).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Single
+
+GAP, TEMPERATURE, ALPHA = (2.0, 10.0), (3.0, 10.0), (0.1, 0.5)
+_GAP_SOURCE = "Mirzadeh et al. 2020, arXiv 1902.03393"
+_HINTON = "Hinton et al. 2015, arXiv 1503.02531"
+
+
+def parameters(shape: AnyPreset) -> int:
+    """Of what answers: of an ensemble all, of a distilled preset its student's."""
+    match shape:
+        case Single():
+            return shape.preset.model.parameters
+        case Ensemble():
+            return sum(map(parameters, shape.members))
+        case Distilled():
+            return shape.student.preset.model.parameters
+
+
+def advice(shape: AnyPreset) -> tuple[str, ...]:
+    """In words, with the source of each; of all students in it."""
+    match shape:
+        case Single():
+            return ()
+        case Ensemble():
+            return tuple(dict.fromkeys(one for m in shape.members for one in advice(m)))
+        case Distilled():
+            return (*advice(shape.teacher), *_of(shape))
+
+
+def _of(shape: Distilled) -> Iterator[str]:
+    gap = parameters(shape.teacher) / parameters(shape.student)
+    student, teacher = shape.student.name, shape.teacher.name
+    times = f"{teacher} has {gap:,.1f} times the weights of {student}"
+    if gap > GAP[1]:
+        yield (
+            f"warning: {times}; beyond {GAP[1]:g} a student learns less, and a model between the "
+            f"two as a first student helps: a distilled preset can be the teacher ({_GAP_SOURCE})"
+        )
+    elif gap < GAP[0]:
+        yield (
+            f"distillation: {times}, so it hardly becomes smaller; it may become better "
+            "(born-again networks, Furlanello et al. 2018, arXiv 1805.04770)"
+        )
+    else:
+        yield f"distillation: {times}; {GAP[0]:g} to {GAP[1]:g} are advised ({_GAP_SOURCE})"
+    how = shape.distillation
+    yield _range(
+        f"temperature {how.temperature:g}",
+        how.temperature,
+        TEMPERATURE,
+        "from 5; lower hides what the teacher says of other classes, higher drowns it in noise",
+        "distillation.temperature=5",
+    )
+    yield _range(
+        f"alpha {how.alpha:g}, the labels' share",
+        how.alpha,
+        ALPHA,
+        "0.3 to begin with; the teacher's share should be the larger",
+        "distillation.alpha=0.3",
+    )
+
+
+def _range(said: str, value: float, usual: tuple[float, float], why: str, setting: str) -> str:
+    advised = f"{usual[0]:g} to {usual[1]:g} are advised, {why} ({_HINTON})"
+    if usual[0] <= value <= usual[1]:
+        return f"distillation: {said}; {advised}"
+    return f"warning: {said}; {advised}: --set {setting}"
