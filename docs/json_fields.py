@@ -39,6 +39,7 @@ from agnews_cli.workflows.planning.rehearse import Rehearsal
 from agnews_cli.workflows.prediction.predict import Report
 from agnews_cli.workflows.prediction.submission import Submission
 from agnews_cli.workflows.runs.history import RunLine
+from agnews_cli.workflows.runs.parts_status import PartLine
 from agnews_cli.workflows.runs.status import Status
 from agnews_cli.workflows.sessions import saves
 from agnews_cli.workflows.sessions.kept import Kept
@@ -80,7 +81,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "rows": (Budget, hours.Row.as_json),
         "plan": hours.Demand.as_json,
     },
-    "agnews.status/1": {"": (Status.as_json, Status)},
+    "agnews.status/1": {"": (Status.as_json, Status), "parts": PartLine},
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
     "agnews.submission/1": {"": Submission.as_json},
     "agnews runs": {"": RunLine},

@@ -67,7 +67,13 @@ def status(out: Output, found: Status) -> None:
     ]
     if found.next:
         rows.append(("next", found.next))
+    if found.parts:
+        left = sum(part.state != "done" for part in found.parts)
+        rows.append(("parts", f"{len(found.parts) - left} of {len(found.parts)} done"))
     out.screen(screens.key_values(rows), "")
+    if found.parts:
+        parts = [(p.title, p.kind, p.state, p.run, p.where) for p in found.parts]
+        out.table(("part", "kind", "state", "run", ""), parts)
     lines = [
         (s.store, s.newest or "nothing", s.proof or "", screens.moment(s.pushed_at))
         for s in found.stores

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.combiner import Combiner
 from agnews_cli.errors import AgnewsError, ModelDamaged, TooFewToCombine
-from agnews_cli.learn.kinds.combiner import Classes, Fitted, Said, read
+from agnews_cli.learn.kinds.combiner import Classes, Fitted, Said, read, weighted_mean
 
 _LEAST_ROWS = 10
 
@@ -57,6 +57,11 @@ def open_fitted(folder: Path) -> Fitted:
     except Exception as error:  # whatever a library says of a model that is none
         raise ModelDamaged(path=folder, reason=f"{type(error).__name__}: {error}") from error
     return fitted
+
+
+def is_mean(fitted: Fitted) -> bool:
+    """Whether its answer is the mean of its members by their weights."""
+    return fitted.weights is not None and _of(fitted.kind).apply is weighted_mean
 
 
 def _of(kind: str) -> ModuleType:

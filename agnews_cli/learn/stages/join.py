@@ -31,6 +31,7 @@ from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.figures.blend import log_loss
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.kinds.combiner import Fitted
+from agnews_cli.learn.stages import ensemble_card
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model import carried, delivered
@@ -69,6 +70,8 @@ def make(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
     stop.check()
     evaluation, tests = _evaluate(job, combined, kept)
     _write_figures(job, combined, evaluation, tests)
+    card = ensemble_card.text(job, combined.fitted, evaluation, told.why)
+    write_text_atomically(Path(job.folder) / "README.md", card)
     files.sync_all(Path(job.folder))
     return Outcome(
         state=RunState.COMPLETED,

@@ -27,6 +27,7 @@ from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Outcome
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import ALWAYS_WRITTEN, Wish
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import strict_json
 from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import LinkInRun, RunUnknown
@@ -113,6 +114,11 @@ class RunFolder:
         return self.path / "whole.yaml"
 
     @property
+    def graph(self) -> Path:
+        """Of what several runs are for: the parts, for people (`store/run/parts`)."""
+        return self.path / "graph.json"
+
+    @property
     def checkpoints(self) -> Path:
         """One folder of checkpoints for each fine-tuning that is not finished."""
         return self.path / "checkpoints"
@@ -167,6 +173,13 @@ class RunFolder:
     def ended(self) -> Outcome | None:
         """How its last session's worker ended; None where none has, or what it wrote is damaged."""
         return _read(self.outcome, Outcome)
+
+    def done(self) -> frozenset[str]:
+        """The names of all work whose result is here; none before its last session was whole."""
+        outcome = self.ended()
+        if outcome is None or outcome.state != RunState.COMPLETED:
+            return frozenset()
+        return frozenset((self.id, *outcome.done))
 
     def evaluated(self) -> Evaluation | None:
         """What it reached; None before, or where the file is damaged."""
@@ -284,6 +297,14 @@ def list_runs(store: Path) -> tuple[RunFolder, ...]:
     return tuple(folder for _, folder in sorted(dated, key=lambda d: (d[0], d[1].id), reverse=True))
 
 
+def _result_of(runs: tuple[RunFolder, ...]) -> RunFolder:
+    """The newest run; where it is a part of several, what they are for."""
+    newest = runs[0]
+    if not newest.has(newest.whole.name) or newest.has(newest.graph.name):
+        return newest
+    return next((run for run in runs if run.has(run.graph.name)), newest)
+
+
 def find(store: Path, name: str) -> RunFolder:
     """The run that `name` means: `latest`, an id, the beginning of just one id, or a folder.
 
@@ -291,7 +312,7 @@ def find(store: Path, name: str) -> RunFolder:
     """
     runs, hint = list_runs(store), ""
     if name == LATEST and runs:
-        return runs[0]
+        return _result_of(runs)
     ids = {run.id: run for run in runs}
     if name in ids:
         return ids[name]

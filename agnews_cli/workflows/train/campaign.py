@@ -7,7 +7,6 @@ name; the graph is made anew from what was asked and never stored.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,11 +48,10 @@ from agnews_cli.errors import (
 )
 from agnews_cli.host import network
 from agnews_cli.store.data import datasets
-from agnews_cli.store.disk import files
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.model import delivered, models
 from agnews_cli.store.model.models import Resolved
-from agnews_cli.store.run import leases, runs
+from agnews_cli.store.run import leases, parts, runs
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings import preset_shapes
 from agnews_cli.workflows.runs import stores
@@ -64,8 +62,6 @@ from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.result import Result, result_of
 from agnews_cli.workflows.train.scene import Scene
 
-GRAPH = "graph.json"
-"""In the folder of the result: the nodes, for `agnews status`; made anew by each command."""
 _POLL_S = 2.0
 _LOOK_S = 30.0
 """Between two looks into further stores while other machines are waited for."""
@@ -146,6 +142,10 @@ def path_of(store: Path, source: Source, part: str | None = None) -> Path:
 # ---- doing --------------------------------------------------------------------------------------
 
 
+def _runs(member: EnsembleMember) -> list[RunId]:
+    return [one.run for one in (*member.models, *member.unseen) if isinstance(one, RunOutput)]
+
+
 def carry_out(campaign: Campaign, *, show: Show) -> Result:
     """Do what is left of the graph, as far as this session lasts.
 
@@ -208,7 +208,7 @@ class _AtWork:
     def _look(self) -> None:
         """Find out what is done: in the folder, and now and then in further stores."""
         for place in dict.fromkeys(node.place for node in self.graph.nodes.values()):
-            self.done |= done_in(RunFolder(self.scene.store / place)) & self.graph.nodes.keys()
+            self.done |= RunFolder(self.scene.store / place).done() & self.graph.nodes.keys()
         if not self.scene.remotes or time.monotonic() - self.looked_s < _LOOK_S:
             return
         self.looked_s = time.monotonic()
@@ -217,7 +217,7 @@ class _AtWork:
             seen, _ = stores.found_in(self.scene.remotes, Path(work))
         for one in seen:
             folder = RunFolder(self.scene.store / one.run)
-            if one.run in places and one.state == RunState.COMPLETED and not done_in(folder):
+            if one.run in places and one.state == RunState.COMPLETED and not folder.done():
                 self._fetch(one.run)
 
     def _fetch(self, run: RunId) -> None:
@@ -225,7 +225,7 @@ class _AtWork:
         node = self.graph.nodes[run]
         folder = self._created(node)
         single.bring(self.scene, folder, self.show)
-        self.done |= done_in(folder) & self.graph.nodes.keys()
+        self.done |= folder.done() & self.graph.nodes.keys()
 
     def _next(self) -> Node | None:
         """What is ready and free; a place that others hold is passed over for now."""
@@ -234,8 +234,9 @@ class _AtWork:
         for node in self.graph.ready(self.done):
             if node.place in self.failed or any(i in self.failed for i in inputs(node.work)):
                 continue
-            if leases.is_held(self.scene.store / node.place, now):
-                self.busy[node.place] = "another session"
+            where = leases.holder(self.scene.store / node.place, now)
+            if where is not None and not self.scene.request.session.takeover:
+                self.busy[node.place] = where
                 continue
             return node
         return None
@@ -269,7 +270,7 @@ class _AtWork:
         folder = RunFolder(Path(job.folder))
         if self.scene.remotes:
             single.bring(self.scene, folder, self.show)
-        if done_in(folder) >= set(job.nodes):
+        if folder.done() >= set(job.nodes):
             return
         options = self.scene.request.session
         session.train(
@@ -284,7 +285,9 @@ class _AtWork:
 
     def _combining(self, node: Node, work: Combine) -> CombineJob:
         folder, tests = self._created(node), self._tests(node)
-        members = tuple(self._member(member, tests) for member in work.members)
+        order = list(self.graph.nodes)
+        named = sorted(work.members, key=lambda m: [order.index(run) for run in _runs(m)])
+        members = tuple(self._member(member, tests) for member in named)
         return CombineJob(
             run=node.id,
             nodes=tuple(one.id for one in self.graph.together(node, self.done)),
@@ -302,8 +305,9 @@ class _AtWork:
         first = next(iter(member.models), None)
         assert isinstance(first, RunOutput)
         unseen = member.unseen or member.models
+        node = self.graph.nodes[first.run]
         return CombineMember(
-            name=self.graph.nodes[first.run].title if first.run in self.graph.nodes else first.run,
+            name=f"{node.title}: {node.label}",
             delivery=str(path_of(store, first)),
             validation=tuple(
                 str(path_of(store, one, VALIDATION if one.part == MODEL else one.part))
@@ -359,18 +363,7 @@ class _AtWork:
     def _write_down(self) -> None:
         """The folder of the result, from which `agnews resume` knows what was asked for."""
         folder = self._created(self.graph[self.graph.place])
-        nodes = [
-            {
-                "id": node.id,
-                "run": node.place,
-                "title": node.title,
-                "kind": node.work.kind,
-                "after": [one for one in inputs(node.work) if one in self.graph.nodes],
-            }
-            for node in self.graph.nodes.values()
-        ]
-        facts = {"schema": "agnews.graph/1", "target": self.graph.target, "nodes": nodes}
-        files.write_text_atomically(folder.path / GRAPH, json.dumps(facts, indent=1))
+        parts.write(folder, self.graph)
 
     def _wait(self) -> None:
         """Others hold all that is ready: look again, as long as this session lasts."""
@@ -405,17 +398,3 @@ class _AtWork:
         outcome = folder.ended()
         assert outcome is not None
         return result_of(self.campaign, folder, outcome, self.show, was_there=was_there)
-
-
-def done_in(folder: RunFolder) -> set[RunId]:
-    """What the run's folder says is done."""
-    outcome = folder.ended()
-    if outcome is None or outcome.state != RunState.COMPLETED:
-        return set()
-    return {folder.id, *outcome.done}
-
-
-def unfinished_titles(campaign: Campaign, done: set[RunId]) -> Iterator[str]:
-    """What is still to be done, in the graph's order."""
-    for node in campaign.graph.left(done).nodes.values():
-        yield node.title

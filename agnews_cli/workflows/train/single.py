@@ -197,7 +197,7 @@ def _job(plan: Plan, folder: runs.RunFolder) -> TrainJob:
     rows = datasets.RowCache.of(cache()).rows(plan.dataset)
     return TrainJob(
         run=plan.run,
-        nodes=tuple(node.id for node in plan.graph.together(plan.graph[plan.run])),
+        nodes=tuple(plan.graph.nodes),
         folder=str(folder.path),
         cache=str(cache()),
         preset=plan.preset.model_copy(update={"data": work.rows.data}),
