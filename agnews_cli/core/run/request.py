@@ -271,6 +271,17 @@ class SessionOptions:
         int | None,
         Ask("Training processes. [one for each GPU]", MACHINE, "N", least=1, most=MOST_PROCESSES),
     ] = None
+    at_once: Annotated[
+        int | None,
+        Ask(
+            "Parts of an ensemble or a distillation that are at work at once, each on a share of "
+            "the machine. [one for each GPU]",
+            MACHINE,
+            "N",
+            least=1,
+            most=MOST_PROCESSES,
+        ),
+    ] = None
     trace: Annotated[bool, Ask("Write each step's rows, rate and loss to trace.jsonl.", OUTPUT)] = (
         False
     )

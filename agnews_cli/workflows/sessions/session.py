@@ -10,7 +10,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -76,6 +76,16 @@ _ENDS: Mapping[RunState, SessionEnd] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One of several sessions that are at work on a machine at once, each on a share of it."""
+
+    received: list[int]
+    """Stop signals, which are every lane's: whoever began the lanes collects them."""
+    card: int | None = None
+    """Its GPU; None on a CPU."""
+
+
 def train(
     job: Job,
     folder: RunFolder,
@@ -87,8 +97,11 @@ def train(
     is_fresh: bool = False,
     remotes: Sequence[Remote] = (),
     test: TestOrder | None = None,
+    lane: Lane | None = None,
 ) -> Outcome:
     """Run the worker on `job` to its outcome, or to a pause; only one session does so at a time.
+
+    `lane`: where it is one of several on this machine.
 
     `test`: what it evaluates when everything is chosen; nothing else tells it of test rows.
     `is_fresh`: from the beginning, whatever is saved; `takeover`: from a session that seems alive.
@@ -104,7 +117,7 @@ def train(
             show(note.event(job.started_monotonic_s))
 
     folder.require_plain()
-    session = _Session(job, folder, platform, processes, show, tell, remotes, test)
+    session = _Session(job, folder, platform, processes, show, tell, remotes, test, lane)
     try:
         return session.to_the_end(takeover=takeover, is_fresh=is_fresh)
     except AgnewsError as error:
@@ -126,6 +139,7 @@ class _Session:
     tell: Callable[[Note], None]
     remotes: Sequence[Remote]
     test: TestOrder | None
+    lane: Lane | None = None
     received: list[int] = field(default_factory=list)
     """Stop signals."""
 
@@ -160,7 +174,8 @@ class _Session:
             return ended
         fleet = Fleet(self.remotes, self.folder, token=lease.token, writer=lease.writer)
         try:
-            with signals() as self.received:
+            with signals() if self.lane is None else nullcontext(self.lane.received) as stops:
+                self.received = stops
                 outcome = self._trained(lease, fleet, is_fresh=is_fresh)
         finally:
             with suppress(CannotWrite, NoDiskSpace):  # then it is over when this process is
@@ -264,6 +279,7 @@ class _Session:
                     fleet=fleet,
                     session_end=session_end,
                     received=self.received,
+                    card=None if self.lane is None else self.lane.card,
                 )
                 how, state = _ENDS[outcome.state], outcome.state
                 upload = session_end

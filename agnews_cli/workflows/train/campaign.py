@@ -8,8 +8,10 @@ name; the graph is made anew from what was asked and never stored.
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ from pathlib import Path
 from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of
 from agnews_cli.core.graph.graph import Graph, Node
+from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.job import CombineJob, CombineMember, Event, PredictJob, ReaderLeft
 from agnews_cli.core.run.preset import Model
 from agnews_cli.core.run.state import RunState
@@ -57,6 +60,8 @@ from agnews_cli.store.settings import preset_shapes
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
+from agnews_cli.workflows.sessions.session import Lane
+from agnews_cli.workflows.sessions.watch import signals
 from agnews_cli.workflows.train import single
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.result import Result, result_of
@@ -142,6 +147,19 @@ def path_of(store: Path, source: Source, part: str | None = None) -> Path:
 # ---- doing --------------------------------------------------------------------------------------
 
 
+def _titled(show: Show, title: str) -> Show:
+    """Says of each event whose it is, where several are at work at once."""
+
+    def shown(event: Event) -> None:
+        key = {"phase": "name", "note": "text", "warning": "text"}.get(event.kind)
+        if key is not None:
+            data = event.data | {key: f"{title}: {event.data[key]}"}
+            event = event.model_copy(update={"data": data})
+        show(event)
+
+    return shown
+
+
 def _runs(member: EnsembleMember) -> list[RunId]:
     return [one.run for one in (*member.models, *member.unseen) if isinstance(one, RunOutput)]
 
@@ -175,6 +193,8 @@ class _AtWork:
     looked_s: float = -1e9
     tried: set[RunId] = field(default_factory=set)
     """What this command did already."""
+    at_work: set[RunId] = field(default_factory=set)
+    """What lanes of this command are at."""
 
     @property
     def graph(self) -> Graph:
@@ -190,6 +210,9 @@ class _AtWork:
             return self.result(was_there=True)
         single.require_training_modules()
         self._write_down()
+        lanes = self._lanes()
+        if lanes > 1:
+            self._side_by_side(lanes)
         while not self.is_over():
             node = self._next()
             if node is not None:
@@ -199,6 +222,59 @@ class _AtWork:
             else:
                 raise self._stuck()
         return self.result(was_there=False)
+
+    def _lanes(self) -> int:
+        """How many parts are at work at once: as many as are asked for, else one for each GPU."""
+        options, device = self.scene.request.session, self.scene.platform.accelerator
+        if options.at_once is not None:
+            return options.at_once
+        return device.count if device.kind == "cuda" and options.processes is None else 1
+
+    def _side_by_side(self, lanes: int) -> None:
+        """As long as there is work for several, each in a thread with a share of the machine.
+
+        Raises what a part's session raised, when the others have ended too.
+        """
+        lock, show, error = threading.Lock(), self.show, None
+
+        def one_at_a_time(event: Event) -> None:
+            with lock:
+                show(event)
+
+        self.show = one_at_a_time
+        free = list(range(lanes))
+        with signals() as received, ThreadPoolExecutor(lanes) as pool:
+            working: dict[Future[None], int] = {}
+            while True:
+                self._look()
+                while free and error is None and not received and (node := self._next()):
+                    self.at_work.add(node.place)
+                    number = free.pop(0)
+                    working[pool.submit(self._in_lane, node, number, lanes, received)] = number
+                if not working:
+                    break
+                over, _ = wait(working, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+                for future in over:
+                    free.append(working.pop(future))
+                    error = error or future.exception()
+        self.show = show
+        if error is not None:
+            raise error
+        if received:
+            raise KeyboardInterrupt
+
+    def _in_lane(self, node: Node, number: int, lanes: int, received: list[int]) -> None:
+        platform = self.scene.platform
+        on_gpu = platform.accelerator.kind == "cuda"
+        mine = replace(
+            platform,
+            cpu_count=max(1, platform.cpu_count // lanes),
+            accelerator=replace(platform.accelerator, count=1),
+        )
+        try:
+            self._do(node, Lane(received, number if on_gpu else None), mine)
+        finally:
+            self.at_work.discard(node.place)
 
     def is_over(self) -> bool:
         """Whether the target is done, as the stores say now."""
@@ -232,6 +308,8 @@ class _AtWork:
         self.busy.clear()
         now = datetime.now(UTC)
         for node in self.graph.ready(self.done):
+            if node.place in self.at_work:
+                continue
             if node.place in self.failed or any(i in self.failed for i in inputs(node.work)):
                 continue
             where = leases.holder(self.scene.store / node.place, now)
@@ -241,21 +319,24 @@ class _AtWork:
             return node
         return None
 
-    def _do(self, node: Node) -> None:
+    def _do(self, node: Node, lane: Lane | None = None, platform: Platform | None = None) -> None:
+        """One part, on `platform`, this machine or a share of it. Raises what its session does."""
+        scene = replace(self.scene, platform=platform or self.scene.platform)
         if node.id in self.tried:  # it ended well, and is not there
             raise InternalError(what=f"{node.id} is done and not found", log=node.place)
         self.tried.add(node.id)
-        left = len(self.graph.left(self.done).nodes)
-        number, count = len(self.graph.nodes) - left + 1, len(self.graph.nodes)
+        number, count = list(self.graph.nodes).index(node.id) + 1, len(self.graph.nodes)
+        show = self.show if lane is None else _titled(self.show, node.title)
         self._tell(Note(f"part {number} of {count}, {node.title}: {node.place}", is_phase=True))
         try:
             match self.graph[node.place].work if node.place in self.graph.nodes else node.work:
                 case Train():
-                    single.carry_out(self.campaign.plans[node.place], show=self.show)
+                    plan = replace(self.campaign.plans[node.place], scene=scene)
+                    single.carry_out(plan, show=show, lane=lane)
                 case Combine() as work:
-                    self._session(self._combining(self.graph[node.place], work))
+                    self._session(self._combining(self.graph[node.place], work), scene, lane, show)
                 case Predict() as work:
-                    self._session(self._predicting(node, work))
+                    self._session(self._predicting(node, work), scene, lane, show)
                 case work:
                     raise NotImplementedError(f"nothing does {work.kind!r} alone")
         except RunBusy as error:
@@ -265,7 +346,7 @@ class _AtWork:
             self.failed[node.place] = error
             self._tell(Note(f"{node.title} failed: {error.message} Other parts go on.", True))
 
-    def _session(self, job: CombineJob | PredictJob) -> None:
+    def _session(self, job: CombineJob | PredictJob, scene: Scene, lane: Lane | None) -> None:
         """One session of a node that is no training."""
         folder = RunFolder(Path(job.folder))
         if self.scene.remotes:
@@ -276,11 +357,12 @@ class _AtWork:
         session.train(
             job,
             folder,
-            self.scene.platform,
-            processes=1 if job.is_light else self.scene.processes,
-            show=self.show,
+            scene.platform,
+            processes=1 if job.is_light else scene.processes,
+            show=show,
             takeover=options.takeover,
             remotes=self.scene.remotes,
+            lane=lane,
         )
 
     def _combining(self, node: Node, work: Combine) -> CombineJob:

@@ -148,15 +148,20 @@ def at_place(preset: Preset, model: models.Resolved) -> Preset:
 # ---- doing --------------------------------------------------------------------------------------
 
 
-def carry_out(plan: Plan, *, show: Callable[[Event], None]) -> Result:
-    """Train and evaluate as planned; a run that is finished already is recognised."""
+def carry_out(
+    plan: Plan, *, show: Callable[[Event], None], lane: session.Lane | None = None
+) -> Result:
+    """Train and evaluate as planned; a run that is finished already is recognised.
+
+    `lane`: where it is one of several that are trained at once.
+    """
     try:
-        return _carried_out(plan, show)
+        return _carried_out(plan, show, lane)
     except KeyboardInterrupt:  # outside of training, which hears of signals itself
         raise _interrupted(runs.RunFolder(plan.store / plan.run)) from None
 
 
-def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
+def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane | None) -> Result:
     request = plan.request
     there = finished(plan, show)
     if there is not None and not request.session.fresh:
@@ -188,6 +193,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None]) -> Result:
         is_fresh=request.session.fresh,
         remotes=plan.remotes,
         test=_test_order(plan),
+        lane=lane,
     )
     return result_of(plan, folder, outcome, show, was_there=False)
 
