@@ -346,7 +346,9 @@ class _AtWork:
             self.failed[node.place] = error
             self._tell(Note(f"{node.title} failed: {error.message} Other parts go on.", True))
 
-    def _session(self, job: CombineJob | PredictJob, scene: Scene, lane: Lane | None) -> None:
+    def _session(
+        self, job: CombineJob | PredictJob, scene: Scene, lane: Lane | None, show: Show
+    ) -> None:
         """One session of a node that is no training."""
         folder = RunFolder(Path(job.folder))
         if self.scene.remotes:
