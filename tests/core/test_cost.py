@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agnews_cli.core.graph.shapes import Single, graph_of, seeds, stacking
+from agnews_cli.core.graph.shapes import Distilled, Ensemble, Single, graph_of, seeds, stacking
 from agnews_cli.core.graph.tasks import tasks
 from agnews_cli.core.machine.accelerator import Accelerator, device
 from agnews_cli.core.run.cost import (
@@ -138,3 +138,20 @@ def test_a_fold_is_trained_on_the_other_folds_alone() -> None:
     graph = graph_of(stacking(preset, 4), data)
     steps = {task.name: task.steps for task in tasks(graph, costs(preset, data, graph), {})}
     assert steps["fold 0"] == pytest.approx(steps["all rows"] * 0.75 / 0.95, rel=0.02)
+
+
+def test_a_linear_model_costs_no_accelerator_and_keeps_none_from_asking_the_others() -> None:
+    linear, base = presets.load("linear"), presets.load("roberta-base")
+    data = like_news(10_000, 1_000)
+    alone = training(linear, data, KnownSpeeds())
+    assert set(alone.paces) == {"cpu"} and not alone.is_divisible
+    assert alone.step_s["cpu"] < 60
+    shape = Ensemble("both", (Single(base), Single(linear)))
+    graph = graph_of(Distilled("taught", shape, Single(presets.load("minilm"))), data)
+    works = {run: node.work for run, node in graph.nodes.items()}
+    models = {"linear": linear.model, base.model.id: base.model}
+    rated = type("Rated", (), {"tflops": 6.5, "source": "assumed", "as_of": "2026"})()
+    known = KnownSpeeds({"T4": rated})
+    costs = Costs(data, models, lambda recipe: known, works.get)
+    asking = next(node.work for node in graph.nodes.values() if "predictions" in node.title)
+    assert set(costs(asking).paces) == {"T4"}

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from agnews_cli.core.graph.asked import single_of
 from agnews_cli.core.graph.graph import Graph, Growing
 from agnews_cli.core.graph.shapes import (
     AnyPreset,
@@ -24,6 +25,7 @@ from agnews_cli.core.run import work
 from agnews_cli.core.run.dataset import Dataset, File, Form
 from agnews_cli.core.run.work import (
     Combine,
+    Distillation,
     EnsembleMember,
     Evaluate,
     Export,
@@ -31,11 +33,13 @@ from agnews_cli.core.run.work import (
     Recipe,
     RowChoice,
     RunOutput,
+    Stack,
     Train,
 )
 from agnews_cli.store.settings import presets
 
 MINI, MPNET = presets.load("minilm"), presets.load("mpnet")
+LARGE = presets.load("roberta-large")
 
 
 def data(**changes: Any) -> Dataset:
@@ -68,6 +72,47 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
     "distillation": (
         Distilled("small", Single(MPNET), Single(MINI)),
         ["teacher", "evaluate teacher", "teacher's predictions", "student", "evaluate"],
+    ),
+    "distillation from what has not seen a row": (
+        Distilled("small", Single(MPNET), Single(MINI), folds=2),
+        [
+            *("teacher", "evaluate teacher", "teacher fold 0", "teacher fold 1"),
+            *("student", "evaluate"),
+        ],
+    ),
+    "distillation with rows without labels": (
+        Distilled("small", Single(MPNET), Single(MINI), unlabelled=True),
+        [
+            *("teacher", "evaluate teacher", "teacher's predictions"),
+            *("teacher's predictions without labels", "student", "evaluate"),
+        ],
+    ),
+    "a teacher's teacher": (
+        Distilled("small", Distilled("middle", Single(LARGE), Single(MPNET)), Single(MINI)),
+        [
+            *("teacher's teacher", "evaluate teacher's teacher"),
+            *("teacher's teacher's predictions", "teacher", "evaluate teacher"),
+            *("teacher's predictions", "student", "evaluate"),
+        ],
+    ),
+    "an ensemble of ensembles": (
+        Ensemble("all", (Single(MPNET), Ensemble("two", (Single(MINI), Single(MINI, seed=1))))),
+        [
+            *("member 0", "evaluate member 0", "member 1.0", "evaluate member 1.0"),
+            *("member 1.1", "evaluate member 1.1", "member 1", "evaluate member 1"),
+            *("combine", "evaluate"),
+        ],
+    ),
+    "a stack over an ensemble": (
+        Ensemble("all", (Single(MPNET), seeds(MINI, 2)), Stack(), folds=2),
+        [
+            *("member 0", "evaluate member 0", "member 0 fold 0", "member 0 fold 1"),
+            *("member 1.0", "evaluate member 1.0", "member 1.1", "evaluate member 1.1"),
+            *("member 1", "evaluate member 1"),
+            *("member 1 fold 0 member 0", "member 1 fold 0 member 1", "member 1 fold 0"),
+            *("member 1 fold 1 member 0", "member 1 fold 1 member 1", "member 1 fold 1"),
+            *("stack", "evaluate"),
+        ],
     ),
     "an ensemble as a teacher": (
         Distilled("small", Ensemble("both", (Single(MPNET), Single(MINI, seed=1))), Single(MINI)),
@@ -103,6 +148,41 @@ def test_only_an_evaluation_reads_the_test_rows_and_all_share_their_validation_r
         node.work.rows for node in graph.nodes.values() if isinstance(node.work, Train | Predict)
     ]
     assert len({(r.seed, r.limit, r.data) for r in rows}) == 1
+
+
+def test_a_student_hears_its_teacher_in_place_of_a_linear_one() -> None:
+    how = Distillation(alpha=0.5, temperature=2.0)
+    assert MINI.training.linear_teacher, "so that it can be seen to go"
+    shape = Distilled("small", Single(MPNET), Single(MINI), how)
+    graph = graph_of(shape, data())
+    student = next(node.work for node in graph.nodes.values() if node.title == "student")
+    assert isinstance(student, Train) and student.distillation == how
+    assert student.recipe.training.linear_teacher == 0 and student.teacher
+    usual = graph_of(Distilled("small", Single(MPNET), Single(MINI)), data())
+    assert usual.place != graph.place, "alpha and temperature decide who the student is"
+    assert set(usual.nodes) & set(graph.nodes), "and nothing of its teacher"
+
+
+def test_a_teacher_that_has_not_seen_a_row_speaks_of_it() -> None:
+    shape = Distilled("small", seeds(MPNET, 2), Single(MINI), folds=3)
+    graph = graph_of(shape, data())
+    student = next(node.work for node in graph.nodes.values() if node.title == "student")
+    assert isinstance(student, Train) and len(student.teacher) == 3
+    for fold, source in enumerate(student.teacher):
+        assert isinstance(source, RunOutput) and source.part == work.VALIDATION
+        inside = [graph[run].work for run in work.inputs(graph[source.run].work)]
+        assert all(isinstance(one, Train) and one.rows.fold == fold for one in inside)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_each_training_of_a_graph_is_of_a_model_of_its_shape(name: str) -> None:
+    shape = SHAPES[name][0]
+    for budget_s in (None, 300.0):
+        for node in graph_of(shape, data(), 7, budget_s=budget_s).nodes.values():
+            if isinstance(node.work, Train):
+                one = single_of(shape, node.work)
+                assert one.preset.data == node.work.rows.data
+                assert one.preset.training == node.work.recipe.training
 
 
 def test_another_member_leaves_what_is_done_done() -> None:

@@ -390,3 +390,18 @@ def test_a_budget_is_kept_and_the_best_is_delivered(agnews):
     shares = {c["name"]: c["weight"] for c in done.json["candidates"]}
     assert sum(shares.values()) == pytest.approx(1)
     assert set(shares) > {"linear"}
+
+
+def test_a_linear_model_alone_needs_no_pretrained_one(agnews, monkeypatch, tmp_path):
+    """Neither here nor on the hub: nothing of one is looked for, tokenised or delivered."""
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "no models"))
+    monkeypatch.setattr("agnews_cli.store.model.models.EMBEDDED", {})
+    result = agnews("auto", "--preset", "linear", "--data", "sample:", "--json").json
+    assert result["state"] == "completed" and result["method"] == "linear"
+    assert [one["kind"] for one in result["candidates"]] == ["linear"]
+    assert result["evaluation"]["test"]["accuracy"] > 0.8
+    assert not (Path(result["folder"]) / "model").exists()
+    card = (Path(result["folder"]) / "README.md").read_text()
+    assert "No pretrained weights are in it" in card and "counted-words" not in card
+    said = agnews("predict", result["run"], "goal in the last minute", "--json").json
+    assert said[0]["label"] == "Sports"

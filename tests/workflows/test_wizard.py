@@ -5,14 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agnews_cli.core.graph.asked import Single
 from agnews_cli.core.machine.platform import Accelerator
 from agnews_cli.errors import BudgetTooShort
-from agnews_cli.store.settings import presets, requests
+from agnews_cli.store.settings import preset_shapes, presets, requests
+from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.train import auto
 from agnews_cli.workflows.train.scene import SAMPLE, Request
 from agnews_cli.workflows.wizard import questions
@@ -52,6 +55,9 @@ def look(data: str, text_columns: tuple[str, ...], label_column: str | None) -> 
     return DataLook(rows=300, classes=2)
 
 
+SEVERAL = tuple(one for one in preset_shapes.load_all() if not isinstance(one, Single))
+
+
 def around(accelerator: Accelerator = CPU, **changes: object) -> Surroundings:
     kaggle = Machine("kaggle", "Kaggle", "2 × T4", replace(GPU, count=2), (PLAIN,))
     drive = StorePlace("/content/drive/MyDrive/agnews-runs", "Drive", "survives")
@@ -69,6 +75,7 @@ def around(accelerator: Accelerator = CPU, **changes: object) -> Surroundings:
             DataPlace(None, "AG News", DataLook(rows=120_000, classes=4)),
         ),
         presets=presets.load_all(),
+        several=SEVERAL,
         unavailable={},
         look=look,
         store_problem=lambda folder: "it is a file" if folder == "there.txt" else "",
@@ -114,6 +121,31 @@ def at(key: str, walk: Way, **chosen: str) -> Question:
 
 def timeless(request: Request) -> Request:
     return replace(request, started_monotonic_s=0.0)
+
+
+def test_several_models_are_offered_with_what_they_cost() -> None:
+    ground = Ground(Path("nowhere"), cpu=CPU)
+    two = Accelerator("cuda", "Tesla T4", 2, 15 * 2**30, (7, 5), has_fast_bf16=False)
+    seen = around(known=lambda preset, device: ground.known(preset))
+    here, kaggle, *others = seen.machines
+    seen = replace(seen, machines=(here, replace(kaggle, accelerator=two), *others))
+    found = {one.value: one for one in at("preset", Way(seen)).choices}
+    assert {shape.name for shape in SEVERAL} < found.keys()
+    assert found["ensemble-cpu"].note.startswith("4 models, about ")
+    assert "h " in found["ensemble-cpu"].note.partition(";")[0]
+    assert found["ensemble-t4x2"].obstacle.startswith("deberta-v3-large-lora: 435 M weights are")
+    there = {one.value: one for one in at("preset", Way(seen), machine="kaggle").choices}
+    assert "1 session;" in there["deberta-v3-base-from-ensemble"].note
+    assert not there["ensemble-t4x2"].obstacle
+    walk = through(Way(seen), preset="minilm-from-ensemble", time=questions._NONE)
+    assert "--preset minilm-from-ensemble" in walk.command()
+    assert [one.value for one in at("time", Way(seen), preset="ensemble-cpu").choices] == [
+        *(questions._NONE, questions._SESSIONS),
+    ]
+
+
+def test_a_linear_model_alone_is_no_answer_to_which_model() -> None:
+    assert "linear" not in {one.value for one in at("preset", Way(around())).choices}
 
 
 # ---- what is asked ------------------------------------------------------------------------------

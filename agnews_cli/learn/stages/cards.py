@@ -299,14 +299,11 @@ def _data(job: TrainJob, evaluation: Evaluation, trained_rows: int) -> Iterator[
 
 
 def _settings(job: TrainJob) -> str:
-    training = job.preset.training.model_dump(mode="json", exclude_none=True)
     facts = {
         "seed": job.seed,
         "method": job.preset.method.model_dump(mode="json", exclude_defaults=True)
         | {"kind": job.preset.method.kind},
-        "training": {
-            name: value for name, value in training.items() if job.preset.reads(f"training.{name}")
-        },
+        "training": job.preset.training.model_dump(mode="json", exclude_none=True),
     }
     said = f"Preset {escaped(job.preset.name)}"
     if job.deadline_monotonic_s is not None:

@@ -35,7 +35,7 @@ MOST_MODELS = 400
 
 def load(name_or_path: str) -> AnyPreset:
     """What a preset means. Raises PresetUnknown, FileMissing or PresetInvalid."""
-    return _of_file(name_or_path, presets.locate(name_or_path), ())
+    return _of_file(name_or_path, presets.locate(name_or_path), (), {})
 
 
 def load_all() -> tuple[AnyPreset, ...]:
@@ -57,12 +57,17 @@ def resolved_text(shape: AnyPreset) -> str:
 # ---- reading ------------------------------------------------------------------------------------
 
 
-def _of_file(name: str, path: Path, above: tuple[Path, ...]) -> AnyPreset:
-    file = presets.written(path, is_named=not presets.is_path(name))
-    shape = _Reading(file, (*above, path.resolve())).shape(())
-    file.require_none()
-    assert shape is not None
-    return shape
+def _of_file(
+    name: str, path: Path, above: tuple[Path, ...], known: dict[Path, AnyPreset]
+) -> AnyPreset:
+    """`known`: what was read for the same preset; each file is read once."""
+    if path not in known:
+        file = presets.written(path, is_named=not presets.is_path(name))
+        shape = _Reading(file, (*above, path.resolve()), known).shape(())
+        file.require_none()
+        assert shape is not None
+        known[path] = shape
+    return known[path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class _Reading:
 
     file: Written
     chain: tuple[Path, ...]
+    known: dict[Path, AnyPreset]
 
     def shape(self, loc: Loc) -> AnyPreset | None:
         """What the mapping there means; None where it has problems, which are noted."""
@@ -145,7 +151,7 @@ class _Reading:
             way = " → ".join([*(each.stem for each in again), path.stem])
             self.file.note(loc, f"leads back to itself: {way}")
             return None
-        return _of_file(name, path, self.chain)
+        return _of_file(name, path, self.chain, self.known)
 
     def checked(self, shape: Ensemble | Distilled | None, loc: Loc) -> AnyPreset | None:
         if shape is None:

@@ -25,7 +25,7 @@ from agnews_cli.store.disk import home
 from agnews_cli.store.disk.space import nearest_there
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
-from agnews_cli.store.settings import presets
+from agnews_cli.store.settings import preset_shapes, presets
 
 _GB = 10**9
 _LEAST_DISK, _LITTLE_DISK = 1 * _GB, 5 * _GB
@@ -370,7 +370,7 @@ def embedded(patient: Examined) -> Iterator[Finding]:
 def own_presets(patient: Examined) -> Iterator[Finding]:
     """Every preset, the user's too."""
     try:
-        found = presets.load_all()
+        found = preset_shapes.load_all()
     except AgnewsError as error:
         yield Finding("presets", "mend", error.message, "Mend or move that file away")
         return

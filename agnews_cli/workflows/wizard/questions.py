@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from agnews_cli.core.graph.asked import AnyPreset, singles
 from agnews_cli.core.machine import accelerator
 from agnews_cli.core.run.choose import Choice as Fit
 from agnews_cli.core.run.choose import choose
 from agnews_cli.core.run.cost import Cost, Pace, like_news, training
+from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import Goal, SessionOptions, Wish
 from agnews_cli.core.text import duration
@@ -25,6 +27,7 @@ from agnews_cli.store.settings import requests
 from agnews_cli.workflows.elsewhere import notebook
 from agnews_cli.workflows.train import replay
 from agnews_cli.workflows.train.scene import Request
+from agnews_cli.workflows.wizard import several
 from agnews_cli.workflows.wizard.surroundings import (
     HERE,
     DataLook,
@@ -238,14 +241,13 @@ def preset_of(seen: Surroundings, answers: Answers) -> Preset | None:
     """The one that is named, or that `agnews auto` would choose; None where nothing fits."""
     name = answers.get("preset")
     if name:
-        return next(preset for preset in seen.presets if preset.name == name)
+        return next((preset for preset in seen.presets if preset.name == name), None)
     return _fit(seen, answers, seen.presets, _goal(answers)).preset
 
 
 def cost_of(seen: Surroundings, answers: Answers, preset: Preset) -> Cost | None:
     """What training it takes on the machine that is meant; None where rows are not known."""
-    look = look_at(seen, answers)
-    data = look.data or (like_news(look.rows) if look.rows else None)
+    data = _rows_of(look_at(seen, answers))
     if data is None:
         return None
     return training(preset, data, seen.known(preset, _machine(seen, answers).accelerator))
@@ -352,11 +354,13 @@ def _ask_preset(seen: Surroundings, answers: Answers) -> Question:
         return "" if found is None else f", {found.words()}"
 
     choices = []
-    for preset in sorted(seen.presets, key=lambda p: (-p.order, p.name)):
+    tuned = [preset for preset in seen.presets if preset.method.needs_weights]
+    for preset in sorted(tuned, key=lambda p: (-p.order, p.name)):
         fit = _fit(seen, answers, (preset,), "accuracy")  # a named preset needs no goal
         obstacle = "" if fit.preset is not None else fit.passed_over[0].reason
         note = f"{_weights(preset)}{time(cost_of(seen, answers, preset))}; {preset.summary}"
         choices.append(AnswerChoice(preset.name, preset.name, note, obstacle))
+    choices += [_several(seen, answers, shape) for shape in seen.several]
     choices.sort(key=lambda choice: bool(choice.obstacle))
     best = _fit(seen, answers, seen.presets, _goal(answers))
     advice = AnswerChoice(_NONE, "Let agnews choose", obstacle="none of these fits")
@@ -364,6 +368,22 @@ def _ask_preset(seen: Surroundings, answers: Answers) -> Question:
         note = f"{best.preset.name}{time(best.cost)}; {best.reasons[0]}"
         advice = AnswerChoice(_NONE, "Let agnews choose", note)
     return Question("preset", "Which model?", (advice, *choices), _NONE)
+
+
+def _several(seen: Surroundings, answers: Answers, shape: AnyPreset) -> AnswerChoice:
+    """An ensemble, or a student and its teacher: with what all of its models take here."""
+    machine = _machine(seen, answers)
+    presets = dict.fromkeys(one.preset for one in singles(shape))
+    alone = (_fit(seen, answers, (one,), "accuracy") for one in presets if one.method.needs_weights)
+    passed = [found.passed_over[0] for found in alone if found.preset is None]
+    obstacle = f"{passed[0].name}: {passed[0].reason}" if passed else ""
+    data = _rows_of(look_at(seen, answers))
+    cost = several.words(shape, data, machine.accelerator, seen.known, machine.name)
+    return AnswerChoice(shape.name, shape.name, f"{cost}; {shape.summary}", obstacle)
+
+
+def _rows_of(look: DataLook) -> Dataset | None:
+    return look.data or (like_news(look.rows) if look.rows else None)
 
 
 def _ask_time(seen: Surroundings, answers: Answers) -> Question:
@@ -380,6 +400,7 @@ def _ask_time(seen: Surroundings, answers: Answers) -> Question:
             return "may be enough for all of it"
         return "not enough for all of it: the best by then"
 
+    is_several = any(shape.name == answers.get("preset") for shape in seen.several)
     known = "its time was not measured" if estimate is None else estimate.words()
     choices = [AnswerChoice(_NONE, "No limit", f"all of the training; {known}")]
     for text in _BUDGETS:
@@ -389,6 +410,8 @@ def _ask_time(seen: Surroundings, answers: Answers) -> Question:
         AnswerChoice(_OTHER, "Another limit", "for everything, evaluation included"),
         AnswerChoice(_SESSIONS, "Several sessions", "pause in time, go on with `agnews resume`"),
     ]
+    if is_several:  # each of its models would need a budget of its own
+        choices = [choices[0], choices[-1]]
     default = _NONE if estimate is None or estimate.most_s <= _PATIENCE_S else "45m"
     hint = ""
     if estimate is not None:

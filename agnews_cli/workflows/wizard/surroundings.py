@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 import agnews_cli
+from agnews_cli.core.graph.asked import AnyPreset, Single
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.platform import Platform, describe
 from agnews_cli.core.run.cost import KnownSpeeds
@@ -31,7 +32,7 @@ from agnews_cli.store.disk.space import nearest_there
 from agnews_cli.store.formats import tables
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
-from agnews_cli.store.settings import presets
+from agnews_cli.store.settings import preset_shapes
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.train.scene import SAMPLE
 
@@ -126,6 +127,8 @@ class Surroundings:
     """Why nothing can be written there; empty where it can."""
     file: str
     """Where the answers will be saved."""
+    several: tuple[AnyPreset, ...] = ()
+    """Presets of several models."""
     known: Callable[[Preset, Accelerator], KnownSpeeds] = benchmarks
     """What is known of a preset's speed on a machine."""
 
@@ -134,7 +137,8 @@ def look_around(file: str, *, may_ask_hub: bool) -> Surroundings:
     """This machine and this folder. Takes as long as the hub's answer, at most a few seconds."""
     platform = detect()
     has_hub = may_ask_hub and network.hub_answers(_HUB_TIMEOUT_S)
-    every = presets.load_all()
+    shapes = preset_shapes.load_all()
+    every = tuple(one.preset for one in shapes if isinstance(one, Single))
     return Surroundings(
         machines=(_here(platform), *(m for m in _elsewhere() if m.name != platform.name)),
         sources=(*_nearby(Path()), *_built_in(has_hub)),
@@ -143,6 +147,7 @@ def look_around(file: str, *, may_ask_hub: bool) -> Surroundings:
         look=inspect,
         store_problem=_store_problem,
         file=file,
+        several=tuple(one for one in shapes if not isinstance(one, Single)),
         known=_knowledge(runs.default_store(platform.name)),
     )
 
