@@ -76,15 +76,15 @@ def offsets(
 
 
 def calibrated(
-    probabilities: NDArray[np.floating], classes: NDArray[np.integer]
+    probabilities: NDArray[np.floating], classes: NDArray[np.integer], *, least: float = 1.0
 ) -> NDArray[np.float64]:
-    """The probabilities without the overconfidence that one temperature takes away.
+    """The probabilities without the overconfidence that one temperature (from `least`) takes away.
 
     Fine-tuned models grow too sure of themselves while they still grow more accurate (Guo et al.
     2017); their plain log loss would choose an early, worse one.
     """
     scores = np.log(probabilities.astype(np.float64) + 1e-12)
-    return softmax(scores / temperature(scores, classes, least=1.0))
+    return softmax(scores / temperature(scores, classes, least=least))
 
 
 def weights(
