@@ -155,3 +155,5 @@ def test_a_linear_model_costs_no_accelerator_and_keeps_none_from_asking_the_othe
     costs = Costs(data, models, lambda recipe: known, works.get)
     asking = next(node.work for node in graph.nodes.values() if "predictions" in node.title)
     assert set(costs(asking).paces) == {"T4"}
+    both, rows = costs(asking).takes("T4"), 9_000
+    assert both is not None and both.seconds > rows / 1_500, "it counts words on the CPU meanwhile"
