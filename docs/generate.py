@@ -23,6 +23,7 @@ from agnews_cli import errors
 from agnews_cli.cli.main import app
 from agnews_cli.cli.manual import parameters
 from agnews_cli.core.run import state
+from agnews_cli.core.run.combiner import Auto, Plain
 from agnews_cli.core.run.composed import DistilledPreset, EnsemblePreset
 from agnews_cli.core.run.event_kinds import EVENTS
 from agnews_cli.core.run.preset import Preset
@@ -211,6 +212,43 @@ def _bounds(field: Any) -> Iterator[str]:
                 yield f"{sign} {value:,}" if isinstance(value, int) else f"{sign} {value:g}"
 
 
+# ---- combiners ----------------------------------------------------------------------------------
+
+
+def combiners() -> str:
+    """Every way in which members become one, with its fields."""
+    kinds = [*_members(Plain), Auto]
+    said = {kind.model_fields["kind"].default: kind for kind in kinds}
+    lines = [
+        "# How members become one",
+        "",
+        f"{_GENERATED} A combiner maps what members say of a row, their probabilities,",
+        "to one row of probabilities. What it learns comes from rows that no member has seen, and",
+        "is kept as `combiner.json`, beside it `combiner.safetensors` or a booster's own file:",
+        "nothing in them runs code. Members without weight are not asked, and not delivered.",
+        "",
+        *table(
+            ("kind", "what it does"),
+            ((f"`{name}`", kind.model_fields["kind"].description) for name, kind in said.items()),
+        ),
+    ]
+    for name, kind in said.items():
+        fields = {key: field for key, field in kind.model_fields.items() if key != "kind"}
+        if fields:
+            lines += [f"## `{name}`", ""]
+            lines += table(("field", "what", "default", "meaning"), map(_setting, fields.items()))
+    return "\n".join(lines)
+
+
+def _setting(named: tuple[str, Any]) -> tuple[str, str, str, str]:
+    name, field = named
+    default = field.get_default()
+    if isinstance(default, tuple):  # of combiners
+        kinds = ", ".join(each.kind for each in default)
+        return f"`{name}`", "list of combiners", f"`[{kinds}]`", field.description
+    return f"`{name}`", _type(field), f"`{_shown(default)}`", field.description
+
+
 # ---- events -------------------------------------------------------------------------------------
 
 
@@ -235,6 +273,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "states.md": states,
     "commands.md": commands,
     "presets.md": presets,
+    "combiners.md": combiners,
     "events.md": events,
     "json.md": json_fields,
 }

@@ -39,10 +39,13 @@ from agnews_cli.workflows.planning.rehearse import Rehearsal
 from agnews_cli.workflows.prediction.predict import Report
 from agnews_cli.workflows.prediction.submission import Submission
 from agnews_cli.workflows.runs.history import RunLine
+from agnews_cli.workflows.runs.parts_status import PartLine
 from agnews_cli.workflows.runs.status import Status
 from agnews_cli.workflows.sessions import saves
 from agnews_cli.workflows.sessions.kept import Kept
-from agnews_cli.workflows.train import afterwards, auto, summary
+from agnews_cli.workflows.train import afterwards, plans, summary
+from agnews_cli.workflows.train.result import Result
+from agnews_cli.workflows.train.scene import Scene
 
 Shape = dict[str, Any]
 """Names of fields, each with the shape of what is in it."""
@@ -55,7 +58,7 @@ _EVALUATION = {
 }
 SOURCES: dict[str, dict[str, Any]] = {
     "agnews.result/1": {
-        "": (auto.Plan.as_json, auto.Result.as_json, output.Output.error),
+        "": (Scene.as_json, plans.Plan.as_json, Result.as_json, output.Output.error),
         "candidates": Candidate,
         **_EVALUATION,
         "use": afterwards.Use.as_json,
@@ -78,7 +81,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "rows": (Budget, hours.Row.as_json),
         "plan": hours.Demand.as_json,
     },
-    "agnews.status/1": {"": (Status.as_json, Status)},
+    "agnews.status/1": {"": (Status.as_json, Status), "parts": PartLine},
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
     "agnews.submission/1": {"": Submission.as_json},
     "agnews runs": {"": RunLine},

@@ -66,7 +66,9 @@ def test_every_import_is_declared(is_learn: bool) -> None:
             continue
         allowed = set(extras[""])
         if is_learn:
-            allowed |= extras["train"] | (extras["tpu"] if is_inside else set())
+            allowed |= extras["train"] | (
+                extras["tpu"] | extras["boosters"] if is_inside else set()
+            )
         elif is_inside:  # so that the base install starts without it
             allowed |= set().union(*(extras[e] for e in ("train", "stores", "plots")))
         if distribution not in allowed:

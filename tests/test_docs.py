@@ -81,6 +81,11 @@ def _told() -> Iterator[tuple[str, str, set[str]]]:
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            given = {k.arg: k.value for k in node.keywords}
+            kind, data = given.get("kind"), given.get("data")
+            if name == "Event" and isinstance(kind, ast.Constant) and isinstance(data, ast.Dict):
+                said = {k.value for k in data.keys if isinstance(k, ast.Constant)}
+                yield f"{path.name}:{node.lineno}", str(kind.value), said
             first = node.args[0] if node.args else None
             if isinstance(first, ast.Constant) and isinstance(first.value, str):
                 place, keys = f"{path.name}:{node.lineno}", {k.arg for k in node.keywords}

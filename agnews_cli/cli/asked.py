@@ -21,7 +21,7 @@ from agnews_cli.core.run import request as asking
 from agnews_cli.core.run.request import Declared, SessionOptions, Wish
 
 if TYPE_CHECKING:
-    from agnews_cli.workflows.train.auto import Request
+    from agnews_cli.workflows.train.scene import Request
 
 
 class Words(NamedTuple):
@@ -40,7 +40,7 @@ class Words(NamedTuple):
 
     def request(self, *, is_rehearsal: bool = False) -> Request:
         """What is asked of the workflow. Raises BadDuration or BadTimeOfDay."""
-        from agnews_cli.workflows.train.auto import Request
+        from agnews_cli.workflows.train.scene import Request
 
         began_s = process_start_s()
         return Request(self.wish(), self.session(), is_rehearsal, started_monotonic_s=began_s)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -92,11 +94,16 @@ def main(argv: list[str] | None = None) -> None:
     stopping.answer()
     try:
         code = app(args=arguments, prog_name="agnews", standalone_mode=False) or 0
+        if code == _INTERRUPTED:  # the parser makes it of a KeyboardInterrupt, without a word
+            raise KeyboardInterrupt
     except SystemExit as exit_:
         code = exit_.code if isinstance(exit_.code, int) else 1
     except BaseException as error:
         code = 0 if _is_of_output(error) else _report(error, arguments)
     _leave(code)
+
+
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def _stand_in_for_closed() -> None:
@@ -149,6 +156,9 @@ def _save_traceback(error: BaseException) -> str:
 
 def _leave(code: int) -> None:
     """End, with what was printed read or given up; a reader that left is no error of ours."""
+    with suppress(ValueError):  # not the main thread
+        # All is said: one press more, or its second signal, ends it with the same code.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(code))
     sink = sys.modules.get("agnews_cli.cli.sink")
     refused = sink.refusals[0] if sink is not None and sink.refusals else _refusal
     if not _takes_more():

@@ -46,7 +46,7 @@ def notebook(
     """
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.elsewhere.notebook import NotebookOrder, next_steps, write
-    from agnews_cli.workflows.train.auto import require_sense
+    from agnews_cli.workflows.train.scene import require_sense
 
     path, request = output or Path(f"agnews-{place.value}.ipynb"), asked.request()
     require_sense(request)  # raises what `auto` would, now and not in the notebook

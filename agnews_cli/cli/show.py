@@ -11,11 +11,12 @@ from agnews_cli.core.text import duration
 if TYPE_CHECKING:
     from agnews_cli.workflows.runs.status import Status
     from agnews_cli.workflows.train.afterwards import Use
-    from agnews_cli.workflows.train.auto import Plan, Result
+    from agnews_cli.workflows.train.plans import Campaign, Plan
+    from agnews_cli.workflows.train.result import Result
     from agnews_cli.workflows.train.summary import Summary
 
 
-def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
+def plan(out: Output, plan: Plan | Campaign, *, is_result: bool) -> None:
     """Platform, budget, preset, data, and every reason."""
     wish, data = plan.request.wish, plan.dataset
     train = f"{data.train.rows:,} rows"
@@ -24,14 +25,14 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
     test = f"{data.test.rows:,} for testing" if data.test else "no test split"
     if data.is_test_drawn:
         test += " held out of them"
-    if data.unlabelled:
-        test += f", {data.unlabelled.rows:,} to predict"
+    if data.to_predict:
+        test += f", {data.to_predict.rows:,} to predict"
     budget = duration.show(wish.budget_s) if wish.budget_s else "none"
     rows: list[tuple[str, object]] = [
         ("run", plan.run),
         ("data", f"{data.name}: {train}, {len(data.labels):,} classes, {test}"),
         ("classes", screens.counts(data.labels, data.train.class_rows)),
-        ("preset", f"{plan.preset.name} ({plan.preset.tier}, {plan.preset.method.kind})"),
+        ("preset", plan.title),
         ("budget", budget),
         ("folder", plan.store / plan.run),
         *(("sent to", remote.address) for remote in plan.remotes),
@@ -39,6 +40,9 @@ def plan(out: Output, plan: Plan, *, is_result: bool) -> None:
     out.screen(
         screens.key_values(rows), *(f"  - {reason}" for reason in plan.reasons), is_result=is_result
     )
+    parts = plan.parts()
+    if parts:
+        out.table(("part", "kind", "after", "run"), parts)
     for warning in data.warnings:
         out.warn(warning)
     if plan.is_lost_with_session:
@@ -63,7 +67,13 @@ def status(out: Output, found: Status) -> None:
     ]
     if found.next:
         rows.append(("next", found.next))
+    if found.parts:
+        left = sum(part.state != "done" for part in found.parts)
+        rows.append(("parts", f"{len(found.parts) - left} of {len(found.parts)} done"))
     out.screen(screens.key_values(rows), "")
+    if found.parts:
+        parts = [(p.title, p.kind, p.state, p.run, p.where) for p in found.parts]
+        out.table(("part", "kind", "state", "run", ""), parts)
     lines = [
         (s.store, s.newest or "nothing", s.proof or "", screens.moment(s.pushed_at))
         for s in found.stores

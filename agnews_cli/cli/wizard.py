@@ -16,7 +16,7 @@ from agnews_cli.errors import NoTerminal
 if TYPE_CHECKING:
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.elsewhere.notebook import NotebookOrder
-    from agnews_cli.workflows.train.auto import Request
+    from agnews_cli.workflows.train.scene import Request
     from agnews_cli.workflows.wizard.questions import Way
 
 DEFAULT_FILE = Path("agnews-request.yaml")

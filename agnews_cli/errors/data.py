@@ -159,7 +159,105 @@ class BadParquet(DataError):
     hint = "Write it again, for example with pandas: frame.to_parquet(...)"
 
 
+class MemberRowsDiffer(DataError):
+    """{member} says nothing of {missing:,} of the {expected:,} rows that the members speak of."""
+
+    hint = "Leave it out, or give what it says of the same rows as the others."
+
+
+class MemberLabelsDiffer(DataError):
+    """{member} knows other labels: {found}; expected {expected}."""
+
+    hint = "Members of one ensemble tell the same classes apart, by the same names: leave it out, or train it on the same data."
+
+
+class MemberClassesDiffer(DataError):
+    """{member} has another true class for {rows:,} rows than {other}."""
+
+    hint = "Their data were labelled differently: train both on the same file."
+
+
+class MemberClassesUnknown(DataError):
+    """No member says the true class of each row: {members}."""
+
+    hint = "Keep the label column beside the probabilities, or name it: --label-column NAME"
+
+
+class MemberTwice(DataError):
+    """{one} and {two} say the same of every row, to the last bit: they are one member, given twice."""
+
+    hint = "Leave one of them out."
+
+
+class MemberNotNumbers(DataError):
+    """{member} says what is no probability of {bad:,} of {rows:,} rows."""
+
+    hint = (
+        "Its answers hold NaN or infinity, or do not add up to 1: train it again, or leave it out."
+    )
+
+
+class RowsTwice(DataError):
+    """{member} speaks {rows:,} times of rows that another part of it speaks of."""
+
+    hint = "Each row must be in one part: give each of its folds once."
+
+
+class TooFewToCombine(DataError):
+    """{kind} learns from rows with their labels: there are {rows:,}; expected at least {least}."""
+
+    hint = "Take one that learns nothing: average."
+
+
+class NoProbabilities(DataError):
+    """{path} has no column p_LABEL for each class, but {columns}; expected probabilities as predictions.csv has them."""
+
+    hint = "Write them with: agnews predict RUN --file TEXTS.csv --out {path}"
+
+
+class RowsUntold(DataError):
+    """{path} does not say which rows its probabilities are of: {reason}."""
+
+    hint = "Keep the text beside them: agnews predict RUN --file TEXTS.csv --out {path}"
+
+
 class DataChanged(DataError):
     """{path} changed since this run checked it (SHA-256 {now:.12}, was {before:.12})."""
 
     hint = "Put the old file back to go on, or start a new run: agnews auto --data {path}"
+
+
+class TeacherUnfit(DataError):
+    """{message}"""
+
+    hint = "Have the teacher asked about the rows of this student: agnews distill --teacher RUN --student PRESET"
+
+
+class TeacherSilent(TeacherUnfit):
+    """{path} says nothing of {missing:,} of the {rows:,} {what}."""
+
+
+class TeacherTwice(TeacherUnfit):
+    """{path} speaks of {rows:,} rows more often than they are there."""
+
+
+class TeacherSawValidation(TeacherUnfit):
+    """{path} is of a teacher that was trained on {seen:,} of the {rows:,} rows that validate its student."""
+
+
+class TeacherLabelsDiffer(TeacherUnfit):
+    """{path} answers {theirs}, and the labels of the data are {ours}."""
+
+    hint = "A teacher needs the labels of the data: train one on them, with agnews auto --data DATA"
+
+
+class TeacherOfOtherRows(TeacherUnfit):
+    """{run} was trained on other rows than its student will be ({theirs}; not {ours}): it has seen some that validate the student."""
+
+    hint = "Train it on the student's rows, with the same --limit-train and data settings: agnews auto --preset PRESET"
+
+
+class TeacherReadsOtherRows(TeacherUnfit):
+    """{model} was trained on texts with other cleaning ({cleaning}), which leaves {found:,} rows with text where the data have {rows:,}."""
+
+    hint = "Train the teacher on these data, or leave texts as they are: --raw-text"

@@ -13,6 +13,12 @@ class SessionOver(AgnewsError):
     hint = "{next}"
 
 
+class PartsPaused(SessionOver):
+    """The session's time is up; {done} of {count} parts of {run} are done and kept."""
+
+    hint = "Go on with: agnews resume {run}"
+
+
 class RunBusy(AgnewsError):
     """Run {run} is being trained by {where} (last sign of life {beat})."""
 

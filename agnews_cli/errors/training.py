@@ -25,6 +25,13 @@ class WorkerDied(TrainingFailed):
     hint = "Its last words are in {log}. {next}"
 
 
+class PartsFailed(TrainingFailed):
+    """{count} of the parts of {run} failed, and nothing else is left that can be done without:
+    {names}"""
+
+    hint = "Mend that, then: agnews resume {run}. What is done is kept."
+
+
 class CannotSave(TrainingFailed):
     """{times} checkpoints in a row could not be written; the last time: {reason}"""
 

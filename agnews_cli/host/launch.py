@@ -100,14 +100,19 @@ def start(
     processes: int,
     cpu_count: int,
     is_light: bool = False,
+    card: int | None = None,
 ) -> WorkerProcess:
     """Launch the worker on `job`, with `processes` processes. Raises CannotWrite or NoDiskSpace.
 
-    `is_light`: it needs no torch, and so no launcher.
+    `is_light`: it needs no torch, and so no launcher. `card`: the only GPU that it sees, of those
+    that this process sees.
     """
     on_cpu = accelerator.kind == "cpu"
     threads = max(1, cpu_count // processes) if on_cpu else max(1, cpu_count // (2 * processes))
     env = environment(threads, on_cpu=on_cpu)
+    if card is not None:
+        seen = env.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        env["CUDA_VISIBLE_DEVICES"] = seen[card] if len(seen) > card and seen[card] else str(card)
     mark = secrets.token_hex(8)
     worker = ["-m", _WORKER, os.path.realpath(job), mark]
     if is_light:

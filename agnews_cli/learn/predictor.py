@@ -23,6 +23,7 @@ from agnews_cli.core.run.prediction import Member, Order
 from agnews_cli.errors import AgnewsError, ModelDamaged
 
 if TYPE_CHECKING:
+    from agnews_cli.learn.kinds.combiner import Fitted
     from agnews_cli.learn.loop.forward import Processes
     from agnews_cli.learn.rows.tokens import Tokens
 
@@ -74,48 +75,75 @@ class OpenedMember:
 
 @dataclass(frozen=True, slots=True)
 class OpenedDelivery:
-    """An opened delivery."""
+    """An opened delivery: members whose average answers, or the parts of an ensemble."""
 
     order: Order
-    parts: dict[str, OpenedMember]
+    members: dict[str, OpenedMember]
+    parts: tuple[OpenedDelivery, ...] = ()
+    combiner: Fitted | None = None
+
+    @property
+    def asked(self) -> int:
+        """How many models answer for a text."""
+        return len(self.members) + sum(part.asked for part in self.parts)
 
     def each(
-        self, texts: Sequence[str], hear_of: Callable[[str, int], Hear]
+        self,
+        texts: Sequence[str],
+        hear_of: Callable[[str, int], Hear],
+        read: dict[tuple[str, int], Tokens] | None = None,
     ) -> dict[str, Probabilities]:
         """What each member says, (texts, classes). `hear_of`: (what is done, of how many texts).
 
-        Tokens are made once for all members that read alike.
+        Tokens are made once for all members that read alike; `read` holds them.
         """
-        read: dict[str, Tokens] = {}
-        for part in self.parts.values():
-            if part.reader is not None and part.reader.key not in read:
-                read[part.reader.key] = part.reader(texts, hear_of("tokenising", len(texts)))
+        read = {} if read is None else read
         found = {}
-        for name, part in self.parts.items():
-            tokens = None if part.reader is None else read[part.reader.key]
+        for name, part in self.members.items():
+            tokens = None
+            if part.reader is not None:
+                key = part.reader.key, part.reader.max_length
+                if key not in read:
+                    read[key] = part.reader(texts, hear_of("tokenising", len(texts)))
+                tokens = read[key]
             found[name] = part.ask(texts, tokens, hear_of(name, len(texts)))
         return found
+
+    def _answers(
+        self,
+        texts: Sequence[str],
+        hear_of: Callable[[str, int], Hear],
+        read: dict[tuple[str, int], Tokens],
+    ) -> NDArray[np.floating]:
+        from agnews_cli.learn.figures import blend
+
+        if self.combiner is None:
+            shares = {member.name: member.share for member in self.order.members}
+            return blend.mix(self.each(texts, hear_of, read), shares)
+        from agnews_cli.learn import combiners
+
+        said = np.stack([part._answers(texts, hear_of, read) for part in self.parts])
+        return combiners.apply(self.combiner, as_kept(said))
 
     def __call__(
         self, texts: Sequence[str], told: Hear = lambda rows: None
     ) -> NDArray[np.floating]:
         """Class probabilities of what is delivered, (texts, classes). Raises ModelDamaged."""
-        from agnews_cli.learn.figures import blend
-
         if not texts:  # a chunk of nothing but bad rows
             return np.empty((0, len(self.order.labels)), dtype=np.float32)
-        names = list(self.parts)
+        before = -1
 
         def hear_of(what: str, total: int) -> Hear:
-            if what not in names:
+            nonlocal before
+            if what == "tokenising":
                 return lambda rows: None
-            before = names.index(what) * total
-            return lambda rows: told((before + rows) // len(names))
+            before += 1
+            done = before * total
+            return lambda rows: told((done + rows) // self.asked)
 
-        shares = {member.name: member.share for member in self.order.members}
-        mixed = blend.mix(self.each(texts, hear_of), shares)
+        mixed = self._answers(texts, hear_of, {})
         if not np.isfinite(mixed).all():
-            where = self.order.members[0].folder
+            where = self.order.combiner or self.order.members[0].folder
             raise ModelDamaged(path=where, reason="it answers with what is no number")
         return mixed
 
@@ -123,7 +151,21 @@ class OpenedDelivery:
 def open_delivery(order: Order, means: Means | None = None) -> OpenedDelivery:
     """All members, loaded. Raises what loading them raises; see `open_member`."""
     how = means or Means()
-    return OpenedDelivery(order, {m.name: open_member(m, order, how) for m in order.members})
+    members = {m.name: open_member(m, order, how) for m in order.members}
+    if order.combiner is None:
+        return OpenedDelivery(order, members)
+    from agnews_cli.learn.kinds import combiner
+
+    parts = tuple(open_delivery(part, how) for part in order.parts)
+    return OpenedDelivery(order, members, parts, combiner.read(Path(order.combiner)))
+
+
+def as_kept(said: NDArray[np.floating]) -> NDArray[np.floating]:
+    """What members say, as their files keep it: a combiner answers from either alike."""
+    from agnews_cli.learn.combine.logits import log
+    from agnews_cli.learn.figures.blend import softmax
+
+    return np.stack([softmax(log(one).astype(np.float64)).astype(np.float32) for one in said])
 
 
 def open_member(member: Member, order: Order, means: Means) -> OpenedMember:

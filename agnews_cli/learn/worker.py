@@ -201,13 +201,15 @@ def _trained(job: TrainJob, log: EventLog, stop: StopFlag) -> Outcome:
 
 
 def _combined(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
-    from agnews_cli.learn.combine import ensemble
+    from agnews_cli.learn.stages import join
 
-    return ensemble.make(job, log, stop)
+    return join.make(job, log, stop)
 
 
 def _predicted(job: PredictJob, log: EventLog, stop: StopFlag) -> Outcome:
-    raise NotImplementedError
+    from agnews_cli.learn.stages import ask
+
+    return ask.about_rows(job, log, stop)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def made(tmp_path: Path) -> Any:
         ]  # fmt: skip
         labels = plan.dataset.labels
         return auto.Result(
-            plan=replace(plan, store=folder.path.parent),
+            plan=replace(plan, scene=replace(plan.scene, store=folder.path.parent)),
             folder=folder,
             outcome=Outcome(state="completed", candidates=tuple(candidates)),
             evaluation=Evaluation(
@@ -92,6 +92,11 @@ def made(tmp_path: Path) -> Any:
         )
 
     return make
+
+
+def lying_in(result: auto.Result, store: Path) -> auto.Result:
+    """The same, found in another store."""
+    return replace(result, plan=replace(result.plan, scene=replace(result.plan.scene, store=store)))
 
 
 def lines_of(result: auto.Result) -> list[str]:
@@ -204,7 +209,7 @@ def test_commands_and_python_can_be_pasted(made, tmp_path):
 def test_commands_name_no_store_where_it_is_the_usual_one(made, tmp_path, monkeypatch):
     result = made("finetune", stores=(str(tmp_path / "agnews-runs"),))  # as `agnews resume` asks
     monkeypatch.chdir(tmp_path)
-    result = replace(result, plan=replace(result.plan, store=tmp_path / "agnews-runs"))
+    result = lying_in(result, tmp_path / "agnews-runs")
     assert "--store" not in result.use.text
 
 
@@ -284,7 +289,7 @@ def test_runs_show_says_again_what_the_last_screen_said(made, capsys):
     assert not ended.value.code
     shown = capsys.readouterr().out.splitlines()
     assert "  - the disk is slow" in shown
-    plain = lines_of(replace(result, plan=replace(result.plan, store=store)))
+    plain = lines_of(lying_in(result, store))
     assert shown == plain[-len(shown) :]
 
 

@@ -15,7 +15,7 @@ from agnews_cli.core.run import identity
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
 from agnews_cli.workflows.sessions import session
-from agnews_cli.workflows.train.auto import Request, order_of, prepare
+from agnews_cli.workflows.train.auto import Request, prepare
 
 Change = Callable[[Path, runs.RunFolder], object]
 
@@ -42,7 +42,7 @@ def begun(tmp_path, monkeypatch) -> runs.RunFolder:
     )
     return runs.create(
         plan.store, plan.run, preset=plan.preset, dataset=plan.dataset, seed=0,
-        order=order_of(plan), now=datetime.now(UTC),
+        order=plan.scene.order, now=datetime.now(UTC),
     )  # fmt: skip
 
 

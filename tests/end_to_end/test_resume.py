@@ -215,7 +215,7 @@ def test_nothing_to_resume_is_one_clear_error(agnews):
 
 def test_changed_data_is_refused(tmp_path, agnews, monkeypatch):
     from agnews_cli.store.run import runs
-    from agnews_cli.workflows.train.auto import Request, order_of, prepare
+    from agnews_cli.workflows.train.auto import Request, prepare
 
     monkeypatch.chdir(tmp_path)
     rows = [f"text number {n} about {'cats' if n % 2 else 'dogs'},{n % 2}" for n in range(60)]
@@ -224,7 +224,7 @@ def test_changed_data_is_refused(tmp_path, agnews, monkeypatch):
     plan = prepare(Request.of(data="data.csv", preset="minilm"))
     runs.create(
         plan.store, plan.run, preset=plan.preset, dataset=plan.dataset, seed=0,
-        order=order_of(plan), now=datetime.now(UTC),
+        order=plan.scene.order, now=datetime.now(UTC),
     )  # fmt: skip
     data.write_text("\n".join(["text,label", *rows[:-2]]))
     done = agnews("resume")

@@ -12,14 +12,15 @@ from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 from agnews_cli.core.run.preset import Training  # noqa: E402
 from agnews_cli.learn import methods  # noqa: E402
 from agnews_cli.learn.figures import blend  # noqa: E402
-from agnews_cli.learn.figures.evaluate import calibration_error, evaluate  # noqa: E402
+from agnews_cli.learn.figures.accuracy import calibration_error  # noqa: E402
+from agnews_cli.learn.figures.evaluate import evaluate  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 from agnews_cli.learn.loop.learning_rate import learning_rate  # noqa: E402
 from agnews_cli.learn.loop.validate import is_worse  # noqa: E402
 from agnews_cli.learn.models import dropout  # noqa: E402
 from agnews_cli.learn.models.linear import Linear  # noqa: E402
 from agnews_cli.learn.models.model import cool_head  # noqa: E402
-from agnews_cli.learn.rows.tokens import limit_rows, split_off  # noqa: E402
+from agnews_cli.learn.rows.parts import limit_rows, split_off  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 

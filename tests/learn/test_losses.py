@@ -22,7 +22,6 @@ LOGITS = 2 * torch.randn(5, 3, generator=torch.Generator().manual_seed(2)).doubl
 TARGETS = {
     "labels": Targets(CLASSES),
     "soft": Targets(CLASSES, SOFT),
-    "soft, at a temperature": Targets(CLASSES, SOFT, 2.5),
 }
 NAMES = list(modules(losses))
 
@@ -67,17 +66,9 @@ def test_cross_entropy_is_torchs(targets, smoothing):
     assert torch.equal(loss(LOGITS, given), expected)
 
 
-def test_at_a_temperature_it_is_the_formula_of_distillation():
-    """T² times the cross-entropy of both softened distributions (Hinton et al. 2015, 2)."""
-    loss = begun("cross_entropy", label_smoothing=0.0)
-    softened = torch.log(torch.softmax(LOGITS / 2.5, -1))
-    expected = -(2.5**2) * (SOFT * softened).sum()
-    assert loss(LOGITS, Targets(CLASSES, SOFT, 2.5)).item() == pytest.approx(expected.item())
-
-
 def test_targets_go_with_their_rows():
     rows = torch.tensor([3, 0])
-    part = Targets(CLASSES, SOFT, 2.0).of(rows).repeated(2)
+    part = Targets(CLASSES, SOFT, LOGITS).of(rows).repeated(2)
     assert part.classes.tolist() == [2, 0, 2, 0]
     assert torch.equal(part.soft, torch.cat([SOFT[rows]] * 2))
-    assert part.temperature == 2.0
+    assert torch.equal(part.teacher, torch.cat([LOGITS[rows]] * 2))

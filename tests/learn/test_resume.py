@@ -22,9 +22,11 @@ from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 
 from agnews_cli.core.run.method import Full, Method  # noqa: E402
 from agnews_cli.core.run.preset import Training  # noqa: E402
+from agnews_cli.core.run.work import Distillation  # noqa: E402
 from agnews_cli.learn import losses, methods, optimizers, options  # noqa: E402
 from agnews_cli.learn.door.events import EventLog, StopRequested  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
+from agnews_cli.learn.loop.distil import Taught  # noqa: E402
 from agnews_cli.learn.loop.position import StepTrace  # noqa: E402
 from agnews_cli.learn.loop.train import FineTuning  # noqa: E402
 from agnews_cli.learn.models import dropout  # noqa: E402
@@ -44,6 +46,8 @@ class Variant:
     method: Method = field(default_factory=Full)
     p_dropout: float = 0.1
     is_fast_dropout: bool = True
+    unlabelled: int | None = None
+    """Learned from a teacher too, who says so many rows more than have a label."""
 
 
 VARIANTS = {
@@ -54,6 +58,8 @@ VARIANTS = {
     "early stop": Variant({"lr": 0.05, "patience": 2, "evaluations_per_epoch": 6}),
     "cosine and warm-up": Variant({"schedule": "cosine", "warmup": 0.3}),
     "teacher": Variant({"linear_teacher": 0.5, "r_drop": 1.0}),
+    "distilled": Variant({"r_drop": 1.0, "micro_batch_tokens": 75, "ema": 0.9}, unlabelled=0),
+    "distilled, rows without labels": Variant({"class_weights": "balanced"}, unlabelled=40),
     "class weights": Variant({"class_weights": "balanced"}),
 }
 VARIANTS |= {f"option {name}": Variant(each.EXAMPLE) for name, each in modules(options).items()}
@@ -81,12 +87,22 @@ class StopAt:
             raise StopRequested
 
 
-def tokens(rows: int, seed: int) -> Tokens:
+def tokens(rows: int, seed: int, unlabelled: int = 0) -> Tokens:
     rng = np.random.default_rng([SEED, seed])
     lengths = rng.integers(3, 14, rows)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     ids = rng.integers(3, 60, offsets[-1]).astype(np.int32)
-    return Tokens(ids, offsets, rng.integers(0, 3, rows))
+    classes = rng.integers(0, 3, rows)
+    classes[rows - unlabelled :] = -1
+    return Tokens(ids, offsets, classes)
+
+
+def taught(variant: Variant) -> Taught | None:
+    if variant.unlabelled is None:
+        return None
+    rng = np.random.default_rng(3)
+    logits, held = (rng.normal(size=(n, 3)).astype(np.float32) for n in (150, 40))
+    return Taught(Distillation(alpha=0.3, temperature=2.0), logits, held)
 
 
 class Run:
@@ -117,7 +133,8 @@ class Run:
         teach = self._teach if variant.training.get("linear_teacher") else None
         self.tuning = FineTuning(
             name="tiny", model=model, accelerator=Accelerator(cpu=True),
-            training=Training(**(BASE | variant.training)), precision="fp32", tokens=tokens(150, 1),
+            training=Training(**(BASE | variant.training)), precision="fp32",
+            tokens=tokens(150, 1, variant.unlabelled or 0), taught=taught(variant),
             validation=tokens(40, 2), pad_id=0, mask_id=1, classes=3, seed=SEED, log=log,
             stop=self.stop, saver=self.saver, trace=self._see, soft_targets=teach,
         )  # fmt: skip

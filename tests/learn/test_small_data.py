@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
 from agnews_cli.core.run.preset import Data  # noqa: E402
-from agnews_cli.learn.rows.tokens import folds_of, split_off  # noqa: E402
+from agnews_cli.learn.rows.parts import folds_of, split_off  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 

@@ -93,11 +93,12 @@ class Stop:
 
 def order(folder: Path, data: Path, recipe: Preset, **job: Any) -> TrainJob:
     """What `compete` is asked to do."""
-    facts = {"seed": 0, "started_monotonic_s": 0.0, "candidates": ("linear", "finetune")} | job
+    facts = {"seed": 0, "started_monotonic_s": 0.0, "candidates": ("linear", "finetune")}
+    facts |= {"dataset": datasets.find(str(data))} | job
     return TrainJob(
         run="tiny-0123456789", folder=str(folder), cache=str(folder.parent / "cache"),
-        preset=recipe, model_path=recipe.model.id, dataset=datasets.find(str(data)),
-        trace=True, token=1, writer="abcd", save_every_s=1e9, **facts,
+        preset=recipe, model_path=recipe.model.id, trace=True,
+        token=1, writer="abcd", save_every_s=1e9, **facts,
     )  # fmt: skip
 
 
@@ -105,7 +106,8 @@ def rows(folder: Path, data: Path, recipe: Preset, **job: Any) -> material.Mater
     """The rows that it trains and validates on."""
     asked, stop = order(folder, data, recipe, **job), Stop(folder, None)
     log = EventLog(folder / "events.jsonl", started_monotonic_s=0, writes=True)
-    return material.read(asked, TimeBudget.of(asked, stop), Notes(log))  # type: ignore[arg-type]
+    budget, told = TimeBudget.of(asked, stop), Notes(log)  # type: ignore[arg-type]
+    return material.read(asked.dataset, asked.choice, asked.rows, budget, told)
 
 
 def compete(

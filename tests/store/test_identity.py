@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from agnews_cli.core.graph.shapes import Single, graph_of
+from agnews_cli.core.run.combiner import Stack
 from agnews_cli.core.run.dataset import Dataset, File, Form, Split
 from agnews_cli.core.run.identity import run_id
 from agnews_cli.core.run.preset import Preset
@@ -19,7 +20,6 @@ from agnews_cli.core.run.work import (
     Given,
     Predict,
     RunOutput,
-    Stack,
     Work,
     reads,
 )

@@ -13,7 +13,7 @@ import agnews_cli
 from agnews_cli.errors import FileMissing, NotUnicode, TooWide
 from agnews_cli.store.data import datasets
 from agnews_cli.store.model import models
-from agnews_cli.workflows.train.auto import Request, order_of, prepare
+from agnews_cli.workflows.train.auto import Request, prepare
 
 SAMPLE = Path(agnews_cli.__file__).parent / "sample"
 ODD = [
@@ -39,7 +39,7 @@ def test_data_and_store_of_any_name_are_found_again(tmp_path, monkeypatch, name)
     plan = prepare(Request.of(data=name, preset="minilm", stores=(f"st{name}",)))
     assert plan.dataset.train.rows > 100
     assert plan.store == tmp_path / f"st{name}"
-    assert order_of(plan)["data"] == str(tmp_path / name)
+    assert plan.scene.order["data"] == str(tmp_path / name)
 
 
 @pytest.mark.parametrize("what", ["data", "a file in it", "store", "model", "preset"])

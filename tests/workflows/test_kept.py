@@ -102,6 +102,11 @@ def second_fold(run: RunFolder) -> None:
     save(run, 5, "m-fold2")
 
 
+def killed_then_a_session_without_a_worker(run: RunFolder) -> None:
+    saved_then_on(run)
+    tell(run, "session", token=2)
+
+
 SAID = "step 40 of 300 is saved"
 CASES: list[tuple[Callable[[RunFolder], object], Outcome | None, str, int | None, bool]] = [
     (nothing, None, "nothing is saved yet", None, False),
@@ -114,6 +119,13 @@ CASES: list[tuple[Callable[[RunFolder], object], Outcome | None, str, int | None
     (saved_then_on, in_order(41), f"{SAID}; step 41 is lost", 1, True),
     (newest_damaged, in_order(52), "step 30 of 300 is saved; steps 31 to 52 are lost", 22, True),
     (trained, None, "step 300 of 300 is saved; what came after training is done again", 0, False),
+    (
+        killed_then_a_session_without_a_worker,
+        None,
+        f"{SAID}; what came after it, if anything, is lost",
+        None,
+        False,
+    ),
     (an_older_sessions, None, f"{SAID}; what came after it, if anything, is lost", None, False),
     (
         second_fold_new,

@@ -173,6 +173,7 @@ def test_what_is_said_of_the_data_comes_back_whole_when_a_run_goes_on():
         "raw_text": True,
         "skip_bad_rows": True,
         "drop_rare": 3,
+        "unlabelled": "more.csv",
         "test_share": 0.2,
     }
     assert said.keys() == Reading.model_fields.keys()

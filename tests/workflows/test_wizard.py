@@ -17,7 +17,7 @@ from agnews_cli.errors import BudgetTooShort
 from agnews_cli.store.settings import preset_shapes, presets, requests
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.train import auto
-from agnews_cli.workflows.train.auto import SAMPLE, Request
+from agnews_cli.workflows.train.scene import SAMPLE, Request
 from agnews_cli.workflows.wizard import questions
 from agnews_cli.workflows.wizard.questions import QUESTIONS, Question, Way
 from agnews_cli.workflows.wizard.surroundings import (

@@ -128,7 +128,20 @@ def settled(shape: AnyPreset) -> AnyPreset:
     """As it is trained: all models on the same rows, and a student by its teacher alone, which
     takes the place of a linear one."""
     data = _data(shape)
-    return _taught(mapped(shape, lambda one: _with(one, data=data)))
+    if isinstance(shape, Single):
+        return _with(shape, data=data)
+    return _taught(mapped(shape, lambda one: _alone(_with(one, data=data))))
+
+
+def with_unlabelled(shape: AnyPreset) -> AnyPreset:
+    """Every student in it learns from rows without labels too."""
+    match shape:
+        case Single():
+            return shape
+        case Ensemble():
+            return replace(shape, members=tuple(map(with_unlabelled, shape.members)))
+        case Distilled():
+            return replace(shape, teacher=with_unlabelled(shape.teacher), unlabelled=True)
 
 
 def singles(shape: AnyPreset) -> tuple[Single, ...]:
@@ -205,6 +218,14 @@ def _taught(shape: AnyPreset) -> AnyPreset:
             training = shape.student.preset.training.model_copy(update={"linear_teacher": 0.0})
             student = _with(shape.student, training=training)
             return replace(shape, teacher=_taught(shape.teacher), student=student)
+
+
+def _alone(one: Single) -> Single:
+    """Without a linear model beside it: several members would deliver the same one, and a student
+    is to be the model that was asked for."""
+    if not one.preset.method.needs_weights:
+        return one
+    return _with(one, training=one.preset.training.model_copy(update={"yardstick": False}))
 
 
 def _with(one: Single, **changes: object) -> Single:

@@ -29,6 +29,11 @@ class Node:
         """The run in whose folder its result lies."""
         return place(self.id, self.work)
 
+    @property
+    def label(self) -> str:
+        """Its id without the hash: the name of its preset."""
+        return self.id.rpartition("-")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
@@ -92,6 +97,11 @@ class Graph:
                 known.add(other.id)
                 chain.append(other)
         return tuple(chain)
+
+    def part(self, node: Node) -> Graph:
+        """What lies in the same folder, as a graph of its own: the rest is done before."""
+        chain = {id_: one for id_, one in self.nodes.items() if one.place == node.place}
+        return Graph(chain, list(chain)[-1])
 
 
 @dataclass(slots=True)

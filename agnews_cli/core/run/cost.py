@@ -85,7 +85,8 @@ class TrainingSteps:
 
 def schedule(work: Train, data: Dataset) -> TrainingSteps:
     """As the run will make it of texts of 64 tokens."""
-    each = trainings(work.rows, data)
+    unlabelled = data.unlabelled.rows if work.has_unlabelled and data.unlabelled else 0
+    each = [rows + unlabelled for rows in trainings(work.rows, data)]
     training = work.recipe.training
     recipe = training.of_steps(steps_of(training, each[-1], 1))
     steps = sum(steps_of(recipe, rows, recipe.epochs) for rows in each)

@@ -41,6 +41,8 @@ class Reading(_Facts):
     skip_bad_rows: bool = False
     drop_rare: int = 0
     """Classes with fewer training rows than this are left out, with their rows."""
+    unlabelled: str | None = None
+    """A further file of texts without labels, or with labels that nobody reads."""
     test_share: float | None = None
     """Of the training rows, so large a share becomes the test split where the data have none; 0: no
     row does. None: a tenth, of enough rows (`core.run.test_rows`)."""
@@ -110,7 +112,9 @@ class Dataset(_Facts):
     validation: File | None = None
     test: File | None = None
     unlabelled: File | None = None
-    """Test rows without labels, as competitions have them: predicted, never evaluated."""
+    """Texts of which a student learns what its teacher says; no label of them is read."""
+    to_predict: File | None = None
+    """Test rows without labels, as competitions have them: predicted, never learned from."""
     sample: str | None = None
     """The file that shows in which form a competition wants its answers."""
     text_columns: tuple[str, ...]
@@ -135,7 +139,7 @@ class Dataset(_Facts):
     @property
     def without_test(self) -> Dataset:
         """What whoever trains and chooses may know: nothing says where test rows lie."""
-        return self.model_copy(update={"test": None, "unlabelled": None, "sample": None})
+        return self.model_copy(update={"test": None, "to_predict": None, "sample": None})
 
     def file(self, split: Split) -> File | None:
         return {
@@ -154,7 +158,7 @@ def split_of(name: str) -> Split | None:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Texts and their class numbers (0-based, into `Dataset.labels`), in file order."""
+    """Texts and their class numbers (0-based, into `Dataset.labels`), in file order; -1: none."""
 
     texts: Sequence[str]
     classes: Sequence[int]

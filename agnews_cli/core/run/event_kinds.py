@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 EventKind = Literal[
+    "session",
     "started",
     "phase",
     "progress",
@@ -36,22 +37,28 @@ class Telling:
 _CANDIDATE, _STEPS = "the fine-tuning", "steps planned; a budget revises it"
 
 EVENTS: Mapping[EventKind, Telling] = {
+    "session": Telling(
+        "A session of the run began; what comes before it is of others.",
+        {"token": "its fencing number"},
+    ),
     "started": Telling(
         "The worker began; each session has one.",
         {"pid": "its process", "world": "how many processes train"},
     ),
     "phase": Telling("What goes on from now.", {"name": "in words"}),
     "progress": Telling(
-        "A fine-tuning goes on, every second or so.",
+        "A fine-tuning goes on, or a model is asked about rows; every second or so.",
         {
-            "candidate": _CANDIDATE,
-            "step": "optimizer steps done",
+            "candidate": "the fine-tuning, or `predictions`",
+            "step": "optimizer steps done, or rows asked about",
             "total_steps": _STEPS,
             "examples": "rows seen, those of further passes too",
             "examples_per_s": "lately",
-            "loss": "mean over the last steps",
-            "lr": "learning rate",
-            "epoch": "which pass over the rows, from 0",
+            "loss": "mean over the last steps; null where rows are asked about",
+            "lr": "learning rate; null there too",
+            "epoch": "which pass over the rows, from 0; null there too",
+            "teacher_kl": "Kullback-Leibler divergence of its answers from its teacher's, nats a "
+            "row of the last steps; null where it has none",
             "left_s": "until the last step, at this speed",
         },
     ),
@@ -72,6 +79,8 @@ EVENTS: Mapping[EventKind, Telling] = {
             "step": "after this one",
             "loss": "of the validation rows, calibrated",
             "accuracy": "of the validation rows",
+            "teacher_kl": "as in `progress`, of the validation rows; null where no teacher spoke "
+            "of them",
             "best": "whether these weights are the best so far",
             "seconds": "that it took",
         },

@@ -15,7 +15,7 @@ from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.run.event_kinds import EventKind
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState, as_end
-from agnews_cli.core.run.work import Combiner, RowChoice
+from agnews_cli.core.run.work import Combiner, Distillation, RowChoice
 
 CandidateKind = Literal["linear", "embedding", "finetune"]
 
@@ -88,7 +88,12 @@ class TrainJob(Job):
     rows: dict[Split, str] = {}
     """Files of clean rows to be mapped (`store.data.row_file`); what is not there is read anew."""
     teacher: tuple[str, ...] = ()
-    """Files of what a teacher says of the rows that train, each row once."""
+    """Files of what a teacher says of the rows that train, each row once, and of those without
+    labels; where one is called `validation`, also of the rows that validate."""
+    distillation: Distillation = Distillation()
+    """Counts where there is a teacher."""
+    has_unlabelled: bool = False
+    """Whether the data's rows without labels are learned from, by what the teacher says of them."""
     limit_train: int | None = None
     fold: int | None = None
     """The part that validates where `folds` parts do so by turns, each in a run of its own."""
@@ -106,6 +111,13 @@ class TrainJob(Job):
     """Go on also where libraries changed, so that the result may differ from a straight run's."""
 
     @property
+    def choice(self) -> RowChoice:
+        """Which rows are used and which validate."""
+        return RowChoice(
+            data=self.preset.data, limit=self.limit_train, fold=self.fold, folds=self.folds
+        )
+
+    @property
     def rows_seed(self) -> int:
         """Draws the rows that are used and those that validate; `seed` is the model's."""
         return self.preset.data.seed
@@ -117,12 +129,14 @@ class PredictJob(Job):
     kind: Literal["predict"] = "predict"
     model: str
     """The folder of a run, or of a delivered model."""
-    base: str | None = None
-    """The pretrained model that it needs besides: a folder or a hub id."""
+    bases: dict[str, str] = {}
+    """The pretrained models that it needs besides, by id: where each lies, a folder or a hub id."""
     of: Literal["train", "validation", "unlabelled"] = "train"
     rows: dict[Split, str] = {}
     """As `TrainJob.rows`."""
     choice: RowChoice = RowChoice()
+    save_every_s: float | None = None
+    """As `TrainJob.save_every_s`."""
 
 
 class CombineMember(BaseModel):
@@ -200,7 +214,8 @@ class Candidate(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: CandidateKind
+    kind: CandidateKind | Literal["run"]
+    """`run`: a member of an ensemble."""
     validation_accuracy: float
     validation_loss: float
     seconds: float

@@ -31,13 +31,17 @@ class Member(_Message):
 
 
 class Order(_Message):
-    """The first line: what is to be loaded."""
+    """The first line: what is to be loaded. An ensemble has `parts` and a `combiner`, and no
+    `members` of its own."""
 
-    members: tuple[Member, ...]
+    members: tuple[Member, ...] = ()
     labels: tuple[str, ...]
     max_length: int
     base: str | None = None
     """The pretrained model that an adapter or embeddings need: a folder or a hub id."""
+    parts: tuple[Order, ...] = ()
+    combiner: str | None = None
+    """The folder of what makes one answer of what the parts say."""
 
 
 class Texts(_Message):

@@ -95,10 +95,13 @@ def average(
     *,
     base: str,
     is_alone: bool = False,
+    is_listed: bool = False,
 ) -> str:
     """Plain Python for what a run delivers. members: (kind, folder, share) of each.
 
-    `is_alone`: one member's folder, without the run around it. `base`: the encoder of embeddings.
+    `is_listed`: they stand in the lines, as no file lists all of them (an ensemble's, which lie in
+    folders of their own). `is_alone`: one member's folder, without the run around it. `base`: the
+    encoder of embeddings.
     """
     kinds = sorted({kind for kind, _, _ in members})
     imports = sorted({line for kind in kinds for line in _IMPORTS[kind]})
@@ -114,9 +117,14 @@ def average(
         last = f'probabilities = {members[0][0]}(".", texts)\n'
     else:
         kinds_of = ", ".join(f'"{kind}": {kind}' for kind in kinds)
-        last = (
-            f"kinds = {{{kinds_of}}}\n"
-            'probabilities = sum(m["share"] * kinds[m["kind"]](m["folder"], texts)\n'
+        last = f"kinds = {{{kinds_of}}}\n"
+        listed = "".join(f"    {(kind, folder, round(s, 6))!r},\n" for kind, folder, s in members)
+        last += (
+            f"members = [\n{listed}]\n"
+            "probabilities = sum(share * kinds[kind](folder, texts) for kind, folder, share in "
+            "members)\n"
+            if is_listed
+            else 'probabilities = sum(m["share"] * kinds[m["kind"]](m["folder"], texts)\n'
             '                    for m in facts["members"])\n'
         )
     return f"{code}\n{texts}{last}print([labels[k] for k in probabilities.argmax(1)])\n"

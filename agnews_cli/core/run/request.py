@@ -118,6 +118,15 @@ class Wish:
             most=MOST_TEST_SHARE,
         ),
     ] = None
+    unlabelled: Annotated[
+        str | None,
+        Ask(
+            "File of further texts, without labels, that a student learns from by what its "
+            "teacher says of them.",
+            DATA,
+            "FILE",
+        ),
+    ] = None
     limit_train: Annotated[
         int | None,
         Ask("Use at most so many training rows.", DATA, "N", least=1, most=MOST_ROWS),
@@ -261,6 +270,17 @@ class SessionOptions:
     processes: Annotated[
         int | None,
         Ask("Training processes. [one for each GPU]", MACHINE, "N", least=1, most=MOST_PROCESSES),
+    ] = None
+    at_once: Annotated[
+        int | None,
+        Ask(
+            "Parts of an ensemble or a distillation that are at work at once, each on a share of "
+            "the machine. [one for each GPU]",
+            MACHINE,
+            "N",
+            least=1,
+            most=MOST_PROCESSES,
+        ),
     ] = None
     trace: Annotated[bool, Ask("Write each step's rows, rate and loss to trace.jsonl.", OUTPUT)] = (
         False

@@ -13,6 +13,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from agnews_cli.core.run.combiner import Average as Average
+from agnews_cli.core.run.combiner import Combiner as Combiner
+from agnews_cli.core.run.combiner import Stack as Stack
 from agnews_cli.core.run.dataset import Split
 from agnews_cli.core.run.method import Full, Linear, Method
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Training
@@ -154,20 +157,6 @@ class Predict(_Strict):
     rows: RowChoice = RowChoice()
     of: Literal["train", "validation", "unlabelled"] = "train"
     """The rows that train, those that validate, or all that have no label; never the test rows."""
-
-
-class Average(_Strict):
-    kind: Literal["average"] = Field("average", description="The mean of members' probabilities.")
-
-
-class Stack(_Strict):
-    kind: Literal["stack"] = Field(
-        "stack", description="Logistic regression on what members say of rows they have not seen."
-    )
-
-
-Combiner = Annotated[Average | Stack, Field(discriminator="kind")]
-"""How members become one; each kind has its own fields. A further one is a member of this union."""
 
 
 class EnsembleMember(_Strict):

@@ -5,7 +5,7 @@ was evaluated) holds four kinds of arrays, read with NumPy alone:
 
 - `rows` (rows, 16) uint8: the first 16 bytes of the SHA-256 of each row's clean text, in UTF-8.
   Rows are told by it and not by their number, so that tokenizers, files and machines may differ.
-- `classes` (rows,) int32: the true class.
+- `classes` (rows,) int32: the true class; -1, in all rows, where it is not known.
 - `logits` (rows, classes) float32: of what is delivered. The logarithm of its probabilities, which
   softmax turns back into them, whatever was averaged or cooled to get them.
 - `logits.NAME` (rows, classes) float32: the same of each candidate, delivered or not.
@@ -29,8 +29,10 @@ from safetensors.numpy import save
 
 from agnews_cli.errors import CannotRead
 
-MOST_BYTES = 256 << 20
-"""Of one file: a million rows of 30 classes and two candidates. What is larger is not kept."""
+MOST_BYTES = 1 << 30
+"""Of one file: a million rows of 100 classes and a candidate. What is larger is not kept."""
+UNKNOWN = -1
+"""The class of a row whose label is not known."""
 _DIGEST_BYTES = 16
 _DELIVERED = "logits"
 _LEAST = 1e-12  # so that the surest answer has a logarithm
@@ -71,6 +73,11 @@ def digests(texts: Sequence[str]) -> NDArray[np.uint8]:
     """(texts, 16) uint8"""
     found = b"".join(hashlib.sha256(t.encode()).digest()[:_DIGEST_BYTES] for t in texts)
     return np.frombuffer(found, dtype=np.uint8).reshape(-1, _DIGEST_BYTES)
+
+
+def as_values(rows: NDArray[np.uint8]) -> NDArray[np.void]:
+    """Digests, (rows, 16) uint8, as one value a row, which can be compared and sorted."""
+    return np.ascontiguousarray(rows).view(f"V{_DIGEST_BYTES}").reshape(-1)
 
 
 def write(path: Path, kept: Logits) -> bool:
@@ -124,5 +131,6 @@ def _require(found: Logits) -> None:
     for name, (array, kind, shape) in shapes.items():
         if array.dtype != kind or array.shape != shape:
             raise ValueError(f"{name.strip()}: {array.dtype} {array.shape} is not {shape}")
-    if count and not 0 <= found.classes.min() <= found.classes.max() < len(found.labels):
+    has_labels = bool((found.classes != UNKNOWN).any())
+    if has_labels and not 0 <= found.classes.min() <= found.classes.max() < len(found.labels):
         raise ValueError("a class is none of the labels")

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
 
-_PICKS = 20
+PICKS = 20
 
 
 def softmax(scores: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -22,22 +21,32 @@ def softmax(scores: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def row_losses(
-    probabilities: NDArray[np.floating], classes: NDArray[np.int64]
+    probabilities: NDArray[np.floating], classes: NDArray[np.integer]
 ) -> NDArray[np.float64]:
     """Negative log-likelihood of each row, in nats, (rows,)."""
-    right = probabilities[np.arange(len(classes)), classes].astype(np.float64)
-    return np.asarray(-np.log(right + 1e-12))
+    return surprise(right(probabilities, classes))
 
 
-def log_loss(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
+def right(probabilities: NDArray[np.floating], classes: NDArray[np.integer]) -> NDArray[np.float64]:
+    """What is said of each row's true class; (.., rows, classes) -> (.., rows)."""
+    return np.asarray(probabilities[..., np.arange(len(classes)), classes], dtype=np.float64)
+
+
+def surprise(said: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Nats, of what was said of what is true."""
+    return np.asarray(-np.log(said + 1e-12))
+
+
+def log_loss(probabilities: NDArray[np.floating], classes: NDArray[np.integer]) -> float:
     """Mean negative log-likelihood, in nats."""
     return float(row_losses(probabilities, classes).mean())
 
 
 def temperature(
-    scores: NDArray[np.floating], classes: NDArray[np.int64], *, least: float = 0.02
+    scores: NDArray[np.floating], classes: NDArray[np.integer], *, least: float = 0.02
 ) -> float:
     """The T, from `least` to 50, that makes softmax(scores / T) likeliest (Guo et al. 2017)."""
+    from scipy.optimize import minimize_scalar  # its import takes longer than most averages
 
     def loss(log_t: float) -> float:
         return log_loss(softmax(scores / np.exp(log_t)), classes)
@@ -47,13 +56,15 @@ def temperature(
 
 
 def offsets(
-    scores: NDArray[np.floating], classes: NDArray[np.int64], by_class: NDArray[np.float64]
+    scores: NDArray[np.floating], classes: NDArray[np.integer], by_class: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """What to add to the scores of each class, (classes,), so that rare ones are answered too.
 
     The likeliest where a row counts as often as its class says, drawn towards nothing: a handful of
     rows shall not decide alone.
     """
+    from scipy.optimize import minimize
+
     counts = by_class[classes] / by_class[classes].sum()
     spread = float((scores - scores.mean(axis=1, keepdims=True)).std()) or 1.0
 
@@ -65,20 +76,20 @@ def offsets(
 
 
 def calibrated(
-    probabilities: NDArray[np.floating], classes: NDArray[np.int64]
+    probabilities: NDArray[np.floating], classes: NDArray[np.integer], *, least: float = 1.0
 ) -> NDArray[np.float64]:
-    """The probabilities without the overconfidence that one temperature takes away.
+    """The probabilities without the overconfidence that one temperature (from `least`) takes away.
 
     Fine-tuned models grow too sure of themselves while they still grow more accurate (Guo et al.
     2017); their plain log loss would choose an early, worse one.
     """
     scores = np.log(probabilities.astype(np.float64) + 1e-12)
-    return softmax(scores / temperature(scores, classes, least=1.0))
+    return softmax(scores / temperature(scores, classes, least=least))
 
 
 def weights(
     candidates: Mapping[str, NDArray[np.floating]],
-    classes: NDArray[np.int64],
+    classes: NDArray[np.integer],
     by_class: NDArray[np.float64] | None = None,
 ) -> dict[str, float]:
     """Each candidate's share in the average that validates best; one alone where none helps.
@@ -88,19 +99,30 @@ def weights(
     """
     counts = None if by_class is None else by_class[classes]
     names = list(candidates)
-    total = np.zeros_like(next(iter(candidates.values())), dtype=np.float64)
-    picks: list[str] = []
-    best: tuple[float, list[str]] = (np.inf, [])
-    for count in range(1, _PICKS + 1):
-        each = {n: row_losses((total + candidates[n]) / count, classes) for n in names}
-        losses = {n: float(np.average(found, weights=counts)) for n, found in each.items()}
-        pick = min(losses, key=lambda n: losses[n])
-        total += candidates[pick]
-        picks.append(pick)
+    said = np.stack([right(candidates[name], classes) for name in names])
+    shares = selected(said, PICKS, counts)
+    return {n: float(share) for n, share in zip(names, shares, strict=True) if share}
+
+
+def selected(
+    said: NDArray[np.float64], picks: int, counts: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Each member's share, (members,), of the best prefix of at most so many greedy picks.
+
+    `said`: what each says of the true class, (members, rows); `counts`: how much a row counts.
+    """
+    total = np.zeros(said.shape[1])
+    taken: list[int] = []
+    best: tuple[float, int] = (np.inf, 1)
+    for count in range(1, picks + 1):
+        each = surprise((total + said) / count)
+        losses = each.mean(1) if counts is None else np.average(each, axis=1, weights=counts)
+        pick = int(losses.argmin())
+        total += said[pick]
+        taken.append(pick)
         if losses[pick] < best[0] - 1e-4:
-            best = (losses[pick], list(picks))
-    chosen = best[1]
-    return {n: chosen.count(n) / len(chosen) for n in names if n in chosen}
+            best = (float(losses[pick]), count)
+    return np.bincount(taken[: best[1]], minlength=len(said)) / best[1]
 
 
 def mix(

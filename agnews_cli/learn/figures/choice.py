@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, norm
 
-from agnews_cli.learn.figures import blend
+from agnews_cli.learn.figures import blend, paired
 
 Probabilities = NDArray[np.floating]
 
@@ -70,11 +69,8 @@ class Judge:
     def p_value(self, one: Probabilities, two: Probabilities) -> float:
         """Two-sided, of the paired difference: McNemar's exact test; where weighed, normal."""
         if self.weights is not None:
-            gain, error = self.gain(one, two)
-            return float(2 * norm.sf(abs(gain) / error)) if error else 1.0
-        apart = self._right(one) - self._right(two)
-        wins, losses = int((apart > 0).sum()), int((apart < 0).sum())
-        return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+            return paired.normal(*self.gain(one, two))
+        return paired.mcnemar(self._right(one) - self._right(two))
 
     def _right(self, probabilities: Probabilities) -> NDArray[np.float64]:
         return np.asarray(probabilities.argmax(1) == self.classes, dtype=np.float64)
@@ -89,9 +85,7 @@ class Judge:
         return float((self._row_weights() * values).mean())
 
     def _paired(self, apart: NDArray[np.float64]) -> tuple[float, float]:
-        weighed = self._row_weights() * apart
-        error = weighed.std(ddof=1) / np.sqrt(len(weighed)) if len(weighed) > 1 else np.inf
-        return float(weighed.mean()), float(error)
+        return paired.mean_and_error(self._row_weights() * apart)
 
     # ---- in words --------------------------------------------------------------------------------
 

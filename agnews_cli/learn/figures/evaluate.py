@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from agnews_cli.core.run.evaluation import ClassFigures, Interval, Mistake, SplitEvaluation
 from agnews_cli.learn.figures import macro_f1
+from agnews_cli.learn.figures.accuracy import accuracy, calibration_error
 from agnews_cli.learn.figures.blend import log_loss
 
-_BINS = 15
 _MISTAKES = 3
 _FEW = 0.01  # of the rows: then an accuracy without them would be the same
 
@@ -37,14 +36,10 @@ def evaluate(
     precision, recall, f1, support = precision_recall_fscore_support(
         classes, predicted, labels=numbers, zero_division=0.0
     )
-    right = int((predicted == classes).sum())
-    wilson = binomtest(right, len(classes)).proportion_ci(method="wilson")
     low, high = macro_f1.interval(matrix)
     return SplitEvaluation(
         rows=len(classes),
-        accuracy=Interval(
-            value=right / len(classes), low=wilson.low, high=wilson.high, method="wilson"
-        ),
+        accuracy=accuracy(int((predicted == classes).sum()), len(classes)),
         macro_f1=Interval(value=macro_f1.macro_f1(matrix), low=low, high=high, method="bootstrap"),
         loss=log_loss(probabilities, classes),
         calibration_error=calibration_error(probabilities, classes),
@@ -73,18 +68,6 @@ def _without(is_right: NDArray[np.bool_], is_in_training: NDArray[np.bool_] | No
     if is_in_training.mean() <= _FEW:
         return None
     return float(is_right[~is_in_training].mean())
-
-
-def calibration_error(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
-    """Expected calibration error over 15 equal-width bins (Guo et al. 2017)."""
-    confidence = probabilities.max(1)
-    right = probabilities.argmax(1) == classes
-    bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    gaps = [
-        (bins == b).mean() * abs(right[bins == b].mean() - confidence[bins == b].mean())
-        for b in np.unique(bins)
-    ]
-    return float(np.sum(gaps))
 
 
 def _mistakes(

@@ -18,16 +18,15 @@ class Targets:
     """What rows are to learn."""
 
     classes: torch.Tensor
-    """(rows,) int64: the labels."""
+    """(rows,) int64: the labels; -1 where a row has none, which only `loop.distil` is handed."""
     soft: torch.Tensor | None = None
-    """(rows, classes): probabilities that are learnt instead, such as a teacher's mixed with the
-    labels."""
-    temperature: float = 1.0
-    """At which the teacher said them, and at which they are learnt (Hinton et al. 2015, arXiv
-    1503.02531, 2)."""
+    """(rows, classes): probabilities that are learnt instead, such as a linear model's mixed with
+    the labels."""
+    teacher: torch.Tensor | None = None
+    """(rows, classes): logits of a teacher, from which is learnt besides."""
 
     def of(self, rows: torch.Tensor) -> Targets:
-        """Of these rows alone."""
+        """Of these rows alone: their numbers, or whether each is one."""
         return self._each(lambda tensor: tensor[rows])
 
     def to(self, device: torch.device) -> Targets:
@@ -38,8 +37,8 @@ class Targets:
         return self if copies == 1 else self._each(lambda tensor: torch.cat([tensor] * copies))
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Targets:
-        soft = None if self.soft is None else change(self.soft)
-        return replace(self, classes=change(self.classes), soft=soft)
+        soft, teacher = (None if t is None else change(t) for t in (self.soft, self.teacher))
+        return replace(self, classes=change(self.classes), soft=soft, teacher=teacher)
 
 
 Loss = Callable[[torch.Tensor, Targets], torch.Tensor]

@@ -35,6 +35,7 @@ from agnews_cli.learn import losses, optimizers, options
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested
 from agnews_cli.learn.kinds.loss import Targets
 from agnews_cli.learn.kinds.option import Start
+from agnews_cli.learn.loop.distil import Taught, distilled
 from agnews_cli.learn.loop.learning_rate import learning_rate
 from agnews_cli.learn.loop.pace import Clock, Running
 from agnews_cli.learn.loop.position import Position, StepTrace
@@ -74,14 +75,15 @@ class FineTuning:
         saver: Saver | None = None,
         trace: Callable[[StepTrace], None] | None = None,
         soft_targets: Callable[[], NDArray[np.float32]] | None = None,
-        temperature: float = 1.0,
+        taught: Taught | None = None,
         saves_end: bool = True,
     ) -> None:
         """`validation`: None trains to the end of the plan, and the last weights are the best.
 
         `soft_targets`: says what the training rows are to learn instead of their labels, (rows,
-        classes) probabilities at `temperature`; asked once, by the main process. `saves_end`:
-        whether the end of training is saved, and not only that of a session.
+        classes) probabilities; asked once, by the main process. `taught`: what a teacher says of
+        them besides. `saves_end`: whether the end of training is saved, and not only that of a
+        session.
         """
         self.name, self.training, self.precision = name, training, precision
         self.tokens, self.seed = tokens, seed
@@ -93,23 +95,25 @@ class FineTuning:
         self.model, self.optimizer = accelerator.prepare(model, optimizers.build(model, training))
         bare = accelerator.unwrap_model(self.model)
         labels = torch.from_numpy(np.array(tokens.classes, np.int64))
+        teacher = None if taught is None else torch.from_numpy(taught.logits)
         self.state = State(
             accelerator,
             self.model,
             self.optimizer,
             optimizers.state_shapes(training),
             options.begin(Start(training, bare, mask_id, seed)),
-            Targets(labels, temperature=temperature),
+            Targets(labels, teacher=teacher),
             seed,
         )
-        loss = losses.begin(training, tokens.classes, classes)
-        self._stepper = Stepper(self.state, training, tokens, pad_id, loss)
+        known = tokens.classes[tokens.classes >= 0]
+        loss = losses.begin(training, known, classes)
+        self._distilled = distilled(loss, taught, tokens.classes)
+        self._stepper = Stepper(self.state, training, tokens, pad_id, self._distilled or loss)
         self._validator: Validator | None = None
         if validation is not None:
-            weighed = weights_of(training.class_weights, tokens.classes, classes)
-            self._validator = Validator(
-                self.state, training, validation, pad_id, weighed, name, log
-            )
+            weighed = weights_of(training.class_weights, known, classes)
+            facts = (self.state, training, validation, pad_id, weighed, name, log)
+            self._validator = Validator(*facts, None if taught is None else taught.held)
 
     @property
     def bare_model(self) -> Any:
@@ -290,6 +294,7 @@ class FineTuning:
                 suggestion=self.training.lr / 3,
             )
         rows_per_step = at.examples / at.step
+        apart = None if self._distilled is None else self._distilled.apart()
         self.log(
             "progress",
             candidate=self.name,
@@ -300,6 +305,7 @@ class FineTuning:
             loss=round(mean, 4),
             lr=rate,
             epoch=at.epoch,
+            teacher_kl=None if apart is None else round(apart, 5),
             left_s=round((at.total_steps - at.step) * clock.seconds_per_step, 1),
         )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from agnews_cli.core.run.preset import Training
 from agnews_cli.learn.door.events import EventLog
 from agnews_cli.learn.figures import blend
+from agnews_cli.learn.loop.distil import divergence
 from agnews_cli.learn.loop.forward import predict
 from agnews_cli.learn.loop.state import State
 from agnews_cli.learn.rows.tokens import Tokens
@@ -21,7 +22,10 @@ from agnews_cli.learn.state.snapshot import on_host, weights
 
 @dataclass(slots=True)
 class Validator:
-    """Of one fine-tuning. `class_weights`: how much a row of each class counts; None: alike."""
+    """Of one fine-tuning. `class_weights`: how much a row of each class counts; None: alike.
+
+    `teacher`: the logits of what it says of these rows; None: nothing.
+    """
 
     state: State
     training: Training
@@ -30,6 +34,7 @@ class Validator:
     class_weights: NDArray[np.float64] | None
     name: str
     log: EventLog
+    teacher: NDArray[np.float32] | None = None
 
     def validate(self, check: Callable[[], None]) -> None:
         """Keep the weights if they are the best; nothing is kept where `check` raises."""
@@ -75,12 +80,14 @@ class Validator:
             state.best = on_host(weights(state.bare_model))
         at.validated_step = at.step
         at.stopped_early = at.validations_without_gain >= self.training.patience
+        apart = None if self.teacher is None else divergence(self.teacher, probabilities)
         self.log(
             "validated",
             candidate=self.name,
             step=at.step,
             loss=round(loss, 4),
             accuracy=round(float((probabilities.argmax(1) == classes).mean()), 4),
+            teacher_kl=None if apart is None else round(apart, 5),
             best=is_best,
             seconds=round(took_s, 2),
         )

@@ -16,18 +16,15 @@ EXAMPLE = {"loss": "cross_entropy", "label_smoothing": 0.1}
 
 def begin(training: Training, classes: NDArray[np.int64], count: int) -> Loss:
     found = weights_of(training.class_weights, classes, count)
-    weights = None if found is None else torch.from_numpy(found).float()
+    weights = None if found is None else torch.from_numpy(found)
 
     def loss(logits: torch.Tensor, targets: Targets) -> torch.Tensor:
-        t = targets.temperature
-        summed = F.cross_entropy(
-            logits if t == 1 else logits / t,
+        return F.cross_entropy(
+            logits,
             targets.classes if targets.soft is None else targets.soft,
-            weight=None if weights is None else weights.to(logits.device),
+            weight=None if weights is None else weights.to(logits),
             reduction="sum",
             label_smoothing=training.label_smoothing,
         )
-        # Gradients of soft targets shrink by T²; so they keep their size (Hinton et al. 2015, 2).
-        return summed if t == 1 else summed * t**2
 
     return loss

@@ -7,9 +7,10 @@ No more rows are read than the job says, so that a run that goes on meets the sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Dataset, File, Rows, Split
 from agnews_cli.core.run.job import TrainJob
+from agnews_cli.core.run.work import RowChoice
 from agnews_cli.errors import TooLittleMemory
 from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.notes import Notes
+from agnews_cli.learn.rows import overlap
 from agnews_cli.learn.rows.batches import Indices
-from agnews_cli.learn.rows.tokens import Tokens, cached_tokens, folds_of, split_off, tail_of
+from agnews_cli.learn.rows.parts import folds_of, split_off
+from agnews_cli.learn.rows.tokens import Tokens, cached_tokens, tail_of
 from agnews_cli.store.data import datasets, row_file
 from agnews_cli.store.disk.space import size
 
@@ -58,6 +62,15 @@ class Material:
     limit: int | None
     """What was read was limited to so many rows."""
     held_limit: int | None
+    unlabelled_read: Rows | None
+    """What was read of the rows without labels."""
+    unlabelled: Indices
+    """Which of those are learned from."""
+
+    @property
+    def unlabelled_texts(self) -> Sequence[str]:
+        read = self.unlabelled_read
+        return [] if read is None else _some(read.texts, self.unlabelled)
 
     @property
     def folds(self) -> int:
@@ -69,73 +82,103 @@ class Material:
         return np.flatnonzero(self.fold != number), np.flatnonzero(self.fold == number)
 
 
-def read(job: TrainJob, budget: TimeBudget, told: Notes) -> Material:
-    """Read the rows and say which of them validate. Raises TooLittleMemory or BudgetTooShort."""
-    preset, dataset = job.preset, job.dataset
-    wanted = job.limit_train or dataset.train.rows
-    limit = wanted if wanted < dataset.train.rows else None
-    _require_memory(dataset.train, limit, parameters=preset.model.parameters)
-    rows = read_rows(
-        dataset, "train", limit, job.rows_seed, budget, told, kept=job.rows.get("train")
-    )
-    kept: Indices = np.arange(len(rows.texts))
+def read(
+    data: Dataset,
+    choice: RowChoice,
+    kept: Mapping[Split, str],
+    budget: TimeBudget,
+    told: Notes,
+    *,
+    parameters: int = 0,
+    has_unlabelled: bool = False,
+) -> Material:
+    """Read the rows and say which of them validate. Raises TooLittleMemory or BudgetTooShort.
+
+    `kept`: files of clean rows, as `TrainJob.rows`; `parameters`: of the model beside them.
+    """
+    wanted = choice.limit or data.train.rows
+    limit = wanted if wanted < data.train.rows else None
+    _require_memory(data.train, limit, parameters=parameters)
+
+    def rows_of(split: Split, limit: int | None) -> Rows:
+        return read_rows(data, split, limit, choice.seed, budget, told, kept=kept.get(split))
+
+    rows = rows_of("train", limit)
     classes = np.asarray(rows.classes, dtype=np.int64)
+    trained = np.arange(len(classes))
+    fold: Indices | None = None
     held_limit: int | None = None
     held_read: Rows | None = None
-    if dataset.validation is not None:
-        most = dataset.validation.rows
+    if data.validation is not None and choice.fold is None:
+        most = data.validation.rows
         if most > _MOST_VALIDATION_ROWS:
             held_limit = _MOST_VALIDATION_ROWS
             told.note(f"{held_limit:,} of the {most:,} validation rows are used: more tell no more")
-        file = job.rows.get("validation")
-        held_read = read_rows(
-            dataset, "validation", held_limit, job.rows_seed, budget, told, kept=file
-        )
-        held_classes = np.asarray(held_read.classes, dtype=np.int64)
-        return Material(
-            texts=rows.texts,
-            classes=classes,
-            held_texts=held_read.texts,
-            held_classes=held_classes,
-            fold=None,
-            chosen=kept,
-            held=np.arange(len(held_classes)),
-            read=rows,
-            held_read=held_read,
-            limit=limit,
-            held_limit=held_limit,
-        )
-    folds = preset.data.folds(len(kept))
-    if folds and budget.end_s is not None:
-        told.note(
-            f"with only {len(kept)} rows they would validate by turns ({folds} trainings more); "
-            "under a budget a third of them is held out instead"
-        )
-    fold: Indices | None = None
-    if folds and budget.end_s is None:
-        fold = folds_of(classes[kept], folds, seed=job.rows_seed)
-        trained = held = kept
-        told.note(
-            f"{len(kept)} rows are too few to hold some out: each validates in one of {folds} "
-            "trainings that do not see it, and the delivered model is trained on all"
-        )
+        held_read = rows_of("validation", held_limit)
+        held = np.arange(len(held_read.classes))
     else:
-        share = preset.data.held_share(len(kept))
-        inner, outer = split_off(classes[kept], share=share, seed=job.rows_seed)
-        trained, held = kept[inner], kept[outer]
+        fold, trained, held = _parted(classes, choice, budget, told)
+    from_validation = held_read or rows
+    held_texts = _some(from_validation.texts, held)
+    unlabelled = rows_of("unlabelled", None) if has_unlabelled else None
+    new: Indices = np.empty(0, dtype=np.int64)
+    if unlabelled is not None:
+        new = _new_texts(unlabelled.texts, chain(rows.texts, held_texts), told)
     return Material(
         texts=_some(rows.texts, trained),
         classes=classes[trained],
-        held_texts=_some(rows.texts, held),
-        held_classes=classes[held],
+        held_texts=held_texts,
+        held_classes=np.asarray(from_validation.classes, dtype=np.int64)[held],
         fold=fold,
         chosen=trained,
         held=held,
         read=rows,
-        held_read=None,
+        held_read=held_read,
         limit=limit,
-        held_limit=None,
+        held_limit=held_limit,
+        unlabelled_read=unlabelled,
+        unlabelled=new,
     )
+
+
+def _parted(
+    classes: NDArray[np.int64], choice: RowChoice, budget: TimeBudget, told: Notes
+) -> tuple[Indices | None, Indices, Indices]:
+    """(the fold of each row where all validate by turns, which rows train, which validate)."""
+    every: Indices = np.arange(len(classes))
+    if choice.fold is not None and choice.folds is not None:
+        dealt = folds_of(classes, choice.folds, seed=choice.seed)
+        told.note(f"part {choice.fold + 1} of {choice.folds} validates, the others are trained on")
+        return None, every[dealt != choice.fold], every[dealt == choice.fold]
+    folds = choice.data.folds(len(every))
+    if folds and budget.end_s is None:
+        told.note(
+            f"{len(every)} rows are too few to hold some out: each validates in one of {folds} "
+            "trainings that do not see it, and the delivered model is trained on all"
+        )
+        return folds_of(classes, folds, seed=choice.seed), every, every
+    if folds:
+        told.note(
+            f"with only {len(every)} rows they would validate by turns ({folds} trainings more); "
+            "under a budget a third of them is held out instead"
+        )
+    share = choice.data.held_share(len(every))
+    return None, *split_off(classes, share=share, seed=choice.seed)
+
+
+def _new_texts(texts: Sequence[str], known: Iterable[str], told: Notes) -> Indices:
+    """Those of texts without labels that are in no labelled row, each once; says how many are."""
+    seen, found = overlap.hashes(known), overlap.hashes(texts)
+    first = np.zeros(len(found), dtype=np.bool_)
+    first[np.unique(found, return_index=True)[1]] = True
+    new = np.flatnonzero(first & ~np.isin(found, seen))
+    gone = len(found) - len(new)
+    if gone:
+        told.note(
+            f"{gone:,} of the {len(found):,} texts without labels are left out: they are there "
+            "twice, or among the rows with labels"
+        )
+    return new
 
 
 def _some(texts: Sequence[str], rows: Indices) -> Sequence[str]:
@@ -169,7 +212,7 @@ def read_rows(
             told.warn(f"{kept} cannot be used ({reason}): {file.path} is read again")
             with suppress(OSError):  # the next command makes it anew
                 Path(kept).unlink()
-    name = {"train": "training", "validation": "validation", "test": "test"}[split]
+    name = "training" if split == "train" else split
     work = told.work(f"reading {name} rows", file.rows)
 
     def hear(rows: int) -> None:
@@ -213,14 +256,21 @@ class Tokenised:
     train: Tokens
     validation: Tokens
     tail: int
+    unlabelled: Tokens | None = None
+
+    @property
+    def learned(self) -> Tokens:
+        """What a fine-tuning learns from: the rows that train, then those without labels."""
+        return self.train if self.unlabelled is None else self.train.plus(self.unlabelled)
 
     def cut(self, length: int) -> Tokenised:
-        return Tokenised(
-            self.train.cut(length, self.tail), self.validation.cut(length, self.tail), self.tail
-        )
+        unlabelled = self.unlabelled and self.unlabelled.cut(length, self.tail)
+        train, held = (part.cut(length, self.tail) for part in (self.train, self.validation))
+        return Tokenised(train, held, self.tail, unlabelled)
 
     def fold(self, inside: Indices, outside: Indices) -> Tokenised:
-        return Tokenised(self.train.take(inside), self.train.take(outside), self.tail)
+        train, held = self.train.take(inside), self.train.take(outside)
+        return Tokenised(train, held, self.tail, self.unlabelled)
 
 
 def tokenise(
@@ -251,7 +301,11 @@ def tokenise(
         held = train
     taken = train.take(material.chosen)
     validation = taken if material.fold is not None else held.take(material.held)
-    return Tokenised(taken, validation, tail_of(tokenizer))
+    unlabelled: Tokens | None = None
+    if material.unlabelled_read is not None and len(material.unlabelled):
+        read = tokens_of("unlabelled", material.unlabelled_read, None, "unlabelled")
+        unlabelled = read.take(material.unlabelled)
+    return Tokenised(taken, validation, tail_of(tokenizer), unlabelled)
 
 
 def longest_of(tokenizer: Any, config: Any, asked: int | None) -> int:

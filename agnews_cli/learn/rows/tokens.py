@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,6 @@ import torch
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Dataset, Rows, Split
-from agnews_cli.core.run.rows import held
 from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.store.data import cleaning, datasets
 from agnews_cli.store.disk import private
@@ -50,6 +49,15 @@ class Tokens:
         offsets = np.concatenate([[0], np.cumsum([len(p) for p in parts])]).astype(np.int64)
         full = None if self.full is None else self.full[rows]
         return Tokens(np.concatenate(parts), offsets, self.classes[rows], full)
+
+    def plus(self, more: Tokens) -> Tokens:
+        """These rows, then `more`."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + more.offsets[1:]])
+        full = None
+        if self.full is not None and more.full is not None:
+            full = np.concatenate([self.full, more.full])
+        classes = np.concatenate([self.classes, more.classes])
+        return Tokens(np.concatenate([self.ids, more.ids]), offsets, classes, full)
 
     def cut(self, length: int, tail: int) -> Tokens:
         """The same rows with at most `length` tokens each, the last `tail` of them kept."""
@@ -198,45 +206,3 @@ def _is_whole(folder: Path) -> bool:
         return bool(meta["sha256"] == _digests(folder))
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-def split_off(
-    classes: Sequence[int] | Indices, *, share: float, seed: int
-) -> tuple[Indices, Indices]:
-    """(training rows, validation rows), stratified: each class gives its share, at least one row.
-
-    A class with a single row keeps it for training.
-    """
-    rng = np.random.Generator(np.random.PCG64([seed, 0x5711]))
-    labels = np.asarray(classes)
-    parts: list[Indices] = []
-    for number in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == number))
-        parts.append(rows[: held(len(rows), share)])
-    validation = np.sort(np.concatenate(parts))
-    return np.setdiff1d(np.arange(len(labels)), validation), validation
-
-
-def folds_of(classes: Sequence[int] | Indices, folds: int, *, seed: int) -> Indices:
-    """The fold of each row, (rows,): stratified, and all of about one size."""
-    rng = np.random.Generator(np.random.PCG64([seed, 0xC507]))
-    labels = np.asarray(classes)
-    fold, begun = np.zeros(len(labels), dtype=np.int64), 0
-    for number in np.unique(labels):
-        rows = rng.permutation(np.flatnonzero(labels == number))
-        fold[rows] = (begun + np.arange(len(rows))) % folds
-        begun += len(rows)
-    return fold
-
-
-def limit_rows(classes: Sequence[int] | Indices, rows: int, *, seed: int) -> Indices:
-    """`rows` of the training rows, the same share of each class (at least two)."""
-    labels = np.asarray(classes)
-    if rows >= len(labels):
-        return np.arange(len(labels))
-    rng = np.random.Generator(np.random.PCG64([seed, 0x1137]))
-    kept = []
-    for number in np.unique(labels):
-        of_class = rng.permutation(np.flatnonzero(labels == number))
-        kept.append(of_class[: max(2, round(rows * len(of_class) / len(labels)))])
-    return np.sort(np.concatenate(kept))

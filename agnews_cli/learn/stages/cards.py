@@ -178,7 +178,7 @@ def _usage(job: TrainJob, members: Sequence[CardMember], *, is_run: bool) -> str
         folder = members[0].folder if is_run else "."
         parts.append(
             f"With `transformers` alone, in {where} (or give its path):\n\n"
-            + _fenced(recipes.pipeline(folder))
+            + fenced(recipes.pipeline(folder))
         )
     else:
         code = recipes.average(
@@ -186,14 +186,14 @@ def _usage(job: TrainJob, members: Sequence[CardMember], *, is_run: bool) -> str
             base=base_name(job.preset.model),
             is_alone=not is_run,
         )
-        parts.append(f"Without agnews, in {where} (or give its path):\n\n" + _fenced(code))
+        parts.append(f"Without agnews, in {where} (or give its path):\n\n" + fenced(code))
     beside = methods.of(job.preset.method).beside if tuned else None
     if beside is not None:
         folder = f"{tuned[0].folder}/{beside}" if is_run else beside
         parts.append(
             "The weights hold the LoRA update already. The update alone lies in "
             f"`{folder}/`, for the unchanged base model:\n\n"
-            + _fenced(
+            + fenced(
                 recipes.adapter(
                     folder,
                     base_name(job.preset.model),
@@ -213,7 +213,8 @@ def _usage(job: TrainJob, members: Sequence[CardMember], *, is_run: bool) -> str
     return "\n\n".join(parts)
 
 
-def _fenced(code: str) -> str:
+def fenced(code: str) -> str:
+    """As Python in Markdown."""
     return f"```python\n{code.rstrip()}\n```"
 
 
@@ -221,9 +222,9 @@ def _body(
     job: TrainJob, evaluation: Evaluation, trained_rows: int, *, is_tuned: bool
 ) -> Iterator[str]:
     yield "## Figures"
-    yield "\n".join(_figures(evaluation))
+    yield "\n".join(figures(evaluation))
     split = evaluation.test or evaluation.validation
-    yield "\n".join(_by_class(split, job.dataset))
+    yield "\n".join(by_class(split, job.dataset))
     yield "## Data"
     yield "\n".join(_data(job, evaluation, trained_rows))
     if is_tuned:
@@ -235,7 +236,8 @@ def _body(
     yield _licence(job, is_tuned=is_tuned)
 
 
-def _figures(evaluation: Evaluation) -> Iterator[str]:
+def figures(evaluation: Evaluation) -> Iterator[str]:
+    """A table of both splits, and what is to be known of its rows."""
     yield "| split | rows | accuracy | macro-F1 | log loss | calibration error |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for name, split in (("test", evaluation.test), ("validation", evaluation.validation)):
@@ -269,7 +271,8 @@ def _interval(figure: Interval) -> str:
     return f"{figure.value:.2%} [{figure.low:.2%}, {figure.high:.2%}]"
 
 
-def _by_class(split: SplitEvaluation, dataset: Dataset) -> Iterator[str]:
+def by_class(split: SplitEvaluation, dataset: Dataset) -> Iterator[str]:
+    """A table of the classes."""
     yield "| class | training rows | evaluated rows | precision | recall | F1 |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for figures, rows in zip(split.classes, dataset.train.class_rows, strict=True):

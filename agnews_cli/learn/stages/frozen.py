@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from agnews_cli.learn.models import embedding
 from agnews_cli.learn.models.model import load_encoder, save_tokenizer
-from agnews_cli.learn.rows.tokens import limit_rows
+from agnews_cli.learn.rows.parts import limit_rows
 from agnews_cli.learn.stages.prepare import Prepared
 from agnews_cli.learn.stages.train import Trained
 from agnews_cli.store.model.models import base_name

@@ -39,7 +39,8 @@ class InTime:
     def passes(self, spare_s: float, model: Any) -> float:
         """How often each row can be trained on in that time."""
         step_row_s = _STEP_OVER_FORWARD * self.seconds_per_row(model, autocast=True)
-        return spare_s / (step_row_s * len(self.rows.material.classes))
+        rows = len(self.rows.material.classes) + len(self.rows.material.unlabelled)
+        return spare_s / (step_row_s * rows)
 
     def fit_length(self, model: Any, there: Sequence[Candidate]) -> None:
         """Keep as many tokens as leaves time to see each row, and no fewer than the preset's."""

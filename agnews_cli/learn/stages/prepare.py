@@ -13,13 +13,16 @@ from agnews_cli.core.run.job import TrainJob
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import ValueWrong
 from agnews_cli.learn.door.budget import OutOfTime
+from agnews_cli.learn.loop.distil import Taught
 from agnews_cli.learn.models.model import load_config, load_tokenizer
 from agnews_cli.learn.rows import handicaps, material, overlap
-from agnews_cli.learn.rows.batches import steps_in
+from agnews_cli.learn.rows.batches import Indices, steps_in
 from agnews_cli.learn.rows.material import Material, Tokenised
 from agnews_cli.learn.rows.overlap import Hashes
 from agnews_cli.learn.rows.weighing import weights_of
+from agnews_cli.learn.stages import taught
 from agnews_cli.learn.stages.setting import Setting
+from agnews_cli.learn.stages.taught import Teacher
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class Prepared:
 
     setting: Setting
     material: Material = field(init=False)
+    teacher: Teacher | None = field(init=False)
     training: Training = field(init=False)
     """The preset's, with the length that the texts have."""
     tokenizer: Any = None
@@ -57,6 +61,15 @@ class Prepared:
         return len(self.material.texts)
 
     @property
+    def taught(self) -> Taught | None:
+        """What a teacher says of all rows that are learned from."""
+        return None if self.teacher is None else self.teacher.whole
+
+    def taught_fold(self, inside: Indices, outside: Indices) -> Taught | None:
+        """The same where only the rows `inside` are trained on, and those `outside` validate."""
+        return None if self.teacher is None else self.teacher.fold(inside, outside)
+
+    @property
     def class_weights(self) -> NDArray[np.float64] | None:
         """How much a row of each class counts."""
         count = len(self.setting.labels)
@@ -67,17 +80,27 @@ class Prepared:
         return int(self.tokenizer.pad_token_id)
 
     def seen(self) -> Hashes:
-        """Of the training file's texts, those held out for validation included."""
-        has_own_file = self.setting.job.dataset.validation is not None
-        is_apart = has_own_file or self.material.fold is not None
-        held_out = [] if is_apart else self.material.held_texts
-        return overlap.hashes(chain(self.material.texts, held_out))
+        """Of the training file's texts, those held out for validation included, and of those
+        without labels."""
+        rows = self.material
+        is_apart = rows.held_read is not None or rows.fold is not None
+        held_out = [] if is_apart else rows.held_texts
+        return overlap.hashes(chain(rows.texts, held_out, rows.unlabelled_texts))
 
     def read(self) -> None:
-        """Raises TooLittleMemory or BudgetTooShort."""
-        setting = self.setting
+        """Raises TooLittleMemory or BudgetTooShort, and what is wrong with a teacher's answers."""
+        setting, job = self.setting, self.setting.job
         setting.log("phase", name="reading")
-        self.material = material.read(setting.job, setting.budget, setting.told)
+        self.material = material.read(
+            job.dataset,
+            job.choice,
+            job.rows,
+            setting.budget,
+            setting.told,
+            parameters=job.preset.model.parameters,
+            has_unlabelled=job.has_unlabelled,
+        )
+        self.teacher = taught.read(job, self.material, setting.told)
         if self.class_weights is not None and self.training.class_weights == "auto":
             rows = np.bincount(self.material.classes, minlength=len(setting.labels))
             least = int(np.where(rows > 0, rows, rows.max()).argmin())
@@ -125,7 +148,7 @@ class Prepared:
         self.tokens = self.full.cut(length)
         recipe = job.preset.training.of_length(length)
         steps = steps_in(
-            self.tokens.train.lengths,
+            self.tokens.learned.lengths,
             seed=job.seed,
             epochs=1,
             batch_tokens=recipe.batch_tokens,

@@ -13,7 +13,8 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.utils import broadcast_object_list, parse_flag_from_env
 
-from agnews_cli.core.run.job import TrainJob
+from agnews_cli.core.run.job import Job, TrainJob
+from agnews_cli.core.run.preset import Precision
 from agnews_cli.learn.door.budget import OutOfTime, TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag
 from agnews_cli.learn.door.notes import Notes
@@ -68,27 +69,36 @@ class Setting:
 
 
 def begin(job: TrainJob, log: EventLog, stop: StopFlag) -> Setting:
-    """Take the machine as it is, and write to `environment.json` what it is."""
+    """The job's, on the machine as it is."""
+    training = job.preset.training
+    accelerator, chosen = take_machine(
+        job, log, wanted=training.precision, deterministic=training.deterministic
+    )
+    return Setting(job, accelerator, chosen, log, stop)
+
+
+def take_machine(
+    job: Job, log: EventLog, *, wanted: Precision, deterministic: bool = False
+) -> tuple[Accelerator, str]:
+    """(the machine as it is, the precision to compute in); `environment.json` says what it is."""
     # Whoever asks first decides how the processes find each other: without this word, not at all.
     state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
-    chosen, reason = precision.resolve(job.preset.training.precision, state.device)
-    kernels.settle(deterministic=job.preset.training.deterministic)
+    chosen, reason = precision.resolve(wanted, state.device)
+    kernels.settle(deterministic=deterministic)
     accelerator = Accelerator(mixed_precision="no" if chosen == "fp32" else chosen)
     log("note", text=f"computing in {chosen}: {reason}")
-    setting = Setting(job, accelerator, chosen, log, stop)
-    if setting.is_main:
-        _write_environment(setting)
-    return setting
+    if accelerator.is_main_process:
+        _write_environment(Path(job.folder), accelerator, chosen)
+    return accelerator, chosen
 
 
-def _write_environment(setting: Setting) -> None:
-    accelerator = setting.accelerator
+def _write_environment(folder: Path, accelerator: Accelerator, chosen: str) -> None:
     facts: dict[str, object] = {
         "python": platform.python_version(),
         "system": platform.platform(),
         "device": accelerator.device.type,
         "processes": accelerator.num_processes,
-        "precision": setting.precision,
+        "precision": chosen,
         "threads": torch.get_num_threads(),
     }
     if accelerator.device.type == "cuda":
@@ -98,4 +108,4 @@ def _write_environment(setting: Setting) -> None:
             facts[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             facts[name] = None
-    write_text_atomically(setting.folder / "environment.json", json.dumps(facts, indent=2))
+    write_text_atomically(folder / "environment.json", json.dumps(facts, indent=2))

@@ -68,9 +68,10 @@ class Trainer:
             name,
             model,
             training,
-            rows.tokens.train,
+            rows.tokens.learned,
             rows.tokens.validation,
             soft_targets=self._soft_targets(training, rows.material.texts, rows.material.classes),
+            taught=rows.taught,
             number=number,
         )
         if not self._train(tuning, folder, end_s):
@@ -107,9 +108,10 @@ class Trainer:
             name,
             model,
             training,
-            self.rows.tokens.train,
+            self.rows.tokens.learned,
             None,
             soft_targets=self._soft_targets(training, rows.texts, rows.classes, phase=phase),
+            taught=self.rows.taught,
         )
         if not self._train(tuning, folder, None):
             return None
@@ -131,9 +133,10 @@ class Trainer:
             name,
             model,
             training,
-            part.train,
+            part.learned,
             part.validation,
             soft_targets=self._soft_targets(training, texts, part.train.classes, phase=phase),
+            taught=self.rows.taught_fold(inside, outside),
             is_fold=True,
         )
         if tuning.answers is None:

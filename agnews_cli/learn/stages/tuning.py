@@ -10,26 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import CannotResume
 from agnews_cli.learn.door.budget import LEAST_SAVED_S
+from agnews_cli.learn.loop.distil import Taught
 from agnews_cli.learn.loop.position import StepTrace
 from agnews_cli.learn.loop.train import FineTuning
 from agnews_cli.learn.models.model import load_classifier, mask_id_of
 from agnews_cli.learn.rows.tokens import Tokens
+from agnews_cli.learn.stages import savers
 from agnews_cli.learn.stages.prepare import Prepared
 from agnews_cli.learn.stages.setting import Setting
 from agnews_cli.learn.state import fingerprint
 from agnews_cli.learn.state.saving import Saver, changes
 from agnews_cli.learn.state.snapshot import Misfit
 from agnews_cli.store.disk import private
-from agnews_cli.store.run import leases
-from agnews_cli.store.run.checkpoints import Checkpoints
-from agnews_cli.store.run.runs import RunFolder
-from agnews_cli.store.transfer.receipts import sending_s
 
 
 @dataclass(slots=True)
@@ -66,6 +63,7 @@ class Tunings:
         validation: Tokens | None,
         *,
         soft_targets: Callable[[], NDArray[np.float32]] | None,
+        taught: Taught | None,
         number: int = 1,
         is_fold: bool = False,
     ) -> FineTuning:
@@ -73,6 +71,7 @@ class Tunings:
         setting, job = self.setting, self.setting.job
         now = fingerprint.take(setting.accelerator, setting.precision)
         now |= fingerprint.of_material(tokens, validation, model)
+        now |= fingerprint.of_teacher(taught.logits) if taught is not None else {}
         is_traced = job.trace and setting.is_main
         tuning = FineTuning(
             name=name,
@@ -91,6 +90,7 @@ class Tunings:
             saver=self._saver(name, now),
             trace=partial(self._trace, name) if is_traced else None,
             soft_targets=soft_targets,
+            taught=taught,
             saves_end=not is_fold,
         )
         self._resume(tuning, now)
@@ -107,27 +107,7 @@ class Tunings:
         setting, job = self.setting, self.setting.job
         if setting.budget.left_s < LEAST_SAVED_S:
             return None
-        return Saver(
-            Checkpoints(setting.folder / "checkpoints" / name, owner=(job.run, name)),
-            run=job.run,
-            candidate=name,
-            token=job.token,
-            writer=job.writer,
-            fingerprint=now,
-            lifetime_s=job.lifetime_s,
-            every_s=job.save_every_s,
-            log=setting.log,
-            newest_token=lambda: leases.newest_token(setting.folder),
-            sending_s=self._sending_s,
-        )
-
-    def _sending_s(self) -> float:
-        """What sending a checkpoint takes from training, in seconds: its share of the cores."""
-        accelerator = self.setting.accelerator
-        if accelerator.device.type != "cpu":  # it needs no accelerator
-            return 0.0
-        cores = accelerator.num_processes * torch.get_num_threads()
-        return sending_s(RunFolder(self.setting.folder)) / cores
+        return savers.of(job, name, now, setting.accelerator, setting.log, every_s=job.save_every_s)
 
     def _resume(self, tuning: FineTuning, now: dict[str, str]) -> None:
         """Go on from the newest good checkpoint, if there is one; say from where, and what changed.

@@ -13,7 +13,7 @@ from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.models.linear import Linear
 from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.learn.rows.material import Material, available_bytes
-from agnews_cli.learn.rows.tokens import limit_rows
+from agnews_cli.learn.rows.parts import limit_rows
 from agnews_cli.learn.stages.prepare import Prepared
 from agnews_cli.learn.stages.train import Trained
 

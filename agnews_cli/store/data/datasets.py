@@ -20,7 +20,7 @@ from pathlib import Path
 from agnews_cli.core.run.dataset import Dataset, Draw, File, Reading, Rows, Split
 from agnews_cli.core.run.rows import LEAST_ROWS, drawn
 from agnews_cli.errors import BadRow, DataChanged
-from agnews_cli.store.data import class_names, columns, row_file, splits, test_split
+from agnews_cli.store.data import class_names, columns, row_file, splits, test_split, unlabelled
 from agnews_cli.store.data.cleaning import kind_of_texts
 from agnews_cli.store.data.columns import Columns, locate
 from agnews_cli.store.data.labels import known
@@ -90,16 +90,23 @@ def _found(
         notes.append(f"the column {chosen.split!r} says which split a row is in")
     if walk.cleaning == "none" and not reading.raw_text:
         notes.append("texts look like source code, and are left as they are")
-    unlabelled: File | None = None
+    to_predict: File | None = None
     for split, table in place.tables.items():
         if split == "train":
             continue
         if not _has_no_labels(table, chosen):
             scans |= scan(table, walk, split, told, keep)
             continue
-        unlabelled = _unlabelled(table, chosen) if split == "test" else unlabelled
+        to_predict = _to_predict(table, chosen) if split == "test" else to_predict
         use = "its rows are predicted after training" if split == "test" else "it is not used"
         notes.append(f"{table.place} has no labels: {use}")
+    further: File | None = None
+    if reading.unlabelled is not None:
+        further, table, note = unlabelled.find(
+            reading.unlabelled, reading, walk, bytes_at_most=bytes_at_most, told=told
+        )
+        read = {**read, **states((table.path, *table.shards))}
+        notes.append(note)
     verdicts = Verdicts(reading, again, notes, warnings)
     files, values, names = _files(scans, verdicts, place, chosen.label)
     if chosen.label == columns.predicted_column(train.columns):
@@ -112,7 +119,8 @@ def _found(
         train=files["train"],
         validation=files.get("validation"),
         test=files.get("test"),
-        unlabelled=unlabelled,
+        unlabelled=further,
+        to_predict=to_predict,
         sample=str(place.sample.absolute()) if place.sample else None,
         text_columns=chosen.texts,
         label_column=chosen.label,
@@ -170,7 +178,7 @@ def _has_no_labels(table: Table, chosen: Columns) -> bool:
     return bool(rows) and all(v in nothing or v != v for v in rows)
 
 
-def _unlabelled(table: Table, chosen: Columns) -> File:
+def _to_predict(table: Table, chosen: Columns) -> File:
     wanted = [locate(table, text, "text-column", SAME_COLUMNS) for text in chosen.texts]
     return file_of(table, sum(1 for _ in table.rows(wanted)), table.sha256)
 
@@ -216,6 +224,8 @@ def read(
         dataset.cleaning,
     )
     table = _reopened(file)
+    if split == "unlabelled":
+        return unlabelled.read(table, file, walk, told)
     if table.sha256 != file.sha256 and table.sha256:
         raise DataChanged(path=file.path, now=table.sha256, before=file.sha256)
     numbers = {value: number for number, value in enumerate(dataset.label_values)}

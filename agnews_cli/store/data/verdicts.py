@@ -47,6 +47,8 @@ def command(source: str, reading: Reading) -> str:
             words.append("--" + switch.replace("_", "-"))
     if reading.drop_rare:
         words += ["--drop-rare", str(reading.drop_rare)]
+    if reading.unlabelled is not None:
+        words += ["--unlabelled", reading.unlabelled]
     if reading.test_share is not None:
         words += ["--test-share", str(reading.test_share)]
     return shlex.join(words)

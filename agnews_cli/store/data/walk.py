@@ -68,6 +68,17 @@ class Walk:
             where = str(values[count]).strip() if chosen.split is not None else None
             yield line, label, values[1:count], where
 
+    def texts(self, table: Table, digest: Digest | None = None) -> Iterator[str | BadRow]:
+        """Of every row the clean text, whatever its label; of rows without a file as `rows`."""
+        wanted = [locate(table, text, "text-column", SAME_COLUMNS) for text in self.columns.texts]
+        for line, values in table.rows(wanted):
+            if isinstance(values, BadRow):
+                yield values
+                continue
+            if digest is not None and not table.sha256:
+                digest.update(json.dumps(list(values), default=str).encode())
+            yield self.text(table, line, values)
+
     def whether_text(self, table: Table, line: int, cells: Sequence[object]) -> bool | BadRow:
         """BadRow where the row has no text; else whether it is but a program's word for nothing."""
         for cell in cells:

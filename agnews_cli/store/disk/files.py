@@ -140,13 +140,15 @@ def _create(path: Path, data: bytes, *, mode: int) -> bool:
 def append_line(path: Path, line: str) -> None:
     """Add a line, in one piece, to a file that is there and that others append to.
 
-    Raises CannotWrite or NoDiskSpace.
+    A torn line, of a process that was killed, is closed before. Raises CannotWrite or NoDiskSpace.
     """
     data = line.encode("utf-8") + b"\n"
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
-            os.write(handle, data)
+            size_bytes = os.fstat(handle).st_size
+            is_torn = size_bytes and os.pread(handle, 1, size_bytes - 1) != b"\n"
+            os.write(handle, b"\n" + data if is_torn else data)
         finally:
             os.close(handle)
     except OSError as error:

@@ -8,16 +8,16 @@ Hugging Face form says its classes in `config.json`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agnews_cli.core.run.dataset import Cleaning
 from agnews_cli.core.run.job import CandidateKind
-from agnews_cli.core.run.prediction import Member
+from agnews_cli.core.run.prediction import Member, Order
 from agnews_cli.core.run.preset import Model
 from agnews_cli.core.text import strict_json
 from agnews_cli.errors import ModelNotReadable, NotAModel, RunUnfinished, RunUnknown
@@ -32,6 +32,9 @@ CARD = "agnews.json"
 """Lies in every delivered folder."""
 _LONGEST = 512
 _MOST_BYTES = 16_000_000
+_MOST_PARTS = 1000
+_DEEPEST = 8
+"""An ensemble of ensembles of …"""
 _TEXT = "text"
 
 Kind = TypeVar("Kind", bound=BaseModel)
@@ -54,6 +57,10 @@ class Delivered:
     cleaning: Cleaning = "markup"
     base: Model | None = None
     """The pretrained model that a member needs besides its own files."""
+    parts: tuple[Delivered, ...] = ()
+    """The members of an ensemble, each a delivery of its own."""
+    combiner: Path | None = None
+    """The folder of what makes one answer of what the parts say."""
     is_run: bool = True
     says_columns: bool = True
     """Whether `text_columns` are those of training, and not the usual name."""
@@ -101,9 +108,18 @@ class _DeliveredMember(BaseModel):
 
 
 class _Delivery(_Words):
-    """`delivery.json`."""
+    """`delivery.json`: members whose average answers, or the parts of an ensemble."""
 
-    members: tuple[_DeliveredMember, ...] = Field(min_length=1)
+    members: tuple[_DeliveredMember, ...] = ()
+    parts: tuple[str, ...] = Field((), max_length=_MOST_PARTS)
+    combiner: str | None = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> _Delivery:
+        is_ensemble = bool(self.parts) and self.combiner is not None
+        if is_ensemble == bool(self.members):
+            raise ValueError("it should name members, or parts and a combiner")
+        return self
 
 
 class _Card(_Words):
@@ -135,16 +151,25 @@ def find(store: Path, name: str) -> Delivered:
     return of_folder(folder.absolute())
 
 
-def of_run(folder: RunFolder) -> Delivered:
+def at(folder: Path) -> Delivered:
+    """What lies in a folder: a run, or a delivered model. Raises as `find` does."""
+    is_run = (folder / "delivery.json").exists() or (folder / "job.json").exists()
+    return of_run(RunFolder(folder)) if is_run else of_folder(folder)
+
+
+def of_run(folder: RunFolder, *, depth: int = 0) -> Delivered:
     """Raises RunUnfinished, ModelBringsCode or ModelNotReadable."""
     path = folder.path / "delivery.json"
     if not path.exists():
         raise RunUnfinished(run=folder.id)
     facts = _read(path, _Delivery, follows=False)
-    for member in facts.members:
-        if not folder.holds(member.folder):
-            reason = f"it names {member.folder!r:.200}, which is no folder of the run"
+    named = (*(m.folder for m in facts.members), *facts.parts)
+    for name in (*named, *((facts.combiner,) if facts.combiner else ())):
+        if not folder.holds(name):
+            reason = f"it names {name!r:.200}, which is no folder of the run"
             raise ModelNotReadable(path=path, reason=reason)
+    if facts.parts and depth >= _DEEPEST:
+        raise ModelNotReadable(path=path, reason="its ensembles hold one another too deep")
     members = tuple(
         Member(
             name=m.name,
@@ -158,7 +183,11 @@ def of_run(folder: RunFolder) -> Delivered:
     needs_base = any(_needs_base(m) for m in members)
     base = presets.load(str(folder.preset)).model if needs_base else None
     words = facts if facts.text_columns else _as_trained(facts, folder)
-    return _delivered(folder.id, folder.path, members, words, base, is_run=True)
+    whole = _delivered(folder.id, folder.path, members, words, base, is_run=True)
+    if facts.combiner is None:
+        return whole
+    parts = (of_run(RunFolder(folder.path / name), depth=depth + 1) for name in facts.parts)
+    return replace(whole, parts=tuple(parts), combiner=folder.path / facts.combiner)
 
 
 def of_folder(folder: Path) -> Delivered:
@@ -206,6 +235,24 @@ def _delivered(
         is_run=is_run,
         says_columns=bool(words.text_columns),
     )
+
+
+def order_of(model: Delivered, located: Callable[[Model], str]) -> Order:
+    """What is to be loaded. `located`: where a pretrained model lies, a folder or a hub id."""
+    return Order(
+        members=model.members,
+        labels=model.labels,
+        max_length=model.max_length,
+        base=None if model.base is None else located(model.base),
+        parts=tuple(order_of(part, located) for part in model.parts),
+        combiner=None if model.combiner is None else str(model.combiner),
+    )
+
+
+def bases_of(model: Delivered) -> tuple[Model, ...]:
+    """Every pretrained model that it needs besides its own files."""
+    own = () if model.base is None else (model.base,)
+    return (*own, *(base for part in model.parts for base in bases_of(part)))
 
 
 def digests_of(folder: Path) -> dict[str, str]:

@@ -99,12 +99,17 @@ def _passed_over(folder: Path, last: int, now: datetime) -> str:
 
 def is_held(folder: Path, now: datetime) -> bool:
     """Whether a session that lives, or may live, holds the run."""
+    return holder(folder, now) is not None
+
+
+def holder(folder: Path, now: datetime) -> str | None:
+    """Where that session is, in words; None where there is none."""
     last = newest_token(folder)
     held = _read(_path(folder, last), now) if last else None
     if held is None or not held["open"] or is_gone(held):
-        return False
+        return None
     age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
-    return is_here(held) or age_s <= STALE_S
+    return whereabouts(held) if is_here(held) or age_s <= STALE_S else None
 
 
 def newest_token(folder: Path) -> int:

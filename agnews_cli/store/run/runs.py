@@ -27,6 +27,7 @@ from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Outcome
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import ALWAYS_WRITTEN, Wish
+from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import strict_json
 from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import LinkInRun, RunUnknown
@@ -108,6 +109,16 @@ class RunFolder:
         return self.path / "preset.yaml"
 
     @property
+    def whole(self) -> Path:
+        """Of a part of an ensemble or of a distillation: its preset, which `--preset` takes."""
+        return self.path / "whole.yaml"
+
+    @property
+    def graph(self) -> Path:
+        """Of what several runs are for: the parts, for people (`store/run/parts`)."""
+        return self.path / "graph.json"
+
+    @property
     def checkpoints(self) -> Path:
         """One folder of checkpoints for each fine-tuning that is not finished."""
         return self.path / "checkpoints"
@@ -162,6 +173,13 @@ class RunFolder:
     def ended(self) -> Outcome | None:
         """How its last session's worker ended; None where none has, or what it wrote is damaged."""
         return _read(self.outcome, Outcome)
+
+    def done(self) -> frozenset[str]:
+        """The names of all work whose result is here; none before its last session was whole."""
+        outcome = self.ended()
+        if outcome is None or outcome.state != RunState.COMPLETED:
+            return frozenset()
+        return frozenset((self.id, *outcome.done))
 
     def evaluated(self) -> Evaluation | None:
         """What it reached; None before, or where the file is damaged."""
@@ -236,10 +254,12 @@ def create(
     seed: int,
     now: datetime,
     order: Mapping[str, object] | None = None,
+    whole: str = "",
 ) -> RunFolder:
     """The run's folder, made if it is not there; an existing run keeps its time of creation.
 
-    `order`: what was asked for, as JSON; `agnews resume` asks for it again.
+    `order`: what was asked for, as JSON; `agnews resume` asks for it again. `whole`: the preset of
+    the ensemble or student that it is a part of, as YAML.
 
     Raises CannotWrite or NoDiskSpace.
     """
@@ -251,6 +271,8 @@ def create(
     files.make_folder(folder.path)
     resolved = yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     write_text_atomically(folder.preset, resolved)
+    if whole:
+        write_text_atomically(folder.whole, whole)
     facts = {
         "id": run,
         "created_at": now.astimezone(UTC).isoformat(timespec="microseconds"),
@@ -275,6 +297,14 @@ def list_runs(store: Path) -> tuple[RunFolder, ...]:
     return tuple(folder for _, folder in sorted(dated, key=lambda d: (d[0], d[1].id), reverse=True))
 
 
+def _result_of(runs: tuple[RunFolder, ...]) -> RunFolder:
+    """The newest run; where it is a part of several, what they are for."""
+    newest = runs[0]
+    if not newest.has(newest.whole.name) or newest.has(newest.graph.name):
+        return newest
+    return next((run for run in runs if run.has(run.graph.name)), newest)
+
+
 def find(store: Path, name: str) -> RunFolder:
     """The run that `name` means: `latest`, an id, the beginning of just one id, or a folder.
 
@@ -282,7 +312,7 @@ def find(store: Path, name: str) -> RunFolder:
     """
     runs, hint = list_runs(store), ""
     if name == LATEST and runs:
-        return runs[0]
+        return _result_of(runs)
     ids = {run.id: run for run in runs}
     if name in ids:
         return ids[name]

@@ -49,6 +49,7 @@ _EVENTS = "events.jsonl"
 _RECORDED = (
     "created.json",
     "preset.yaml",
+    "whole.yaml",
     "environment.json",
     "outcome.json",
     "evaluation.json",
@@ -58,7 +59,7 @@ _RECORDED = (
 )
 _LINE = "line.json"
 _OWN = {"checkpoints", "leases", "stores", SAVE_NOW, _LINE}
-_ASKED = {"created.json", "preset.yaml"}
+_ASKED = {"created.json", "preset.yaml", "whole.yaml"}
 """What was asked for: a delivery does not change it."""
 _CODE = {
     *(".py", ".pyc", ".so", ".dll", ".sh", ".exe"),

@@ -27,7 +27,7 @@ from agnews_cli.store.transfer.parcels import DELIVERY
 from agnews_cli.store.transfer.receipts import Book
 
 _CHECKPOINTS = re.compile(r"checkpoints/[^/]+")
-_PLAIN = ("created.json", "preset.yaml")
+_PLAIN = ("created.json", "preset.yaml", "whole.yaml")
 _MOST_TRIED = 20
 """Records of one run that are looked into: two are kept."""
 

@@ -312,16 +312,16 @@ def _data(request: PlanRequest, store: Path) -> tuple[Dataset, list[str]]:
     from agnews_cli.core.run.dataset import Reading
     from agnews_cli.host import network
     from agnews_cli.store.data import datasets
-    from agnews_cli.workflows.train import auto
+    from agnews_cli.workflows.train import scene
 
     asked = Wish(data=request.data, limit_train=request.limit_train)
-    dataset, why = auto.find_data(
+    dataset, why = scene.find_data(
         asked,
         lambda: network.hub_answers(_HUB_TIMEOUT_S),
         datasets.nobody,
         reading=request.reading or Reading(),
     )
-    auto.rows_to_use(asked, dataset, "cpu")  # refuses a limit that is too small
+    scene.rows_to_use(asked, dataset, "cpu")  # refuses a limit that is too small
     rows = min(dataset.train.rows, request.limit_train or dataset.train.rows)
     classes = f"{rows:,} rows, {len(dataset.labels):,} classes"
     return dataset, [f"data {dataset.name}: {classes}; as agnews auto would train on them", *why]

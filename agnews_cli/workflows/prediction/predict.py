@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO
 
 from agnews_cli.core.run.job import Event
-from agnews_cli.core.run.prediction import Figures, Order
+from agnews_cli.core.run.prediction import Figures
+from agnews_cli.core.run.preset import Model
 from agnews_cli.errors import NothingToPredict, TwoSources
 from agnews_cli.host import network
 from agnews_cli.host.detect import detect
@@ -236,15 +237,14 @@ def best(shares: Sequence[float]) -> int:
 
 def predictor(model: Delivered) -> Predictor:
     """The model's process, started. Raises HubUnreachable if it needs weights from there."""
-    base = None
-    if model.base is not None:
-        found = models.resolve(model.base, hub=network.hub_answers, endpoint=network.endpoint())
-        base = found.path_or_id
-    machine = detect()
-    order = Order(
-        members=model.members, labels=model.labels, max_length=model.max_length, base=base
-    )
+    machine, order = detect(), delivered.order_of(model, located)
     return Predictor(order, cpu_count=machine.cpu_count, on_cpu=machine.accelerator.kind == "cpu")
+
+
+def located(base: Model) -> str:
+    """Where a pretrained model lies. Raises HubUnreachable."""
+    found = models.resolve(base, hub=network.hub_answers, endpoint=network.endpoint())
+    return found.path_or_id
 
 
 @dataclass(slots=True)

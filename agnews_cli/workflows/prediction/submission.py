@@ -78,11 +78,11 @@ def write(
     *,
     show: Show = unseen,
 ) -> Submission:
-    """Predict `dataset.unlabelled` with the run's model into `out`, in the form of `sample`.
+    """Predict `dataset.to_predict` with the run's model into `out`, in the form of `sample`.
 
     Raises SubmissionMismatch, SampleUnclear, and what prediction raises.
     """
-    model, test = delivered.of_run(folder), dataset.unlabelled
+    model, test = delivered.of_run(folder), dataset.to_predict
     if test is None:
         raise NothingToPredict
     table = tables.reopen(test.path, test.form)

@@ -11,13 +11,14 @@ from typing import Any
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import strict_json
 from agnews_cli.host.detect import detect
-from agnews_cli.store.run import leases, runs
+from agnews_cli.store.run import leases, parts, runs
 from agnews_cli.store.run.events import Events
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.transfer import parcels
 from agnews_cli.store.transfer.parcels import Parcel
 from agnews_cli.store.transfer.receipts import Page, books
 from agnews_cli.workflows.runs.history import sessions_of, where
+from agnews_cli.workflows.runs.parts_status import PartLine, lines
 
 SCHEMA = "agnews.status/1"
 _TAIL_BYTES = 200_000
@@ -51,6 +52,9 @@ class Status:
     hours: float
     folder: str
     stores: tuple[StoreLine, ...]
+    whole: str | None = None
+    """The run that all parts are for; None: it is one run alone."""
+    parts: tuple[PartLine, ...] = ()
 
     @property
     def next(self) -> str:
@@ -75,6 +79,7 @@ def status(run: str, store: Path | None) -> Status:
     candidate, step, total_steps = _step(folder)
     sessions, hours = _sessions(folder.id)
     state = RunState.RUNNING if is_running else parcels.run_state(folder)
+    graph = parts.having(folder)
     return Status(
         run=folder.id,
         state=state,
@@ -89,6 +94,8 @@ def status(run: str, store: Path | None) -> Status:
             _here(folder, candidate),
             *(_there(book.page, candidate) for book in books(folder)),
         ),
+        whole=graph[0].id if graph else None,
+        parts=lines(*graph, datetime.now(UTC)) if graph else (),
     )
 
 

@@ -152,7 +152,7 @@ def _told(run: RunFolder) -> _Told:
     told = _Told()
     for event in Events(run.events):
         data = event.data
-        if event.kind == "started":
+        if event.kind in ("session", "started"):
             told = _Told()
         elif event.kind in ("progress", "resumed", "saved"):
             step, name = strict_json.whole(data.get("step")), data.get("candidate")

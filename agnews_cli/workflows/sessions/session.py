@@ -10,7 +10,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ from agnews_cli.core.hours.resource import RESOURCES
 from agnews_cli.core.hours.session import SessionEnd
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.deadline import Deadline
-from agnews_cli.core.run.job import Failure, Job, Outcome, ReaderLeft, TestOrder
+from agnews_cli.core.run.job import Event, Failure, Job, Outcome, ReaderLeft, TestOrder
 from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import (
     AgnewsError,
@@ -39,6 +39,7 @@ from agnews_cli.errors import (
 )
 from agnews_cli.host import launch
 from agnews_cli.host.session_age import session_age
+from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.run import leases
@@ -75,6 +76,16 @@ _ENDS: Mapping[RunState, SessionEnd] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One of several sessions that are at work on a machine at once, each on a share of it."""
+
+    received: list[int]
+    """Stop signals, which are every lane's: whoever began the lanes collects them."""
+    card: int | None = None
+    """Its GPU; None on a CPU."""
+
+
 def train(
     job: Job,
     folder: RunFolder,
@@ -86,8 +97,11 @@ def train(
     is_fresh: bool = False,
     remotes: Sequence[Remote] = (),
     test: TestOrder | None = None,
+    lane: Lane | None = None,
 ) -> Outcome:
     """Run the worker on `job` to its outcome, or to a pause; only one session does so at a time.
+
+    `lane`: where it is one of several on this machine.
 
     `test`: what it evaluates when everything is chosen; nothing else tells it of test rows.
     `is_fresh`: from the beginning, whatever is saved; `takeover`: from a session that seems alive.
@@ -103,7 +117,7 @@ def train(
             show(note.event(job.started_monotonic_s))
 
     folder.require_plain()
-    session = _Session(job, folder, platform, processes, show, tell, remotes, test)
+    session = _Session(job, folder, platform, processes, show, tell, remotes, test, lane)
     try:
         return session.to_the_end(takeover=takeover, is_fresh=is_fresh)
     except AgnewsError as error:
@@ -125,6 +139,7 @@ class _Session:
     tell: Callable[[Note], None]
     remotes: Sequence[Remote]
     test: TestOrder | None
+    lane: Lane | None = None
     received: list[int] = field(default_factory=list)
     """Stop signals."""
 
@@ -133,7 +148,7 @@ class _Session:
         outcome = self.once(takeover=takeover, is_fresh=is_fresh)
         for _ in range(_MOST_RETURNS):
             if outcome is None:
-                outcome = _brought(self.remotes, self.folder, self.tell) or self.once()
+                outcome = _brought(self.job, self.remotes, self.folder, self.tell) or self.once()
         if outcome is None:
             store = ", ".join(remote.address for remote in self.remotes)
             reason = "its numbers keep growing"
@@ -152,9 +167,15 @@ class _Session:
             self.tell(Note(f"this run is {lease.note}"))
         if lease.warning:
             self.tell(Note(f"{self.folder.path}: {lease.warning}", True))
+        ended = self.folder.ended()
+        if not is_fresh and _is_done(ended, self.job):  # by another session, a moment ago
+            with suppress(CannotWrite, NoDiskSpace):
+                lease.release(_now())
+            return ended
         fleet = Fleet(self.remotes, self.folder, token=lease.token, writer=lease.writer)
         try:
-            with signals() as self.received:
+            with signals() if self.lane is None else nullcontext(self.lane.received) as stops:
+                self.received = stops
                 outcome = self._trained(lease, fleet, is_fresh=is_fresh)
         finally:
             with suppress(CannotWrite, NoDiskSpace):  # then it is over when this process is
@@ -245,6 +266,7 @@ class _Session:
             state = RunState.FAILED
             session_end = self.job.session_end
             upload = Deadline("upload", 0.0)  # send nothing more
+            self._begin(job.token)
             fleet.start()
             heart = Heart(opened, lease)
             try:
@@ -257,6 +279,7 @@ class _Session:
                     fleet=fleet,
                     session_end=session_end,
                     received=self.received,
+                    card=None if self.lane is None else self.lane.card,
                 )
                 how, state = _ENDS[outcome.state], outcome.state
                 upload = session_end
@@ -282,6 +305,17 @@ class _Session:
                 if note is not None:
                     self.tell(note)
                 agree()
+
+    def _begin(self, token: int) -> None:
+        """Say in the run's events that what follows is this session's, before there is a worker."""
+        event = Event(
+            kind="session",
+            at=_now().isoformat(),
+            elapsed_s=round(time.monotonic() - self.job.started_monotonic_s, 3),
+            data={"token": token},
+        )
+        with suppress(CannotWrite, NoDiskSpace):
+            files.append_line(self.folder.events, event.model_dump_json())
 
     def _opened(self, ledger: Ledger, lease: Lease, fleet: Fleet) -> tuple[Job, str, float]:
         """The worker's job on the disk, the session in the ledger, and when it was opened."""
@@ -334,8 +368,15 @@ class _Session:
             self.tell(note)
 
 
+def _is_done(ended: Outcome | None, job: Job) -> bool:
+    """Whether all that the job is for is done."""
+    if ended is None or ended.state != RunState.COMPLETED or not job.nodes:
+        return False
+    return set(job.nodes) <= set(ended.done)
+
+
 def _brought(
-    remotes: Sequence[Remote], folder: RunFolder, tell: Callable[[Note], None]
+    job: Job, remotes: Sequence[Remote], folder: RunFolder, tell: Callable[[Note], None]
 ) -> Outcome | None:
     """Pull from stores what is further than what is here; how the run ended where one has all."""
     further = [remote for remote in remotes if stores.is_further(remote, folder)]
@@ -345,10 +386,7 @@ def _brought(
     for what, why in pulled.skipped:
         tell(Note(f"{what} is passed over: {why}", True))
     ended = folder.ended()
-    is_done = (
-        ended is not None and ended.state == RunState.COMPLETED and folder.evaluated() is not None
-    )
-    return ended if is_done else None
+    return ended if _is_done(ended, job) else None
 
 
 def _in_words(failure: Failure, folder: RunFolder) -> ReportedError:

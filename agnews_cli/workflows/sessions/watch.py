@@ -67,11 +67,12 @@ def watch(
     fleet: Fleet,
     session_end: Deadline,
     received: list[int],
+    card: int | None = None,
 ) -> Outcome:
     """Launch the worker on the job file and watch it to its outcome.
 
-    `received`: stop signals as they come
-    (`signals`). Raises Interrupted or WorkerDied.
+    `received`: stop signals as they come (`signals`). `card`: the only GPU that it may use. Raises
+    Interrupted or WorkerDied.
     """
     tail = Tail(folder.events, is_new=True)
     worker = launch.start(
@@ -81,6 +82,7 @@ def watch(
         processes=processes,
         cpu_count=platform.cpu_count,
         is_light=job.is_light,
+        card=card,
     )
     watched = _Watch(job, folder, worker, tail, show, fleet, session_end, received, processes)
     try:

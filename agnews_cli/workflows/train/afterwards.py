@@ -19,11 +19,12 @@ from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError
 from agnews_cli.store.model import delivered
 from agnews_cli.store.run.events import Events
+from agnews_cli.workflows.train.plans import Plan
 
 if TYPE_CHECKING:
     from agnews_cli.core.run.evaluation import SplitEvaluation
     from agnews_cli.store.run.runs import RunFolder
-    from agnews_cli.workflows.train.auto import Result
+    from agnews_cli.workflows.train.result import Result
 
 _MORE_TIMES = 3  # as much time is proposed where a budget left none for fine-tuning
 _WEAK_F1 = 0.99
@@ -135,6 +136,8 @@ def _whole_recipe_s(result: Result) -> float | None:
         if event.kind == "progress" and isinstance(found, int | float):
             speed = float(found)
     if speed <= 0:
+        return None
+    if not isinstance(result.plan, Plan):
         return None
     preset = result.plan.preset
     whole = Train(recipe=Recipe.of(preset), rows=RowChoice(data=preset.data))

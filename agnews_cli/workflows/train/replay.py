@@ -9,7 +9,7 @@ import shlex
 from typing import Any
 
 from agnews_cli.core.run import request as asking
-from agnews_cli.workflows.train.auto import Request
+from agnews_cli.workflows.train.scene import Request
 
 
 def asked(request: Request) -> dict[str, Any]:

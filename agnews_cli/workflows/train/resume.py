@@ -17,14 +17,16 @@ from typing import Any
 from agnews_cli.core.run.request import named
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.saving.checkpoint import Key
-from agnews_cli.errors import CannotResume, NothingToResume
+from agnews_cli.errors import CannotResume, Interrupted, NothingToResume
 from agnews_cli.store.run import runs
 from agnews_cli.store.transfer import pulls
 from agnews_cli.store.transfer.pulls import Seen
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.runs.history import where
 from agnews_cli.workflows.train import replay
-from agnews_cli.workflows.train.auto import Plan, Request, prepare, require_sense
+from agnews_cli.workflows.train.auto import prepare
+from agnews_cli.workflows.train.plans import Campaign, Plan
+from agnews_cli.workflows.train.scene import Request, require_sense
 
 _RESOLVED: Mapping[str, Any] = {
     one.name: one.default
@@ -56,7 +58,7 @@ class Unfinished:
 
 def prepare_again(
     name: str | None, request: Request, *, data: str | None = None
-) -> tuple[Plan, tuple[Unfinished, ...]]:
+) -> tuple[Plan | Campaign, tuple[Unfinished, ...]]:
     """The plan that goes on with the run `name`, or the newest unfinished one; and the others.
 
     `request` gives what may differ from session to session: stores, processes, times. `data`:
@@ -64,12 +66,10 @@ def prepare_again(
     that only they have gets its folder. Raises NothingToResume, RunUnknown or CannotResume.
     """
     chosen = require_sense(request)
-    store = where(chosen.folder)
-    remotes = [*stores.connect(chosen.remotes), *stores.visible(chosen.remotes)]
-    with tempfile.TemporaryDirectory(prefix="agnews-look-") as work:
-        seen, problems = stores.found_in(remotes, Path(work))
-    open_runs = _merged(unfinished(store), seen)
-    folder, found_at = _meant(name, store, open_runs, seen, problems)
+    try:
+        folder, open_runs, found_at = _looked_up(name, chosen)
+    except KeyboardInterrupt:
+        raise Interrupted(kept="nothing was begun", next="") from None
     wish = folder.order()
     if wish is None or not folder.has("preset.yaml"):
         raise CannotResume(
@@ -84,20 +84,34 @@ def prepare_again(
             reason="another version of agnews began it, and its checkpoints are of that version",
             next=f"Begin anew: agnews auto{f' --data {shlex.quote(str(of))}' if of else ''}",
         )
+    asked = folder.whole if folder.has(folder.whole.name) else folder.preset
     places = (str(folder.path.parent), *chosen.remotes, *found_at)
     again = replace(
         request,
-        wish=replace(wish, data=of, preset=str(folder.preset), **_RESOLVED),
+        wish=replace(wish, data=of, preset=str(asked), **_RESOLVED),
         session=replace(request.session, stores=tuple(dict.fromkeys(places))),
     )
     plan = prepare(again)
-    if plan.run != folder.id:
+    if folder.id not in {node.place for node in plan.graph.nodes.values()}:
         raise CannotResume(
             run=folder.id,
             reason=f"the data or the preset changed, which makes it another run, {plan.run}",
             next=f"Put back what it was, or begin anew: {replay.command(again)}",
         )
     return plan, tuple(run for run in open_runs if run.run != folder.id)
+
+
+def _looked_up(
+    name: str | None, chosen: stores.Chosen
+) -> tuple[runs.RunFolder, tuple[Unfinished, ...], tuple[str, ...]]:
+    """(the run's folder, all unfinished runs, the stores that have this one)."""
+    store = where(chosen.folder)
+    remotes = [*stores.connect(chosen.remotes), *stores.visible(chosen.remotes)]
+    with tempfile.TemporaryDirectory(prefix="agnews-look-") as work:
+        seen, problems = stores.found_in(remotes, Path(work))
+    open_runs = _merged(unfinished(store), seen)
+    folder, found_at = _meant(name, store, open_runs, seen, problems)
+    return folder, open_runs, found_at
 
 
 def _merged(local: tuple[runs.RunFolder, ...], seen: tuple[Seen, ...]) -> tuple[Unfinished, ...]:

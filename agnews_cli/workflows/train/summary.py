@@ -28,7 +28,7 @@ from agnews_cli.workflows.runs.history import sessions_of, where
 from agnews_cli.workflows.train import afterwards
 
 if TYPE_CHECKING:
-    from agnews_cli.workflows.train.auto import Result
+    from agnews_cli.workflows.train.result import Result
 
 SCHEMA = "agnews.summary/1"
 _MOST_BYTES = 16 << 20

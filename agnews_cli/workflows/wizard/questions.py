@@ -26,7 +26,7 @@ from agnews_cli.store.disk import names
 from agnews_cli.store.settings import requests
 from agnews_cli.workflows.elsewhere import notebook
 from agnews_cli.workflows.train import replay
-from agnews_cli.workflows.train.auto import Request
+from agnews_cli.workflows.train.scene import Request
 from agnews_cli.workflows.wizard import several
 from agnews_cli.workflows.wizard.surroundings import (
     HERE,

@@ -34,7 +34,7 @@ from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import preset_shapes
 from agnews_cli.workflows.forecast.costs import Ground
-from agnews_cli.workflows.train.auto import SAMPLE
+from agnews_cli.workflows.train.scene import SAMPLE
 
 HERE = "here"
 _HUB_TIMEOUT_S = 5.0

@@ -1,0 +1,49 @@
+"""Models on the same rows: figures of each, and of each pair whether they differ by chance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from agnews_cli.core.run.evaluation import Interval
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Compared(_Facts):
+    name: str
+    accuracy: Interval
+    loss: float
+    """Mean cross-entropy, in nats."""
+    calibration_error: float
+
+
+class Difference(_Facts):
+    """One model's accuracy less another's."""
+
+    one: str
+    two: str
+    accuracy: Interval
+    """Its paired bootstrap interval of 95%."""
+    only_one_right: int
+    """Rows that `one` alone has right."""
+    only_two_right: int
+    p: float
+    """McNemar's exact test, two-sided."""
+    p_holm: float
+    """The same as one of so many tests (Holm 1979)."""
+
+
+class Comparison(_Facts):
+    rows: int
+    against: str | None
+    """The one that all others are compared with; None: each with each."""
+    models: tuple[Compared, ...]
+    """The most often right first."""
+    differences: tuple[Difference, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")

@@ -1,0 +1,69 @@
+"""Combiners, one module each (`learn.kinds.combiner`), named by the `kind` of their settings."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agnews_cli.core.run.combiner import Combiner
+from agnews_cli.errors import AgnewsError, ModelDamaged, TooFewToCombine
+from agnews_cli.learn.kinds.combiner import Classes, Fitted, Said, read, weighted_mean
+
+_LEAST_ROWS = 10
+
+
+def fit(how: Combiner, said: Said, classes: Classes, seed: int = 0) -> Fitted:
+    """What `how` learns of rows that no member has seen; said: (members, rows, classes).
+
+    Raises TooFewToCombine, or ExtraMissing for a booster that is not installed.
+    """
+    if len(said) == 0 or said.shape[1] != len(classes):
+        raise ValueError(f"members' probabilities {said.shape} of {len(classes)} rows")
+    kind = _of(how.kind)
+    if kind.LEARNS and len(classes) < _LEAST_ROWS:
+        raise TooFewToCombine(kind=how.kind, rows=len(classes), least=_LEAST_ROWS)
+    fitted: Fitted = kind.fit(how, said, classes, seed)
+    return fitted
+
+
+def apply(fitted: Fitted, said: Said) -> NDArray[np.float64]:
+    """Class probabilities, (rows, classes); said: (members, rows, classes), in the fit's order."""
+    if said.ndim != 3 or (len(said), said.shape[2]) != (fitted.members, fitted.classes):
+        wanted = f"{fitted.members} members and {fitted.classes} classes"
+        raise ValueError(f"probabilities {said.shape} are not of {wanted}")
+    if said.shape[1] == 0:
+        return np.empty((0, fitted.classes))
+    found: NDArray[np.float64] = _of(fitted.kind).apply(fitted, said)
+    return found
+
+
+def open_fitted(folder: Path) -> Fitted:
+    """What `Fitted.write` left there, asked once. Raises ModelDamaged where it does not answer, or
+    ExtraMissing for a booster that is not installed."""
+    fitted = read(folder)
+    if fitted.kind not in {found.name for found in pkgutil.iter_modules(__path__)}:
+        raise ModelDamaged(path=folder, reason=f"the combiner {fitted.kind!r} is not known here")
+    try:
+        equal = np.full((fitted.members, 1, fitted.classes), 1 / fitted.classes)
+        if not np.isfinite(apply(fitted, equal)).all():
+            raise ValueError("it answers with what is no number")
+    except AgnewsError:
+        raise
+    except Exception as error:  # whatever a library says of a model that is none
+        raise ModelDamaged(path=folder, reason=f"{type(error).__name__}: {error}") from error
+    return fitted
+
+
+def is_mean(fitted: Fitted) -> bool:
+    """Whether its answer is the mean of its members by their weights."""
+    return fitted.weights is not None and _of(fitted.kind).apply is weighted_mean
+
+
+def _of(kind: str) -> ModuleType:
+    """Its module alone, so that no other's takes time."""
+    return importlib.import_module(f"{__name__}.{kind}")

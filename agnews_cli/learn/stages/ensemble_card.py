@@ -1,0 +1,82 @@
+"""The card of an ensemble: what joins its members, how good each is, and how it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from agnews_cli.core.run import recipes
+from agnews_cli.core.run.evaluation import Evaluation
+from agnews_cli.core.run.job import CombineJob
+from agnews_cli.learn import combiners
+from agnews_cli.learn.kinds.combiner import Fitted
+from agnews_cli.learn.stages.cards import by_class, escaped, fenced, figures
+from agnews_cli.store.model import delivered
+from agnews_cli.store.model.delivered import Delivered
+from agnews_cli.store.run.runs import RunFolder
+
+Shared = tuple[str, str, float]
+"""(kind, folder, share) of a model that answers."""
+
+
+def text(job: CombineJob, fitted: Fitted, evaluation: Evaluation, why: str) -> str:
+    """Markdown."""
+    split = evaluation.test or evaluation.validation
+    folder = Path(job.folder)
+    parts = [
+        f"# {len(job.dataset.labels)} classes of text, learnt from {escaped(job.dataset.name)}",
+        f"An ensemble: {escaped(why)}.",
+        "## How to use",
+        *(_usage(folder) if (folder / "delivery.json").exists() else [_ANSWERS_ALONE]),
+        "## Figures",
+        "\n".join(figures(evaluation)),
+        "\n".join(by_class(split, job.dataset)),
+        "What the members reach on the same rows, and how surely they differ from the whole, is in "
+        "`comparison.json`. Each member has a card of its own.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_ANSWERS_ALONE = (
+    "Its members were there as files of answers alone: it has figures, and no model for new texts."
+)
+
+
+def _usage(folder: Path) -> Iterator[str]:
+    whole = delivered.of_run(RunFolder(folder))
+    yield "With agnews, in this folder (or give its path):\n\n" + fenced(recipes.load("."))
+    shares = list(_shares(whole, folder, 1.0))
+    if any(share is None for _, _, share in shares):
+        yield (
+            "Its members are not joined by fixed weights, so that plain Python for it would be "
+            "long; `combiner/combiner.json` says what was learnt."
+        )
+        return
+    known = [(kind, path, share) for kind, path, share in shares if share]
+    base = next((part.base.id for part in _leaves(whole) if part.base is not None), "")
+    code = recipes.average(known, base=base, is_listed=True)
+    yield "Without agnews, in this folder:\n\n" + fenced(code)
+
+
+def _shares(
+    found: Delivered, root: Path, share: float | None
+) -> Iterator[tuple[str, str, float | None]]:
+    from agnews_cli.learn.kinds import combiner
+
+    for member in found.members:
+        path = Path(member.folder).relative_to(root).as_posix()
+        yield member.kind, path, None if share is None else share * member.share
+    if found.combiner is None:
+        return
+    fitted = combiner.read(found.combiner)
+    plain = fitted.weights if combiners.is_mean(fitted) else None
+    for number, part in enumerate(found.parts):
+        mine = None if plain is None or share is None else share * plain[number]
+        yield from _shares(part, root, mine)
+
+
+def _leaves(found: Delivered) -> Iterator[Delivered]:
+    if not found.parts:
+        yield found
+    for part in found.parts:
+        yield from _leaves(part)

@@ -1,0 +1,139 @@
+"""What a teacher said of a job's rows, found in its files by the digest of their clean texts.
+
+Its tokenizer, its batches and the order of its rows may be others. A file called `validation` was
+said by models that had not seen its rows; any other file may be of rows that its teacher learned,
+so that none of those may validate the student.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agnews_cli.core.run.job import TrainJob
+from agnews_cli.core.run.work import VALIDATION
+from agnews_cli.errors import TeacherLabelsDiffer, TeacherSawValidation, TeacherSilent, TeacherTwice
+from agnews_cli.learn.combine import logits
+from agnews_cli.learn.door.notes import Notes
+from agnews_cli.learn.loop.distil import Taught
+from agnews_cli.learn.rows.batches import Indices
+from agnews_cli.learn.rows.material import Material
+
+Digests = NDArray[np.void]
+"""(rows,): the digest of each row, to be compared and sorted."""
+_UNSEEN = PurePosixPath(VALIDATION).name
+
+
+@dataclass(frozen=True, slots=True)
+class Teacher:
+    """Its logits, (rows, classes), of the rows of a material."""
+
+    job: TrainJob
+    train: NDArray[np.float32]
+    unlabelled: NDArray[np.float32]
+    held: NDArray[np.float32] | None
+    """None where it says nothing of the rows that validate."""
+
+    @property
+    def whole(self) -> Taught:
+        """For a fine-tuning on all rows."""
+        rows = np.concatenate([self.train, self.unlabelled])
+        return Taught(self.job.distillation, rows, self.held)
+
+    def fold(self, inside: Indices, outside: Indices) -> Taught:
+        """For one that is trained on the rows `inside`."""
+        rows = np.concatenate([self.train[inside], self.unlabelled])
+        return Taught(self.job.distillation, rows, self.train[outside])
+
+
+def read(job: TrainJob, material: Material, told: Notes) -> Teacher | None:
+    """None where the job has no teacher.
+
+    Raises CannotRead, TeacherLabelsDiffer, TeacherTwice, TeacherSilent or TeacherSawValidation.
+    """
+    if not job.teacher:
+        return None
+    # Two teachers at once would each take a share of what the labels have.
+    assert not job.preset.training.linear_teacher
+    said = [_Said.read(path, job.dataset.labels) for path in job.teacher]
+    train, new = _digests(material.texts), _digests(material.unlabelled_texts)
+    held = _digests(material.held_texts)
+    _refuse_seen(said, train, held, material, told)
+    every = _Said.joined(said)
+    every.require_once(np.concatenate([train, new, held]))
+    rows = every.of(train, "training rows")
+    unlabelled = every.of(new, "rows without labels") if len(new) else rows[:0]
+    of_held = every.of(held) if np.isin(held, every.rows).all() else None
+    return Teacher(job, rows, unlabelled, of_held)
+
+
+def _refuse_seen(
+    said: Sequence[_Said], train: Digests, held: Digests, material: Material, told: Notes
+) -> None:
+    """Raises TeacherSawValidation."""
+    of_training = [one for one in said if one.is_of_training]
+    if material.fold is not None and of_training:
+        told.warn(
+            "every row validates by turns, and the teacher was trained on all: the figures of "
+            "validation are better than those of new texts will be"
+        )
+        return
+    for one in of_training:
+        seen = np.isin(held, one.rows) & ~np.isin(held, train)  # a text may stand in both
+        if seen.any():
+            raise TeacherSawValidation(path=one.path, seen=int(seen.sum()), rows=len(held))
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    path: str
+    rows: Digests
+    logits: NDArray[np.float32]
+
+    @classmethod
+    def read(cls, path: str, labels: Sequence[str]) -> _Said:
+        kept = logits.read(Path(path))
+        if sorted(kept.labels) != sorted(labels):
+            theirs, ours = (", ".join(names[:8]) for names in (kept.labels, labels))
+            raise TeacherLabelsDiffer(path=path, theirs=theirs, ours=ours)
+        columns = [kept.labels.index(label) for label in labels]
+        return cls(path, logits.as_values(kept.rows), kept.delivered[:, columns])
+
+    @classmethod
+    def joined(cls, said: Sequence[_Said]) -> _Said:
+        rows = np.concatenate([one.rows for one in said])
+        return cls(", ".join(o.path for o in said), rows, np.concatenate([o.logits for o in said]))
+
+    @property
+    def is_of_training(self) -> bool:
+        return Path(self.path).stem != _UNSEEN
+
+    def require_once(self, wanted: Digests) -> None:
+        """Raises TeacherTwice where a text is there more often than among the rows `wanted`."""
+        texts, times = np.unique(self.rows, return_counts=True)
+        known, most = np.unique(wanted, return_counts=True)
+        at = np.searchsorted(known, texts).clip(max=len(known) - 1)
+        allowed = np.where(known[at] == texts, most[at], 1)
+        twice = int((times > allowed).sum())
+        if twice:
+            raise TeacherTwice(path=self.path, rows=twice)
+
+    def of(self, wanted: Digests, what: str = "rows") -> NDArray[np.float32]:
+        """Its logits of these rows, in their order; of a text that it has twice the first.
+
+        Raises TeacherSilent.
+        """
+        texts, first = np.unique(self.rows, return_index=True)
+        at = np.searchsorted(texts, wanted).clip(max=len(texts) - 1)
+        missing = int((texts[at] != wanted).sum())
+        if missing:
+            raise TeacherSilent(path=self.path, missing=missing, rows=len(wanted), what=what)
+        return np.ascontiguousarray(self.logits[first[at]])
+
+
+def _digests(texts: Sequence[str]) -> Digests:
+    return logits.as_values(logits.digests(texts))

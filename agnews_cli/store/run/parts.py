@@ -1,0 +1,78 @@
+"""The parts of what is made of several runs, written down for people: which, and after which.
+
+`graph.json` in the folder of the result. Nothing is decided by it: the graph is made anew from what
+was asked, and what of it is done, each run's own folder says.
+"""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agnews_cli.core.graph.graph import Graph
+from agnews_cli.core.run.work import inputs
+from agnews_cli.store.disk import files
+from agnews_cli.store.run import runs
+from agnews_cli.store.run.runs import RunFolder
+
+SCHEMA = "agnews.graph/1"
+_MOST_BYTES = 4_000_000
+_MOST_PARTS = 10_000
+
+
+class Part(BaseModel):
+    """`run`: in whose folder its result lies. `after`: the ids of what must be done before."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str = Field(max_length=200)
+    run: str = Field(max_length=200, pattern=r"^[^/\\]+$")
+    title: str = Field(max_length=500)
+    kind: str = Field(max_length=50)
+    after: tuple[str, ...] = ()
+
+
+class Parts(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    target: str
+    nodes: tuple[Part, ...] = Field(max_length=_MOST_PARTS)
+
+
+def write(folder: RunFolder, graph: Graph) -> None:
+    """Raises CannotWrite or NoDiskSpace."""
+    nodes = tuple(
+        Part(
+            id=node.id,
+            run=node.place,
+            title=node.title,
+            kind=node.work.kind,
+            after=tuple(one for one in inputs(node.work) if one in graph.nodes),
+        )
+        for node in graph.nodes.values()
+    )
+    facts = {"schema": SCHEMA} | Parts(target=graph.target, nodes=nodes).model_dump(mode="json")
+    files.write_text_atomically(folder.graph, json.dumps(facts, indent=1, ensure_ascii=False))
+
+
+def read(folder: RunFolder) -> Parts | None:
+    """None where it is one run alone, or the file is damaged."""
+    try:
+        return Parts.model_validate_json(files.read_plain(folder.graph, _MOST_BYTES))
+    except (OSError, ValidationError):
+        return None
+
+
+def having(folder: RunFolder) -> tuple[RunFolder, Parts] | None:
+    """The result that a run is a part of, or is, and all its parts; the newest of several."""
+    own = read(folder)
+    if own is not None:
+        return folder, own
+    if not folder.has(folder.whole.name):
+        return None
+    for other in runs.list_runs(folder.path.parent):
+        found = read(other)
+        if found is not None and any(part.run == folder.id for part in found.nodes):
+            return other, found
+    return None

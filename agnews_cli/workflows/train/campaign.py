@@ -1,0 +1,484 @@
+"""Several runs for one result: a graph is carried out, one ready node after the other.
+
+Each node is a run with a lease of its own, so that two machines, or two cards of one, work on a
+graph by doing the same: take what is ready and free, and look again. What is done is known by its
+name; the graph is made anew from what was asked and never stored.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from agnews_cli.core.graph import shapes
+from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of
+from agnews_cli.core.graph.graph import Graph, Node
+from agnews_cli.core.machine.platform import Platform
+from agnews_cli.core.run.job import CombineJob, CombineMember, Event, PredictJob, ReaderLeft
+from agnews_cli.core.run.preset import Model
+from agnews_cli.core.run.state import RunState
+from agnews_cli.core.run.work import (
+    MODEL,
+    TEST,
+    VALIDATION,
+    Combine,
+    EnsembleMember,
+    Evaluate,
+    Predict,
+    RunId,
+    RunOutput,
+    Source,
+    Train,
+    inputs,
+)
+from agnews_cli.errors import (
+    AgnewsError,
+    InternalError,
+    Interrupted,
+    PartsFailed,
+    PartsPaused,
+    ReportedError,
+    RunBusy,
+    UsageError,
+    WorkerDied,
+)
+from agnews_cli.host import network
+from agnews_cli.store.data import datasets
+from agnews_cli.store.disk.home import cache
+from agnews_cli.store.model import delivered, models
+from agnews_cli.store.model.models import Resolved
+from agnews_cli.store.run import leases, parts, runs
+from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.settings import preset_shapes
+from agnews_cli.workflows.runs import stores
+from agnews_cli.workflows.sessions import session
+from agnews_cli.workflows.sessions.couriers import Note
+from agnews_cli.workflows.sessions.session import Lane
+from agnews_cli.workflows.sessions.watch import signals
+from agnews_cli.workflows.train import single
+from agnews_cli.workflows.train.plans import Campaign, Plan
+from agnews_cli.workflows.train.result import Result, result_of
+from agnews_cli.workflows.train.scene import Scene
+
+_POLL_S = 2.0
+_LOOK_S = 30.0
+"""Between two looks into further stores while other machines are waited for."""
+
+Show = Callable[[Event], None]
+
+
+# ---- deciding -----------------------------------------------------------------------------------
+
+
+def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign:
+    """The graph of `shape`, and how each training of it is done here.
+
+    Raises UsageError under a budget, HubUnreachable where a model is not to be had.
+    """
+    wish = scene.wish
+    if wish.budget_s is not None:
+        raise UsageError(
+            message=f"--budget is the time of one model, and {shape.name} is several.",
+            hint="Leave out --budget; --session-hours pauses in time, and agnews resume goes on.",
+        )
+    found: dict[str, Resolved] = {}
+
+    def here(one: Single) -> Single:
+        model = single.located(one.preset, scene.hub)
+        placed = replace(one, preset=single.at_place(one.preset, model))
+        found[placed.preset.model.id] = model
+        return placed
+
+    shape = mapped(shape, here)
+    whole = preset_shapes.resolved_text(shape)
+    graph = shapes.graph_of(shape, scene.dataset, wish.seed, limit=wish.limit_train)
+    on_cpu = scene.platform.accelerator.kind == "cpu"
+    plans = {}
+    for node in graph.nodes.values():
+        if isinstance(node.work, Train):
+            preset = single_of(shape, node.work).preset
+            plans[node.id] = Plan(
+                scene=scene,
+                preset=preset,
+                model=found[preset.model.id],
+                graph=graph.part(node),
+                candidates=single.candidates_of(preset, None, on_cpu=on_cpu)[0],
+                reasons=(),
+                teacher=tuple(path_of(scene.store, source) for source in node.work.teacher),
+                teacher_held=tuple(
+                    path_of(scene.store, model, VALIDATION)
+                    for model in _asked_teachers(graph, node.work)
+                ),
+                whole=whole,
+            )
+    notes = (f"weights of {name}: {model.note}" for name, model in found.items())
+    return Campaign(scene, shape, graph, plans, whole, (*scene.reasons, *why, *notes))
+
+
+def _asked_teachers(graph: Graph, work: Train) -> Iterator[RunOutput]:
+    """The models that were asked about the rows that train; each has said what it thinks of those
+    that validate when it was made."""
+    for source in work.teacher:
+        asked = graph.nodes[source.run].work if isinstance(source, RunOutput) else None
+        if (
+            isinstance(asked, Predict)
+            and asked.of == "train"
+            and isinstance(asked.model, RunOutput)
+            and asked.model.part == MODEL
+        ):
+            yield asked.model
+
+
+def path_of(store: Path, source: Source, part: str | None = None) -> Path:
+    """Where what a run leaves lies."""
+    assert isinstance(source, RunOutput)
+    wanted = part or source.part
+    folder = store / source.run
+    return folder if wanted == MODEL else folder / f"{wanted}.safetensors"
+
+
+# ---- doing --------------------------------------------------------------------------------------
+
+
+def _titled(show: Show, title: str) -> Show:
+    """Says of each event whose it is, where several are at work at once."""
+
+    def shown(event: Event) -> None:
+        key = {"phase": "name", "note": "text", "warning": "text"}.get(event.kind)
+        if key is not None:
+            data = event.data | {key: f"{title}: {event.data[key]}"}
+            event = event.model_copy(update={"data": data})
+        show(event)
+
+    return shown
+
+
+def _runs(member: EnsembleMember) -> list[RunId]:
+    return [one.run for one in (*member.models, *member.unseen) if isinstance(one, RunOutput)]
+
+
+def carry_out(campaign: Campaign, *, show: Show) -> Result:
+    """Do what is left of the graph, as far as this session lasts.
+
+    Raises what one node's session does: Interrupted, SessionOver, ...; NodesFailed where nodes
+    failed and nothing else is left that can be done.
+    """
+    at_work = _AtWork(campaign, show)
+    try:
+        return at_work.to_the_end()
+    except KeyboardInterrupt:  # outside of a node's own session
+        raise Interrupted(
+            kept=f"{len(at_work.done):,} of {len(campaign.graph.nodes):,} parts are done and kept",
+            next="The same command, or agnews resume, goes on.",
+        ) from None
+
+
+@dataclass(slots=True)
+class _AtWork:
+    """One command at a graph."""
+
+    campaign: Campaign
+    show: Show
+    done: set[RunId] = field(default_factory=set)
+    failed: dict[RunId, AgnewsError] = field(default_factory=dict)
+    busy: dict[RunId, str] = field(default_factory=dict)
+    """Where others are at work."""
+    looked_s: float = -1e9
+    tried: set[RunId] = field(default_factory=set)
+    """What this command did already."""
+    at_work: set[RunId] = field(default_factory=set)
+    """What lanes of this command are at."""
+
+    @property
+    def graph(self) -> Graph:
+        return self.campaign.graph
+
+    @property
+    def scene(self) -> Scene:
+        return self.campaign.scene
+
+    def to_the_end(self) -> Result:
+        was_there = self.is_over()
+        if was_there:
+            return self.result(was_there=True)
+        single.require_training_modules()
+        self._write_down()
+        lanes = self._lanes()
+        if lanes > 1:
+            self._side_by_side(lanes)
+        while not self.is_over():
+            node = self._next()
+            if node is not None:
+                self._do(node)
+            elif self.busy:
+                self._wait()
+            else:
+                raise self._stuck()
+        return self.result(was_there=False)
+
+    def _lanes(self) -> int:
+        """How many parts are at work at once: as many as are asked for, else one for each GPU."""
+        options, device = self.scene.request.session, self.scene.platform.accelerator
+        if options.at_once is not None:
+            return options.at_once
+        return device.count if device.kind == "cuda" and options.processes is None else 1
+
+    def _side_by_side(self, lanes: int) -> None:
+        """As long as there is work for several, each in a thread with a share of the machine.
+
+        Raises what a part's session raised, when the others have ended too.
+        """
+        lock, show, error = threading.Lock(), self.show, None
+
+        def one_at_a_time(event: Event) -> None:
+            with lock:
+                show(event)
+
+        self.show = one_at_a_time
+        free = list(range(lanes))
+        with signals() as received, ThreadPoolExecutor(lanes) as pool:
+            working: dict[Future[None], int] = {}
+            while True:
+                self._look()
+                while free and error is None and not received and (node := self._next()):
+                    self.at_work.add(node.place)
+                    number = free.pop(0)
+                    working[pool.submit(self._in_lane, node, number, lanes, received)] = number
+                if not working:
+                    break
+                over, _ = wait(working, timeout=_POLL_S, return_when=FIRST_COMPLETED)
+                for future in over:
+                    free.append(working.pop(future))
+                    error = error or future.exception()
+        self.show = show
+        if error is not None:
+            raise error
+        if received:
+            raise KeyboardInterrupt
+
+    def _in_lane(self, node: Node, number: int, lanes: int, received: list[int]) -> None:
+        platform = self.scene.platform
+        on_gpu = platform.accelerator.kind == "cuda"
+        mine = replace(
+            platform,
+            cpu_count=max(1, platform.cpu_count // lanes),
+            accelerator=replace(platform.accelerator, count=1),
+        )
+        try:
+            self._do(node, Lane(received, number if on_gpu else None), mine)
+        finally:
+            self.at_work.discard(node.place)
+
+    def is_over(self) -> bool:
+        """Whether the target is done, as the stores say now."""
+        self._look()
+        return self.graph.target in self.done
+
+    def _look(self) -> None:
+        """Find out what is done: in the folder, and now and then in further stores."""
+        for place in dict.fromkeys(node.place for node in self.graph.nodes.values()):
+            self.done |= RunFolder(self.scene.store / place).done() & self.graph.nodes.keys()
+        if not self.scene.remotes or time.monotonic() - self.looked_s < _LOOK_S:
+            return
+        self.looked_s = time.monotonic()
+        places = {node.place for node in self.graph.nodes.values()}
+        with tempfile.TemporaryDirectory(prefix="agnews-look-") as work:
+            seen, _ = stores.found_in(self.scene.remotes, Path(work))
+        for one in seen:
+            folder = RunFolder(self.scene.store / one.run)
+            if one.run in places and one.state == RunState.COMPLETED and not folder.done():
+                self._fetch(one.run)
+
+    def _fetch(self, run: RunId) -> None:
+        """What another machine finished comes here whole."""
+        node = self.graph.nodes[run]
+        folder = self._created(node)
+        single.bring(self.scene, folder, self.show)
+        self.done |= folder.done() & self.graph.nodes.keys()
+
+    def _next(self) -> Node | None:
+        """What is ready and free; a place that others hold is passed over for now."""
+        self.busy.clear()
+        now = datetime.now(UTC)
+        for node in self.graph.ready(self.done):
+            if node.place in self.at_work:
+                continue
+            if node.place in self.failed or any(i in self.failed for i in inputs(node.work)):
+                continue
+            where = leases.holder(self.scene.store / node.place, now)
+            if where is not None and not self.scene.request.session.takeover:
+                self.busy[node.place] = where
+                continue
+            return node
+        return None
+
+    def _do(self, node: Node, lane: Lane | None = None, platform: Platform | None = None) -> None:
+        """One part, on `platform`, this machine or a share of it. Raises what its session does."""
+        scene = replace(self.scene, platform=platform or self.scene.platform)
+        if node.id in self.tried:  # it ended well, and is not there
+            raise InternalError(what=f"{node.id} is done and not found", log=node.place)
+        self.tried.add(node.id)
+        number, count = list(self.graph.nodes).index(node.id) + 1, len(self.graph.nodes)
+        show = self.show if lane is None else _titled(self.show, node.title)
+        self._tell(Note(f"part {number} of {count}, {node.title}: {node.place}", is_phase=True))
+        try:
+            match self.graph[node.place].work if node.place in self.graph.nodes else node.work:
+                case Train():
+                    plan = replace(self.campaign.plans[node.place], scene=scene)
+                    single.carry_out(plan, show=show, lane=lane)
+                case Combine() as work:
+                    self._session(self._combining(self.graph[node.place], work), scene, lane, show)
+                case Predict() as work:
+                    self._session(self._predicting(node, work), scene, lane, show)
+                case work:
+                    raise NotImplementedError(f"nothing does {work.kind!r} alone")
+        except RunBusy as error:
+            self.tried.discard(node.id)
+            self.busy[node.place] = str(error.facts.get("where", "another session"))
+        except (ReportedError, WorkerDied) as error:
+            self.failed[node.place] = error
+            self._tell(Note(f"{node.title} failed: {error.message} Other parts go on.", True))
+
+    def _session(
+        self, job: CombineJob | PredictJob, scene: Scene, lane: Lane | None, show: Show
+    ) -> None:
+        """One session of a node that is no training."""
+        folder = RunFolder(Path(job.folder))
+        if self.scene.remotes:
+            single.bring(self.scene, folder, self.show)
+        if folder.done() >= set(job.nodes):
+            return
+        options = self.scene.request.session
+        session.train(
+            job,
+            folder,
+            scene.platform,
+            processes=1 if job.is_light else scene.processes,
+            show=show,
+            takeover=options.takeover,
+            remotes=self.scene.remotes,
+            lane=lane,
+        )
+
+    def _combining(self, node: Node, work: Combine) -> CombineJob:
+        folder, tests = self._created(node), self._tests(node)
+        order = list(self.graph.nodes)
+        named = sorted(work.members, key=lambda m: [order.index(run) for run in _runs(m)])
+        members = tuple(self._member(member, tests) for member in named)
+        return CombineJob(
+            run=node.id,
+            nodes=tuple(one.id for one in self.graph.together(node, self.done)),
+            folder=str(folder.path),
+            cache=str(cache()),
+            dataset=self.scene.dataset,
+            how=work.how,
+            members=members,
+            seed=self.scene.wish.seed,
+            **self.scene.clock,
+        )
+
+    def _member(self, member: EnsembleMember, tests: Mapping[RunId, RunId]) -> CombineMember:
+        store = self.scene.store
+        first = next(iter(member.models), None)
+        assert isinstance(first, RunOutput)
+        unseen = member.unseen or member.models
+        node = self.graph.nodes[first.run]
+        return CombineMember(
+            name=f"{node.title}: {node.label}",
+            delivery=str(path_of(store, first)),
+            validation=tuple(
+                str(path_of(store, one, VALIDATION if one.part == MODEL else one.part))
+                for one in unseen
+                if isinstance(one, RunOutput)
+            ),
+            test=str(path_of(store, first, TEST)) if first.run in tests else None,
+        )
+
+    def _tests(self, node: Node) -> Mapping[RunId, RunId]:
+        """The evaluations that stand beside the node's own, by the run that they are about."""
+        for other in self.graph.together(node, self.done):
+            if isinstance(other.work, Evaluate):
+                beside = [one.run for one in other.work.beside if isinstance(one, RunOutput)]
+                return {self.graph[run].place: run for run in beside if run in self.graph.nodes}
+        return {}
+
+    def _predicting(self, node: Node, work: Predict) -> PredictJob:
+        folder = self._created(node)
+        model = path_of(self.scene.store, work.model)
+        asked = delivered.at(model)
+        rows = datasets.RowCache.of(cache()).rows(self.scene.dataset)
+        return PredictJob(
+            run=node.id,
+            nodes=(node.id,),
+            folder=str(folder.path),
+            cache=str(cache()),
+            dataset=self.scene.dataset,
+            model=str(model),
+            bases={base.id: self._located(base) for base in delivered.bases_of(asked)},
+            of=work.of,
+            rows={split: str(path) for split, path in rows.items() if split != "test"},
+            choice=work.rows,
+            **self.scene.clock,
+        )
+
+    def _located(self, base: Model) -> str:
+        return models.resolve(base, hub=self.scene.hub, endpoint=network.endpoint()).path_or_id
+
+    def _created(self, node: Node) -> RunFolder:
+        plan = self.campaign.plans.get(node.place) or next(iter(self.campaign.plans.values()))
+        return runs.create(
+            self.scene.store,
+            node.place,
+            preset=plan.preset,
+            dataset=self.scene.dataset,
+            seed=self.scene.wish.seed,
+            order=self.scene.order,
+            whole=self.campaign.whole,
+            now=datetime.now(UTC),
+        )
+
+    def _write_down(self) -> None:
+        """The folder of the result, from which `agnews resume` knows what was asked for."""
+        folder = self._created(self.graph[self.graph.place])
+        parts.write(folder, self.graph)
+
+    def _wait(self) -> None:
+        """Others hold all that is ready: look again, as long as this session lasts."""
+        end_s = self.scene.clock["session_end_monotonic_s"]
+        if end_s is not None and time.monotonic() > end_s:
+            raise PartsPaused(
+                done=len(self.done), count=len(self.graph.nodes), run=self.campaign.run
+            )
+        for place, where in self.busy.items():
+            self._tell(Note(f"waiting for {place}: {where} is at it", is_phase=True))
+            break
+        time.sleep(_POLL_S)
+
+    def _stuck(self) -> AgnewsError:
+        names = "\n".join(
+            f"  {self.graph[run].title} ({run}): {error.message}"
+            for run, error in self.failed.items()
+        )
+        return PartsFailed(count=len(self.failed), names=names, run=self.campaign.run)
+
+    def _tell(self, note: Note) -> None:
+        with suppress(ReaderLeft):  # the watch will hear of it
+            self.show(note.event(self.scene.request.started_monotonic_s))
+
+    def result(self, *, was_there: bool) -> Result:
+        plan = self.campaign.plans.get(self.graph.place)
+        if plan is not None:  # a student is a model like any other
+            found = single.finished(plan, self.show)
+            assert found is not None
+            return replace(found, plan=self.campaign, was_there=was_there)
+        folder = RunFolder(self.scene.store / self.graph.place)
+        outcome = folder.ended()
+        assert outcome is not None
+        return result_of(self.campaign, folder, outcome, self.show, was_there=was_there)

@@ -1,0 +1,57 @@
+"""A stop at any moment has its words, its code and, with --json, its object; and one code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from agnews_cli.cli.main import main
+from agnews_cli.store.transfer import pulls
+from agnews_cli.workflows.machine import doctor
+from agnews_cli.workflows.runs import stores
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("words", "place", "name"),
+    [
+        (["resume"], stores, "found_in"),
+        (["resume", "--store", "runs", "--store", "further"], pulls, "seen"),
+        (["doctor"], doctor, "examine"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_stop_while_looking_is_said_and_is_one_object(
+    words, place, name, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "further").mkdir()
+    monkeypatch.setattr(place, name, interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--json"])
+    assert ended.value.code == 130
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["error"]["kind"] == "Interrupted"
+    if words[0] == "resume":
+        assert "nothing was begun" in printed.err
+
+
+def test_a_stop_after_the_last_words_changes_nothing():
+    code = (
+        "import os, signal, sys\n"
+        "from agnews_cli.cli import main\n"
+        "main._takes_more = lambda: os.kill(os.getpid(), signal.SIGINT) or True\n"
+        "main.main(['presets', 'show', 'nosuch'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    before = subprocess.run(
+        [sys.executable, "-m", "agnews_cli", "presets", "show", "nosuch"], capture_output=True
+    )
+    assert done.returncode == before.returncode > 0
+    assert "nosuch" in done.stderr and "Traceback" not in done.stderr

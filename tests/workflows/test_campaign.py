@@ -1,0 +1,243 @@
+"""A graph of runs at work, each part's session played by one that writes what it would leave."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agnews_cli.core.run.evaluation import ClassFigures, Evaluation, Interval, SplitEvaluation
+from agnews_cli.core.run.job import Job, Outcome
+from agnews_cli.errors import (
+    Interrupted,
+    PartsFailed,
+    PartsPaused,
+    ReportedError,
+    SessionOver,
+    UsageError,
+)
+from agnews_cli.store.run import leases, runs
+from agnews_cli.workflows.runs.status import status
+from agnews_cli.workflows.sessions import session
+from agnews_cli.workflows.train import auto, campaign, resume
+from agnews_cli.workflows.train.plans import Campaign
+from agnews_cli.workflows.train.scene import Request
+from tests import tiny
+
+_TINY = """\
+name: tiny
+tier: encoder
+summary: s
+order: 1
+model: {{id: {model}, parameters: 30000, licence: mit}}
+training: {{lr: 0.003}}
+"""
+_MEMBERS = "  - preset: tiny.yaml\n  - {preset: tiny.yaml, seed: 1}\n"
+
+
+def ensemble(members: str = _MEMBERS, how: str = "{kind: average}") -> str:
+    return f"name: both\ntier: ensemble\nsummary: s\norder: 1\nmembers:\n{members}how: {how}\n"
+
+
+@dataclass
+class Played:
+    """Stands for `session.train`: what was asked for, and what is to go wrong."""
+
+    jobs: list[Job] = field(default_factory=list)
+    failing: dict[str, Exception] = field(default_factory=dict)
+    """By the label of a run: raised once."""
+    before: Callable[[Job], None] = lambda job: None
+
+    def __call__(self, job: Job, folder: runs.RunFolder, *_: Any, **__: Any) -> Outcome:
+        self.before(job)
+        self.jobs.append(job)
+        error = self.failing.pop(job.run, None) or self.failing.pop(job.kind, None)
+        if error is not None:
+            raise error
+        return leave(folder, job.nodes)
+
+    @property
+    def kinds(self) -> list[str]:
+        return [job.kind for job in self.jobs]
+
+
+def leave(folder: runs.RunFolder, nodes: tuple[str, ...]) -> Outcome:
+    """What a session that came to its end leaves."""
+    figure = Interval(value=0.5, low=0.4, high=0.6, method="wilson")
+    split = SplitEvaluation(
+        rows=2, accuracy=figure, macro_f1=figure, loss=0.5, calibration_error=0.1,
+        classes=tuple(
+            ClassFigures(label=label, precision=0.5, recall=0.5, f1=0.5, rows=1)
+            for label in ("topic 0", "topic 1")
+        ),
+        confusion=((1, 1), (0, 0)),
+    )  # fmt: skip
+    whole = Evaluation(labels=("topic 0", "topic 1"), validation=split, test=split)
+    folder.evaluation.write_text(whole.model_dump_json())
+    outcome = Outcome(state="completed", done=nodes)
+    folder.outcome.write_text(outcome.model_dump_json())
+    return outcome
+
+
+@pytest.fixture
+def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_home: Path) -> Played:
+    monkeypatch.chdir(tmp_path)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    Path("tiny.yaml").write_text(_TINY.format(model=model))
+    Path("both.yaml").write_text(ensemble())
+    Path("student.yaml").write_text(
+        "name: student\ntier: distilled\nsummary: s\norder: 1\n"
+        "teacher: {preset: both.yaml}\nstudent: {preset: tiny.yaml, seed: 5}\n"
+    )
+    tiny.write(tmp_path / "data" / "train.csv", tiny.rows(2, 40))
+    tiny.write(tmp_path / "data" / "test.csv", tiny.rows(2, 11))
+    played = Played()
+    monkeypatch.setattr(session, "train", played)
+    monkeypatch.setattr(campaign.single, "require_training_modules", lambda: None)
+    monkeypatch.setattr(campaign.delivered, "at", lambda folder: None)
+    monkeypatch.setattr(campaign.delivered, "bases_of", lambda model: ())
+    monkeypatch.setattr(campaign, "_POLL_S", 0.01)
+    return played
+
+
+def plan(preset: str = "both.yaml", **asked: Any) -> Campaign:
+    found = auto.prepare(Request.of(data="data", preset=preset, **asked))
+    assert isinstance(found, Campaign)
+    return found
+
+
+def carry_out(preset: str = "both.yaml", **asked: Any) -> Any:
+    return auto.carry_out(plan(preset, **asked), show=lambda event: None)
+
+
+def test_every_part_is_done_once_and_after_what_it_needs(at_work):
+    result = carry_out("student.yaml")
+    assert at_work.kinds == ["train", "train", "combine", "predict", "train"]
+    assert at_work.jobs[-1].teacher == (
+        str(Path(at_work.jobs[3].folder) / "predictions" / "train.safetensors"),
+    )
+    assert result.folder.id == at_work.jobs[-1].run
+    again = carry_out("student.yaml")
+    assert again.was_there and len(at_work.jobs) == 5
+
+
+def test_an_edited_graph_does_what_is_new_alone(at_work):
+    carry_out()
+    trained = {job.run for job in at_work.jobs}
+    for text, kinds in (
+        (ensemble(_MEMBERS + "  - {preset: tiny.yaml, seed: 2}\n"), ["train", "combine"]),
+        (ensemble("  - preset: tiny.yaml\n"), ["combine"]),
+        (ensemble(how="{kind: greedy}"), ["combine"]),
+    ):
+        at_work.jobs.clear()
+        Path("both.yaml").write_text(text)
+        carry_out()
+        assert at_work.kinds == kinds
+        assert not {job.run for job in at_work.jobs} & trained
+
+
+def test_a_part_that_fails_is_named_and_the_others_go_on(at_work):
+    first = plan().graph.ready(())[0].place
+    at_work.failing[first] = ReportedError("the loss is no number", "a smaller rate", 70, "X")
+    with pytest.raises(PartsFailed) as failed:
+        carry_out()
+    assert at_work.kinds == ["train", "train"]  # the other one was trained
+    assert "member 0" in failed.value.message and "the loss is no number" in failed.value.message
+    at_work.jobs.clear()
+    carry_out()
+    assert [job.run for job in at_work.jobs][0] == first
+    assert at_work.kinds == ["train", "combine"]
+
+
+def test_what_another_session_holds_is_passed_over_and_waited_for(at_work):
+    whole = plan()
+    held = whole.graph.ready(())[0].place
+    folder = runs.RunFolder(whole.store / held)
+    folder.path.mkdir(parents=True)
+    lease = leases.claim(folder.path, datetime.now(UTC))  # by this process, which lives
+
+    def finish() -> None:
+        leave(folder, tuple(whole.plans[held].graph.nodes))
+        lease.release(datetime.now(UTC))
+
+    def other_machine_finishes(job: Job) -> None:
+        at_work.before = lambda job: None
+        threading.Timer(0.1, finish).start()
+
+    at_work.before = other_machine_finishes
+    carry_out()
+    assert at_work.kinds == ["train", "combine"]
+    assert held not in {job.run for job in at_work.jobs}
+
+
+def test_a_session_that_ends_while_others_work_says_what_is_done(at_work):
+    whole = plan(session_s=30.0)
+    for place in {node.place for node in whole.graph.ready(())}:
+        (whole.store / place).mkdir(parents=True)
+        leases.claim(whole.store / place, datetime.now(UTC))
+    over = auto.Request.of(data="data", preset="both.yaml", session_s=30.0)
+    object.__setattr__(over, "started_monotonic_s", over.started_monotonic_s - 60)
+    found = auto.prepare(over)
+    with pytest.raises(PartsPaused) as paused:
+        auto.carry_out(found, show=lambda event: None)
+    assert paused.value.exit_code == 75
+    assert "0 of 6 parts" in paused.value.message and found.run in paused.value.advice
+
+
+@pytest.mark.parametrize("error", [SessionOver(kept="x", next="y"), Interrupted(kept="x", next="")])
+def test_a_stop_ends_the_command_and_resume_goes_on_with_the_whole(at_work, error):
+    second = plan().graph.ready(())[1].place
+    at_work.failing[second] = error
+    with pytest.raises(type(error)):
+        carry_out()
+    at_work.jobs.clear()
+    again, _ = resume.prepare_again(None, Request.of())
+    assert isinstance(again, Campaign) and again.run == plan().run
+    auto.carry_out(again, show=lambda event: None)
+    assert at_work.kinds == ["train", "combine"]
+    assert at_work.jobs[0].run == second
+
+
+def test_two_parts_at_once_have_a_share_of_the_machine_each(at_work):
+    both, together = threading.Barrier(2, timeout=20), []
+
+    def meet(job: Job) -> None:
+        if job.kind == "train":
+            both.wait()
+            together.append(job.run)
+
+    at_work.before = meet
+    carry_out(at_once=2)
+    assert len(together) == 2
+    assert sorted(at_work.kinds) == ["combine", "train", "train"]
+
+
+def test_status_shows_each_part(at_work):
+    carry_out("student.yaml")
+    found = status("latest", None)
+    assert found.run == found.whole and found.run.startswith("student-")
+    assert {part.state for part in found.parts} == {"done"}
+    runs.RunFolder(Path(found.folder)).outcome.unlink()
+    later = {part.title: part.state for part in status("student", None).parts}
+    assert (later["student"], later["evaluate"]) == ("next", "waiting")
+    member = next(part.run for part in found.parts if part.title == "member 0")
+    assert status(member, None).whole == found.run
+
+
+def test_a_budget_is_of_one_model(at_work):
+    with pytest.raises(UsageError, match="both is several"):
+        plan(budget_s=300.0)
+
+
+def test_a_damaged_list_of_parts_is_no_reason_to_fail(at_work):
+    result = carry_out()
+    result.folder.graph.write_text(json.dumps({"target": 3}))
+    assert status(result.folder.id, None).parts == ()
