@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -234,3 +235,23 @@ def test_it_loads_nothing_heavy(tmp_path):
     loaded = set(eval(done.stdout.splitlines()[-1]))
     assert "agnews_cli" in loaded
     assert not loaded & HEAVY
+
+
+def test_the_graph_of_a_preset_of_several_models_is_planned(agnews, tmp_path):
+    done = agnews("plan", "--preset", "minilm-from-ensemble", "--rows", "9000", "--on", "here")
+    assert done.code == 0, done.err
+    for said in ("member 3", "teacher's predictions", "student", "as asked: 4 x minilm, linear"):
+        assert said in " ".join(done.out.split())
+    assert "it is fitted on the CPU" in done.out and "planned only" not in done.out
+    refused = agnews("plan", "--preset", "ensemble-cpu", "--ensemble", "3")
+    assert "tier ensemble: --ensemble takes a preset of one model" in refused.err
+    members = "".join(f"  - {{preset: minilm, seed: {n}}}\n" for n in range(98))
+    (tmp_path / "big.yaml").write_text(
+        f"name: big\ntier: ensemble\nsummary: s\norder: 1\nmembers:\n{members}"
+    )
+    began = time.monotonic()
+    found = agnews(
+        "plan", "--preset", "big.yaml", "--rows", "9000", "--on", "kaggle", "--json"
+    ).json
+    assert len(found["jobs"]) == 99, "no test rows, so nothing is evaluated"
+    assert time.monotonic() - began < 10, "a second where nobody else computes"

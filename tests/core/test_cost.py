@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from agnews_cli.core.graph.shapes import Distilled, Ensemble, Single, graph_of, seeds, stacking
+from agnews_cli.core.graph.shapes import (
+    AnyPreset,
+    Distilled,
+    Ensemble,
+    Single,
+    graph_of,
+    seeds,
+    stacking,
+)
 from agnews_cli.core.graph.tasks import tasks
 from agnews_cli.core.machine.accelerator import Accelerator, device
 from agnews_cli.core.run.cost import (
@@ -146,12 +154,19 @@ def test_a_linear_model_costs_no_accelerator_and_keeps_none_from_asking_the_othe
     alone = training(linear, data, KnownSpeeds())
     assert set(alone.paces) == {"cpu"} and not alone.is_divisible
     assert alone.step_s["cpu"] < 60
-    shape = Ensemble("both", (Single(base), Single(linear)))
-    graph = graph_of(Distilled("taught", shape, Single(presets.load("minilm"))), data)
-    works = {run: node.work for run, node in graph.nodes.items()}
     models = {"linear": linear.model, base.model.id: base.model}
     rated = type("Rated", (), {"tflops": 6.5, "source": "assumed", "as_of": "2026"})()
-    known = KnownSpeeds({"T4": rated})
-    costs = Costs(data, models, lambda recipe: known, works.get)
-    asking = next(node.work for node in graph.nodes.values() if "predictions" in node.title)
-    assert set(costs(asking).paces) == {"T4"}
+
+    def asking_s(teacher: AnyPreset) -> float:
+        graph = graph_of(Distilled("taught", teacher, Single(presets.load("minilm"))), data)
+        works = {run: node.work for run, node in graph.nodes.items()}
+        costs = Costs(data, models, lambda recipe: KnownSpeeds({"T4": rated}), works.get)
+        asking = next(node.work for node in graph.nodes.values() if "predictions" in node.title)
+        (each,) = costs(asking).paces.items()
+        found = costs(asking).takes("T4")
+        assert each[0] == "T4" and found is not None
+        return found.seconds
+
+    tuned = Single(base)
+    more_s = asking_s(Ensemble("both", (tuned, Single(linear)))) - asking_s(tuned)
+    assert more_s > 9_000 / 1_500, "it counts words on the CPU meanwhile"

@@ -16,7 +16,7 @@ from agnews_cli.core.plan.check import check
 from agnews_cli.core.plan.instance import BadInstance, Instance, Quota, Resource, Task
 from agnews_cli.core.plan.numbered import Numbered
 from agnews_cli.core.plan.planner import PlannedSchedule, plan
-from agnews_cli.core.plan.schedule import Schedule
+from agnews_cli.core.plan.schedule import Booking, Part, Schedule
 from tests.core import jobs as jobs_of
 from tests.core.jobs import Cost
 
@@ -303,3 +303,20 @@ def test_200_jobs_over_60_sessions_are_planned_in_under_a_second():
 def test_the_same_question_has_the_same_answer():
     instance = benchmark.medium(3)
     assert benchmark.planned(instance, effort=3000) == benchmark.planned(instance, effort=3000)
+
+
+def test_a_machine_that_costs_nothing_is_one_session_where_it_hardly_waits() -> None:
+    def booking(name: str, begins_s: float, place: int = 0) -> Booking:
+        return Booking(
+            name, place, begins_s, begins_s + 60, (Part("j", 0, 0, 1, begins_s, begins_s + 60),)
+        )
+
+    soon, late = booking("here", 100), booking("here", 5_000)
+    schedule = Schedule((booking("here", 0), booking("lab", 0), soon, booking("lab", 60), late))
+    joined = schedule.joined({"here"})
+    assert [(s.resource, s.begins_s, s.ends_s, len(s.parts)) for s in joined] == [
+        ("here", 0, 160, 2),
+        ("lab", 0, 60, 1),
+        ("lab", 60, 120, 1),
+        ("here", 5_000, 5_060, 1),
+    ]

@@ -15,8 +15,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from agnews_cli.cli.main import main
-from agnews_cli.store.settings import presets
-from agnews_cli.workflows.elsewhere.notebook import write
+from agnews_cli.core.graph.asked import singles
+from agnews_cli.store.settings import preset_shapes, presets
+from agnews_cli.workflows.elsewhere.notebook import NotebookOrder, write
+from agnews_cli.workflows.elsewhere.notebook import notebook as made
 from agnews_cli.workflows.wizard.questions import Way
 from agnews_cli.workflows.wizard.surroundings import look_around
 from tests import tiny
@@ -239,3 +241,19 @@ def test_a_cell_that_fails_stops_run_all(notebooks, tmp_path, capsys, stock_pyth
     assert written(capsys, "kaggle", "--data", "/not/there.csv", "-o", str(path)) == 0
     with pytest.raises(CellExecutionError, match="agnews auto ended with exit code 66"):
         execute(path, notebooks, stock_python)
+
+
+def test_a_preset_of_several_models_is_carried_with_all_that_it_names(desk, tmp_path):
+    """The users' own presets are not where the notebook runs."""
+    members = "members: [{preset: tiny}, {preset: tiny, seed: 1}]\n"
+    head = "name: both\ntier: ensemble\nsummary: s\norder: 1\n"
+    Path("both.yaml").write_text(head + members)
+    order = NotebookOrder("colab", tmp_path / "n.ipynb", "both.yaml", ("--preset", "both.yaml"))
+    cells = {cell["id"]: "".join(cell["source"]) for cell in made(order)["cells"]}
+    first, text = cells["preset"].split("\n", 1)
+    assert first == "%%writefile both.yaml" and "%agnews auto --preset both.yaml" in cells["train"]
+    (tmp_path / "there.yaml").write_text(text)
+    meant = preset_shapes.load(str(tmp_path / "there.yaml"))
+    (tmp_path / "my-home" / "presets" / "tiny.yaml").unlink()
+    assert preset_shapes.load(str(tmp_path / "there.yaml")) == meant
+    assert [one.name for one in singles(meant)] == ["tiny", "tiny"]

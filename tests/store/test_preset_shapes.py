@@ -41,6 +41,13 @@ def problems(folder: Path, content: str) -> list[str]:
     return [line.removeprefix(f"  {path}:") for line in caught.value.message.split("\n")[1:]]
 
 
+@pytest.mark.parametrize("page", ["ensembles.md", "distillation.md"])
+def test_what_the_pages_show_can_be_copied(page: str, tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text("utf-8")
+    for block in text.split("```yaml\n")[1:]:
+        assert len(singles(preset_shapes.load(write(tmp_path, block.split("```")[0])))) > 1
+
+
 @pytest.mark.parametrize("name", presets.names())
 def test_one_file_says_all_that_a_preset_means(name: str, tmp_path: Path) -> None:
     """As a run's folder keeps it, for a machine that has no preset of any of these names."""

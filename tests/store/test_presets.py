@@ -130,8 +130,12 @@ def test_a_wheel_carries_them_inside_the_package(
     (inside.parent / "presets").mkdir()  # another project's
     write(inside / "presets", GOOD)
     write(inside.parent / "presets", GOOD, "theirs.yaml")
+    (inside / "presets" / "ensemble").mkdir()
+    both = "summary: s\norder: 1\nmembers: [{preset: mine}, {preset: mine, seed: 1}]\n"
+    write(inside / "presets" / "ensemble", f"name: both\ntier: ensemble\n{both}", "both.yaml")
     monkeypatch.setattr("agnews_cli.__file__", str(inside / "__init__.py"))
-    assert presets.names() == ("mine",)
+    assert presets.names() == ("both", "mine")
+    assert len(singles(preset_shapes.load("both"))) == 2
     assert presets.load("mine").name == "mine"
 
 

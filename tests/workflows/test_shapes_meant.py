@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from agnews_cli.core.graph.asked import AnyPreset, Distilled, Single, singles
 from agnews_cli.core.graph.shapes import graph_of
+from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.run.choose import choose, nearest
 from agnews_cli.core.run.cost import like_news
+from agnews_cli.core.run.request import Goal
 from agnews_cli.errors import ModelUnsuitable, PresetOfSeveral
-from agnews_cli.store.settings import preset_shapes
+from agnews_cli.store.settings import preset_shapes, presets
 from agnews_cli.workflows.train import recipe
 
 EMBEDDED = "sentence-transformers/all-MiniLM-L6-v2"
@@ -95,3 +98,13 @@ def test_too_wide_a_gap_is_warned_of_and_a_model_between_mends_it(tmp_path: Path
     (tmp_path / "w.yaml").write_text(wide.replace("TEACHER", "./m.yaml"))
     assert "warning" not in meant(preset=str(tmp_path / "w.yaml"))[1]
     assert preset_shapes.load(str(tmp_path / "w.yaml")).tier == "distilled"
+
+
+@pytest.mark.parametrize("goal", get_args(Goal))
+def test_the_linear_model_is_chosen_by_nobody_but_who_names_it(goal: Goal) -> None:
+    cpu = Accelerator("cpu", "CPU")
+    found = choose(presets.load_all(), cpu, goal, why_unavailable=lambda preset: None)
+    assert found.preset is not None and found.preset.name.startswith("minilm")
+    only = choose([presets.load("linear")], cpu, goal, why_unavailable=lambda preset: None)
+    assert only.preset is None and "name it" in only.passed_over[0].reason
+    assert nearest(presets.load_all(), 1_000_000, is_decoder=False).name.startswith("minilm")

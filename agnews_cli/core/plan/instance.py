@@ -98,6 +98,12 @@ class Resource:
         most_s = max(self.quota.left_s, self.quota.period_quota_s) - self.quota.reserve_s
         return min(self.session_s, max(0.0, most_s))
 
+    @property
+    def is_free(self) -> bool:
+        """Whether its sessions cost nothing to open, and none need ever end."""
+        is_open = math.isinf(self.session_s) and self.quota is None
+        return is_open and self.startup_s == 0.0 and self.rest_s == 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+_ONE_SITTING_S = 600.0
+"""A machine that costs nothing is not left for so short a wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +54,21 @@ class Schedule:
     def used_s(self, resource: str) -> float:
         """Session seconds on a resource: what its quota pays."""
         return sum(s.seconds for s in self.sessions if s.resource == resource)
+
+    def joined(self, free: Collection[str]) -> tuple[Booking, ...]:
+        """The sessions, where one of a resource among `free`, which costs nothing to open and need
+        not end, is one with the session that begins in its place soon after."""
+        found: list[Booking] = []
+        for session in self.sessions:
+            before = next((n for n, other in enumerate(found) if _goes_on(other, session)), None)
+            if session.resource not in free or before is None:
+                found.append(session)
+            else:
+                parts = (*found[before].parts, *session.parts)
+                found[before] = replace(found[before], ends_s=session.ends_s, parts=parts)
+        return tuple(found)
+
+
+def _goes_on(one: Booking, other: Booking) -> bool:
+    is_there = (one.resource, one.place) == (other.resource, other.place)
+    return is_there and other.begins_s - one.ends_s <= _ONE_SITTING_S

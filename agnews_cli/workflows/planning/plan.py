@@ -105,7 +105,7 @@ class Planned:
 
     @property
     def sessions(self) -> tuple[Booking, ...]:
-        return self.plan.schedule.sessions
+        return _joined(self.plan, self.instance.resources)
 
     @property
     def finish(self) -> datetime:
@@ -401,4 +401,9 @@ def _alternative(
         other = _plan(jobs, resources)
     except NoPlan:
         return Alternative(change, None, 0)
-    return Alternative(change, round(other.finish_s, 1), len(other.schedule.sessions))
+    return Alternative(change, round(other.finish_s, 1), len(_joined(other, resources)))
+
+
+def _joined(found: planner.PlannedSchedule, resources: Sequence[Resource]) -> tuple[Booking, ...]:
+    """As people count sessions."""
+    return found.schedule.joined({one.name for one in resources if one.is_free})
