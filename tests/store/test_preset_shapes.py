@@ -71,7 +71,7 @@ def test_one_file_says_all_that_a_preset_means(name: str, tmp_path: Path) -> Non
 
 def test_a_hundred_models_are_read_again_whole_and_quickly(tmp_path: Path) -> None:
     members = "".join(f"  - {{preset: minilm-lora, seed: {n}}}\n" for n in range(100))
-    settings = ["training.ema=0.9", "training.token_masking=0.1", f"model.id=/{'a' * 200}"]
+    settings = ["training.ema=0.9", "training.token_masking=0.1", f"model.id=/{'a' * 500}"]
     path = write(tmp_path, f"name: big\ntier: ensemble\n{HEAD}members:\n{members}")
     each = preset_shapes.load(path)
     shape = mapped(each, lambda one: _set(one, settings))
