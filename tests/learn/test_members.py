@@ -223,6 +223,11 @@ def test_a_table_with_texts_says_what_the_run_says(tmp_path: Path) -> None:
         "predicted_p_",
     )
     assert close(read(moved), one)
+    some = Asked(labels=LABELS[::-1])
+    beside = {"text": texts, "label": names(one), "predicted": ["x"] * 12, "p_value": [3] * 12}
+    assert close(read(table(tmp_path / "b.csv", one, beside), some), one)
+    with pytest.raises(errors.NoProbabilities, match="p_value, p_World, p_Sports"):
+        read(tmp_path / "b.csv", Asked(labels=(*LABELS, "Science")))
     plain = table(tmp_path / "c.csv", one, {"text": texts, "label": ["World"] * 12})
     assert (read(plain).classes == UNKNOWN).all(), "that label is the model's answer"
     assert close(

@@ -33,6 +33,8 @@ _ANSWERS = ("predicted", "predicted_label")
 class Asked:
     """What is known beside the file; the defaults leave it to its columns."""
 
+    labels: tuple[str, ...] = ()
+    """The classes; other columns `p_…` are then passed over."""
     text_columns: tuple[str, ...] = ()
     label_column: str | None = None
     cleaning: Cleaning = "markup"
@@ -74,7 +76,9 @@ def _understood(table: Table, asked: Asked) -> tuple[Sheet, list[int], list[str]
     """(where texts and labels are, the columns of probabilities, their classes)."""
     prefix = "predicted_p_" if any(c.startswith("predicted_p_") for c in table.columns) else "p_"
     shares = [n for n, name in enumerate(table.columns) if name.startswith(prefix)]
-    if len(shares) < 2:
+    if asked.labels:
+        shares = [n for n in shares if table.columns[n].removeprefix(prefix) in asked.labels]
+    if len(shares) < max(2, len(asked.labels)):
         raise NoProbabilities(path=table.place, columns=", ".join(table.columns))
     names = [table.columns[n].removeprefix(prefix) for n in shares]
     label = asked.label_column

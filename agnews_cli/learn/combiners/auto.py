@@ -67,7 +67,7 @@ def fit(how: Auto, said: Said, classes: Classes, seed: int) -> Fitted:
     chance = (1 - NormalDist().cdf(1)) / max(1, 2 * len(others))  # each is looked at in two ways
     better = [one for one in others if _is_better(judge, one, plain, chance)]
     chosen = min(better, key=lambda one: one.loss, default=plain)
-    fitted = combiners.fit(chosen.how, said, classes, seed) if better else average
+    fitted = combiners.fit(chosen.how, said, classes, seed)
     why = "; ".join(
         [_why(judge, plain, others, chosen, chance), *notes, *filter(None, [fitted.why])]
     )
