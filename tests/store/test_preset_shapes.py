@@ -48,6 +48,8 @@ def problems(folder: Path, content: str) -> list[str]:
     path = write(folder, content)
     with pytest.raises(PresetInvalid) as caught:
         preset_shapes.load(path)
+    example = caught.value.advice.split("`")[1].removeprefix("agnews presets show ")
+    assert f"tier: {preset_shapes.load(example).tier}\n" in content, "a complete one of its kind"
     return [line.removeprefix(f"  {path}:") for line in caught.value.message.split("\n")[1:]]
 
 
