@@ -151,7 +151,8 @@ def _fields(model: type[BaseModel], group: str) -> list[str]:
             default = "" if field.is_required() else f"`{_shown(field.get_default())}`"
             rows.append((f"`{name}`", _type(field), default, field.description or ""))
         for kind in groups:
-            several = f" ({kind.__name__.lower()})" if len(groups) > 1 else ""
+            said = kind.model_fields["kind"].default if "kind" in kind.model_fields else ""
+            several = f" ({said or kind.__name__.lower()})" if len(groups) > 1 else ""
             said = f"## `{group}{name}`{several}"
             what = (kind.__doc__ or "").partition("\n\n")[0]
             inside += [said, "", *([what, ""] if what else []), *_fields(kind, f"{group}{name}.")]

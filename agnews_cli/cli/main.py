@@ -171,6 +171,8 @@ def _leave(code: int) -> None:
     if sink is not None:
         sink.printer.end()
         sink.refusals.clear()
+    with suppress(ValueError):  # the interpreter puts handlers back before it ends, but not this
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise SystemExit(code)
 
 

@@ -51,7 +51,7 @@ def show(
 
 @app.command("validate", cls=Command)
 @examples(
-    ("agnews presets validate mine.yaml", "every mistake with its line, or what it means"),
+    ("agnews presets validate mine.yaml", "every mistake with its line"),
 )
 def validate(
     name: Annotated[

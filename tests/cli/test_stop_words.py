@@ -55,3 +55,18 @@ def test_a_stop_after_the_last_words_changes_nothing():
     )
     assert done.returncode == before.returncode > 0
     assert "nosuch" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_nor_does_one_while_the_interpreter_ends():
+    code = (
+        "import atexit, ctypes, os, signal\n"
+        "from agnews_cli.cli.main import main\n"
+        "class Late:\n"
+        "    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGINT):\n"
+        "        kill(pid, number)\n"
+        "late = Late()\n"
+        "main(['presets', 'show', 'nosuch'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    before = [sys.executable, "-m", "agnews_cli", "presets", "show", "nosuch"]
+    assert done.returncode == subprocess.run(before, capture_output=True).returncode

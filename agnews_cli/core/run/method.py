@@ -74,7 +74,7 @@ class Lora(_Method):
         return not self.targets or any(f".{layer}".endswith(f".{name}") for name in self.targets)
 
 
-class Linear(_Method):
+class WordCounts(_Method):
     kind: Literal["linear"] = Field(
         "linear",
         description="No pretrained model: words and characters are counted, and linear "
@@ -91,7 +91,7 @@ class Linear(_Method):
         return model.parameters
 
 
-Method = Annotated[Full | Lora | Linear, Field(discriminator="kind")]
+Method = Annotated[Full | Lora | WordCounts, Field(discriminator="kind")]
 """Each kind has its own fields, and no others can be set."""
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agnews_cli.core.run.method import Full, Linear, Method
+from agnews_cli.core.run.method import Full, Method, WordCounts
 
 OneModel = Literal["encoder", "linear", "llm", "platform"]
 Tier = Literal[OneModel, "ensemble", "distilled"]
@@ -247,9 +247,9 @@ class Preset(_Strict):
     def reads(self, field: str) -> bool:
         """Whether a field by its dotted name decides anything: of a linear model few do."""
         group, _, name = field.partition(".")
-        if not isinstance(self.method, Linear) or group not in ("training", "short_of_time"):
+        if not isinstance(self.method, WordCounts) or group not in ("training", "short_of_time"):
             return True
-        return name in Linear.training_fields
+        return name in WordCounts.training_fields
 
     def hurried(self, training: Training) -> Training:
         """`training` where there is no time for the whole recipe."""

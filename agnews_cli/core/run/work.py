@@ -17,7 +17,7 @@ from agnews_cli.core.run.combiner import Average as Average
 from agnews_cli.core.run.combiner import Combiner as Combiner
 from agnews_cli.core.run.combiner import Stack as Stack
 from agnews_cli.core.run.dataset import Split
-from agnews_cli.core.run.method import Full, Linear, Method
+from agnews_cli.core.run.method import Full, Method, WordCounts
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Training
 
 RunId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*-[0-9a-f]{10}$")]
@@ -104,10 +104,10 @@ class Recipe(_Strict):
 
         Of a linear model nothing is named that it does not read.
         """
-        if isinstance(preset.method, Linear):
-            read = {name: getattr(preset.training, name) for name in Linear.training_fields}
+        if isinstance(preset.method, WordCounts):
+            read = {name: getattr(preset.training, name) for name in WordCounts.training_fields}
             training = Training(lr=_UNREAD_LR, **read)
-            return cls(weights=Linear().kind, method=preset.method, training=training)
+            return cls(weights=WordCounts().kind, method=preset.method, training=training)
         return cls(
             weights=weights or preset.model.id,
             revision=preset.model.revision,

@@ -21,7 +21,7 @@ _MOST_BYTES = 4_000_000
 _MOST_PARTS = 10_000
 
 
-class Part(BaseModel):
+class GraphPart(BaseModel):
     """`run`: in whose folder its result lies. `after`: the ids of what must be done before."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -33,17 +33,17 @@ class Part(BaseModel):
     after: tuple[str, ...] = ()
 
 
-class Parts(BaseModel):
+class GraphParts(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     target: str
-    nodes: tuple[Part, ...] = Field(max_length=_MOST_PARTS)
+    nodes: tuple[GraphPart, ...] = Field(max_length=_MOST_PARTS)
 
 
 def write(folder: RunFolder, graph: Graph) -> None:
     """Raises CannotWrite or NoDiskSpace."""
     nodes = tuple(
-        Part(
+        GraphPart(
             id=node.id,
             run=node.place,
             title=node.title,
@@ -52,19 +52,21 @@ def write(folder: RunFolder, graph: Graph) -> None:
         )
         for node in graph.nodes.values()
     )
-    facts = {"schema": SCHEMA} | Parts(target=graph.target, nodes=nodes).model_dump(mode="json")
+    facts = {"schema": SCHEMA} | GraphParts(target=graph.target, nodes=nodes).model_dump(
+        mode="json"
+    )
     files.write_text_atomically(folder.graph, json.dumps(facts, indent=1, ensure_ascii=False))
 
 
-def read(folder: RunFolder) -> Parts | None:
+def read(folder: RunFolder) -> GraphParts | None:
     """None where it is one run alone, or the file is damaged."""
     try:
-        return Parts.model_validate_json(files.read_plain(folder.graph, _MOST_BYTES))
+        return GraphParts.model_validate_json(files.read_plain(folder.graph, _MOST_BYTES))
     except (OSError, ValidationError):
         return None
 
 
-def having(folder: RunFolder) -> tuple[RunFolder, Parts] | None:
+def having(folder: RunFolder) -> tuple[RunFolder, GraphParts] | None:
     """The result that a run is a part of, or is, and all its parts; the newest of several."""
     own = read(folder)
     if own is not None:

@@ -16,7 +16,7 @@ from agnews_cli.core.graph import asked
 from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Single, mapped
 from agnews_cli.core.run.composed import Composed, DistilledPreset, EnsemblePreset, MemberOf
 from agnews_cli.core.run.identity import without_defaults
-from agnews_cli.core.run.method import Linear
+from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import Preset, Tier
 from agnews_cli.errors import (
     FileMissing,
@@ -110,7 +110,7 @@ class _Reading:
         if isinstance(student, Ensemble | Distilled):
             self.file.note(place, f"should be one model ({student.name} is {student.tier})")
             return None
-        if student is not None and isinstance(student.preset.method, Linear):
+        if student is not None and isinstance(student.preset.method, WordCounts):
             self.file.note(place, "a linear model learns from labels alone")
         if teacher is None or student is None:
             return None

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from agnews_cli.core.run.composed import DistilledPreset, EnsemblePreset
-from agnews_cli.core.run.method import Linear
+from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import OneModel, Preset, Tier
 from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import (
@@ -204,7 +204,7 @@ _UNREAD = "a linear model does not read it: leave it out"
 
 def _unread(preset: Preset) -> list[Loc]:
     """What is set of a linear model and not read by it."""
-    if not isinstance(preset.method, Linear):
+    if not isinstance(preset.method, WordCounts):
         return []
     usual = type(preset.training).model_fields
     return [

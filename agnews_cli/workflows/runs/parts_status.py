@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from agnews_cli.store.run import leases
-from agnews_cli.store.run.parts import Part, Parts
+from agnews_cli.store.run.parts import GraphPart, GraphParts
 from agnews_cli.store.run.runs import RunFolder
 
 PartState = Literal["done", "running", "begun", "failed", "next", "waiting"]
@@ -27,7 +27,7 @@ class PartLine:
         return asdict(self)
 
 
-def lines(whole: RunFolder, parts: Parts, now: datetime) -> tuple[PartLine, ...]:
+def lines(whole: RunFolder, parts: GraphParts, now: datetime) -> tuple[PartLine, ...]:
     """In the order of the work. `next`: all that it needs is done; `waiting`: something is not."""
     store = whole.path.parent
     folders = {part.run: RunFolder(store / part.run) for part in parts.nodes}
@@ -35,12 +35,14 @@ def lines(whole: RunFolder, parts: Parts, now: datetime) -> tuple[PartLine, ...]
     return tuple(_line(part, folders[part.run], done, now) for part in parts.nodes)
 
 
-def _line(part: Part, folder: RunFolder, done: set[str], now: datetime) -> PartLine:
+def _line(part: GraphPart, folder: RunFolder, done: set[str], now: datetime) -> PartLine:
     state, where = _state(part, folder, done, now)
     return PartLine(part.title, part.kind, part.run, state, where)
 
 
-def _state(part: Part, folder: RunFolder, done: set[str], now: datetime) -> tuple[PartState, str]:
+def _state(
+    part: GraphPart, folder: RunFolder, done: set[str], now: datetime
+) -> tuple[PartState, str]:
     if part.id in done:
         return "done", ""
     if any(one not in done for one in part.after):
