@@ -60,7 +60,7 @@ def test_commands_and_options_and_values(tab: Tab, shell: str) -> None:
     assert tab("agnews quota h", shell) == ["history"]
     assert tab("agnews auto --bud", shell) == ["--budget"]
     assert tab("agnews auto --goal b", shell) == ["balanced"]
-    assert tab("agnews auto --preset mini", shell) == ["minilm", "minilm-lora"]
+    assert tab("agnews auto --preset m", shell)[:2] == ["minilm", "minilm-from-ensemble"]
     assert tab("agnews plan --on kaggle+colab-f", shell) == ["kaggle+colab-free"]
     assert "hf://" in [
         answer.replace("\\\\:", ":") for answer in tab("agnews auto --store ", shell)
@@ -72,6 +72,10 @@ def test_own_presets_are_among_them(tab: Tab, own_home: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text("whatever: it is not read")
     assert tab("agnews presets show mine") == ["mine"]
+    (folder / "ensemble").mkdir()
+    (folder / "ensemble" / "mine-too.yaml").write_text("")
+    assert tab("agnews auto --preset mine") == ["mine", "mine-too"]
+    assert tab("agnews plan --preset minilm-from-mp") == ["minilm-from-mpnet"]
 
 
 def test_runs_the_newest_first_in_the_store_that_is_meant(tab: Tab, tmp_path: Path) -> None:

@@ -190,8 +190,11 @@ def test_another_member_leaves_what_is_done_done() -> None:
     done = lived(three)
     titles = [node.title for node in four.left(done).nodes.values()]
     assert titles == ["member 3", "evaluate member 3", "combine", "evaluate"]
-    alone = graph_of(Single(MINI), data(), 2)
+    without = presets.with_settings(MINI, ["training.yardstick=false"])
+    alone = graph_of(Single(without), data(), 2)
     assert set(alone.nodes) <= set(three.nodes), "a run that was trained by itself is a member"
+    beside = graph_of(Single(MINI), data(), 2)
+    assert not set(beside.nodes) & set(three.nodes), "which may have delivered a linear model"
 
 
 def test_a_training_and_its_evaluation_are_one_process_in_one_folder() -> None:

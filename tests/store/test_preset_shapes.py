@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
-from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Single, singles
+from agnews_cli.core.graph.asked import (
+    AnyPreset,
+    Distilled,
+    Ensemble,
+    Single,
+    mapped,
+    single_of,
+    singles,
+)
 from agnews_cli.core.graph.shapes import graph_of
 from agnews_cli.core.run.cost import like_news
-from agnews_cli.core.run.work import Distillation, Stack
+from agnews_cli.core.run.work import Distillation, Stack, Train
 from agnews_cli.errors import PresetInvalid, PresetOfSeveral, SettingInvalid
 from agnews_cli.store.settings import preset_shapes, presets
 
@@ -38,6 +48,8 @@ def problems(folder: Path, content: str) -> list[str]:
     path = write(folder, content)
     with pytest.raises(PresetInvalid) as caught:
         preset_shapes.load(path)
+    example = caught.value.advice.split("`")[1].removeprefix("agnews presets show ")
+    assert f"tier: {preset_shapes.load(example).tier}\n" in content, "a complete one of its kind"
     return [line.removeprefix(f"  {path}:") for line in caught.value.message.split("\n")[1:]]
 
 
@@ -57,6 +69,34 @@ def test_one_file_says_all_that_a_preset_means(name: str, tmp_path: Path) -> Non
     assert again.name == shape.name and again.tier == shape.tier
     text = (tmp_path / "mine.yaml").read_text()
     assert not any(isinstance(value, str) for value in _named(yaml.safe_load(text)))
+
+
+def test_a_hundred_models_are_read_again_whole_and_quickly(tmp_path: Path) -> None:
+    members = "".join(f"  - {{preset: minilm-lora, seed: {n}}}\n" for n in range(100))
+    settings = ["training.ema=0.9", "training.token_masking=0.1", f"model.id=/{'a' * 500}"]
+    path = write(tmp_path, f"name: big\ntier: ensemble\n{HEAD}members:\n{members}")
+    each = preset_shapes.load(path)
+    shape = mapped(each, lambda one: _set(one, settings))
+    began_s = time.monotonic()
+    again = preset_shapes.load(write(tmp_path, preset_shapes.resolved_text(shape), "whole.yaml"))
+    graph = graph_of(again, DATA)
+    for node in graph.nodes.values():
+        if isinstance(node.work, Train):
+            assert single_of(again, node.work).preset.training == node.work.recipe.training
+    assert len(graph.nodes) == 202 and graph == graph_of(shape, DATA)
+    assert time.monotonic() - began_s < 5, "half a second where nobody else computes"
+
+
+def _set(one: Single, settings: list[str]) -> Single:
+    return replace(one, preset=presets.with_settings(one.preset, settings))
+
+
+@pytest.mark.parametrize("revision", ["12e34", "0123", "null", "1_000", "a: b", "é #"])
+def test_a_text_stays_a_text(revision: str, tmp_path: Path) -> None:
+    """Also where YAML would read another kind of value."""
+    shape = changed("minilm", f"model.revision='{revision}'")
+    again = preset_shapes.load(write(tmp_path, preset_shapes.resolved_text(shape)))
+    assert again == shape and singles(again)[0].preset.model.revision == revision
 
 
 def _named(data: object) -> list[object]:

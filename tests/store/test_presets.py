@@ -271,7 +271,7 @@ def test_refused(tmp_path: Path, old: str, new: str, expected: str) -> None:
         (GOOD.encode("utf-16"), "1: byte 0xff is not UTF-8"),
         (b"[" * 60_000, "1: nested deeper than 16 levels"),
         (b"a: {" * 15_000, "1: nested deeper than 16 levels"),
-        (b"#" * 65_537, "1: larger than 64 KB, the most that is read"),
+        (b"#" * 262_145, "1: larger than 256 KB, the most that is read"),
     ],
 )
 def test_no_preset_at_all(tmp_path: Path, content: bytes, expected: str) -> None:

@@ -48,7 +48,7 @@ BAD = {
     "nothing": ("", [(1, "found nothing")]),
     "not YAML": (HEAD + "data: [x\n", [(3, "not YAML")]),
     "not UTF-8": (b"schema: agnews.request/1\ndata: caf\xe9\n", [(2, "0xe9 is not UTF-8")]),
-    "too large": (HEAD + "#" * 70_000, [(1, "larger than 64 KB")]),
+    "too large": (HEAD + "#" * 270_000, [(1, "larger than 256 KB")]),
     "several": (
         HEAD + "colour: red\nlimit_train: 0\ntrace: 1\n",
         [(2, "no such key"), (3, "greater than or equal to 1"), (4, "boolean")],

@@ -32,7 +32,7 @@ DOORS: dict[str, tuple[str, Callable[[Path], object]]] = {
 """Where each lies in the home, and who reads it."""
 
 WRONG: dict[str, tuple[bytes, int, str]] = {
-    "too large": (b"is_common: true\n" + b"#\n" * strict_yaml.SIZE_CAP_BYTES, 1, "larger than 64"),
+    "too large": (b"is_common: true\n" + b"#\n" * strict_yaml.SIZE_CAP_BYTES, 1, "larger than 256"),
     "no UTF-8": (b"is_common: true\nname: caf\xe9\n", 2, "byte 0xe9 is not UTF-8"),
     "an alias": (b"is_common: true\na: &a [x]\nb: *a\n", 2, "anchors are refused"),
     "a tag": (b"is_common: true\na: !!python/name:os.system x\n", 2, "tags are refused"),

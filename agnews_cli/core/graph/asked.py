@@ -9,8 +9,9 @@ rows that none has seen, and a teacher might have seen the student's validation 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Tier
 from agnews_cli.core.run.work import (
@@ -152,9 +153,13 @@ def singles(shape: AnyPreset) -> tuple[Single, ...]:
 
 def single_of(shape: AnyPreset, work: Train) -> Single:
     """The model that a training of the shape's graph makes, as it is trained: its preset's `data`
-    and `training` are the work's."""
-    asked = work.recipe.model_copy(update={"short_of_time": ShortOfTime()})
-    return next(one for one in singles(shape) if one.recipe == asked)
+    and `training` are the work's. Of several that differ by seed alone, any."""
+    return _by_recipe(shape)[work.recipe.model_copy(update={"short_of_time": ShortOfTime()})]
+
+
+@lru_cache(maxsize=4)
+def _by_recipe(shape: AnyPreset) -> Mapping[Recipe, Single]:
+    return {one.recipe: one for one in singles(shape)}
 
 
 def problem(shape: AnyPreset, *, is_in_parts: bool = False) -> str:

@@ -117,7 +117,7 @@ def of_preset(
 ) -> Resolved:
     """Where to load a preset's model from. Raises like `resolve`."""
     if not preset.method.needs_weights:
-        return Resolved("", "none", "none: a linear model counts words and characters")
+        return Resolved("", "none", "a linear model has none: it counts words and characters")
     return resolve(preset.model, hub=hub, endpoint=endpoint, timeout_s=timeout_s)
 
 

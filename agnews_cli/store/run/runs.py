@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from agnews_cli.core.run import identity
@@ -35,6 +34,7 @@ from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.disk.space import refusal, require_space, size
+from agnews_cli.store.settings import strict_yaml
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -269,8 +269,7 @@ def create(
     if folder.created_at() is not None:
         return folder
     files.make_folder(folder.path)
-    resolved = yaml.safe_dump(preset.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-    write_text_atomically(folder.preset, resolved)
+    write_text_atomically(folder.preset, strict_yaml.dump(preset.model_dump(mode="json")))
     if whole:
         write_text_atomically(folder.whole, whole)
     facts = {

@@ -12,8 +12,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
-
 from agnews_cli.core.graph import asked
 from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Single, mapped
 from agnews_cli.core.run.composed import Composed, DistilledPreset, EnsemblePreset, MemberOf
@@ -25,7 +23,7 @@ from agnews_cli.errors import (
     PresetUnknown,
     SettingInvalid,
 )
-from agnews_cli.store.settings import changed, presets
+from agnews_cli.store.settings import changed, presets, strict_yaml
 from agnews_cli.store.settings.presets import Written
 from agnews_cli.store.settings.strict_yaml import Loc
 
@@ -51,7 +49,7 @@ def load_all() -> tuple[AnyPreset, ...]:
 
 def resolved_text(shape: AnyPreset) -> str:
     """One file that says all, for wherever no preset of that name is. It is read as the same."""
-    return yaml.safe_dump(_mapping(shape), sort_keys=False, allow_unicode=True)
+    return strict_yaml.dump(_mapping(shape), is_compact=True)
 
 
 # ---- reading ------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ _MOST_PROBLEMS = 50
 _SUFFIXES = (".yaml", ".yml")
 _PARTS = ("", "ensemble", "distilled")
 """Where they lie in a folder of presets: those of several models in folders of their own."""
+_EXAMPLES = {"linear": "linear", "ensemble": "ensemble-cpu", "distilled": "minilm-from-mpnet"}
 AnyWritten = Preset | EnsemblePreset | DistilledPreset
 
 
@@ -162,7 +163,9 @@ class Written:
         lines = [_problem(self.path, *problem) for problem in sorted(self.problems, key=_place)]
         if len(lines) > _MOST_PROBLEMS:
             lines[_MOST_PROBLEMS:] = [f"  … and {len(lines) - _MOST_PROBLEMS} more"]
-        raise PresetInvalid(path=self.path, problems="\n".join(lines))
+        whole = _EXAMPLES.get(str(self.document.data.get("tier")), "minilm")
+        hint = f"`agnews presets show {whole}` prints a complete one."
+        raise PresetInvalid(path=self.path, problems="\n".join(lines), hint=hint)
 
 
 def written(path: Path, *, is_named: bool = False) -> Written:

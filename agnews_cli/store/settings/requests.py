@@ -14,7 +14,6 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -116,25 +115,10 @@ def known_keys() -> set[str]:
     return {info.alias or key for key, info in _file().model_fields.items()}
 
 
-class _Dumper(yaml.SafeDumper):
-    """Quotes what our own reader would not read as text, and nothing else."""
-
-    yaml_implicit_resolvers = strict_yaml.RESOLVERS
-
-    def represent_str(self, data: str) -> yaml.ScalarNode:
-        # PyYAML folds what Unicode calls a line end; escaped, it stays what it is.
-        style = None if data.isprintable() else '"'
-        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
-
-
-_Dumper.add_representer(str, _Dumper.represent_str)
-
-
 def text(asked: Mapping[str, Any], name: str) -> str:
     """The file's text for these keys and values; `name` is what the file will be called."""
     content = {"schema": SCHEMA, **asked}
-    body = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
-    return _HEAD.format(name=name) + str(body)
+    return _HEAD.format(name=name) + strict_yaml.dump(content)
 
 
 def save(path: Path, asked: Mapping[str, Any]) -> None:
