@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -241,3 +242,24 @@ def test_a_damaged_list_of_parts_is_no_reason_to_fail(at_work):
     result = carry_out()
     result.folder.graph.write_text(json.dumps({"target": 3}))
     assert status(result.folder.id, None).parts == ()
+
+
+def test_two_hundred_parts_are_planned_shown_and_gone_on_with_at_once(at_work):
+    members = "".join(f"  - {{preset: tiny.yaml, seed: {k}}}\n" for k in range(99))
+    Path("big.yaml").write_text(ensemble(members))
+    whole = plan("big.yaml")
+    last = whole.graph.ready(())[-1].place
+    at_work.failing[last] = SessionOver(kept="x", next="y")
+    with pytest.raises(SessionOver):
+        carry_out("big.yaml")
+    at_work.jobs.clear()
+    for took in (lambda: resume.prepare_again(None, Request.of()), lambda: status("latest", None)):
+        began_s = time.process_time()
+        took()
+        assert time.process_time() - began_s < 2.0
+    again, _ = resume.prepare_again(None, Request.of())
+    began_s = time.process_time()
+    auto.carry_out(again, show=lambda event: None)
+    assert time.process_time() - began_s < 2.0
+    assert at_work.kinds == ["train", "combine"]
+    assert len(status("latest", None).parts) == 200
