@@ -62,12 +62,12 @@ def main() -> int:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=400)
-    parser.add_argument("--data", type=Path, default=peers.ROOT.parent / "shared/data/ag_news")
+    parser.add_argument("--data", type=Path, default=peers.DATA)
     given = parser.parse_args()
     ratios = []
     with tempfile.TemporaryDirectory(prefix="agnews-at-once-") as name:
         work = Path(name)
-        sample(given.data, work / "data", given.rows, 50)
+        sample(given.data, given.rows, work / "data")
         (work / "both.yaml").write_text(_PRESET)
         for _ in range(given.rounds):
             alone_s, together_s = took_s(work, "0", 1), took_s(work, "0,1", 2)
