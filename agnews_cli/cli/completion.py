@@ -82,6 +82,11 @@ def unfinished(context: Context, incomplete: str) -> list[str]:
     return [n for n in found if n != LATEST and not (store / n / "evaluation.json").exists()]
 
 
+def splits(incomplete: str) -> list[str]:
+    """On which rows models are compared."""
+    return _beginning(incomplete, ("test", "validation"))
+
+
 def stores(incomplete: str) -> list[str]:
     """Kinds of stores, those of the environment, and the folder for runs."""
     named = [part.strip() for part in os.environ.get("AGNEWS_STORE", "").split(",")]

@@ -33,6 +33,9 @@ _PANELS: dict[str, dict[str, Lazy]] = {
     },
     "Runs and stores": {
         "runs": Lazy("runs:app", "List the runs in a store, the newest first."),
+        "compare": Lazy(
+            "compare:compare", "Finished runs on the same rows, and whether by chance."
+        ),
         "status": Lazy("status:status", "How a run stands, and what of it is saved where."),
         "checkpoints": Lazy("checkpoints:app", "What is saved of unfinished runs: list, push, …"),
         "verify-resume": Lazy("verify:verify_resume", "Prove that a killed run goes on exactly."),

@@ -91,6 +91,22 @@ class RunUnfinished(UsageError):
     hint = "How it stands: agnews status {run}; go on with it: agnews resume {run}"
 
 
+class RunTwice(UsageError):
+    """Run {run} is named twice."""
+
+    hint = "Name each run once; `agnews runs` lists them."
+
+
+class TooFewRuns(UsageError):
+    """One run alone is compared with nothing: expected two or more."""
+
+    hint = "Name another one beside it (`agnews runs` lists them): agnews compare {run} latest"
+
+
+class NothingSaidOf(UsageError):
+    """Run {run} keeps nothing that it said of the {rows} rows."""
+
+
 class NothingToPredict(UsageError):
     """Nothing to predict: expected one text, several texts, or --file."""
 

@@ -19,6 +19,7 @@ class Compared(_Facts):
     loss: float
     """Mean cross-entropy, in nats."""
     calibration_error: float
+    macro_f1: float
 
 
 class Difference(_Facts):
@@ -35,6 +36,22 @@ class Difference(_Facts):
     """McNemar's exact test, two-sided."""
     p_holm: float
     """The same as one of so many tests (Holm 1979)."""
+
+
+class AnswersOf(_Facts):
+    """Files of what one model said of the rows, each row once."""
+
+    name: str
+    files: tuple[str, ...]
+
+
+class ToCompare(_Facts):
+    """What the process is asked that compares."""
+
+    models: tuple[AnswersOf, ...]
+    against: str | None = "best"
+    """As in `Comparison`; `best`: the most often right."""
+    seed: int = 0
 
 
 class Comparison(_Facts):

@@ -7,7 +7,6 @@ read when that is over.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -235,11 +234,4 @@ def _size_bytes(delivery: str | None) -> int | None:
     """Of what answers."""
     if delivery is None:
         return None
-    found = delivered.of_run(RunFolder(Path(delivery)))
-    folders = [Path(member.folder) for member in found.members] or [found.folder / "members"]
-    return sum(
-        Path(place, name).stat().st_size
-        for folder in folders
-        for place, _, names in os.walk(folder)
-        for name in names
-    )
+    return delivered.size_bytes(delivered.of_run(RunFolder(Path(delivery))))
