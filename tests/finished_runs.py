@@ -63,7 +63,7 @@ def make(
     state: str = "completed",
     of: Path | None = None,
 ) -> RunFolder:
-    """`name`: its id. Its outcome is written where `state` says so. `of`: the folder of its data."""
+    """`name`: its id. Its outcome is written where `state` says so. `of`: where its data are."""
     of = of or data(store.parent / "rows")
     found = runs.create(
         store, name, preset=presets.load("minilm"), dataset=datasets.find(str(of)), seed=0,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from agnews_cli.core.run.comparison import Comparison, AnswersOf, ToCompare
+from agnews_cli.core.run.comparison import AnswersOf, Comparison, ToCompare
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.core.text.spelling import nearest
@@ -63,8 +63,8 @@ class RunsCompared:
 def compare(
     names: Sequence[str], store: Path | None, *, on: str = "test", against: str | None = None
 ) -> RunsCompared:
-    """`names`: as `runs.find` takes them. `against`: the run that each other is compared with; None:
-    the one that is right most often.
+    """`names`: as `runs.find` takes them. `against`: the run that each other is compared with;
+    None: the one that is right most often.
 
     Raises ValueWrong, RunUnknown, RunUnfinished, RunTwice, TooFewRuns, NothingSaidOf, and what is
     wrong with what the runs say (ReportedError).
