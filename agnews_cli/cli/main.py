@@ -25,6 +25,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "auto": Lazy("auto:auto", "From data to a usable model: choose, train, evaluate."),
         "wizard": Lazy("wizard:wizard", "Ask what auto would be told, then begin or save it."),
         "resume": Lazy("resume:resume", "Go on with an unfinished run, exactly where it stands."),
+        "ensemble": Lazy("ensemble:ensemble", "Make one model of finished runs; train nothing."),
         "notebook": Lazy("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
         "presets": Lazy("presets:app", "List and show presets: models with their recipes."),
     },

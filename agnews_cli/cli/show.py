@@ -16,6 +16,19 @@ if TYPE_CHECKING:
     from agnews_cli.workflows.train.summary import Summary
 
 
+def carried_out(out: Output, decided: Plan | Campaign, *, is_rehearsal: bool) -> None:
+    """The plan; and, unless it is all that was asked for, what came of it."""
+    from agnews_cli.workflows.train.auto import carry_out
+
+    plan(out, decided, is_result=is_rehearsal)
+    if is_rehearsal:
+        out.result(decided.as_json("planned"))
+        return
+    with out.progress(beside=True) as progress:
+        found = carry_out(decided, show=progress.event)
+    result(out, found)
+
+
 def plan(out: Output, plan: Plan | Campaign, *, is_result: bool) -> None:
     """Platform, budget, preset, data, and every reason."""
     wish, data = plan.request.wish, plan.dataset

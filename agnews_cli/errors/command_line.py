@@ -97,6 +97,12 @@ class RunTwice(UsageError):
     hint = "Name each run once; `agnews runs` lists them."
 
 
+class RunElsewhere(UsageError):
+    """Run {run} lies in {folder}, and not in {store} with the others."""
+
+    hint = "Copy it there: cp -r {folder}/{run} {store}/"
+
+
 class TooFewRuns(UsageError):
     """One run alone is compared with nothing: expected two or more."""
 

@@ -52,6 +52,8 @@ class ToCompare(_Facts):
     against: str | None = "best"
     """As in `Comparison`; `best`: the most often right."""
     seed: int = 0
+    is_check: bool = False
+    """Only whether all speak of the same rows and classes, and each otherwise; no figures."""
 
 
 class Comparison(_Facts):

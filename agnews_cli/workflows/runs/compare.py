@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from agnews_cli.core.run.comparison import AnswersOf, Comparison, ToCompare
 from agnews_cli.core.run.state import RunState
@@ -89,10 +89,10 @@ def compare(
 
 
 def _split(on: str) -> On:
-    for split in get_args(On):
-        if on == split:
-            return split
-    expected = f"test or validation{nearest(on, get_args(On))}"
+    match on:
+        case "test" | "validation":
+            return on
+    expected = f"test or validation{nearest(on, list(_PARTS))}"
     raise ValueWrong(name="--on ", given=repr(on), expected=expected)
 
 
@@ -113,16 +113,18 @@ def require_different(found: Sequence[RunFolder]) -> None:
         raise RunTwice(run=twice)
 
 
-def said_of(folder: RunFolder, split: On) -> Path:
-    """The file of what a run said. Raises NothingSaidOf."""
+def said_of(folder: RunFolder, split: On, *, hint: str = "") -> Path:
+    """The file of what a run said. Raises NothingSaidOf, with `hint`."""
     name = f"{_PARTS[split]}.safetensors"
     if folder.has(name):
         return folder.path / name
+    raise NothingSaidOf(run=folder.id, rows=split, hint=hint or _hint(folder, split))
+
+
+def _hint(folder: RunFolder, split: On) -> str:
     if split == "test" and folder.has(f"{VALIDATION}.safetensors"):
-        hint = "Compare on the rows that validated: agnews compare RUN RUN --on validation"
-    else:
-        hint = f"An older agnews kept none; train it again: agnews runs show {folder.id}"
-    raise NothingSaidOf(run=folder.id, rows=split, hint=hint)
+        return "Compare on the rows that validated: agnews compare RUN RUN --on validation"
+    return f"An older agnews kept none; train it again: agnews runs show {folder.id}"
 
 
 def size_bytes(folder: RunFolder) -> int | None:
