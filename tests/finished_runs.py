@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,3 +90,17 @@ def evaluation(labels: Sequence[str], test_rows: int) -> Evaluation:
     )  # fmt: skip
     test = split.model_copy(update={"rows": test_rows}) if test_rows else None
     return Evaluation(labels=tuple(labels), validation=split, test=test)
+
+
+def delivered(folder: RunFolder) -> RunFolder:
+    """With a model of which nothing but its files is looked at."""
+    model = folder.path / "linear"
+    model.mkdir()
+    (model / "weights.bin").write_bytes(folder.id.encode())
+    facts = {
+        "schema": "agnews.delivery/1", "labels": LABELS, "label_values": LABELS,
+        "text_columns": ["text"], "label_column": "label", "max_length": 8,
+        "members": [{"name": "linear", "kind": "linear", "folder": "linear", "share": 1.0}],
+    }  # fmt: skip
+    (folder.path / "delivery.json").write_text(json.dumps(facts))
+    return folder

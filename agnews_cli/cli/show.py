@@ -9,6 +9,7 @@ from agnews_cli.cli.output import Output
 from agnews_cli.core.text import duration
 
 if TYPE_CHECKING:
+    from agnews_cli.store.run.runs import RunFolder
     from agnews_cli.workflows.runs.status import Status
     from agnews_cli.workflows.train.afterwards import Use
     from agnews_cli.workflows.train.plans import Campaign, Plan
@@ -113,6 +114,7 @@ def result(out: Output, result: Result) -> None:
     if result.was_there:
         out.say("This run was finished before; here is its result (--fresh trains it again).")
     found = result.evaluation
+    of_members(out, result.folder)
     out.screen(
         *screens.evaluation_screen(found, sections=("classes", "confusion", "mistakes")),
         "",
@@ -121,6 +123,16 @@ def result(out: Output, result: Result) -> None:
     )
     summary(out, summaries.of(result))
     out.result(result.as_json())
+
+
+def of_members(out: Output, folder: RunFolder) -> None:
+    """An ensemble beside each of its members; nothing of other runs."""
+    from agnews_cli.cli.comparison import tables
+    from agnews_cli.workflows.runs.compare import of_ensemble
+
+    found = of_ensemble(folder)
+    if found is not None:
+        out.screen(*tables(found.comparison, found.size_bytes, on=found.on))
 
 
 def summary(out: Output, found: Summary) -> None:

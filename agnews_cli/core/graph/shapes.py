@@ -159,7 +159,7 @@ class _Making:
     ) -> _Made:
         if self.growing.data.test is None or not self.is_evaluated:
             return _Made(model, None)
-        others = tuple(RunOutput(run=one.run, part=TEST) for one in beside)
+        others = tuple(RunOutput(run=run, part=TEST) for run in sorted(one.run for one in beside))
         called = "evaluate" if title in _ROOT else f"evaluate {title}"
         work = Evaluate(model=model, beside=others)
         return _Made(model, self.growing.add(label, called, work))

@@ -38,6 +38,35 @@ class Difference(_Facts):
     """The same as one of so many tests (Holm 1979)."""
 
 
+class Comparison(_Facts):
+    rows: int
+    against: str | None
+    """The one that all others are compared with; None: each with each."""
+    models: tuple[Compared, ...]
+    """The most often right first."""
+    differences: tuple[Difference, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return self.model_dump(mode="json")
+
+
+class MemberSize(_Facts):
+    """`size_bytes`: None where it has no files that answer."""
+
+    name: str
+    size_bytes: int | None
+
+
+class Members(_Facts):
+    """Contents of an ensemble's `comparison.json`, but for how differently the members err."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    members: tuple[MemberSize, ...]
+    compared: dict[str, Comparison]
+    """By split."""
+
+
 class AnswersOf(_Facts):
     """Files of what one model said of the rows, each row once."""
 
@@ -54,15 +83,3 @@ class ToCompare(_Facts):
     seed: int = 0
     is_check: bool = False
     """Only whether all speak of the same rows and classes, and each otherwise; no figures."""
-
-
-class Comparison(_Facts):
-    rows: int
-    against: str | None
-    """The one that all others are compared with; None: each with each."""
-    models: tuple[Compared, ...]
-    """The most often right first."""
-    differences: tuple[Difference, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        return self.model_dump(mode="json")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from agnews_cli.core.run.comparison import AnswersOf, Comparison, ToCompare
+from agnews_cli.core.run.comparison import AnswersOf, Comparison, Members, ToCompare
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.core.text.spelling import nearest
@@ -23,6 +23,7 @@ from agnews_cli.errors import (
     ValueWrong,
 )
 from agnews_cli.host import figures
+from agnews_cli.store.disk import files
 from agnews_cli.store.model import delivered
 from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
@@ -30,6 +31,7 @@ from agnews_cli.workflows.runs.history import where
 
 On = Literal["test", "validation"]
 SCHEMA = "agnews.compare/1"
+_MOST_BYTES = 16_000_000
 _PARTS: Mapping[On, str] = {"test": TEST, "validation": VALIDATION}
 
 
@@ -86,6 +88,21 @@ def compare(
         size_bytes={one.id: size_bytes(one) for one in found},
         looks=_looks(found) if split == "test" else None,
     )
+
+
+def of_ensemble(folder: RunFolder) -> RunsCompared | None:
+    """What an ensemble and its members reach on the same rows, as it was written when it was made;
+    None of a run that is none, or where the file is damaged."""
+    try:
+        text = files.read_plain(folder.path / "comparison.json", _MOST_BYTES)
+        found = Members.model_validate_json(text)
+    except (OSError, ValueError):
+        return None
+    split: On = "test" if "test" in found.compared else "validation"
+    if split not in found.compared:
+        return None
+    size_bytes = {one.name: one.size_bytes for one in found.members}
+    return RunsCompared(split, found.compared[split], size_bytes, None)
 
 
 def _split(on: str) -> On:

@@ -5,6 +5,7 @@ The data are those of the first run; each of the others must have spoken of the 
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from agnews_cli.core.run.combiner import Auto, Combiner
 from agnews_cli.core.run.comparison import AnswersOf, ToCompare
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.run.request import Wish
-from agnews_cli.errors import CannotResume, RunElsewhere, TooFewRuns
+from agnews_cli.errors import CannotResume, RunElsewhere, TooFewRuns, ValueWrong
 from agnews_cli.host import figures
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.runs.compare import On, finished, require_different, said_of
@@ -42,9 +43,10 @@ def prepare(
 ) -> Campaign:
     """What will be combined, and why; `request` gives what is for this session alone.
 
-    Raises RunUnknown, RunUnfinished, RunTwice, RunElsewhere, NothingSaidOf, CannotResume where the
+    Raises ValueWrong, RunUnknown, RunUnfinished, RunTwice, RunElsewhere, NothingSaidOf, CannotResume where the
     first run does not say what its data are, and what is wrong with what the runs say.
     """
+    require_name(asked.name)
     chosen = require_sense(request)
     store = where(chosen.folder).absolute()
     found = [finished(store, name) for name in asked.runs]
@@ -61,6 +63,13 @@ def prepare(
     if plan.dataset.test is not None:
         require_same_rows(found, "test")
     return plan
+
+
+def require_name(name: str) -> None:
+    """Raises ValueWrong for what cannot name a run."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9.-]*", name) is None:
+        expected = "lower case letters, digits, dots and dashes, such as my-ensemble"
+        raise ValueWrong(name="--name ", given=repr(name), expected=expected)
 
 
 def wish_of(folder: RunFolder) -> Wish:
