@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from agnews_cli.core.run.comparison import Comparison, ToCompare
 from agnews_cli.core.run.job import Failure
+from agnews_cli.core.run.taken import TakenRows, ToTakeIn
 from agnews_cli.errors import InternalError, ReportedError
 from agnews_cli.host import children
 
@@ -19,6 +20,11 @@ Answer = TypeVar("Answer", bound=BaseModel)
 def compare(order: ToCompare) -> Comparison:
     """Raises what the process put into words (ReportedError)."""
     return _asked("agnews_cli.learn.compare_runs", order, Comparison)
+
+
+def take_in(order: ToTakeIn) -> TakenRows:
+    """Raises what the process put into words (ReportedError)."""
+    return _asked("agnews_cli.learn.take_in", order, TakenRows)
 
 
 def _asked(module: str, order: BaseModel, kind: type[Answer]) -> Answer:

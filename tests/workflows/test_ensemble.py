@@ -85,6 +85,45 @@ def test_a_rehearsal_writes_nothing(store: Path, agnews: Any) -> None:
     assert {path.name for path in store.iterdir()} == set(RUNS)
 
 
+def table(
+    path: Path, split: str, seed: int, *, rows: int = 50, spelt: Any = finished.LABELS
+) -> Path:
+    """What another model says of more rows than there are, in another order, without labels."""
+    texts = finished.texts(split, rows)
+    found = np.exp(finished.said(seed, texts, 0.9).delivered.astype(float))
+    lines = [f"{t},{b:.6f},{a:.6f}" for t, (a, b) in zip(texts, found, strict=True)]
+    path.write_text("\n".join([f"text,p_{spelt[1]},p_{spelt[0]}", *reversed(lines), ""]))
+    return path
+
+
+@pytest.mark.parametrize("with_test", [True, False])
+def test_a_member_may_be_a_table_of_probabilities(
+    store: Path, agnews: Any, tmp_path: Path, with_test: bool
+) -> None:
+    words = ["--validation", table(tmp_path / "Mine (1).csv", "validation", 7)]
+    words += ["--test", table(tmp_path / "t.csv", "test", 8)] if with_test else []
+    asked = ("ensemble", RUNS[0], *words, "--how", "average", "--json")
+    planned = agnews(*asked, "--dry-run").json
+    assert {path.name for path in store.iterdir()} == set(RUNS)
+    done = agnews(*asked)
+    assert done.code == 0, done.err
+    found = done.json
+    assert found["run"] == planned["run"] and not (store / found["run"] / "delivery.json").exists()
+    assert "no model for new texts" in done.err + " ".join(found["warnings"])
+    assert (found["evaluation"]["test"] is not None) == with_test
+    whole, mixed = said(store, found["run"], "validation")
+    one, shares = said(store, RUNS[0], "validation")
+    mine = finished.said(7, finished.texts("validation", 50), 0.9)
+    known = {
+        bytes(r): np.exp(s.astype(float)) for r, s in zip(mine.rows, mine.delivered, strict=True)
+    }
+    mean = {bytes(r): (s + known[bytes(r)]) / 2 for r, s in zip(one.rows, shares, strict=True)}
+    for row, share in zip(map(bytes, whole.rows), mixed, strict=True):
+        assert share == pytest.approx(mean[row], abs=1e-5)
+    assert agnews("resume", found["run"]).code == 0
+    assert agnews("predict", found["run"], "a text").code == 2
+
+
 def _other_store(store: Path) -> None:
     run(store.parent / "elsewhere", "other-0123456789", 9)
 
@@ -109,6 +148,23 @@ WRONG: dict[str, tuple[Callable[[Path], Any], tuple[str, ...], int, str]] = {
     "the same answers": (lambda s: run(s, "other-0123456789", 0), (RUNS[0], "other"), 65,
                          "say the same of every row"),
     "another store": (_other_store, (RUNS[0], "elsewhere/other-0123456789"), 2, "with the others"),
+    "a table that is not there": (lambda s: None, (RUNS[0], "--validation", "none.csv"), 66,
+                                  "none.csv"),
+    "a table without probabilities": (
+        lambda s: (s.parent / "t.csv").write_text("text,label\na,sun\n"),
+        (RUNS[0], "--validation", "t.csv"), 65, "no column p_LABEL"),
+    "a table of other rows": (
+        lambda s: table(s.parent / "t.csv", "test", 1), (RUNS[0], "--validation", "t.csv"), 65, ""),
+    "a table of too few": (
+        lambda s: table(s.parent / "t.csv", "validation", 1, rows=39),
+        (RUNS[0], "--validation", "t.csv"), 65, "1 of the 40 rows"),
+    "a table of other classes": (
+        lambda s: table(s.parent / "t.csv", "validation", 1, spelt=("a", "b")),
+        (RUNS[0], "--validation", "t.csv"), 65, "other labels"),
+    "a --test too many": (
+        lambda s: table(s.parent / "t.csv", "validation", 1),
+        (RUNS[0], "--validation", "t.csv", "--test", "t.csv", "--test", "t.csv"), 2,
+        "one for each of the 1"),
     "an unknown kind": (lambda s: None, (*RUNS, "--how", "gready"), 2, "did you mean 'greedy'"),
     "a bad name": (lambda s: None, (*RUNS, "--name", "My Ensemble"), 2, "lower case"),
 }  # fmt: skip
@@ -122,7 +178,8 @@ def test_what_cannot_be_combined_is_one_clear_line(store: Path, agnews: Any, nam
     done = agnews("ensemble", *words)
     said = " ".join(done.err.split())
     assert done.code == code and message in said and "Traceback" not in said, done.err
-    assert {path.name for path in store.iterdir()} == before, "nothing was begun"
+    begun = {path.name for path in store.iterdir()} - before
+    assert all(one.startswith("given.") for one in begun), "nothing was begun"
 
 
 # ---- how, in words ------------------------------------------------------------------------------

@@ -45,16 +45,17 @@ def align(
     members: Mapping[str, Sequence[Logits]],
     *,
     expected: NDArray[np.uint8] | None = None,
+    labels: tuple[str, ...] | None = None,
     may_agree: bool = False,
 ) -> Aligned:
     """`members`: what each says, by name, in parts that together speak of each row once (its
-    folds). `expected`: the digests of all rows, (rows, 16), where they are known. `may_agree`: two
-    may say the same of every row, as two runs may.
+    folds). `expected`: the digests of all rows, (rows, 16), where they are known. `labels`: the
+    order of classes; None: that of the first. `may_agree`: two may say the same of every row.
 
     Raises MemberLabelsDiffer, MemberNotNumbers, RowsTwice, MemberRowsDiffer, MemberClassesDiffer,
     MemberClassesUnknown or MemberTwice.
     """
-    labels = next(iter(members.values()))[0].labels
+    labels = labels or next(iter(members.values()))[0].labels
     whole = {name: _whole(name, parts, labels) for name, parts in members.items()}
     _require_rows(members, whole, expected)
     classes = _classes(whole)

@@ -101,8 +101,9 @@ def of_ensemble(folder: RunFolder) -> RunsCompared | None:
     split: On = "test" if "test" in found.compared else "validation"
     if split not in found.compared:
         return None
-    size_bytes = {one.name: one.size_bytes for one in found.members}
-    return RunsCompared(split, found.compared[split], size_bytes, None)
+    whole = {one.name: size_bytes(folder) for one in found.compared[split].models}
+    sizes = whole | {one.name: one.size_bytes for one in found.members}
+    return RunsCompared(split, found.compared[split], sizes, None)
 
 
 def _split(on: str) -> On:
