@@ -91,6 +91,12 @@ class RunUnfinished(UsageError):
     hint = "How it stands: agnews status {run}; go on with it: agnews resume {run}"
 
 
+class TeacherUnknown(UsageError):
+    """--teacher {name!r} is no run in {store}{near}, and no folder or file."""
+
+    hint = "`agnews runs` lists the runs; --store names another folder."
+
+
 class RunTwice(UsageError):
     """Run {run} is named twice."""
 

@@ -27,9 +27,17 @@ _DIGITS, _LONGEST = 10, 40
 _LABEL = "given"
 
 
-def answers(store: Path, tables: Mapping[TakenPart, Table], data: Dataset) -> Finished:
-    """Files of probabilities. Raises FileMissing, CannotRead, and what is wrong with what they say
-    (ReportedError)."""
+def answers(
+    store: Path,
+    tables: Mapping[TakenPart, Table],
+    data: Dataset,
+    *,
+    is_rehearsal: bool = False,
+) -> Finished:
+    """Files of probabilities; a rehearsal names them and writes nothing.
+
+    Raises FileMissing, CannotRead, and what is wrong with what they say (ReportedError).
+    """
     facts = {
         "labels": data.labels,
         "label_values": data.label_values,
@@ -41,7 +49,7 @@ def answers(store: Path, tables: Mapping[TakenPart, Table], data: Dataset) -> Fi
     text = json.dumps([content, facts], sort_keys=True)
     name = next(iter(tables.values())).path
     folder = _folder(store, Path(name).stem, hashlib.sha256(text.encode()).hexdigest())
-    if not folder.done():
+    if not folder.done() and not is_rehearsal:
         order = ToTakeIn.model_validate(
             facts | {"tables": dict(tables), "target": str(folder.path)}
         )
@@ -50,12 +58,12 @@ def answers(store: Path, tables: Mapping[TakenPart, Table], data: Dataset) -> Fi
     return Finished(folder.id, has_model=False)
 
 
-def model(store: Path, path: Path) -> Finished:
+def model(store: Path, path: Path, *, is_rehearsal: bool = False) -> Finished:
     """A classifier in Hugging Face form, or a delivered model. Raises NotAModel, ModelNotReadable,
     ModelBringsCode, CannotRead, NoDiskSpace or CannotWrite."""
     found = delivered.of_folder(path.absolute())
     folder = _folder(store, path.absolute().name, models.contents(path))
-    if not folder.done():
+    if not folder.done() and not is_rehearsal:
         carried.carry(found, folder.path)
         _finish(folder)
     return Finished(folder.id)
