@@ -25,6 +25,7 @@ from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.finding import Finding
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.machine.probe import ProbeReport
+from agnews_cli.core.run.comparison import Compared, Difference
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import Candidate
 from agnews_cli.core.run.preset import Measured
@@ -38,6 +39,7 @@ from agnews_cli.workflows.planning.plan import Planned
 from agnews_cli.workflows.planning.rehearse import Rehearsal
 from agnews_cli.workflows.prediction.predict import Report
 from agnews_cli.workflows.prediction.submission import Submission
+from agnews_cli.workflows.runs.compare import RunsCompared
 from agnews_cli.workflows.runs.history import RunLine
 from agnews_cli.workflows.runs.parts_status import PartLine
 from agnews_cli.workflows.runs.status import Status
@@ -82,6 +84,13 @@ SOURCES: dict[str, dict[str, Any]] = {
         "plan": hours.Demand.as_json,
     },
     "agnews.status/1": {"": (Status.as_json, Status), "parts": PartLine},
+    "agnews.compare/1": {
+        "": RunsCompared.as_json,
+        "models": Compared,
+        "models.accuracy": None,
+        "differences": Difference,
+        "differences.accuracy": None,
+    },
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
     "agnews.submission/1": {"": Submission.as_json},
     "agnews runs": {"": RunLine},

@@ -134,6 +134,13 @@ AskedTraining = Annotated[
     Words, Options(asking.named("model", "epochs", "lr", "batch_size", "settings"))
 ]
 """How a preset is changed."""
+AskedStudent = Annotated[
+    Words,
+    Options(
+        tuple(o for o in asking.every() if o.name not in ("preset", "model", "goal", "budget_s"))
+    ),
+]
+"""All but who learns: `agnews distill` names that itself, and takes no budget."""
 AskedSession = Annotated[
     Words, Options(tuple(one for one in asking.FIELDS[SessionOptions] if one.name != "fresh"))
 ]

@@ -35,15 +35,9 @@ def auto(
     """Find out what this machine is, choose, train, evaluate: one command to a usable model."""
     from agnews_cli.cli import show
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.train.auto import carry_out, prepare
+    from agnews_cli.workflows.train.auto import prepare
 
     out, request = Output(json=json, quiet=quiet), asked.request(is_rehearsal=dry_run)
     with out.progress(beside=True) as progress:
         plan = prepare(request, show=progress.event)
-    show.plan(out, plan, is_result=dry_run)
-    if dry_run:
-        out.result(plan.as_json("planned"))
-        return
-    with out.progress(beside=True) as progress:
-        result = carry_out(plan, show=progress.event)
-    show.result(out, result)
+    show.carried_out(out, plan, is_rehearsal=dry_run)

@@ -22,6 +22,10 @@ _CREATED = "created.json"
 _MOST_RUNS = 500
 _FIRST_BYTES = 64 * 1024
 _STORES = ("drive", "drive:", "hf://", "kaggle://", "s3://", "sftp://")
+_COMBINERS = (
+    "auto", "average", "vote", "rank", "confidence", "weighted", "best", "greedy", "bayesian",
+    "blend", "stack",
+)  # fmt: skip
 _PLACES = ("here", "colab-free", "kaggle")
 
 
@@ -80,6 +84,16 @@ def unfinished(context: Context, incomplete: str) -> list[str]:
     store = _store(context)
     found = runs(context, incomplete)
     return [n for n in found if n != LATEST and not (store / n / "evaluation.json").exists()]
+
+
+def combiners(incomplete: str) -> list[str]:
+    """Kinds of combiners."""
+    return _beginning(incomplete, _COMBINERS)
+
+
+def splits(incomplete: str) -> list[str]:
+    """On which rows models are compared."""
+    return _beginning(incomplete, ("test", "validation"))
 
 
 def stores(incomplete: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from agnews_cli.core.graph.advice import parameters
-from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Single, singles
+from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Finished, Single, singles
 
 
 def row(shape: AnyPreset) -> tuple[str, ...]:
@@ -44,12 +44,14 @@ def _method(shape: AnyPreset) -> str:
             return shape.how.kind
         case Distilled():
             return "distillation"
+        case Finished():
+            return "run"
 
 
 def _named(shape: AnyPreset) -> list[str]:
     """What it is made of: members, or the teacher and the student."""
     match shape:
-        case Single():
+        case Single() | Finished():
             return []
         case Ensemble():
             return [one.name for one in shape.members]

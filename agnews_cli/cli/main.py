@@ -25,6 +25,8 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "auto": Lazy("auto:auto", "From data to a usable model: choose, train, evaluate."),
         "wizard": Lazy("wizard:wizard", "Ask what auto would be told, then begin or save it."),
         "resume": Lazy("resume:resume", "Go on with an unfinished run, exactly where it stands."),
+        "ensemble": Lazy("ensemble:ensemble", "Make one model of finished runs; train nothing."),
+        "distill": Lazy("distill:distill", "A small model learns from a teacher that is there."),
         "notebook": Lazy("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
         "presets": Lazy("presets:app", "List and show presets: models with their recipes."),
     },
@@ -33,6 +35,9 @@ _PANELS: dict[str, dict[str, Lazy]] = {
     },
     "Runs and stores": {
         "runs": Lazy("runs:app", "List the runs in a store, the newest first."),
+        "compare": Lazy(
+            "compare:compare", "Finished runs on the same rows, and whether by chance."
+        ),
         "status": Lazy("status:status", "How a run stands, and what of it is saved where."),
         "checkpoints": Lazy("checkpoints:app", "What is saved of unfinished runs: list, push, …"),
         "verify-resume": Lazy("verify:verify_resume", "Prove that a killed run goes on exactly."),

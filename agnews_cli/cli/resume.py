@@ -47,17 +47,13 @@ def resume(
     """Go on with an unfinished run, exactly where its newest good checkpoint stands."""
     from agnews_cli.cli import show
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.train.auto import carry_out
     from agnews_cli.workflows.train.resume import prepare_again
 
     out = Output(json=json, quiet=quiet)
     plan, others = prepare_again(run, asked.request(), data=data)
     if others:
         out.say(_too(others))
-    show.plan(out, plan, is_result=False)
-    with out.progress(beside=True) as progress:
-        result = carry_out(plan, show=progress.event)
-    show.result(out, result)
+    show.carried_out(out, plan, is_rehearsal=False)
 
 
 def _too(others: tuple[Unfinished, ...]) -> str:

@@ -9,11 +9,25 @@ from agnews_cli.cli.output import Output
 from agnews_cli.core.text import duration
 
 if TYPE_CHECKING:
+    from agnews_cli.store.run.runs import RunFolder
     from agnews_cli.workflows.runs.status import Status
     from agnews_cli.workflows.train.afterwards import Use
     from agnews_cli.workflows.train.plans import Campaign, Plan
     from agnews_cli.workflows.train.result import Result
     from agnews_cli.workflows.train.summary import Summary
+
+
+def carried_out(out: Output, decided: Plan | Campaign, *, is_rehearsal: bool) -> None:
+    """The plan; and, unless it is all that was asked for, what came of it."""
+    from agnews_cli.workflows.train.auto import carry_out
+
+    plan(out, decided, is_result=is_rehearsal)
+    if is_rehearsal:
+        out.result(decided.as_json("planned"))
+        return
+    with out.progress(beside=True) as progress:
+        found = carry_out(decided, show=progress.event)
+    result(out, found)
 
 
 def plan(out: Output, plan: Plan | Campaign, *, is_result: bool) -> None:
@@ -100,6 +114,7 @@ def result(out: Output, result: Result) -> None:
     if result.was_there:
         out.say("This run was finished before; here is its result (--fresh trains it again).")
     found = result.evaluation
+    of_members(out, result.folder)
     out.screen(
         *screens.evaluation_screen(found, sections=("classes", "confusion", "mistakes")),
         "",
@@ -108,6 +123,16 @@ def result(out: Output, result: Result) -> None:
     )
     summary(out, summaries.of(result))
     out.result(result.as_json())
+
+
+def of_members(out: Output, folder: RunFolder) -> None:
+    """An ensemble beside each of its members; nothing of other runs."""
+    from agnews_cli.cli.comparison import tables
+    from agnews_cli.workflows.runs.compare import of_ensemble
+
+    found = of_ensemble(folder)
+    if found is not None:
+        out.screen(*tables(found.comparison, found.size_bytes, on=found.on))
 
 
 def summary(out: Output, found: Summary) -> None:

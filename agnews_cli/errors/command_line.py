@@ -91,6 +91,34 @@ class RunUnfinished(UsageError):
     hint = "How it stands: agnews status {run}; go on with it: agnews resume {run}"
 
 
+class TeacherUnknown(UsageError):
+    """--teacher {name!r} is no run in {store}{near}, and no folder or file."""
+
+    hint = "`agnews runs` lists the runs; --store names another folder."
+
+
+class RunTwice(UsageError):
+    """Run {run} is named twice."""
+
+    hint = "Name each run once; `agnews runs` lists them."
+
+
+class RunElsewhere(UsageError):
+    """Run {run} lies in {folder}, and not in {store} with the others."""
+
+    hint = "Copy it there: cp -r {folder}/{run} {store}/"
+
+
+class TooFewRuns(UsageError):
+    """One run alone is compared with nothing: expected two or more."""
+
+    hint = "Name another one beside it (`agnews runs` lists them): agnews compare {run} latest"
+
+
+class NothingSaidOf(UsageError):
+    """Run {run} keeps nothing that it said of the {rows} rows."""
+
+
 class NothingToPredict(UsageError):
     """Nothing to predict: expected one text, several texts, or --file."""
 

@@ -273,8 +273,10 @@ def test_fresh_does_every_part_again(at_work):
 
 
 def test_what_is_too_large_for_this_machine_is_left_to_the_last_and_said(at_work):
-    large = Path("tiny.yaml").read_text().replace("30000", "300000000").replace("0.003", "0.002")
-    Path("large.yaml").write_text(large.replace("tiny", "large"))
+    Path("other").mkdir()
+    Path("other/config.json").write_text("{ }")  # another model
+    text = Path("tiny.yaml").read_text().replace("30000", "300000000").replace("/model", "/other")
+    Path("large.yaml").write_text(text.replace("name: tiny", "name: large"))
     Path("both.yaml").write_text(ensemble("  - preset: large.yaml\n" + _MEMBERS))
     found = plan()
     assert [found.graph[run].title for run in found.slow] == ["member 0"]

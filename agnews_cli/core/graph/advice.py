@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Single
+from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Finished, Single
 
 GAP, TEMPERATURE, ALPHA = (2.0, 10.0), (3.0, 10.0), (0.1, 0.5)
 _GAP_SOURCE = "Mirzadeh et al. 2020, arXiv 1902.03393"
@@ -17,7 +17,8 @@ _HINTON = "Hinton et al. 2015, arXiv 1503.02531"
 
 
 def parameters(shape: AnyPreset) -> int:
-    """Of what answers: of an ensemble all, of a distilled preset its student's."""
+    """Of what answers: of an ensemble all, of a distilled preset its student's; 0 where nothing
+    here says it, as of a run."""
     match shape:
         case Single():
             return shape.preset.model.parameters
@@ -25,12 +26,14 @@ def parameters(shape: AnyPreset) -> int:
             return sum(map(parameters, shape.members))
         case Distilled():
             return shape.student.preset.model.parameters
+        case Finished():
+            return 0
 
 
 def advice(shape: AnyPreset) -> tuple[str, ...]:
     """In words, with the source of each; of all students in it."""
     match shape:
-        case Single():
+        case Single() | Finished():
             return ()
         case Ensemble():
             return tuple(dict.fromkeys(one for m in shape.members for one in advice(m)))
@@ -42,7 +45,9 @@ def _of(shape: Distilled) -> Iterator[str]:
     gap = parameters(shape.teacher) / parameters(shape.student)
     student, teacher = shape.student.name, shape.teacher.name
     times = f"{teacher} has {gap:,.1f} times the weights of {student}"
-    if gap > GAP[1]:
+    if not parameters(shape.teacher):
+        yield f"distillation: {teacher} is there; {student} alone is trained"
+    elif gap > GAP[1]:
         yield (
             f"warning: {times}; beyond {GAP[1]:g} a student learns less, and a model between the "
             f"two as a first student helps: a distilled preset can be the teacher ({_GAP_SOURCE})"

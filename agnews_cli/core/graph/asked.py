@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import ClassVar
 
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Tier
 from agnews_cli.core.run.work import (
@@ -19,6 +20,7 @@ from agnews_cli.core.run.work import (
     Combiner,
     Distillation,
     Recipe,
+    RunId,
     Stack,
     Train,
 )
@@ -55,6 +57,25 @@ class Single:
     def recipe(self) -> Recipe:
         """Without a budget."""
         return Recipe.of(self.preset, self.weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that is there: a member or a teacher for which nothing more is done.
+
+    `has_model`: else only its answers are there, such as those of a table of probabilities. No
+    preset's file is one by itself, and no list shows it.
+    """
+
+    run: RunId
+    has_model: bool = True
+    summary: ClassVar[str] = ""
+    order: ClassVar[int] = 0
+    tier: ClassVar[Tier] = "ensemble"
+
+    @property
+    def name(self) -> str:
+        return self.run
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +117,7 @@ class Distilled:
         return "distilled"
 
 
-AnyPreset = Single | Ensemble | Distilled
+AnyPreset = Single | Ensemble | Distilled | Finished
 
 
 def seeds(preset: Preset, members: int, weights: str | None = None) -> Ensemble:
@@ -123,12 +144,14 @@ def mapped(shape: AnyPreset, change: Callable[[Single], Single]) -> AnyPreset:
         case Distilled():
             teacher, student = mapped(shape.teacher, change), change(shape.student)
             return replace(shape, teacher=teacher, student=student)
+        case Finished():
+            return shape
 
 
 def settled(shape: AnyPreset) -> AnyPreset:
     """As it is trained: all models on the same rows, and a student by its teacher alone, which
     takes the place of a linear one."""
-    data = _data(shape)
+    data = data_of(shape)
     if isinstance(shape, Single):
         return _with(shape, data=data)
     return _taught(mapped(shape, lambda one: _alone(_with(one, data=data))))
@@ -143,6 +166,8 @@ def with_unlabelled(shape: AnyPreset) -> AnyPreset:
             return replace(shape, members=tuple(map(with_unlabelled, shape.members)))
         case Distilled():
             return replace(shape, teacher=with_unlabelled(shape.teacher), unlabelled=True)
+        case Finished():
+            return shape
 
 
 def singles(shape: AnyPreset) -> tuple[Single, ...]:
@@ -165,7 +190,7 @@ def _by_recipe(shape: AnyPreset) -> Mapping[Recipe, Single]:
 def problem(shape: AnyPreset, *, is_in_parts: bool = False) -> str:
     """Why no graph can be made of it; empty where one can. `is_in_parts`: it is already trained
     without each part by turns."""
-    folds = None if isinstance(shape, Single) else shape.folds
+    folds = shape.folds if isinstance(shape, Ensemble | Distilled) else None
     if folds and is_in_parts:
         return f"{shape.name} trains without each of {folds} parts, and may not be a part of that"
     match shape:
@@ -176,6 +201,8 @@ def problem(shape: AnyPreset, *, is_in_parts: bool = False) -> str:
             return next(filter(None, found), "")
         case Distilled():
             return problem(shape.teacher, is_in_parts=bool(folds) or is_in_parts)
+        case Finished():
+            return f"{shape.run} is finished, and not trained without each part" * is_in_parts
 
 
 def identity(shape: AnyPreset) -> Hashable:
@@ -189,6 +216,8 @@ def identity(shape: AnyPreset) -> Hashable:
         case Distilled():
             beside = (shape.distillation.model_dump_json(), shape.folds, shape.unlabelled)
             return ("distilled", identity(shape.teacher), identity(shape.student), *beside)
+        case Finished():
+            return ("run", shape.run)
 
 
 def each(shape: AnyPreset) -> Iterator[Single]:
@@ -201,16 +230,28 @@ def each(shape: AnyPreset) -> Iterator[Single]:
         case Distilled():
             yield from each(shape.teacher)
             yield shape.student
+        case Finished():
+            return
 
 
-def _data(shape: AnyPreset) -> Data:
+def runs_in(shape: AnyPreset) -> tuple[Finished, ...]:
+    """Every run in it that is finished."""
     match shape:
         case Single():
-            return shape.preset.data
+            return ()
         case Ensemble():
-            return _data(shape.members[0])
+            return tuple(run for one in shape.members for run in runs_in(one))
         case Distilled():
-            return shape.student.preset.data
+            return runs_in(shape.teacher)
+        case Finished():
+            return (shape,)
+
+
+def data_of(shape: AnyPreset) -> Data:
+    """Of the first model that is trained, or the student's; they decide which rows validate all."""
+    if isinstance(shape, Distilled):
+        return shape.student.preset.data
+    return next((one.preset.data for one in each(shape)), Data())
 
 
 def _taught(shape: AnyPreset) -> AnyPreset:
@@ -223,6 +264,8 @@ def _taught(shape: AnyPreset) -> AnyPreset:
             training = shape.student.preset.training.model_copy(update={"linear_teacher": 0.0})
             student = _with(shape.student, training=training)
             return replace(shape, teacher=_taught(shape.teacher), student=student)
+        case Finished():
+            return shape
 
 
 def _alone(one: Single) -> Single:

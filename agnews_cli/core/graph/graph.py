@@ -90,7 +90,7 @@ class Graph:
         """A node that is ready and those that the same process does after it: what lies in the same
         folder and needs nothing else. A model is loaded once for its training and evaluation.
         """
-        known, chain = {*done, node.id}, [node]
+        known, chain = {*done, node.id, *self.outside}, [node]
         for other in self.left(done).nodes.values():
             is_here = other.place == node.place and other.id not in known
             if is_here and all(one in known for one in inputs(other.work)):

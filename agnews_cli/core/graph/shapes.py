@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from agnews_cli.core.graph.asked import AnyPreset as AnyPreset
 from agnews_cli.core.graph.asked import Distilled as Distilled
 from agnews_cli.core.graph.asked import Ensemble as Ensemble
+from agnews_cli.core.graph.asked import Finished as Finished
 from agnews_cli.core.graph.asked import Single as Single
+from agnews_cli.core.graph.asked import data_of, settled
 from agnews_cli.core.graph.asked import seeds as seeds
-from agnews_cli.core.graph.asked import settled, singles
 from agnews_cli.core.graph.asked import stacking as stacking
 from agnews_cli.core.graph.graph import Graph, Growing
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.work import (
     TEST,
+    TRAIN,
     VALIDATION,
     Combine,
     EnsembleMember,
@@ -39,7 +41,7 @@ def graph_of(
 ) -> Graph:
     """All that is to be done. Without test rows there is no evaluation."""
     shape = settled(shape)
-    rows = RowChoice(data=singles(shape)[0].preset.data, limit=limit)
+    rows = RowChoice(data=data_of(shape), limit=limit)
     growing = Growing(data)
     made = _Making(growing, rows, seed, budget_s).of(shape)
     return growing.towards(made.evaluation or made.model)
@@ -49,6 +51,8 @@ def graph_of(
 class _Made:
     model: RunOutput
     evaluation: RunOutput | None
+    has_model: bool = True
+    """Else only its answers are there."""
 
     @property
     def answers(self) -> RunOutput:
@@ -77,6 +81,14 @@ class _Making:
                 )
             case Distilled():
                 return self.distilled(shape, title or "student")
+            case Finished():
+                return self.finished(shape)
+
+    def finished(self, one: Finished) -> _Made:
+        """Nothing is added: what it left lies in its folder, its answers to the test rows too."""
+        model = RunOutput(run=one.run)
+        is_tested = self.growing.data.test is not None and self.is_evaluated
+        return _Made(model, model if is_tested else None, one.has_model)
 
     def single(self, one: Single, title: str) -> _Made:
         return self.evaluated(one.name, title, self.growing.add(one.name, title, self.train(one)))
@@ -95,7 +107,10 @@ class _Making:
             called = _member(title, number) if len(asked.members) > 1 else _all_rows(title)
             made = self.of(one, called)
             unseen = self.by_turns(one, called, asked.folds)
-            members.append(EnsembleMember(models=(made.model,), unseen=unseen))
+            if made.has_model:
+                members.append(EnsembleMember(models=(made.model,), unseen=unseen))
+            else:
+                members.append(EnsembleMember(unseen=unseen or (made.answers,)))
             beside += [made.evaluation] if made.evaluation else []
         work = Combine(how=asked.how, members=tuple(members))
         model = self.growing.add(asked.name, title, work)
@@ -116,8 +131,10 @@ class _Making:
         called = "teacher" if title in _ROOT else f"{title}'s teacher"
         teacher = self.of(asked.teacher, called)
         answers = self.by_turns(asked.teacher, called, asked.folds)
+        if not teacher.has_model:  # it was asked before, and about all that it is asked about
+            answers = (RunOutput(run=teacher.model.run, part=TRAIN),)
         answers = answers or (self.predicted(asked, called, Predict(model=teacher.model)),)
-        if asked.unlabelled:
+        if asked.unlabelled and teacher.has_model:
             beside = Predict(model=teacher.model, of="unlabelled")
             answers = (*answers, self.predicted(asked, called, beside))
         taught = {
@@ -142,7 +159,7 @@ class _Making:
     ) -> _Made:
         if self.growing.data.test is None or not self.is_evaluated:
             return _Made(model, None)
-        others = tuple(RunOutput(run=one.run, part=TEST) for one in beside)
+        others = tuple(RunOutput(run=run, part=TEST) for run in sorted(one.run for one in beside))
         called = "evaluate" if title in _ROOT else f"evaluate {title}"
         work = Evaluate(model=model, beside=others)
         return _Made(model, self.growing.add(label, called, work))

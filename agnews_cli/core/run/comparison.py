@@ -19,6 +19,7 @@ class Compared(_Facts):
     loss: float
     """Mean cross-entropy, in nats."""
     calibration_error: float
+    macro_f1: float
 
 
 class Difference(_Facts):
@@ -47,3 +48,38 @@ class Comparison(_Facts):
 
     def as_json(self) -> dict[str, Any]:
         return self.model_dump(mode="json")
+
+
+class MemberSize(_Facts):
+    """`size_bytes`: None where it has no files that answer."""
+
+    name: str
+    size_bytes: int | None
+
+
+class Members(_Facts):
+    """Contents of an ensemble's `comparison.json`, but for how differently the members err."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    members: tuple[MemberSize, ...]
+    compared: dict[str, Comparison]
+    """By split."""
+
+
+class AnswersOf(_Facts):
+    """Files of what one model said of the rows, each row once."""
+
+    name: str
+    files: tuple[str, ...]
+
+
+class ToCompare(_Facts):
+    """What the process is asked that compares."""
+
+    models: tuple[AnswersOf, ...]
+    against: str | None = "best"
+    """As in `Comparison`; `best`: the most often right."""
+    seed: int = 0
+    is_check: bool = False
+    """Only whether all speak of the same rows and classes, and each otherwise; no figures."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from agnews_cli.core.run.work import Average, Combiner, Distillation
+from agnews_cli.core.run.work import Average, Combiner, Distillation, RunId
 
 MOST_MEMBERS = 100
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -36,12 +36,25 @@ class MemberOf(_Strict):
     """Another preset, and what is different of it here."""
 
     preset: AsWritten = Field(
-        description="Another preset by its name or file, of any tier; or all of its fields."
+        None,
+        description="Another preset by its name or file, of any tier; or all of its fields.",
     )
+    run: RunId | None = Field(
+        None, description="In the place of a preset, a finished run of the same store."
+    )
+    has_model: bool = Field(True, description="Of a run: false where only its answers are there.")
     seed: Seed = Field(0, description="Added to the seed that is asked for (--seed).")
     settings: tuple[str, ...] = Field(
         (), description="What is different of it, as --set takes it: training.lr=1e-4."
     )
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> MemberOf:
+        if (self.preset is None) == (self.run is None):
+            raise PydanticCustomError("member", "should have a preset, or a run")
+        if self.run is not None and (self.settings or self.seed):
+            raise PydanticCustomError("run", "is finished: it takes no seed and no settings")
+        return self
 
 
 class EnsemblePreset(_Strict):

@@ -31,6 +31,8 @@ MODEL: Part = "model"
 """The part of a run that predicts."""
 VALIDATION: Part = "predictions/validation"
 """The part that every training leaves: what it says of the rows that validated it, as logits."""
+TRAIN: Part = "predictions/train"
+"""The part that a teacher leaves that was asked about the rows that its student trains on."""
 TEST: Part = "predictions/test"
 """The part that every evaluation leaves."""
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.comparison import Compared, Comparison, Difference
 from agnews_cli.core.run.evaluation import Interval
-from agnews_cli.learn.figures import paired
+from agnews_cli.learn.figures import macro_f1, paired
 from agnews_cli.learn.figures.accuracy import accuracy, calibration_error
 from agnews_cli.learn.figures.blend import log_loss
 
@@ -52,7 +52,15 @@ def _figures(
         accuracy=accuracy(int(right.sum()), len(classes)),
         loss=log_loss(one, classes),
         calibration_error=calibration_error(one, classes),
+        macro_f1=macro_f1.macro_f1(_confusion(one, classes)),
     )
+
+
+def _confusion(one: NDArray[np.floating], classes: NDArray[np.integer]) -> NDArray[np.int64]:
+    """(true, predicted) counts."""
+    count = one.shape[1]
+    pairs = np.bincount(classes * count + one.argmax(1), minlength=count * count)
+    return pairs.reshape(count, count).astype(np.int64)
 
 
 def _difference(

@@ -42,20 +42,26 @@ class Aligned:
 
 
 def align(
-    members: Mapping[str, Sequence[Logits]], *, expected: NDArray[np.uint8] | None = None
+    members: Mapping[str, Sequence[Logits]],
+    *,
+    expected: NDArray[np.uint8] | None = None,
+    labels: tuple[str, ...] | None = None,
+    may_agree: bool = False,
 ) -> Aligned:
     """`members`: what each says, by name, in parts that together speak of each row once (its
-    folds). `expected`: the digests of all rows, (rows, 16), where they are known.
+    folds). `expected`: the digests of all rows, (rows, 16), where they are known. `labels`: the
+    order of classes; None: that of the first. `may_agree`: two may say the same of every row.
 
     Raises MemberLabelsDiffer, MemberNotNumbers, RowsTwice, MemberRowsDiffer, MemberClassesDiffer,
     MemberClassesUnknown or MemberTwice.
     """
-    labels = next(iter(members.values()))[0].labels
+    labels = labels or next(iter(members.values()))[0].labels
     whole = {name: _whole(name, parts, labels) for name, parts in members.items()}
     _require_rows(members, whole, expected)
     classes = _classes(whole)
     said = np.stack([_probabilities(name, one) for name, one in whole.items()])
-    _require_different(list(whole), said)
+    if not may_agree:
+        _require_different(list(whole), said)
     rows = next(iter(whole.values())).rows
     return Aligned(tuple(whole), labels, rows, classes, said)
 

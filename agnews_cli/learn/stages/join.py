@@ -7,7 +7,6 @@ read when that is over.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -58,7 +57,8 @@ def make(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
     told = Notes(log)
     log("phase", name="combining")
     members = _distinct(job.members, told)
-    validation = align({m.name: [logits.read(Path(p)) for p in m.validation] for m in members})
+    held = {m.name: [logits.read(Path(p)) for p in m.validation] for m in members}
+    validation = align(held, labels=job.dataset.labels)
     fitted = combiners.fit(job.how, validation.probabilities, validation.classes, job.seed)
     stop.check()
     kept = [members[n] for n in fitted.needed]
@@ -66,6 +66,9 @@ def make(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
     fitted = fitted.pruned()
     combined = Combined(tuple(members), fitted, validation, combiners.apply(fitted, said))
     told.chose(fitted.why or _why(combined, kept))
+    mute = [member.name for member in kept if member.delivery is None]
+    if mute:
+        told.warn(f"of {', '.join(mute)} only answers are there: no model for new texts is made")
     _deliver(job, kept, fitted)
     stop.check()
     evaluation, tests = _evaluate(job, combined, kept)
@@ -181,7 +184,7 @@ def _evaluate(
     evaluation = Evaluation(labels=tuple(labels), validation=validation)
     if set(tests) != {member.name for member in combined.members}:
         return evaluation, None
-    rows = align(tests)
+    rows = align(tests, labels=tuple(labels))
     number = {name: n for n, name in enumerate(rows.names)}
     said = rows.probabilities[[number[member.name] for member in kept]]
     tested = Tested(rows, combiners.apply(combined.fitted, said))
@@ -235,11 +238,4 @@ def _size_bytes(delivery: str | None) -> int | None:
     """Of what answers."""
     if delivery is None:
         return None
-    found = delivered.of_run(RunFolder(Path(delivery)))
-    folders = [Path(member.folder) for member in found.members] or [found.folder / "members"]
-    return sum(
-        Path(place, name).stat().st_size
-        for folder in folders
-        for place, _, names in os.walk(folder)
-        for name in names
-    )
+    return delivered.size_bytes(delivered.of_run(RunFolder(Path(delivery))))

@@ -255,6 +255,14 @@ def bases_of(model: Delivered) -> tuple[Model, ...]:
     return (*own, *(base for part in model.parts for base in bases_of(part)))
 
 
+def size_bytes(model: Delivered) -> int:
+    """Of its own files, and of those of its parts; not of a pretrained model beside them."""
+    folders = [Path(member.folder) for member in model.members]
+    folders += [model.combiner] if model.combiner is not None else []
+    files_ = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return sum(path.stat().st_size for path in files_) + sum(map(size_bytes, model.parts))
+
+
 def digests_of(folder: Path) -> dict[str, str]:
     """SHA-256, by name, of the files in a delivered folder that are loaded from it.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from agnews_cli.core.graph import asked
-from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Single, mapped
+from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Finished, Single, mapped
 from agnews_cli.core.run.composed import Composed, DistilledPreset, EnsemblePreset, MemberOf
 from agnews_cli.core.run.identity import without_defaults
 from agnews_cli.core.run.method import WordCounts
@@ -107,6 +107,9 @@ class _Reading:
         teacher = self.member(of.teacher, (*loc, "teacher"))
         student = self.member(of.student, (*loc, "student"))
         place = (*loc, "student", "preset")
+        if isinstance(student, Finished):
+            self.file.note((*loc, "student", "run"), "should be a preset: the student is trained")
+            return None
         if isinstance(student, Ensemble | Distilled):
             self.file.note(place, f"should be one model ({student.name} is {student.tier})")
             return None
@@ -120,6 +123,8 @@ class _Reading:
         )
 
     def member(self, member: MemberOf, loc: Loc) -> AnyPreset | None:
+        if member.run is not None:
+            return Finished(member.run, member.has_model)
         place = (*loc, "preset")
         found = (
             self.named(member.preset, place)
@@ -171,6 +176,7 @@ def _mapping(shape: AnyPreset) -> dict[str, Any]:
     if isinstance(shape, Single):
         found: dict[str, Any] = without_defaults(shape.preset)
         return found
+    assert not isinstance(shape, Finished)
     said: dict[str, Any] = {"name": shape.name, "tier": shape.tier}
     said |= {"summary": shape.summary, "order": shape.order}
     match shape:
@@ -184,6 +190,8 @@ def _mapping(shape: AnyPreset) -> dict[str, Any]:
 
 
 def _member(shape: AnyPreset) -> dict[str, Any]:
+    if isinstance(shape, Finished):
+        return {"run": shape.run} | ({} if shape.has_model else {"has_model": False})
     seed = shape.seed if isinstance(shape, Single) else 0
     return {"preset": _mapping(shape)} | ({"seed": seed} if seed else {})
 
@@ -202,6 +210,7 @@ def with_settings(shape: AnyPreset, settings: Sequence[str]) -> AnyPreset:
         return replace(shape, preset=presets.with_settings(shape.preset, settings))
     of_models = []
     for given in settings:
+        assert not isinstance(shape, Finished)
         name = given.partition("=")[0].strip()
         if name.partition(".")[0] in _OF_ALL[type(shape)]:
             shape = _with(shape, given)
@@ -212,6 +221,8 @@ def with_settings(shape: AnyPreset, settings: Sequence[str]) -> AnyPreset:
             of_models.append(given)
     every = list(asked.each(shape))
     for given in of_models:
+        if not every:
+            raise SettingInvalid(given=given, reason="no model is trained", preset=shape.name)
         if not any(changed.takes(one.preset, given) for one in every):
             presets.with_settings(every[0].preset, [given])  # says what is wrong with it
 

@@ -65,6 +65,8 @@ def use(folder: RunFolder, *, store: Path | None) -> Use:
     """`store`: where the run lies, unless `agnews predict` looks there by itself."""
     place = "" if store is None else f" --store {shlex.quote(str(store))}"
     command = f"agnews predict {shlex.quote(folder.id)}"
+    if not folder.has("delivery.json"):
+        return _of_answers(folder)
     alone = _only_model(folder)
     sample = "--out submission.csv --like sample_submission.csv"
     return Use(
@@ -76,6 +78,12 @@ def use(folder: RunFolder, *, store: Path | None) -> Use:
         python=None if alone is None else recipes.pipeline(str(alone)),
         card=(alone or folder.path) / "README.md",
     )
+
+
+def _of_answers(folder: RunFolder) -> Use:
+    """Of an ensemble with members that are files of answers: nobody is there to be asked."""
+    what = f"its answers to the rows that there were: {folder.path / 'predictions'}"
+    return Use(folder.path, what, what, what, what, None, folder.path / "README.md")
 
 
 def _only_model(folder: RunFolder) -> Path | None:

@@ -12,19 +12,29 @@ from agnews_cli.core.run.job import Event
 from agnews_cli.errors import Interrupted, UsageError
 from agnews_cli.workflows.train import campaign, single
 from agnews_cli.workflows.train.plans import Campaign, Plan
-from agnews_cli.workflows.train.recipe import shape
+from agnews_cli.workflows.train.recipe import given, shape
 from agnews_cli.workflows.train.result import Result
 from agnews_cli.workflows.train.scene import HUB_TIMEOUT_S, Request, asked_once, look, require_sense
 
 
-def prepare(request: Request, *, show: Callable[[Event], None] | None = None) -> Plan | Campaign:
-    """Look at machine, data and presets, and decide. `show` hears of reading.
+def prepare(
+    request: Request,
+    *,
+    show: Callable[[Event], None] | None = None,
+    of: AnyPreset | None = None,
+) -> Plan | Campaign:
+    """Look at machine, data and presets, and decide. `show` hears of reading. `of`: what is meant,
+    where no preset says it.
 
     Writes to the cache alone.
     """
     chosen, wish, hub = require_sense(request), request.wish, asked_once()
     try:
-        asked, why = shape(wish.model, wish.preset, wish.changes, hub=hub, timeout_s=HUB_TIMEOUT_S)
+        if of is None:
+            named = (wish.model, wish.preset, wish.changes)
+            asked, why = shape(*named, hub=hub, timeout_s=HUB_TIMEOUT_S)
+        else:
+            asked, why = given(of, wish.changes)
         if wish.unlabelled is not None:
             asked = _with_unlabelled(asked)
         scene = look(request, chosen, hub, show)

@@ -22,7 +22,7 @@ from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of, si
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.job import CombineJob, CombineMember, Event, PredictJob, ReaderLeft
-from agnews_cli.core.run.preset import Model
+from agnews_cli.core.run.preset import Model, Preset
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import (
     MODEL,
@@ -46,6 +46,7 @@ from agnews_cli.errors import (
     PartsPaused,
     ReportedError,
     RunBusy,
+    RunUnfinished,
     UsageError,
     WorkerDied,
 )
@@ -56,7 +57,8 @@ from agnews_cli.store.model import delivered, models
 from agnews_cli.store.model.models import Resolved
 from agnews_cli.store.run import leases, parts, runs
 from agnews_cli.store.run.runs import RunFolder
-from agnews_cli.store.settings import preset_shapes
+from agnews_cli.store.settings import preset_shapes, presets
+from agnews_cli.store.transfer import pulls
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.outlook import of_parts
 from agnews_cli.workflows.runs import stores
@@ -133,7 +135,8 @@ def _asked_teachers(graph: Graph, work: Train) -> Iterator[RunOutput]:
     """The models that were asked about the rows that train; each has said what it thinks of those
     that validate when it was made."""
     for source in work.teacher:
-        asked = graph.nodes[source.run].work if isinstance(source, RunOutput) else None
+        node = graph.nodes.get(source.run) if isinstance(source, RunOutput) else None
+        asked = None if node is None else node.work
         if (
             isinstance(asked, Predict)
             and asked.of == "train"
@@ -165,6 +168,10 @@ def _titled(show: Show, title: str) -> Show:
         show(event)
 
     return shown
+
+
+def _there(path: Path) -> str | None:
+    return str(path) if path.is_file() else None
 
 
 def _runs(member: EnsembleMember) -> list[RunId]:
@@ -302,6 +309,7 @@ class _AtWork:
             if is_fresh and place not in self.redone:
                 continue
             self.done |= RunFolder(self.scene.store / place).done() & self.graph.nodes.keys()
+        self.done |= {run for run in self.graph.outside if self._has(run)}
         if not self.scene.remotes or time.monotonic() - self.looked_s < _LOOK_S:
             return
         self.looked_s = time.monotonic()
@@ -310,8 +318,13 @@ class _AtWork:
             seen, _ = stores.found_in(self.scene.remotes, Path(work))
         for one in seen:
             folder = RunFolder(self.scene.store / one.run)
-            if one.run in places and one.state == RunState.COMPLETED and not folder.done():
+            if one.run in self.graph.outside and not self._has(one.run):
+                single.bring(self.scene, pulls.unpack_record(one, self.scene.store), self.show)
+            elif one.run in places and one.state == RunState.COMPLETED and not folder.done():
                 self._fetch(one.run)
+
+    def _has(self, run: RunId) -> bool:
+        return run in RunFolder(self.scene.store / run).done()
 
     def _fetch(self, run: RunId) -> None:
         """What another machine finished comes here whole."""
@@ -395,8 +408,8 @@ class _AtWork:
 
     def _combining(self, node: Node, work: Combine) -> CombineJob:
         folder, tests = self._created(node), self._tests(node)
-        order = list(self.graph.nodes)
-        named = sorted(work.members, key=lambda m: [order.index(run) for run in _runs(m)])
+        order = {run: n for n, run in enumerate(self.graph.nodes)}
+        named = sorted(work.members, key=lambda m: [(order.get(r, -1), r) for r in _runs(m)])
         members = tuple(self._member(member, tests) for member in named)
         return CombineJob(
             run=node.id,
@@ -412,19 +425,19 @@ class _AtWork:
 
     def _member(self, member: EnsembleMember, tests: Mapping[RunId, RunId]) -> CombineMember:
         store = self.scene.store
-        first = next(iter(member.models), None)
-        assert isinstance(first, RunOutput)
         unseen = member.unseen or member.models
-        node = self.graph.nodes[first.run]
+        first = next(iter((*member.models, *unseen)))
+        assert isinstance(first, RunOutput)
+        node = self.graph.nodes.get(first.run)
         return CombineMember(
-            name=f"{node.title}: {node.label}",
-            delivery=str(path_of(store, first)),
+            name=first.run if node is None else f"{node.title}: {node.label}",
+            delivery=str(store / first.run) if member.models else None,
             validation=tuple(
                 str(path_of(store, one, VALIDATION if one.part == MODEL else one.part))
                 for one in unseen
                 if isinstance(one, RunOutput)
             ),
-            test=str(path_of(store, first, TEST)) if first.run in tests else None,
+            test=_there(path_of(store, first, TEST)) if first.run in tests else None,
         )
 
     def _tests(self, node: Node) -> Mapping[RunId, RunId]:
@@ -432,7 +445,9 @@ class _AtWork:
         for other in self.graph.together(node, self.done):
             if isinstance(other.work, Evaluate):
                 beside = [one.run for one in other.work.beside if isinstance(one, RunOutput)]
-                return {self.graph[run].place: run for run in beside if run in self.graph.nodes}
+                # A run of another graph has its own answers; what evaluates one here is a node.
+                nodes = self.graph.nodes
+                return {nodes[run].place if run in nodes else run: run for run in beside}
         return {}
 
     def _predicting(self, node: Node, work: Predict) -> PredictJob:
@@ -458,17 +473,25 @@ class _AtWork:
         return models.resolve(base, hub=self.scene.hub, endpoint=network.endpoint()).path_or_id
 
     def _created(self, node: Node) -> RunFolder:
-        plan = self.campaign.plans.get(node.place) or next(iter(self.campaign.plans.values()))
         return runs.create(
             self.scene.store,
             node.place,
-            preset=plan.preset,
+            preset=self._preset(node),
             dataset=self.scene.dataset,
             seed=self.scene.wish.seed,
             order=self.scene.order,
             whole=self.campaign.whole,
             now=datetime.now(UTC),
         )
+
+    def _preset(self, node: Node) -> Preset:
+        """What a model that is loaded may ask for; of runs alone, that of one of them."""
+        plans = self.campaign.plans
+        plan = plans.get(node.place) or next(iter(plans.values()), None)
+        if plan is not None:
+            return plan.preset
+        known = [RunFolder(self.scene.store / run) for run in sorted(self.graph.outside)]
+        return presets.load(str(next(run for run in known if run.has("preset.yaml")).preset))
 
     def _write_down(self) -> None:
         """The folder of the result, from which `agnews resume` knows what was asked for."""
@@ -490,6 +513,9 @@ class _AtWork:
         time.sleep(_POLL_S)
 
     def _stuck(self) -> AgnewsError:
+        missing = sorted(self.graph.outside - self.done)
+        if missing:
+            raise RunUnfinished(run=missing[0])
         names = "\n".join(
             f"  {self.graph[run].title} ({run}): {error.message}"
             for run, error in self.failed.items()

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from agnews_cli.core.graph.advice import advice
-from agnews_cli.core.graph.asked import AnyPreset, Single, singles
+from agnews_cli.core.graph.asked import AnyPreset, Single, runs_in, singles
 from agnews_cli.core.run.choose import nearest
 from agnews_cli.core.run.preset import Model, Preset
 from agnews_cli.core.run.training_options import model_of
@@ -35,17 +35,26 @@ def shape(
     Raises like `recipe`, and PresetOfSeveral for --model beside a preset of several models.
     """
     if preset is not None and model is None:
-        found = preset_shapes.with_settings(preset_shapes.load(preset), settings)
-        return weighed(found), (f"preset {found.name}: as asked{_of(found)}", *advice(found))
+        return given(preset_shapes.load(preset), settings)
     one, why = recipe(model, preset, settings, hub=hub, timeout_s=timeout_s)
     return None if one is None else weighed(Single(one)), why
+
+
+def given(asked: AnyPreset, settings: Sequence[str]) -> tuple[AnyPreset, tuple[str, ...]]:
+    """`asked` with settings applied and weights known by content; and why.
+
+    Raises SettingInvalid.
+    """
+    found = preset_shapes.with_settings(asked, settings)
+    return weighed(found), (f"preset {found.name}: as asked{_of(found)}", *advice(found))
 
 
 def _of(shape: AnyPreset) -> str:
     """Which models, in words, where there are several."""
     if isinstance(shape, Single):
         return ""
-    counted = Counter(one.name for one in singles(shape))
+    names = [one.name for one in singles(shape)] + [one.run for one in runs_in(shape)]
+    counted = Counter(names)
     return ": " + ", ".join(f"{n} x {name}" if n > 1 else name for name, n in counted.items())
 
 

@@ -28,7 +28,7 @@ from agnews_cli.workflows.train.auto import prepare
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.scene import Request, require_sense
 
-_RESOLVED: Mapping[str, Any] = {
+RESOLVED: Mapping[str, Any] = {
     one.name: one.default
     for one in named("model", "goal", "epochs", "lr", "batch_size", "settings")
 }
@@ -88,7 +88,7 @@ def prepare_again(
     places = (str(folder.path.parent), *chosen.remotes, *found_at)
     again = replace(
         request,
-        wish=replace(wish, data=of, preset=str(asked), **_RESOLVED),
+        wish=replace(wish, data=of, preset=str(asked), **RESOLVED),
         session=replace(request.session, stores=tuple(dict.fromkeys(places))),
     )
     plan = prepare(again)

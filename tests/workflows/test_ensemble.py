@@ -1,0 +1,217 @@
+"""`agnews ensemble`: finished runs become one, with nothing trained."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy")
+pytest.importorskip("safetensors")
+
+from agnews_cli.cli import completion  # noqa: E402
+from agnews_cli.core.run import combiner_words  # noqa: E402
+from agnews_cli.core.run.combiner import Blend, Greedy, Stack  # noqa: E402
+from agnews_cli.errors import ValueWrong  # noqa: E402
+from agnews_cli.learn.combine import logits  # noqa: E402
+from agnews_cli.store.run.runs import RunFolder  # noqa: E402
+from tests import finished_runs as finished  # noqa: E402
+
+RUNS = tuple(f"m{n}-0123456789" for n in range(3))
+HELD, TEST = finished.texts("validation"), finished.texts("test")
+
+
+def run(store: Path, name: str, seed: int, right: float = 0.8, **changes: Any) -> RunFolder:
+    facts = {
+        "validation": finished.said(seed, HELD, right), "test": finished.said(seed, TEST, right)
+    } | changes  # fmt: skip
+    return finished.delivered(finished.make(store, name, **facts))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    for seed, name in enumerate(RUNS):
+        run(tmp_path / "agnews-runs", name, seed)
+    return tmp_path / "agnews-runs"
+
+
+def said(store: Path, run: str, part: str = "test") -> Any:
+    found = logits.read(store / run / "predictions" / f"{part}.safetensors")
+    return found, np.exp(found.delivered.astype(float))
+
+
+def test_finished_runs_become_a_run_that_says_their_mean(store: Path, agnews: Any) -> None:
+    done = agnews("ensemble", *RUNS, "--how", "average", "--json")
+    assert done.code == 0, done.err
+    found = done.json
+    assert [one["kind"] for one in found["graph"]] == ["combine", "evaluate"]
+    whole, mixed = said(store, found["run"])
+    mean = {}
+    for name in RUNS:
+        one, shares = said(store, name)
+        for row, share in zip(map(bytes, one.rows), shares, strict=True):
+            mean[row] = mean.get(row, 0) + share / len(RUNS)
+    for row, share in zip(map(bytes, whole.rows), mixed, strict=True):
+        assert share == pytest.approx(mean[row], abs=1e-5)
+    accuracy = float((mixed.argmax(1) == whole.classes).mean())
+    assert found["evaluation"]["test"]["accuracy"] == pytest.approx(accuracy)
+    compared = json.loads((store / found["run"] / "comparison.json").read_text())
+    assert {m["name"] for m in compared["members"]} == set(RUNS)
+    delivery = json.loads((store / found["run"] / "delivery.json").read_text())
+    assert len(delivery["parts"]) == 3
+    again = agnews("ensemble", RUNS[2], RUNS[0], RUNS[1][:2], "--how", "average", "--json").json
+    assert (again["run"], again["was_there"]) == (found["run"], True)
+    shown = agnews("runs", "show", found["run"])
+    assert "Less the ensemble" in shown.out and all(name in shown.out for name in RUNS)
+
+
+def test_it_goes_on_by_resume_and_is_told_from_another_combiner(store: Path, agnews: Any) -> None:
+    one = agnews("ensemble", *RUNS, "--how", "average", "--json").json["run"]
+    two = agnews("ensemble", *RUNS, "--how", "greedy,picks=3", "--json").json["run"]
+    assert one != two
+    (store / two / "outcome.json").unlink()  # as where its session ended
+    before = said(store, two)[1]
+    done = agnews("resume", two, "--json")
+    assert done.code == 0 and done.json["run"] == two, done.err
+    assert (said(store, two)[1] == before).all()
+
+
+def test_a_rehearsal_writes_nothing(store: Path, agnews: Any) -> None:
+    done = agnews("ensemble", *RUNS, "--dry-run")
+    assert done.code == 0 and "combine" in done.out
+    assert {path.name for path in store.iterdir()} == set(RUNS)
+
+
+def table(
+    path: Path, split: str, seed: int, *, rows: int = 50, spelt: Any = finished.LABELS
+) -> Path:
+    """What another model says of more rows than there are, in another order, without labels."""
+    texts = finished.texts(split, rows)
+    found = np.exp(finished.said(seed, texts, 0.9).delivered.astype(float))
+    lines = [f"{t},{b:.6f},{a:.6f}" for t, (a, b) in zip(texts, found, strict=True)]
+    path.write_text("\n".join([f"text,p_{spelt[1]},p_{spelt[0]}", *reversed(lines), ""]))
+    return path
+
+
+@pytest.mark.parametrize("with_test", [True, False])
+def test_a_member_may_be_a_table_of_probabilities(
+    store: Path, agnews: Any, tmp_path: Path, with_test: bool
+) -> None:
+    words = ["--validation", table(tmp_path / "Mine (1).csv", "validation", 7)]
+    words += ["--test", table(tmp_path / "t.csv", "test", 8)] if with_test else []
+    asked = ("ensemble", RUNS[0], *words, "--how", "average", "--json")
+    planned = agnews(*asked, "--dry-run").json
+    assert {path.name for path in store.iterdir()} == set(RUNS)
+    done = agnews(*asked)
+    assert done.code == 0, done.err
+    found = done.json
+    assert found["run"] == planned["run"] and not (store / found["run"] / "delivery.json").exists()
+    assert "no model for new texts" in done.err + " ".join(found["warnings"])
+    assert (found["evaluation"]["test"] is not None) == with_test
+    whole, mixed = said(store, found["run"], "validation")
+    one, shares = said(store, RUNS[0], "validation")
+    mine = finished.said(7, finished.texts("validation", 50), 0.9)
+    known = {
+        bytes(r): np.exp(s.astype(float)) for r, s in zip(mine.rows, mine.delivered, strict=True)
+    }
+    mean = {bytes(r): (s + known[bytes(r)]) / 2 for r, s in zip(one.rows, shares, strict=True)}
+    for row, share in zip(map(bytes, whole.rows), mixed, strict=True):
+        assert share == pytest.approx(mean[row], abs=1e-5)
+    assert agnews("resume", found["run"]).code == 0
+    assert agnews("predict", found["run"], "a text").code == 2
+
+
+def _other_store(store: Path) -> None:
+    run(store.parent / "elsewhere", "other-0123456789", 9)
+
+
+WRONG: dict[str, tuple[Callable[[Path], Any], tuple[str, ...], int, str]] = {
+    "one alone": (lambda s: None, RUNS[:1], 2, "expected two or more"),
+    "twice": (lambda s: None, (RUNS[0], RUNS[1], "m0"), 2, f"{RUNS[0]} is named twice"),
+    "unfinished": (lambda s: run(s, "other-0123456789", 9, state=""), (RUNS[0], "other"), 2,
+                   "has delivered no model"),
+    "other validation rows": (
+        lambda s: run(s, "other-0123456789", 9, validation=finished.said(9, HELD[1:], 0.8)),
+        (RUNS[0], "other"), 65, "1 of the 40 rows"),
+    "other test rows": (
+        lambda s: run(s, "other-0123456789", 9, test=finished.said(9, TEST[2:], 0.8)),
+        (RUNS[0], "other"), 65, "2 of the 40 rows"),
+    "no test rows": (lambda s: run(s, "other-0123456789", 9, test=None), (RUNS[0], "other"), 2,
+                     "nothing that it said of the test rows"),
+    "other labels": (
+        lambda s: run(s, "other-0123456789", 9,
+                      validation=finished.said(9, HELD, 0.8, labels=("a", "b"))),
+        (RUNS[0], "other"), 65, "other labels"),
+    "the same answers": (lambda s: run(s, "other-0123456789", 0), (RUNS[0], "other"), 65,
+                         "say the same of every row"),
+    "another store": (_other_store, (RUNS[0], "elsewhere/other-0123456789"), 2, "with the others"),
+    "a table that is not there": (lambda s: None, (RUNS[0], "--validation", "none.csv"), 66,
+                                  "none.csv"),
+    "a table without probabilities": (
+        lambda s: (s.parent / "t.csv").write_text("text,label\na,sun\n"),
+        (RUNS[0], "--validation", "t.csv"), 65, "no column p_LABEL"),
+    "a table of other rows": (
+        lambda s: table(s.parent / "t.csv", "test", 1), (RUNS[0], "--validation", "t.csv"), 65, ""),
+    "a table of too few": (
+        lambda s: table(s.parent / "t.csv", "validation", 1, rows=39),
+        (RUNS[0], "--validation", "t.csv"), 65, "1 of the 40 rows"),
+    "a table of other classes": (
+        lambda s: table(s.parent / "t.csv", "validation", 1, spelt=("a", "b")),
+        (RUNS[0], "--validation", "t.csv"), 65, "other labels"),
+    "a --test too many": (
+        lambda s: table(s.parent / "t.csv", "validation", 1),
+        (RUNS[0], "--validation", "t.csv", "--test", "t.csv", "--test", "t.csv"), 2,
+        "one for each of the 1"),
+    "an unknown kind": (lambda s: None, (*RUNS, "--how", "gready"), 2, "did you mean 'greedy'"),
+    "a bad name": (lambda s: None, (*RUNS, "--name", "My Ensemble"), 2, "lower case"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_combined_is_one_clear_line(store: Path, agnews: Any, name: str) -> None:
+    make, words, code, message = WRONG[name]
+    make(store)
+    before = {path.name for path in store.iterdir()}
+    done = agnews("ensemble", *words)
+    said = " ".join(done.err.split())
+    assert done.code == code and message in said and "Traceback" not in said, done.err
+    begun = {path.name for path in store.iterdir()} - before
+    assert all(one.startswith("given.") for one in begun), "nothing was begun"
+
+
+# ---- how, in words ------------------------------------------------------------------------------
+
+
+def test_a_combiner_is_typed_with_its_fields() -> None:
+    assert combiner_words.read("stack, by=neural") == Stack(by="neural")
+    assert combiner_words.read("greedy,picks=3,bags=5") == Greedy(picks=3, bags=5)
+    assert combiner_words.read("blend,dynamic=true") == Blend(dynamic=True)
+    assert completion.combiners("") == list(combiner_words.KINDS)
+
+
+@pytest.mark.parametrize("kind", combiner_words.KINDS)
+def test_each_kind_is_typed_by_its_name_and_refuses_a_field_that_it_has_not(kind: str) -> None:
+    assert combiner_words.read(kind).kind == kind
+    with pytest.raises(ValueWrong, match="colour=red"):
+        combiner_words.read(f"{kind},colour=red")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ("gready", "did you mean 'greedy'"),
+        ("greedy,pick=3", "did you mean 'picks'"),
+        ("greedy,picks=many", "many"),
+        ("greedy,picks=0", "1"),
+        ("greedy,picks", "picks=…"),
+        ("greedy,picks=1,picks=2", "once"),
+        ("stack,by=forest", "'logistic'"),
+        ("", "one of auto"),
+    ],
+)
+def test_what_cannot_be_read_says_what_is_expected(typed: str, words: str) -> None:
+    with pytest.raises(ValueWrong, match=words):
+        combiner_words.read(typed)
