@@ -211,7 +211,7 @@ def close(one: Logits, two: Logits) -> bool:
 
 def test_a_table_with_texts_says_what_the_run_says(tmp_path: Path) -> None:
     one = member(1)
-    texts = [f"  {text} " for text in TEXTS]  # cleaned as the data set's are
+    texts = [f"  <b>{text}</b> " for text in TEXTS]  # cleaned as the data set's are
     answered = table(
         tmp_path / "a.csv", one, {"text": texts, "label": names(one), "predicted": ["x"] * 12}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,7 +26,7 @@ from agnews_cli.errors import (
 from agnews_cli.store.run import leases, runs
 from agnews_cli.workflows.runs.status import status
 from agnews_cli.workflows.sessions import session
-from agnews_cli.workflows.train import auto, campaign, resume
+from agnews_cli.workflows.train import auto, campaign, result, resume
 from agnews_cli.workflows.train.plans import Campaign
 from agnews_cli.workflows.train.scene import Request
 from tests import tiny
@@ -119,12 +120,12 @@ def carry_out(preset: str = "both.yaml", **asked: Any) -> Any:
 
 
 def test_every_part_is_done_once_and_after_what_it_needs(at_work):
-    result = carry_out("student.yaml")
+    found = carry_out("student.yaml")
     assert at_work.kinds == ["train", "train", "combine", "predict", "train"]
     assert at_work.jobs[-1].teacher == (
         str(Path(at_work.jobs[3].folder) / "predictions" / "train.safetensors"),
     )
-    assert result.folder.id == at_work.jobs[-1].run
+    assert found.folder.id == at_work.jobs[-1].run
     again = carry_out("student.yaml")
     assert again.was_there and len(at_work.jobs) == 5
 
@@ -238,6 +239,53 @@ def test_a_budget_is_of_one_model(at_work):
 
 
 def test_a_damaged_list_of_parts_is_no_reason_to_fail(at_work):
-    result = carry_out()
-    result.folder.graph.write_text(json.dumps({"target": 3}))
-    assert status(result.folder.id, None).parts == ()
+    found = carry_out()
+    found.folder.graph.write_text(json.dumps({"target": 3}))
+    assert status(found.folder.id, None).parts == ()
+
+
+def test_two_hundred_parts_are_planned_shown_and_gone_on_with_at_once(at_work):
+    members = "".join(f"  - {{preset: tiny.yaml, seed: {k}}}\n" for k in range(99))
+    Path("big.yaml").write_text(ensemble(members))
+    whole = plan("big.yaml")
+    last = whole.graph.ready(())[-1].place
+    at_work.failing[last] = SessionOver(kept="x", next="y")
+    with pytest.raises(SessionOver):
+        carry_out("big.yaml")
+    at_work.jobs.clear()
+    for took in (lambda: resume.prepare_again(None, Request.of()), lambda: status("latest", None)):
+        began_s = time.process_time()
+        took()
+        assert time.process_time() - began_s < 2.0
+    again, _ = resume.prepare_again(None, Request.of())
+    began_s = time.process_time()
+    auto.carry_out(again, show=lambda event: None)
+    assert time.process_time() - began_s < 2.0
+    assert at_work.kinds == ["train", "combine"]
+    assert len(status("latest", None).parts) == 200
+
+
+def test_fresh_does_every_part_again(at_work):
+    carry_out()
+    at_work.jobs.clear()
+    carry_out(fresh=True)
+    assert at_work.kinds == ["train", "train", "combine"]
+
+
+def test_what_is_too_large_for_this_machine_is_left_to_the_last_and_said(at_work):
+    large = Path("tiny.yaml").read_text().replace("30000", "300000000").replace("0.003", "0.002")
+    Path("large.yaml").write_text(large.replace("tiny", "large"))
+    Path("both.yaml").write_text(ensemble("  - preset: large.yaml\n" + _MEMBERS))
+    found = plan()
+    assert [found.graph[run].title for run in found.slow] == ["member 0"]
+    assert any("too large for this machine" in reason for reason in found.reasons)
+    carry_out()
+    labels = [job.label for job in at_work.jobs]
+    assert labels == ["tiny", "tiny", "large", "both"]
+
+
+def test_only_the_result_answers_a_competition(at_work, monkeypatch):
+    asked = []
+    monkeypatch.setattr(result, "_submission", lambda plan, *_: asked.append(plan.run))
+    found = carry_out()
+    assert asked == [found.folder.id]

@@ -7,7 +7,8 @@ that the last one measured.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from agnews_cli.core.graph.graph import Graph
@@ -17,14 +18,17 @@ from agnews_cli.core.machine import accelerator
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.plan import planner
 from agnews_cli.core.plan.instance import Instance, Task
-from agnews_cli.core.run.cost import Costs, Pace, reading_s
+from agnews_cli.core.run.cost import Cost, Costs, Pace, reading_s
 from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.work import RunId, Train
 from agnews_cli.core.text import duration
 from agnews_cli.store.settings import limits
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.offers import Market
 
 _EFFORT = 300
+_START_S = 15.0
+"""A part begins with loading libraries and a model."""
 _SAID_FROM_S = 10.0
 """Reading and evaluating that take less are not worth a word."""
 
@@ -64,6 +68,60 @@ def ahead(
     then = progress | {graph.place: (done + now_steps) / training.steps}
     rest = tasks(graph, costs, then)
     return (first, *_sessions(rest, platform, left_s, now or datetime.now(UTC)))
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is left of a graph of several runs, on one machine."""
+
+    reasons: tuple[str, ...]
+    slow: frozenset[RunId]
+    """Trainings whose model is larger than this machine is made for."""
+
+
+def of_parts(
+    graph: Graph,
+    models: Sequence[Single],
+    data: Dataset,
+    platform: Platform,
+    *,
+    ground: Ground,
+    left_s: float | None,
+    now: datetime | None = None,
+) -> Outlook:
+    """In words, and the parts that should rather be left to another machine."""
+    costs, progress = ground.costs(graph, data, models), ground.progress(graph)
+    device = accelerator.device(platform.accelerator)
+    left = graph.left({run for run, share in progress.items() if share >= 1.0})
+    slow, total_s = set(), 0.0
+    for node in left.nodes.values():
+        cost = costs(node.work)
+        is_tuned = isinstance(node.work, Train) and node.work.recipe.method.needs_weights
+        pace = cost.takes(device) or (None if is_tuned else cost.takes("cpu"))
+        if pace is None or _is_too_large(cost, platform):
+            slow.add(node.id)
+        if pace is not None:
+            total_s += pace.seconds * (1 - progress.get(node.id, 0.0)) + _START_S
+    lanes = max(1, platform.accelerator.count)
+    reasons = []
+    if left.nodes:
+        count = f"{len(left.nodes)} of {len(graph.nodes)} parts are left"
+        about = f"plan: {count}, which take about {duration.show(total_s / lanes)} here"
+        reasons.append(f"{about}, by the model of cost")
+    named = ", ".join(graph[run].title for run in graph.nodes if run in slow)
+    if named:
+        reasons.append(
+            f"plan: too large for this machine, left to the last, better done on another: {named}"
+        )
+    elif left_s is not None and total_s / lanes > left_s and limits.load(platform.name) is not None:
+        rest = tasks(graph, costs, progress)
+        reasons += _sessions(rest, platform, left_s, now or datetime.now(UTC))
+    return Outlook(tuple(reasons), frozenset(slow))
+
+
+def _is_too_large(cost: Cost, platform: Platform) -> bool:
+    there = platform.accelerator.memory_bytes
+    return there is not None and cost.memory_bytes > there
 
 
 def _beside(graph: Graph, costs: Costs, data: Dataset, device: str) -> tuple[float, str]:

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agnews_cli.core.graph import shapes
-from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of
+from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of, singles
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.job import CombineJob, CombineMember, Event, PredictJob, ReaderLeft
@@ -57,6 +57,8 @@ from agnews_cli.store.model.models import Resolved
 from agnews_cli.store.run import leases, parts, runs
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings import preset_shapes
+from agnews_cli.workflows.forecast.costs import Ground
+from agnews_cli.workflows.forecast.outlook import of_parts
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
@@ -119,7 +121,12 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
                 whole=whole,
             )
     notes = (f"weights of {name}: {model.note}" for name, model in found.items())
-    return Campaign(scene, shape, graph, plans, whole, (*scene.reasons, *why, *notes))
+    ground = Ground(scene.store, cpu=scene.platform.accelerator)
+    ahead = of_parts(
+        graph, singles(shape), scene.dataset, scene.platform, ground=ground, left_s=scene.session_s
+    )
+    reasons = (*scene.reasons, *why, *notes, *ahead.reasons)
+    return Campaign(scene, shape, graph, plans, whole, reasons, ahead.slow)
 
 
 def _asked_teachers(graph: Graph, work: Train) -> Iterator[RunOutput]:
@@ -195,6 +202,13 @@ class _AtWork:
     """What this command did already."""
     at_work: set[RunId] = field(default_factory=set)
     """What lanes of this command are at."""
+    elsewhere: dict[RunId, tuple[str, float]] = field(default_factory=dict)
+    """What a further store shows to be at work on another machine: where, and until when that is
+    believed."""
+    redone: set[RunId] = field(default_factory=set)
+    """With --fresh: the places where this command did all anew."""
+    said: str = ""
+    """What was said last of those who are waited for."""
 
     @property
     def graph(self) -> Graph:
@@ -283,7 +297,10 @@ class _AtWork:
 
     def _look(self) -> None:
         """Find out what is done: in the folder, and now and then in further stores."""
+        is_fresh = self.scene.request.session.fresh
         for place in dict.fromkeys(node.place for node in self.graph.nodes.values()):
+            if is_fresh and place not in self.redone:
+                continue
             self.done |= RunFolder(self.scene.store / place).done() & self.graph.nodes.keys()
         if not self.scene.remotes or time.monotonic() - self.looked_s < _LOOK_S:
             return
@@ -307,13 +324,18 @@ class _AtWork:
         """What is ready and free; a place that others hold is passed over for now."""
         self.busy.clear()
         now = datetime.now(UTC)
-        for node in self.graph.ready(self.done):
+        ready = self.graph.ready(self.done)
+        for node in sorted(ready, key=lambda node: node.id in self.campaign.slow):
             if node.place in self.at_work:
                 continue
             if node.place in self.failed or any(i in self.failed for i in inputs(node.work)):
                 continue
             where = leases.holder(self.scene.store / node.place, now)
             if where is not None and not self.scene.request.session.takeover:
+                self.busy[node.place] = where
+                continue
+            where, until_s = self.elsewhere.get(node.place, ("", 0.0))
+            if time.monotonic() < until_s:
                 self.busy[node.place] = where
                 continue
             return node
@@ -339,12 +361,15 @@ class _AtWork:
                     self._session(self._predicting(node, work), scene, lane, show)
                 case work:
                     raise NotImplementedError(f"nothing does {work.kind!r} alone")
-        except RunBusy as error:
+        except RunBusy as error:  # somebody was quicker, or a further store shows a session
             self.tried.discard(node.id)
-            self.busy[node.place] = str(error.facts.get("where", "another session"))
+            where = str(error.facts.get("where", "another session"))
+            self.elsewhere[node.place] = where, time.monotonic() + _LOOK_S
         except (ReportedError, WorkerDied) as error:
             self.failed[node.place] = error
             self._tell(Note(f"{node.title} failed: {error.message} Other parts go on.", True))
+        else:
+            self.redone.add(node.place)
 
     def _session(
         self, job: CombineJob | PredictJob, scene: Scene, lane: Lane | None, show: Show
@@ -353,9 +378,9 @@ class _AtWork:
         folder = RunFolder(Path(job.folder))
         if self.scene.remotes:
             single.bring(self.scene, folder, self.show)
-        if folder.done() >= set(job.nodes):
-            return
         options = self.scene.request.session
+        if folder.done() >= set(job.nodes) and not options.fresh:
+            return
         session.train(
             job,
             folder,
@@ -363,6 +388,7 @@ class _AtWork:
             processes=1 if job.is_light else scene.processes,
             show=show,
             takeover=options.takeover,
+            is_fresh=options.fresh,
             remotes=self.scene.remotes,
             lane=lane,
         )
@@ -456,9 +482,11 @@ class _AtWork:
             raise PartsPaused(
                 done=len(self.done), count=len(self.graph.nodes), run=self.campaign.run
             )
-        for place, where in self.busy.items():
-            self._tell(Note(f"waiting for {place}: {where} is at it", is_phase=True))
-            break
+        place, where = next(iter(self.busy.items()))
+        text = f"waiting for {place}, which {where} is at"
+        if text != self.said:
+            self.said = text
+            self._tell(Note(text, is_phase=True))
         time.sleep(_POLL_S)
 
     def _stuck(self) -> AgnewsError:
@@ -473,11 +501,6 @@ class _AtWork:
             self.show(note.event(self.scene.request.started_monotonic_s))
 
     def result(self, *, was_there: bool) -> Result:
-        plan = self.campaign.plans.get(self.graph.place)
-        if plan is not None:  # a student is a model like any other
-            found = single.finished(plan, self.show)
-            assert found is not None
-            return replace(found, plan=self.campaign, was_there=was_there)
         folder = RunFolder(self.scene.store / self.graph.place)
         outcome = folder.ended()
         assert outcome is not None

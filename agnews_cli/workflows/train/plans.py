@@ -111,6 +111,8 @@ class Campaign:
     whole: str
     """The preset, with all that it names, as one file."""
     reasons: tuple[str, ...]
+    slow: frozenset[RunId] = frozenset()
+    """Trainings that nobody should wait for here while there are others: too large for it."""
     passed_over: tuple[PassedOver, ...] = ()
 
     @property

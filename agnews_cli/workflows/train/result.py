@@ -87,7 +87,7 @@ def result_of(
         evaluation=evaluation,
         wall_s=time.monotonic() - plan.request.started_monotonic_s,
         was_there=was_there,
-        submission=_submission(plan, folder, show),
+        submission=None if _is_part(plan) else _submission(plan, folder, show),
     )
     if not was_there:
         text = json.dumps(result.as_json(), indent=2, ensure_ascii=False)
@@ -98,6 +98,11 @@ def result_of(
             with suppress(ReaderLeft):
                 show(note)
     return result
+
+
+def _is_part(plan: Plan | Campaign) -> bool:
+    """Whether it is made for another result, which answers."""
+    return isinstance(plan, Plan) and bool(plan.whole)
 
 
 def _submission(
