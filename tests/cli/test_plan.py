@@ -153,8 +153,10 @@ def test_bad_input_is_one_clear_error(name, agnews, tmp_path):
 def write_run(
     store: Path, seed: int, events: list[dict], state: str | None = None, data: str | None = None
 ) -> None:
-    """A run of AG News as `auto` found it, or of what is named."""
-    preset = presets.with_settings(presets.load("llama-3.2-1b-lora"), ["training.epochs=3"])
+    """A run of AG News as `auto` found it, or of what is named; as a member is trained."""
+    preset = presets.with_settings(
+        presets.load("llama-3.2-1b-lora"), ["training.epochs=3", "training.yardstick=false"]
+    )
     found = like_news(120_000 if data is None else 700, 7_600)
     graph = graph_of(Single(preset), found, seed)
     folder = store / graph.place
@@ -202,6 +204,7 @@ def test_a_finished_run_on_other_data_is_not_what_is_planned(agnews, tmp_path):
     started = {"kind": "started", "data": {"pid": 1, "world": 1}}
     write_run(tmp_path / "agnews-runs", 0, [started], state="completed", data="reviews.csv")
     plan = ("plan", "--preset", "llama-3.2-1b-lora", "--set", "training.epochs=3")
+    plan += ("--set", "training.yardstick=false")
     assert agnews(*plan, "--on", "kaggle", "--json").json["sessions"]
     write_run(tmp_path / "agnews-runs", 0, [started], state="completed")
     assert not agnews(*plan, "--on", "kaggle", "--json").json["sessions"]

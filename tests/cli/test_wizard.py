@@ -146,7 +146,7 @@ def test_an_expert_wants_a_language_model_on_a_gpu(terminal, tmp_path, gpu_and_h
     at.at(GOAL).at("deberta-v3-large-lora", ENTER)
     at.at(DATA).at("AG News").at("120,000 rows, 4 classes", DOWN, DOWN, ENTER)
     at.at("Where is it?", "nowhere.csv", ENTER).at("no such file", "\x15")
-    at.at(">", "lab/tick\t").at("tickets.csv", ENTER)
+    at.at(">", "lab/tick\t").at("ets.csv", ENTER)  # which may be painted after what was typed
     at.at("Which column holds the text?", ENTER)
     at.at("Which column holds the label?").at("120 rows, 2 classes", ENTER)
     at.at(MACHINE).at("1 × L4", ENTER)
