@@ -427,6 +427,22 @@ def test_each_row_is_asked_of_what_was_learnt_without_it() -> None:
         assert inside == said[0, fold != number, 0].tolist()
 
 
+def test_one_thread_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On busy cores several made it seven times as slow: they wait for each other."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    plain, seen = KINDS["average"].fit, set()
+
+    def fit(*asked: Any) -> Any:
+        seen.update(pool["num_threads"] for pool in threadpool_info())
+        return plain(*asked)
+
+    monkeypatch.setattr(KINDS["average"], "fit", fit)
+    with threadpool_limits(limits=2):
+        combiners.fit(Average(), *case())
+    assert seen == {1}
+
+
 # ---- files and imports ---------------------------------------------------------------------------
 
 DAMAGE: dict[str, Any] = {

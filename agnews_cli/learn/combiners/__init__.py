@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from agnews_cli.core.run.combiner import Combiner
 from agnews_cli.errors import AgnewsError, ModelDamaged, TooFewToCombine
@@ -27,7 +28,10 @@ def fit(how: Combiner, said: Said, classes: Classes, seed: int = 0) -> Fitted:
     kind = _of(how.kind)
     if kind.LEARNS and len(classes) < _LEAST_ROWS:
         raise TooFewToCombine(kind=how.kind, rows=len(classes), least=_LEAST_ROWS)
-    fitted: Fitted = kind.fit(how, said, classes, seed)
+    # Products so small gain nothing from threads, which on busy cores wait for each other; and sums
+    # in another order would be other bits.
+    with threadpool_limits(limits=1):
+        fitted: Fitted = kind.fit(how, said, classes, seed)
     return fitted
 
 
