@@ -38,6 +38,8 @@ class Place:
         self.folder, self.model = folder, tiny.model_folder(folder / "bert")
         self.data = tiny.csv_file(folder / "d.csv", {"a": 60, "b": 60}, words=4)
         self.more = tiny.csv_file(folder / "more.csv", {"a": 30, "b": 30}, words=5, seed=1)
+        known, own = (file.read_text().splitlines()[1:4] for file in (self.data, self.more))
+        self.more.write_text("\n".join([self.more.read_text(), *known, own[0]]))
         self.recipe = tiny.preset(self.model, HELD, epochs=1)
         done = tiny.compete(folder / "teacher", self.data, self.recipe, candidates=("finetune",))
         (folder / "teacher" / "job.json").write_text(done.job.model_dump_json())
@@ -199,7 +201,10 @@ def test_a_student_learns_and_tells_how_far_from_its_teacher_it_is(place, tmp_pa
     how = {"distillation": Distillation(alpha=0.1, temperature=2.0), "has_unlabelled": True}
     found = student(place, tmp_path / "student", files, dataset=more, **how)
     learned = len(found.rows.tokens.learned.classes)
-    assert learned == 100 + len(found.rows.material.unlabelled) > 130
+    rows = found.rows.material
+    assert learned == 100 + len(rows.unlabelled) and 40 < len(rows.unlabelled) <= 60
+    assert not set(rows.unlabelled_texts) & {*rows.texts, *rows.held_texts}
+    assert len(set(rows.unlabelled_texts)) == len(rows.unlabelled)
     events = [json.loads(line) for line in (tmp_path / "student" / "events.jsonl").open()]
     apart = {
         k: [e["data"]["teacher_kl"] for e in events if e["kind"] == k]
