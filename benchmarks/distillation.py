@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import os
 import random
 import subprocess
@@ -209,7 +210,8 @@ def show(asked: Asked, out: Path) -> bool:
         both = sorted(cell.keys() & set(seeds))
         apart = np.stack([cell[seed].losses - labels[seed].losses for seed in both])
         gap = np.mean([(taught[seed].losses - labels[seed].losses).mean() for seed in both])
-        share = closed[what, t, alpha] = float(apart.mean() / gap)
+        # Where the teacher is no better there is nothing to close.
+        share = closed[what, t, alpha] = float(apart.mean() / gap) if gap < 0 else math.nan
         loss, right = (np.mean([getattr(cell[s], w) for s in both]) for w in OnTest.__slots__)
         print(f"| {what} | {t:g} | {alpha:g} | {loss:.4f} | {right:.2%} | {interval(apart)} "
               f"| {share:.0%} |")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ torch = pytest.importorskip("torch")
 from agnews_cli.core.run.job import PredictJob  # noqa: E402
 from agnews_cli.core.run.work import Distillation  # noqa: E402
 from agnews_cli.errors import (  # noqa: E402
+    CannotRead,
+    FileMissing,
     TeacherLabelsDiffer,
     TeacherOfOtherRows,
     TeacherSawValidation,
@@ -24,8 +27,10 @@ from agnews_cli.errors import (  # noqa: E402
 from agnews_cli.learn.combine import logits  # noqa: E402
 from agnews_cli.learn.combine.logits import Logits, digests  # noqa: E402
 from agnews_cli.learn.door.events import EventLog, StopRequested  # noqa: E402
-from agnews_cli.learn.stages import ask, combine, deliver, evaluate  # noqa: E402
+from agnews_cli.learn.door.notes import Notes  # noqa: E402
+from agnews_cli.learn.stages import ask, asked_rows, combine, deliver, evaluate  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
+from agnews_cli.store.model import delivered  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 HELD = {"cross_validated_below": 0, "validation_rows_at_least": 20}
@@ -38,6 +43,8 @@ class Place:
         self.folder, self.model = folder, tiny.model_folder(folder / "bert")
         self.data = tiny.csv_file(folder / "d.csv", {"a": 60, "b": 60}, words=4)
         self.more = tiny.csv_file(folder / "more.csv", {"a": 30, "b": 30}, words=5, seed=1)
+        known, own = (file.read_text().splitlines()[1:4] for file in (self.data, self.more))
+        self.more.write_text("\n".join([self.more.read_text(), *known, own[0]]))
         self.recipe = tiny.preset(self.model, HELD, epochs=1)
         done = tiny.compete(folder / "teacher", self.data, self.recipe, candidates=("finetune",))
         (folder / "teacher" / "job.json").write_text(done.job.model_dump_json())
@@ -166,6 +173,30 @@ def test_a_teacher_of_other_rows_is_refused(place, change):
         place.ask("other", choice=place.choice | change)
 
 
+def test_a_teacher_reads_texts_as_its_own_were_cleaned(place, tmp_path):
+    """And they are told by the digest of what the student reads; without the files nobody can."""
+    data = tmp_path / "d.csv"
+    rows = [f"<b>w{n}</b> w{n % 9} w{n % 7},{'ab'[n % 2]}" for n in range(60)]
+    data.write_text("\n".join(["text,label", *rows]))
+    found, stop = datasets.find(str(data)), tiny.Stop(tmp_path, None)
+    kept = {"model": str(tmp_path), "dataset": found}
+    log = EventLog(tmp_path / "events.jsonl", started_monotonic_s=0, writes=True)
+    teacher = delivered.at(place.folder / "teacher")
+
+    def read(cleaning: str) -> asked_rows.AskedRows:
+        model = replace(teacher, cleaning=cleaning)
+        return asked_rows.read(place.job("cleaned", **kept), model, stop, Notes(log))
+
+    same, raw = read("markup"), read("none")
+    assert list(same.to_model) == list(same.texts) == list(raw.texts)
+    assert np.array_equal(same.digests, raw.digests)
+    assert [text.replace("<b>", "").replace("</b>", "") for text in raw.to_model] == raw.texts
+    assert all(text.startswith("<b>") for text in raw.to_model)
+    data.unlink()
+    with pytest.raises(FileMissing):
+        read("none")
+
+
 # ---- the student --------------------------------------------------------------------------------
 
 
@@ -199,7 +230,10 @@ def test_a_student_learns_and_tells_how_far_from_its_teacher_it_is(place, tmp_pa
     how = {"distillation": Distillation(alpha=0.1, temperature=2.0), "has_unlabelled": True}
     found = student(place, tmp_path / "student", files, dataset=more, **how)
     learned = len(found.rows.tokens.learned.classes)
-    assert learned == 100 + len(found.rows.material.unlabelled) > 130
+    rows = found.rows.material
+    assert learned == 100 + len(rows.unlabelled) and 40 < len(rows.unlabelled) <= 60
+    assert not set(rows.unlabelled_texts) & {*rows.texts, *rows.held_texts}
+    assert len(set(rows.unlabelled_texts)) == len(rows.unlabelled)
     events = [json.loads(line) for line in (tmp_path / "student" / "events.jsonl").open()]
     apart = {
         k: [e["data"]["teacher_kl"] for e in events if e["kind"] == k]
@@ -220,6 +254,11 @@ WRONG = {
         lambda said, held: [said, some(said, slice(0, 3))],
         TeacherTwice,
         "speaks of 3 rows more often",
+    ),
+    "no number": (
+        lambda said, held: [replace(said, delivered=said.delivered * np.float32(np.nan))],
+        CannotRead,
+        "not all numbers",
     ),
     "rows that validate": (
         lambda said, held: [said, held],

@@ -129,7 +129,8 @@ class Asking:
                 if self._agreed(self.stop.is_set or is_late) or not self._ask(opened):
                     self._save("final")
                     return False
-                if self._agreed(self._saver.is_due(left_s=self.stop.left_s)):
+                is_due = self.done < total and self._saver.is_due(left_s=self.stop.left_s)
+                if self._agreed(is_due):
                     self._save("interval")
         self._saver.finish()
         return True

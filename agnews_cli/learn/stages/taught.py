@@ -1,8 +1,9 @@
 """What a teacher said of a job's rows, found in its files by the digest of their clean texts.
 
 Its tokenizer, its batches and the order of its rows may be others. A file called `validation` was
-said by models that had not seen its rows; any other file may be of rows that its teacher learned,
-so that none of those may validate the student.
+said by models that had not seen its rows, and one called `unlabelled` is of texts whose labels
+nobody saw; any other file may be of rows that its teacher learned, so that none of those may
+validate the student.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from agnews_cli.learn.rows.material import Material
 
 Digests = NDArray[np.void]
 """(rows,): the digest of each row, to be compared and sorted."""
-_UNSEEN = PurePosixPath(VALIDATION).name
+_UNSEEN, _UNLABELLED = PurePosixPath(VALIDATION).name, "unlabelled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ def read(job: TrainJob, material: Material, told: Notes) -> Teacher | None:
     train, new = _digests(material.texts), _digests(material.unlabelled_texts)
     held = _digests(material.held_texts)
     _refuse_seen(said, train, held, material, told)
-    every = _Said.joined(said)
+    # A text without a label may be one that has a label elsewhere: there it counts, and not here.
+    every = _Said.joined([one.only(new) if one.stem == _UNLABELLED else one for one in said])
     every.require_once(np.concatenate([train, new, held]))
     rows = every.of(train, "training rows")
     unlabelled = every.of(new, "rows without labels") if len(new) else rows[:0]
@@ -109,8 +111,17 @@ class _Said:
         return cls(", ".join(o.path for o in said), rows, np.concatenate([o.logits for o in said]))
 
     @property
+    def stem(self) -> str:
+        return Path(self.path).stem
+
+    @property
     def is_of_training(self) -> bool:
-        return Path(self.path).stem != _UNSEEN
+        return self.stem not in (_UNSEEN, _UNLABELLED)
+
+    def only(self, rows: Digests) -> _Said:
+        """What it says of these rows."""
+        chosen = np.isin(self.rows, rows)
+        return _Said(self.path, self.rows[chosen], self.logits[chosen])
 
     def require_once(self, wanted: Digests) -> None:
         """Raises TeacherTwice where a text is there more often than among the rows `wanted`."""
@@ -127,12 +138,11 @@ class _Said:
 
         Raises TeacherSilent.
         """
-        texts, first = np.unique(self.rows, return_index=True)
-        at = np.searchsorted(texts, wanted).clip(max=len(texts) - 1)
-        missing = int((texts[at] != wanted).sum())
+        missing = int((~np.isin(wanted, self.rows)).sum())
         if missing:
             raise TeacherSilent(path=self.path, missing=missing, rows=len(wanted), what=what)
-        return np.ascontiguousarray(self.logits[first[at]])
+        texts, first = np.unique(self.rows, return_index=True)
+        return np.ascontiguousarray(self.logits[first[np.searchsorted(texts, wanted)]])
 
 
 def _digests(texts: Sequence[str]) -> Digests:
