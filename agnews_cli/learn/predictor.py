@@ -51,11 +51,17 @@ Ask = Callable[[Sequence[str], "Tokens | None", Hear], Probabilities]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Makes tokens of texts. Two with one `key` make the same."""
+    """Makes tokens of texts."""
 
     tokenizer: Any
     max_length: int
     key: str
+    """The same of tokenizers that are the same."""
+
+    @property
+    def reads(self) -> tuple[str, int]:
+        """Two with one of these make the same tokens."""
+        return self.key, self.max_length
 
     def __call__(self, texts: Sequence[str], hear: Hear) -> Tokens:
         from agnews_cli.core.run.dataset import Rows
@@ -98,14 +104,13 @@ class OpenedDelivery:
         Tokens are made once for all members that read alike; `read` holds them.
         """
         read = {} if read is None else read
+        for part in self.members.values():
+            if part.reader is not None and part.reader.reads not in read:
+                told = hear_of("tokenising", len(texts))
+                read[part.reader.reads] = part.reader(texts, told)
         found = {}
         for name, part in self.members.items():
-            tokens = None
-            if part.reader is not None:
-                key = part.reader.key, part.reader.max_length
-                if key not in read:
-                    read[key] = part.reader(texts, hear_of("tokenising", len(texts)))
-                tokens = read[key]
+            tokens = None if part.reader is None else read[part.reader.reads]
             found[name] = part.ask(texts, tokens, hear_of(name, len(texts)))
         return found
 
