@@ -18,7 +18,7 @@ from agnews_cli.core.run.comparison import AnswersOf, ToCompare
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.run.request import Wish
-from agnews_cli.core.run.taken import Table, TakenPart
+from agnews_cli.core.run.taken import Answers, TakenPart
 from agnews_cli.errors import (
     CannotResume,
     NotAsked,
@@ -107,7 +107,7 @@ def _given(
         if asked.test:
             of["test"] = asked.test[number]
         tables = {
-            part: Table(path=name, only=str(_file(like, _SPLITS[part])))
+            part: Answers(path=name, only=str(_file(like, _SPLITS[part])))
             for part, name in of.items()
         }
         yield given.answers(store, tables, data)
