@@ -12,9 +12,9 @@ from agnews_cli.cli.options import Folder, Json
 
 
 @examples(
-    ("agnews compare minilm-57391b11fb latest", "which is better, and is it chance?"),
+    ("agnews compare minilm-57391b11fb latest", "is it chance?"),
     ("agnews compare RUN RUN RUN --against latest", "each with the newest"),
-    ("agnews compare RUN RUN --on validation", "on the rows that validated"),
+    ("agnews compare RUN RUN --on validation", "no look at test rows"),
 )
 def compare(
     run: Annotated[

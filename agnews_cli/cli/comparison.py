@@ -43,7 +43,7 @@ def tables(
             screens.percent(one.accuracy.value),
             _between(one.accuracy),
             screens.percent(one.macro_f1),
-            f"{one.loss:.4f}",
+            f"{max(0.0, one.loss):.4f}",
             screens.percent(one.calibration_error),
             None if (held := size_bytes.get(one.name)) is None else size(held),
         )

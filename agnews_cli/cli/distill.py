@@ -14,9 +14,9 @@ from agnews_cli.core.run.request import MODEL, OUTPUT
 
 
 @examples(
-    ("agnews distill --teacher latest --student minilm", "the newest run teaches a small model"),
-    ("agnews distill --teacher RUN --student minilm --unlabelled new.csv", "from more texts"),
-    ("agnews distill data.csv --teacher ./model --student minilm", "any classifier teaches"),
+    ("agnews distill --teacher latest --student minilm", "the newest run teaches"),
+    ("agnews distill data.csv --teacher ./model --student minilm", "any model"),
+    ("agnews distill --teacher latest --student minilm --temperature 3", "cooler"),
 )
 def distill(
     *,

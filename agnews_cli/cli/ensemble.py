@@ -14,10 +14,10 @@ from agnews_cli.core.run.request import DATA, MODEL, OUTPUT
 
 
 @examples(
-    ("agnews ensemble minilm-57391b11fb linear-0a1b2c3d4e", "what joins them best is found out"),
-    ("agnews ensemble RUN RUN RUN --how average", "the mean of what they say"),
-    ("agnews ensemble RUN RUN --how stack,by=logistic", "a model over what they say"),
-    ("agnews ensemble RUN --validation a.csv --test b.csv", "with what another model says"),
+    ("agnews ensemble minilm-57391b11fb linear-0a1b2c3d4e", "joined as is best"),
+    ("agnews ensemble RUN RUN RUN --how average", "the mean"),
+    ("agnews ensemble RUN RUN --how stack,by=logistic", "a model over them"),
+    ("agnews ensemble RUN --validation a.csv --test b.csv", "what others say"),
 )
 def ensemble(
     run: Annotated[

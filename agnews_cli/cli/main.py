@@ -30,10 +30,8 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "notebook": Lazy("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
         "presets": Lazy("presets:app", "List and show presets: models with their recipes."),
     },
-    "Use": {
+    "Use, runs and stores": {
         "predict": Lazy("predict:predict", "Label texts with a finished run's model."),
-    },
-    "Runs and stores": {
         "runs": Lazy("runs:app", "List the runs in a store, the newest first."),
         "compare": Lazy(
             "compare:compare", "Finished runs on the same rows, and whether by chance."

@@ -97,6 +97,12 @@ class TeacherUnknown(UsageError):
     hint = "`agnews runs` lists the runs; --store names another folder."
 
 
+class NotAsked(UsageError):
+    """{path} is no finished run: nobody knows what it says of the rows that validate."""
+
+    hint = "Give a table of that, with text and p_CLASS (agnews predict {path} --file ROWS.csv --out a.csv): agnews ensemble RUN --validation a.csv"
+
+
 class RunTwice(UsageError):
     """Run {run} is named twice."""
 

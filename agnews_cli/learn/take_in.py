@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agnews_cli.core.run.taken import Table, TakenRows, ToTakeIn
+from agnews_cli.core.run.taken import Answers, TakenRows, ToTakeIn
 from agnews_cli.errors import ColumnMissing
 from agnews_cli.learn.door import answering
 
@@ -32,7 +32,7 @@ def taken(order: ToTakeIn) -> TakenRows:
     return TakenRows(rows=rows)
 
 
-def _read(order: ToTakeIn, table: Table) -> Logits:
+def _read(order: ToTakeIn, table: Answers) -> Logits:
     from pathlib import Path
 
     from agnews_cli.learn.combine import given, logits
@@ -51,7 +51,7 @@ def _read(order: ToTakeIn, table: Table) -> Logits:
         return given.read(path, given.Asked(cleaning=order.cleaning))
 
 
-def _wanted(found: Logits, table: Table) -> Logits:
+def _wanted(found: Logits, table: Answers) -> Logits:
     """Those rows that `only` speaks of, as often as the table has them."""
     from pathlib import Path
 

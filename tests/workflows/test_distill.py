@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 np = pytest.importorskip("numpy")
 pytest.importorskip("safetensors")
 
 from agnews_cli.core.run.work import Distillation, Predict, RunOutput, Train  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
+from agnews_cli.store.settings import presets  # noqa: E402
 from agnews_cli.workflows.train import taught  # noqa: E402
 from agnews_cli.workflows.train.scene import Request  # noqa: E402
 from agnews_cli.workflows.train.taught import DistillRequest  # noqa: E402
@@ -33,6 +35,10 @@ def store(tmp_path: Path) -> Path:
         test=finished.said(0, test, 0.9),
     )
     finished.delivered(made)
+    preset = presets.load("minilm")
+    data = preset.data.model_copy(update={"seed": 7})
+    text = yaml.safe_dump(preset.model_copy(update={"data": data}).model_dump(mode="json"))
+    made.preset.write_text(text)
     return tmp_path / "agnews-runs"
 
 
@@ -51,7 +57,10 @@ def test_a_run_is_asked_about_its_own_data_and_teaches(store: Path) -> None:
     assert asked.model == RunOutput(run=TEACHER) and plan.graph.outside == {TEACHER}
     assert student.distillation == Distillation(alpha=0.1, temperature=2.0)
     assert not student.recipe.training.linear_teacher and not student.recipe.training.yardstick
+    assert student.rows == asked.rows and student.rows.data.seed == 7, "as its teacher's were"
     (job,) = plan.plans.values()
+    chain = job.graph.together(job.graph[job.run])
+    assert [one.work.kind for one in chain] == ["train", "evaluate"]
     assert job.teacher[0].name == "train.safetensors"
     assert job.teacher_held == (store / TEACHER / "predictions" / "validation.safetensors",)
     assert plan.run.startswith("minilm-distilled-")
@@ -108,6 +117,7 @@ def test_an_unfinished_teacher_is_named(store: Path, agnews: Any) -> None:
     assert done.code == 2 and f"agnews resume {TEACHER}" in done.err
 
 
+@pytest.mark.slow
 @pytest.mark.train
 def test_runs_become_an_ensemble_that_predicts_and_teaches(agnews: Any, tmp_path: Path) -> None:
     """All by commands: two trainings, what joins them, a student of that, and a comparison."""
@@ -125,7 +135,6 @@ def test_runs_become_an_ensemble_that_predicts_and_teaches(agnews: Any, tmp_path
     assert joined.code == 0, joined.err
     whole = joined.json["run"]
     assert json.loads(agnews("predict", whole, "the goal of a match", "--json").out)[0]["label"]
-    agnews("presets", "show", "minilm")
     preset = tmp_path / "agnews-runs" / runs[0] / "preset.yaml"
     taught = agnews("distill", "--teacher", whole, "--student", preset, "--json", "--seed", 5)
     assert taught.code == 0, taught.err

@@ -165,6 +165,7 @@ WRONG: dict[str, tuple[Callable[[Path], Any], tuple[str, ...], int, str]] = {
         lambda s: table(s.parent / "t.csv", "validation", 1),
         (RUNS[0], "--validation", "t.csv", "--test", "t.csv", "--test", "t.csv"), 2,
         "one for each of the 1"),
+    "a folder that is no run": (lambda s: None, (RUNS[0], "rows"), 2, "--validation a.csv"),
     "an unknown kind": (lambda s: None, (*RUNS, "--how", "gready"), 2, "did you mean 'greedy'"),
     "a bad name": (lambda s: None, (*RUNS, "--name", "My Ensemble"), 2, "lower case"),
 }  # fmt: skip

@@ -15,7 +15,7 @@ class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Table(_Facts):
+class Answers(_Facts):
     """`only`: a file that says which rows are wanted, by what a run said of them; None: all."""
 
     path: str
@@ -25,7 +25,7 @@ class Table(_Facts):
 class ToTakeIn(_Facts):
     """`tables`: by what their rows are for; written to `target/predictions/PART.safetensors`."""
 
-    tables: dict[TakenPart, Table]
+    tables: dict[TakenPart, Answers]
     target: str
     labels: tuple[str, ...]
     label_values: tuple[str, ...]

@@ -18,9 +18,17 @@ from agnews_cli.core.run.comparison import AnswersOf, ToCompare
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.run.request import Wish
-from agnews_cli.core.run.taken import Table, TakenPart
-from agnews_cli.errors import CannotResume, RunElsewhere, TooFewRuns, ValueWrong
+from agnews_cli.core.run.taken import Answers, TakenPart
+from agnews_cli.errors import (
+    CannotResume,
+    NotAsked,
+    RunElsewhere,
+    RunUnknown,
+    TooFewRuns,
+    ValueWrong,
+)
 from agnews_cli.host import figures
+from agnews_cli.store.disk.names import local
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.runs.compare import On, finished, require_different, said_of
 from agnews_cli.workflows.runs.history import where
@@ -50,14 +58,14 @@ def prepare(
 ) -> Campaign:
     """What will be combined, and why; `request` gives what is for this session alone.
 
-    Raises ValueWrong, RunUnknown, RunUnfinished, RunTwice, RunElsewhere, NothingSaidOf,
+    Raises ValueWrong, RunUnknown, NotAsked, RunUnfinished, RunTwice, RunElsewhere, NothingSaidOf,
     CannotResume where the first run does not say what its data are, and what is wrong with what
     the runs or files say.
     """
     require_name(asked.name)
     chosen = require_sense(request)
     store = where(chosen.folder).absolute()
-    found = [finished(store, name) for name in asked.runs]
+    found = [_run(store, name) for name in asked.runs]
     require_different(found)
     if len(found) + len(asked.validation) < 2:
         raise TooFewRuns(run=found[0].id if found else "RUN")
@@ -99,10 +107,19 @@ def _given(
         if asked.test:
             of["test"] = asked.test[number]
         tables = {
-            part: Table(path=name, only=str(_file(like, _SPLITS[part])))
+            part: Answers(path=name, only=str(_file(like, _SPLITS[part])))
             for part, name in of.items()
         }
         yield given.answers(store, tables, data)
+
+
+def _run(store: Path, name: str) -> RunFolder:
+    try:
+        return finished(store, name)
+    except RunUnknown:
+        if name and local(name).exists():
+            raise NotAsked(path=shlex.quote(name)) from None
+        raise
 
 
 def require_name(name: str) -> None:

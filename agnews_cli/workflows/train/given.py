@@ -16,7 +16,7 @@ from agnews_cli.core.graph.asked import Finished
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.job import Outcome
 from agnews_cli.core.run.state import RunState
-from agnews_cli.core.run.taken import Table, TakenPart, ToTakeIn
+from agnews_cli.core.run.taken import Answers, TakenPart, ToTakeIn
 from agnews_cli.errors import CannotRead, FileMissing
 from agnews_cli.host import figures
 from agnews_cli.store.disk.files import write_text_atomically
@@ -29,7 +29,7 @@ _LABEL = "given"
 
 def answers(
     store: Path,
-    tables: Mapping[TakenPart, Table],
+    tables: Mapping[TakenPart, Answers],
     data: Dataset,
     *,
     is_rehearsal: bool = False,

@@ -17,7 +17,7 @@ from agnews_cli.core.graph.asked import Distilled, Finished, Single
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.request import DATA, Wish, of_group
-from agnews_cli.core.run.taken import Table, TakenPart
+from agnews_cli.core.run.taken import Answers, TakenPart
 from agnews_cli.core.run.work import Distillation
 from agnews_cli.errors import RunElsewhere, RunUnknown, TeacherUnknown, UsageError, ValueWrong
 from agnews_cli.store.disk.names import local
@@ -129,5 +129,5 @@ def _taken(
     if path.is_dir():
         return given.model(store, path, is_rehearsal=request.is_rehearsal)
     scene = look(request, require_sense(request), asked_once(), show)
-    tables: dict[TakenPart, Table] = {"train": Table(path=str(path))}
+    tables: dict[TakenPart, Answers] = {"train": Answers(path=str(path))}
     return given.answers(store, tables, scene.dataset, is_rehearsal=request.is_rehearsal)
