@@ -26,7 +26,7 @@ from agnews_cli.errors import (
 from agnews_cli.store.run import leases, runs
 from agnews_cli.workflows.runs.status import status
 from agnews_cli.workflows.sessions import session
-from agnews_cli.workflows.train import auto, campaign, result, resume
+from agnews_cli.workflows.train import auto, campaign, jobs, result, resume
 from agnews_cli.workflows.train.plans import Campaign
 from agnews_cli.workflows.train.scene import Request
 from tests import tiny
@@ -103,8 +103,8 @@ def at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_home: Path) -> 
     played = Played()
     monkeypatch.setattr(session, "train", played)
     monkeypatch.setattr(campaign.single, "require_training_modules", lambda: None)
-    monkeypatch.setattr(campaign.delivered, "at", lambda folder: None)
-    monkeypatch.setattr(campaign.delivered, "bases_of", lambda model: ())
+    monkeypatch.setattr(jobs.delivered, "at", lambda folder: None)
+    monkeypatch.setattr(jobs.delivered, "bases_of", lambda model: ())
     monkeypatch.setattr(campaign, "_POLL_S", 0.01)
     return played
 

@@ -249,7 +249,7 @@ def create(
     store: Path,
     run: str,
     *,
-    preset: Preset,
+    preset: Preset | None,
     dataset: Dataset,
     seed: int,
     now: datetime,
@@ -259,7 +259,8 @@ def create(
     """The run's folder, made if it is not there; an existing run keeps its time of creation.
 
     `order`: what was asked for, as JSON; `agnews resume` asks for it again. `whole`: the preset of
-    the ensemble or student that it is a part of, as YAML.
+    the ensemble or student that it is a part of, as YAML; where it trains nothing itself, `preset`
+    is None, and that stands in its place.
 
     Raises CannotWrite or NoDiskSpace.
     """
@@ -269,13 +270,14 @@ def create(
     if folder.created_at() is not None:
         return folder
     files.make_folder(folder.path)
-    write_text_atomically(folder.preset, strict_yaml.dump(preset.model_dump(mode="json")))
+    own = whole if preset is None else strict_yaml.dump(preset.model_dump(mode="json"))
+    write_text_atomically(folder.preset, own)
     if whole:
         write_text_atomically(folder.whole, whole)
     facts = {
         "id": run,
         "created_at": now.astimezone(UTC).isoformat(timespec="microseconds"),
-        "preset": preset.name,
+        "preset": run.rpartition("-")[0] if preset is None else preset.name,
         "dataset": dataset.name,
         "seed": seed,
         "order": dict(order or {}),

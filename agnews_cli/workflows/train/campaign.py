@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,20 +21,15 @@ from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of, singles
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.machine.platform import Platform
-from agnews_cli.core.run.job import CombineJob, CombineMember, Event, PredictJob, ReaderLeft
-from agnews_cli.core.run.preset import Model, Preset
+from agnews_cli.core.run.job import CombineJob, Event, PredictJob, ReaderLeft
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import (
     MODEL,
-    TEST,
     VALIDATION,
     Combine,
-    EnsembleMember,
-    Evaluate,
     Predict,
     RunId,
     RunOutput,
-    Source,
     Train,
     inputs,
 )
@@ -50,14 +45,10 @@ from agnews_cli.errors import (
     UsageError,
     WorkerDied,
 )
-from agnews_cli.host import network
-from agnews_cli.store.data import datasets
-from agnews_cli.store.disk.home import cache
-from agnews_cli.store.model import delivered, models
 from agnews_cli.store.model.models import Resolved
-from agnews_cli.store.run import leases, parts, runs
+from agnews_cli.store.run import leases, parts
 from agnews_cli.store.run.runs import RunFolder
-from agnews_cli.store.settings import preset_shapes, presets
+from agnews_cli.store.settings import preset_shapes
 from agnews_cli.store.transfer import pulls
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.outlook import of_parts
@@ -66,7 +57,7 @@ from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.sessions.session import Lane
 from agnews_cli.workflows.sessions.watch import signals
-from agnews_cli.workflows.train import single
+from agnews_cli.workflows.train import jobs, single
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.result import Result, result_of
 from agnews_cli.workflows.train.scene import Scene
@@ -115,9 +106,9 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
                 graph=graph.part(node),
                 candidates=single.candidates_of(preset, None, on_cpu=on_cpu)[0],
                 reasons=(),
-                teacher=tuple(path_of(scene.store, source) for source in node.work.teacher),
+                teacher=tuple(jobs.path_of(scene.store, source) for source in node.work.teacher),
                 teacher_held=tuple(
-                    path_of(scene.store, model, VALIDATION)
+                    jobs.path_of(scene.store, model, VALIDATION)
                     for model in _asked_teachers(graph, node.work)
                 ),
                 whole=whole,
@@ -146,14 +137,6 @@ def _asked_teachers(graph: Graph, work: Train) -> Iterator[RunOutput]:
             yield asked.model
 
 
-def path_of(store: Path, source: Source, part: str | None = None) -> Path:
-    """Where what a run leaves lies."""
-    assert isinstance(source, RunOutput)
-    wanted = part or source.part
-    folder = store / source.run
-    return folder if wanted == MODEL else folder / f"{wanted}.safetensors"
-
-
 # ---- doing --------------------------------------------------------------------------------------
 
 
@@ -168,14 +151,6 @@ def _titled(show: Show, title: str) -> Show:
         show(event)
 
     return shown
-
-
-def _there(path: Path) -> str | None:
-    return str(path) if path.is_file() else None
-
-
-def _runs(member: EnsembleMember) -> list[RunId]:
-    return [one.run for one in (*member.models, *member.unseen) if isinstance(one, RunOutput)]
 
 
 def carry_out(campaign: Campaign, *, show: Show) -> Result:
@@ -329,7 +304,7 @@ class _AtWork:
     def _fetch(self, run: RunId) -> None:
         """What another machine finished comes here whole."""
         node = self.graph.nodes[run]
-        folder = self._created(node)
+        folder = jobs.created(self.campaign, node)
         single.bring(self.scene, folder, self.show)
         self.done |= folder.done() & self.graph.nodes.keys()
 
@@ -369,9 +344,10 @@ class _AtWork:
                     plan = replace(self.campaign.plans[node.place], scene=scene)
                     single.carry_out(plan, show=show, lane=lane)
                 case Combine() as work:
-                    self._session(self._combining(self.graph[node.place], work), scene, lane, show)
+                    job = jobs.combining(self.campaign, self.graph[node.place], work, self.done)
+                    self._session(job, scene, lane, show)
                 case Predict() as work:
-                    self._session(self._predicting(node, work), scene, lane, show)
+                    self._session(jobs.predicting(self.campaign, node, work), scene, lane, show)
                 case work:
                     raise NotImplementedError(f"nothing does {work.kind!r} alone")
         except RunBusy as error:  # somebody was quicker, or a further store shows a session
@@ -406,96 +382,9 @@ class _AtWork:
             lane=lane,
         )
 
-    def _combining(self, node: Node, work: Combine) -> CombineJob:
-        folder, tests = self._created(node), self._tests(node)
-        order = {run: n for n, run in enumerate(self.graph.nodes)}
-        named = sorted(work.members, key=lambda m: [(order.get(r, -1), r) for r in _runs(m)])
-        members = tuple(self._member(member, tests) for member in named)
-        return CombineJob(
-            run=node.id,
-            nodes=tuple(one.id for one in self.graph.together(node, self.done)),
-            folder=str(folder.path),
-            cache=str(cache()),
-            dataset=self.scene.dataset,
-            how=work.how,
-            members=members,
-            seed=self.scene.wish.seed,
-            **self.scene.clock,
-        )
-
-    def _member(self, member: EnsembleMember, tests: Mapping[RunId, RunId]) -> CombineMember:
-        store = self.scene.store
-        unseen = member.unseen or member.models
-        first = next(iter((*member.models, *unseen)))
-        assert isinstance(first, RunOutput)
-        node = self.graph.nodes.get(first.run)
-        return CombineMember(
-            name=first.run if node is None else f"{node.title}: {node.label}",
-            delivery=str(store / first.run) if member.models else None,
-            validation=tuple(
-                str(path_of(store, one, VALIDATION if one.part == MODEL else one.part))
-                for one in unseen
-                if isinstance(one, RunOutput)
-            ),
-            test=_there(path_of(store, first, TEST)) if first.run in tests else None,
-        )
-
-    def _tests(self, node: Node) -> Mapping[RunId, RunId]:
-        """The evaluations that stand beside the node's own, by the run that they are about."""
-        for other in self.graph.together(node, self.done):
-            if isinstance(other.work, Evaluate):
-                beside = [one.run for one in other.work.beside if isinstance(one, RunOutput)]
-                # A run of another graph has its own answers; what evaluates one here is a node.
-                nodes = self.graph.nodes
-                return {nodes[run].place if run in nodes else run: run for run in beside}
-        return {}
-
-    def _predicting(self, node: Node, work: Predict) -> PredictJob:
-        folder = self._created(node)
-        model = path_of(self.scene.store, work.model)
-        asked = delivered.at(model)
-        rows = datasets.RowCache.of(cache()).rows(self.scene.dataset)
-        return PredictJob(
-            run=node.id,
-            nodes=(node.id,),
-            folder=str(folder.path),
-            cache=str(cache()),
-            dataset=self.scene.dataset,
-            model=str(model),
-            bases={base.id: self._located(base) for base in delivered.bases_of(asked)},
-            of=work.of,
-            rows={split: str(path) for split, path in rows.items() if split != "test"},
-            choice=work.rows,
-            **self.scene.clock,
-        )
-
-    def _located(self, base: Model) -> str:
-        return models.resolve(base, hub=self.scene.hub, endpoint=network.endpoint()).path_or_id
-
-    def _created(self, node: Node) -> RunFolder:
-        return runs.create(
-            self.scene.store,
-            node.place,
-            preset=self._preset(node),
-            dataset=self.scene.dataset,
-            seed=self.scene.wish.seed,
-            order=self.scene.order,
-            whole=self.campaign.whole,
-            now=datetime.now(UTC),
-        )
-
-    def _preset(self, node: Node) -> Preset:
-        """What a model that is loaded may ask for; of runs alone, that of one of them."""
-        plans = self.campaign.plans
-        plan = plans.get(node.place) or next(iter(plans.values()), None)
-        if plan is not None:
-            return plan.preset
-        known = [RunFolder(self.scene.store / run) for run in sorted(self.graph.outside)]
-        return presets.load(str(next(run for run in known if run.has("preset.yaml")).preset))
-
     def _write_down(self) -> None:
         """The folder of the result, from which `agnews resume` knows what was asked for."""
-        folder = self._created(self.graph[self.graph.place])
+        folder = jobs.created(self.campaign, self.graph[self.graph.place])
         parts.write(folder, self.graph)
 
     def _wait(self) -> None:
