@@ -279,7 +279,7 @@ def test_what_is_too_large_for_this_machine_is_left_to_the_last_and_said(at_work
     Path("large.yaml").write_text(text.replace("name: tiny", "name: large"))
     Path("both.yaml").write_text(ensemble("  - preset: large.yaml\n" + _MEMBERS))
     found = plan()
-    assert {found.graph[run].title for run in found.slow} == {"member 0", "evaluate member 0"}
+    assert {found.graph[run].title for run in found.slow} == {"member 0"}
     assert any("too large for this machine" in reason for reason in found.reasons)
     carry_out()
     labels = [job.label for job in at_work.jobs]

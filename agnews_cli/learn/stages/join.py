@@ -108,7 +108,8 @@ def _why(combined: Combined, kept: list[CombineMember]) -> str:
         for name, one in zip(held.names, held.probabilities, strict=True)
     )
     return (
-        f"{combined.fitted.kind} of {len(kept)} members: {right:.1%} on the same "
+        f"{combined.fitted.kind} of {len(kept)} member{'s' if len(kept) > 1 else ''}: {right:.1%} "
+        "on the same "
         f"{len(held.classes):,} validation rows, which also chose it; alone {alone}"
     )
 

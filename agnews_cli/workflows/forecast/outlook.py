@@ -98,7 +98,7 @@ def of_parts(
         cost = costs(node.work)
         is_tuned = isinstance(node.work, Train) and node.work.recipe.method.needs_weights
         pace = cost.takes(device) or (None if is_tuned else cost.takes("cpu"))
-        if pace is None or _is_too_large(cost, platform):
+        if (pace is None and isinstance(node.work, Train)) or _is_too_large(cost, platform):
             slow.add(node.id)
         if pace is not None:
             total_s += pace.seconds * (1 - progress.get(node.id, 0.0)) + _START_S
