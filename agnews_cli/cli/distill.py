@@ -14,9 +14,9 @@ from agnews_cli.core.run.request import MODEL, OUTPUT
 
 
 @examples(
-    ("agnews distill --teacher latest --student minilm", "the newest run teaches"),
+    ("agnews distill --teacher latest --student minilm", "the newest run"),
     ("agnews distill data.csv --teacher ./model --student minilm", "any model"),
-    ("agnews distill --teacher latest --student minilm --temperature 3", "cooler"),
+    ("agnews distill --teacher RUN --student minilm --alpha 0.1", "trust it more"),
 )
 def distill(
     *,

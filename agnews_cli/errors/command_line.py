@@ -91,6 +91,12 @@ class RunUnfinished(UsageError):
     hint = "How it stands: agnews status {run}; go on with it: agnews resume {run}"
 
 
+class RunMissing(UsageError):
+    """Run {run}, which {whole} is made of, is not in {store}, or not finished."""
+
+    hint = "Copy it there, or name a further store that has it: agnews resume {whole} --store {store} --store STORE"
+
+
 class TeacherUnknown(UsageError):
     """--teacher {name!r} is no run in {store}{near}, and no folder or file."""
 

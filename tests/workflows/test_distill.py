@@ -12,9 +12,11 @@ import yaml
 np = pytest.importorskip("numpy")
 pytest.importorskip("safetensors")
 
+from agnews_cli.core.graph.asked import Ensemble, Finished  # noqa: E402
 from agnews_cli.core.run.work import Distillation, Predict, RunOutput, Train  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
-from agnews_cli.store.settings import presets  # noqa: E402
+from agnews_cli.store.run.runs import RunFolder  # noqa: E402
+from agnews_cli.store.settings import preset_shapes, presets  # noqa: E402
 from agnews_cli.workflows.train import taught  # noqa: E402
 from agnews_cli.workflows.train.scene import Request  # noqa: E402
 from agnews_cli.workflows.train.taught import DistillRequest  # noqa: E402
@@ -64,6 +66,14 @@ def test_a_run_is_asked_about_its_own_data_and_teaches(store: Path) -> None:
     assert job.teacher[0].name == "train.safetensors"
     assert job.teacher_held == (store / TEACHER / "predictions" / "validation.safetensors",)
     assert plan.run.startswith("minilm-distilled-")
+
+
+def test_the_rows_of_runs_that_were_joined_are_those_of_the_first(store: Path) -> None:
+    whole = Ensemble("joined", (Finished(TEACHER),))
+    folder = RunFolder(store / "joined-0123456789")
+    folder.path.mkdir()
+    folder.preset.write_text(preset_shapes.resolved_text(whole))
+    assert taught._data(folder).seed == 7
 
 
 def test_texts_without_labels_are_asked_about_too(store: Path, tmp_path: Path) -> None:

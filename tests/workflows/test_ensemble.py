@@ -79,6 +79,14 @@ def test_it_goes_on_by_resume_and_is_told_from_another_combiner(store: Path, agn
     assert (said(store, two)[1] == before).all()
 
 
+def test_a_member_that_is_gone_is_named(store: Path, agnews: Any) -> None:
+    one = agnews("ensemble", *RUNS, "--how", "average", "--json").json["run"]
+    for name in (one, RUNS[1]):
+        (store / name / "outcome.json").unlink()
+    done = agnews("resume", one)
+    assert done.code == 2 and f"Run {RUNS[1]}, which {one} is made of" in done.err, done.err
+
+
 def test_a_rehearsal_writes_nothing(store: Path, agnews: Any) -> None:
     done = agnews("ensemble", *RUNS, "--dry-run")
     assert done.code == 0 and "combine" in done.out

@@ -41,7 +41,7 @@ from agnews_cli.errors import (
     PartsPaused,
     ReportedError,
     RunBusy,
-    RunUnfinished,
+    RunMissing,
     UsageError,
     WorkerDied,
 )
@@ -204,6 +204,9 @@ class _AtWork:
         was_there = self.is_over()
         if was_there:
             return self.result(was_there=True)
+        missing = sorted(self.graph.outside - self.done)
+        if missing:
+            raise RunMissing(run=missing[0], whole=self.campaign.run, store=self.scene.store)
         single.require_training_modules()
         self._write_down()
         lanes = self._lanes()
@@ -402,9 +405,6 @@ class _AtWork:
         time.sleep(_POLL_S)
 
     def _stuck(self) -> AgnewsError:
-        missing = sorted(self.graph.outside - self.done)
-        if missing:
-            raise RunUnfinished(run=missing[0])
         names = "\n".join(
             f"  {self.graph[run].title} ({run}): {error.message}"
             for run, error in self.failed.items()
