@@ -114,7 +114,8 @@ def result(out: Output, result: Result) -> None:
     if result.was_there:
         out.say("This run was finished before; here is its result (--fresh trains it again).")
     found = result.evaluation
-    of_members(out, result.folder)
+    if not out.is_json:
+        beside(out, result)
     out.screen(
         *screens.evaluation_screen(found, sections=("classes", "confusion", "mistakes")),
         "",
@@ -123,6 +124,19 @@ def result(out: Output, result: Result) -> None:
     )
     summary(out, summaries.of(result))
     out.result(result.as_json())
+
+
+def beside(out: Output, result: Result) -> None:
+    """An ensemble beside its members, a student beside its teacher."""
+    from agnews_cli.cli.comparison import tables
+    from agnews_cli.workflows.runs.compare import of_student
+
+    teacher = getattr(result.plan, "teacher", None)  # of one model it is files
+    found = of_student(result.folder, teacher) if isinstance(teacher, str) else None
+    if found is not None:
+        out.screen(*tables(found.comparison, found.size_bytes, on=found.on))
+    else:
+        of_members(out, result.folder)
 
 
 def of_members(out: Output, folder: RunFolder) -> None:

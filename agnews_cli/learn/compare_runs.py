@@ -14,13 +14,14 @@ def compared(order: ToCompare) -> Comparison:
     from pathlib import Path
 
     from agnews_cli.learn.combine import logits
-    from agnews_cli.learn.combine.compare import compare
     from agnews_cli.learn.combine.members import align
 
     said = {one.name: [logits.read(Path(path)) for path in one.files] for one in order.models}
     rows = align(said, may_agree=not order.is_check)
     if order.is_check:
         return Comparison(rows=len(rows.classes), against=None, models=(), differences=())
+    from agnews_cli.learn.combine.compare import compare  # which needs SciPy
+
     each = dict(zip(rows.names, rows.probabilities, strict=True))
     return compare(each, rows.classes, against=order.against, seed=order.seed)
 

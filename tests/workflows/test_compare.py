@@ -17,7 +17,7 @@ pytest.importorskip("safetensors")
 from agnews_cli.core.run.comparison import AnswersOf, ToCompare  # noqa: E402
 from agnews_cli.learn.figures.blend import log_loss  # noqa: E402
 from agnews_cli.store.run.runs import RunFolder  # noqa: E402
-from agnews_cli.workflows.runs.compare import compare  # noqa: E402
+from agnews_cli.workflows.runs.compare import compare, of_student  # noqa: E402
 from tests import finished_runs as finished  # noqa: E402
 
 GOOD, FAIR, POOR = (f"{name}-0123456789" for name in ("good", "fair", "poor"))
@@ -66,6 +66,13 @@ def test_two_runs_that_say_the_same_are_no_error(store: Path) -> None:
     run(store, "same-0123456789", 0.9)
     (apart,) = compare([GOOD, "same"], store).comparison.differences
     assert (apart.accuracy.value, apart.p) == (0, 1)
+
+
+def test_a_student_stands_beside_its_teacher_where_both_have_test_rows(store: Path) -> None:
+    found = of_student(RunFolder(store / FAIR), GOOD)
+    assert found is not None and {m.name for m in found.comparison.models} == {FAIR, GOOD}
+    (store / GOOD / "predictions" / "test.safetensors").unlink()
+    assert of_student(RunFolder(store / FAIR), GOOD) is None
 
 
 def _no_test(store: Path) -> RunFolder:

@@ -106,6 +106,14 @@ def of_ensemble(folder: RunFolder) -> RunsCompared | None:
     return RunsCompared(split, found.compared[split], sizes, None)
 
 
+def of_student(folder: RunFolder, teacher: str) -> RunsCompared | None:
+    """A student beside its teacher on the test rows; None where either was not asked about them."""
+    try:
+        return compare([folder.id, teacher], folder.path.parent)
+    except AgnewsError:
+        return None
+
+
 def _split(on: str) -> On:
     match on:
         case "test" | "validation":
