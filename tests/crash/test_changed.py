@@ -108,7 +108,7 @@ PRESET: dict[str, tuple[Change, int, str]] = {
     ),
     "a wrong type": (lambda at, run: preset_with(run, "lr:", "lr: fast #"), 78, "lr"),
     "an alias": (lambda at, run: run.preset.write_text("a: &a 1\nb: *a\n"), 78, "refused"),
-    "an endless file": (lambda at, run: run.preset.write_text("x" * 100_000), 78, "larger"),
+    "an endless file": (lambda at, run: run.preset.write_text("x" * 300_000), 78, "larger"),
 }  # fmt: skip
 OURS = f'"identity": {identity.VERSION}'
 RECORD: dict[str, tuple[Change, int, str]] = {

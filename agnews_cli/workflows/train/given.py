@@ -19,6 +19,7 @@ from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.taken import Answers, TakenPart, ToTakeIn
 from agnews_cli.errors import CannotRead, FileMissing
 from agnews_cli.host import figures
+from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model import carried, delivered, models
 from agnews_cli.store.run.runs import RunFolder
@@ -82,7 +83,7 @@ def _finish(folder: RunFolder) -> None:
 
 def _sha256(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
+        with files.plain(Path(path), follows=True) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
         raise FileMissing(path=path, hint="Check the path, or write the file again.") from None

@@ -106,7 +106,10 @@ def _best_that_fits(
             return error.message
         return None
 
-    every = [presets.with_settings(p, wish.changes) for p in presets.load_all()]
+    tuned = (
+        p for p in presets.load_all() if p.method.needs_weights
+    )  # others are asked for by name
+    every = [presets.with_settings(p, wish.changes) for p in tuned]
     choice = choose(every, accelerator, wish.goal, why_unavailable=why_unavailable)
     passed = choice.passed_over
     if choice.preset is None:
