@@ -9,7 +9,6 @@ import errno
 import os
 import signal
 import sys
-from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -103,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
         code = exit_.code if isinstance(exit_.code, int) else 1
     except BaseException as error:
         code = 0 if _is_of_output(error) else _report(error, arguments)
-    _leave(code)
+    _leave(code, is_process=argv is None)
 
 
 _INTERRUPTED = 128 + signal.SIGINT
@@ -157,10 +156,13 @@ def _save_traceback(error: BaseException) -> str:
         return f"no file ({fault.strerror or fault})"
 
 
-def _leave(code: int) -> None:
-    """End, with what was printed read or given up; a reader that left is no error of ours."""
-    with suppress(ValueError):  # not the main thread
-        # All is said: one press more, or its second signal, ends it with the same code.
+def _leave(code: int, *, is_process: bool) -> None:
+    """End, with what was printed read or given up; a reader that left is no error of ours.
+
+    `is_process`: it ends too. All is said then: one press more of Ctrl-C, or its second signal,
+    ends it with the same code. Whoever called us from Python keeps its own handlers.
+    """
+    if is_process:
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))
     sink = sys.modules.get("agnews_cli.cli.sink")
     refused = sink.refusals[0] if sink is not None and sink.refusals else _refusal
@@ -174,7 +176,7 @@ def _leave(code: int) -> None:
     if sink is not None:
         sink.printer.end()
         sink.refusals.clear()
-    with suppress(ValueError):  # the interpreter puts handlers back before it ends, but not this
+    if is_process:  # the interpreter puts handlers back before it ends, but not this
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise SystemExit(code)
 

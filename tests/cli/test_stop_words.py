@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -47,7 +48,8 @@ def test_a_stop_after_the_last_words_changes_nothing():
         "import os, signal, sys\n"
         "from agnews_cli.cli import main\n"
         "main._takes_more = lambda: os.kill(os.getpid(), signal.SIGINT) or True\n"
-        "main.main(['presets', 'show', 'nosuch'])\n"
+        "sys.argv = ['agnews', 'presets', 'show', 'nosuch']\n"
+        "main.main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     before = subprocess.run(
@@ -59,14 +61,22 @@ def test_a_stop_after_the_last_words_changes_nothing():
 
 def test_nor_does_one_while_the_interpreter_ends():
     code = (
-        "import atexit, ctypes, os, signal\n"
+        "import os, signal, sys\n"
         "from agnews_cli.cli.main import main\n"
         "class Late:\n"
         "    def __del__(self, kill=os.kill, pid=os.getpid(), number=signal.SIGINT):\n"
         "        kill(pid, number)\n"
         "late = Late()\n"
-        "main(['presets', 'show', 'nosuch'])\n"
+        "sys.argv = ['agnews', 'presets', 'show', 'nosuch']\n"
+        "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     before = [sys.executable, "-m", "agnews_cli", "presets", "show", "nosuch"]
     assert done.returncode == subprocess.run(before, capture_output=True).returncode
+
+
+def test_whoever_calls_it_from_python_keeps_its_own_handlers():
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit):
+        main(["presets", "show", "nosuch"])
+    assert signal.getsignal(signal.SIGINT) is before
