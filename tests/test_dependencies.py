@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "agnews_cli"
 NAMES = {"yaml": "pyyaml", "sklearn": "scikit-learn", "pynvml": "nvidia-ml-py"}
+NAMES |= {"pydantic_core": "pydantic"}  # which pins it, and documents what is taken from there
 # Modules that only the platform itself has, and only where it is asked for them.
 # And Click, which Typer itself brought until it carried its own.
 GIVEN = {"IPython", "google", "kaggle", "kaggle_secrets", "click"}

@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -432,8 +433,11 @@ def test_resume_finds_runs_in_stores_and_names_the_others(run, tmp_path, monkeyp
     remote = tmp_path / "second"
     train(run, (Folder(remote),), monkeypatch, steps=10_000, session_s=3.0)
     shutil.rmtree(tmp_path / "runs")
+    graph = SimpleNamespace(nodes={run.id: SimpleNamespace(place=run.id)})
     monkeypatch.setattr(
-        resume, "prepare", lambda request: type("P", (), {"run": run.id, "r": request})()
+        resume,
+        "prepare",
+        lambda request: type("P", (), {"run": run.id, "r": request, "graph": graph})(),
     )
     request = Request.of(stores=(str(tmp_path / "new"), str(remote)))
     plan, others = resume.prepare_again(None, request)

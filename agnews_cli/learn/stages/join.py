@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agnews_cli.core.run.diversity import Diversity
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Candidate, CombineJob, CombineMember, Outcome
 from agnews_cli.core.run.state import RunState
@@ -69,10 +70,14 @@ def make(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
     mute = [member.name for member in kept if member.delivery is None]
     if mute:
         told.warn(f"of {', '.join(mute)} only answers are there: no model for new texts is made")
+    apart = diversity(validation.names, validation.probabilities, validation.classes)
+    for finding in apart.findings():
+        if finding.level != "good":
+            told.decided(f"{finding.text}. {finding.mend}")
     _deliver(job, kept, fitted)
     stop.check()
     evaluation, tests = _evaluate(job, combined, kept)
-    _write_figures(job, combined, evaluation, tests)
+    _write_figures(job, combined, apart, evaluation, tests)
     card = ensemble_card.text(job, combined.fitted, evaluation, told.why)
     write_text_atomically(Path(job.folder) / "README.md", card)
     files.sync_all(Path(job.folder))
@@ -208,7 +213,11 @@ def _keep(
 
 
 def _write_figures(
-    job: CombineJob, combined: Combined, evaluation: Evaluation, tests: Tested | None
+    job: CombineJob,
+    combined: Combined,
+    apart: Diversity,
+    evaluation: Evaluation,
+    tests: Tested | None,
 ) -> None:
     folder, held = Path(job.folder), combined.validation
     compared: dict[str, object] = {}
@@ -221,7 +230,6 @@ def _write_figures(
             **dict(zip(rows.names, rows.probabilities, strict=True)),
         }
         compared[name] = compare(every, rows.classes, against=ENSEMBLE, seed=job.seed).as_json()
-    apart = diversity(held.names, held.probabilities, held.classes)
     facts = {
         "schema": "agnews.comparison/1",
         "members": [
