@@ -231,6 +231,8 @@ def one(place: Place, number: int, seed: int, only: str | None) -> Row:
         "said": next((x for x in text.splitlines() if x.startswith("error: ")), ""),
         "json": told.get("error"),
     }  # fmt: skip
+    if kind == "worker killed" and not workers:  # there was none yet, and nothing was stopped
+        return row | {"false": [], "stopped": False}
     return row | {"false": list(false(row))}
 
 
