@@ -32,10 +32,10 @@ def carried_out(out: Output, decided: Plan | Campaign, *, is_rehearsal: bool) ->
 
 def plan(out: Output, plan: Plan | Campaign, *, is_result: bool) -> None:
     """Platform, budget, preset, data, and every reason."""
-    wish, data = plan.request.wish, plan.dataset
+    wish, data = plan.scene.request.wish, plan.scene.dataset
     train = f"{data.train.rows:,} rows"
-    if plan.limit_train and plan.limit_train < data.train.rows:
-        train = f"{plan.limit_train:,} of {train}"
+    if plan.scene.limit_train and plan.scene.limit_train < data.train.rows:
+        train = f"{plan.scene.limit_train:,} of {train}"
     test = f"{data.test.rows:,} for testing" if data.test else "no test split"
     if data.is_test_drawn:
         test += " held out of them"
@@ -48,8 +48,8 @@ def plan(out: Output, plan: Plan | Campaign, *, is_result: bool) -> None:
         ("classes", screens.counts(data.labels, data.train.class_rows)),
         ("preset", plan.title),
         ("budget", budget),
-        ("folder", plan.store / plan.run),
-        *(("sent to", remote.address) for remote in plan.remotes),
+        ("folder", plan.scene.store / plan.run),
+        *(("sent to", remote.address) for remote in plan.scene.remotes),
     ]
     out.screen(
         screens.key_values(rows), *(f"  - {reason}" for reason in plan.reasons), is_result=is_result
@@ -59,7 +59,7 @@ def plan(out: Output, plan: Plan | Campaign, *, is_result: bool) -> None:
         out.table(("part", "kind", "after", "run"), parts)
     for warning in data.warnings:
         out.warn(warning)
-    if plan.is_lost_with_session:
+    if plan.scene.is_lost_with_session:
         out.warn(next(r for r in plan.reasons if r.startswith("storage: ")).partition(": ")[2])
     if is_result:
         passed = [(p.name, p.reason) for p in plan.passed_over]

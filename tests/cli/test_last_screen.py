@@ -66,7 +66,7 @@ def made(tmp_path: Path) -> Any:
             }
             for kind in kinds
         ]
-        facts = {"members": members, "labels": plan.dataset.labels, "max_length": 128}
+        facts = {"members": members, "labels": plan.scene.dataset.labels, "max_length": 128}
         (folder.path / "delivery.json").write_text(json.dumps(facts))
         told = [("warning", {"text": text}) for text in warnings]
         told += [("progress", {"examples_per_s": 0.8})]
@@ -79,7 +79,7 @@ def made(tmp_path: Path) -> Any:
             )
             for kind in kinds
         ]  # fmt: skip
-        labels = plan.dataset.labels
+        labels = plan.scene.dataset.labels
         return auto.Result(
             plan=replace(plan, scene=replace(plan.scene, store=folder.path.parent)),
             folder=folder,

@@ -41,7 +41,7 @@ def begun(tmp_path, monkeypatch) -> runs.RunFolder:
         Request.of(data="data.csv", preset="minilm", settings=("model.id=./model/base",))
     )
     return runs.create(
-        plan.store, plan.run, preset=plan.preset, dataset=plan.dataset, seed=0,
+        plan.scene.store, plan.run, preset=plan.preset, dataset=plan.scene.dataset, seed=0,
         order=plan.scene.order, now=datetime.now(UTC),
     )  # fmt: skip
 

@@ -111,7 +111,7 @@ def test_no_file_of_a_worker_that_fails_shows_one(planted, tmp_path, agnews, mon
     plan = prepare(Request.of(data="sample:", preset="minilm"))
     job = TrainJob(
         run="r-1", folder=str(tmp_path), cache=str(tmp_path / "cache"), preset=plan.preset,
-        model_path="nowhere", dataset=plan.dataset, seed=0, started_monotonic_s=0,
+        model_path="nowhere", dataset=plan.scene.dataset, seed=0, started_monotonic_s=0,
     )  # fmt: skip
     (tmp_path / "job.json").write_text(job.model_dump_json())
     code = (

@@ -223,7 +223,7 @@ def test_changed_data_is_refused(tmp_path, agnews, monkeypatch):
     data.write_text("\n".join(["text,label", *rows]))
     plan = prepare(Request.of(data="data.csv", preset="minilm"))
     runs.create(
-        plan.store, plan.run, preset=plan.preset, dataset=plan.dataset, seed=0,
+        plan.scene.store, plan.run, preset=plan.preset, dataset=plan.scene.dataset, seed=0,
         order=plan.scene.order, now=datetime.now(UTC),
     )  # fmt: skip
     data.write_text("\n".join(["text,label", *rows[:-2]]))

@@ -37,8 +37,8 @@ def test_data_and_store_of_any_name_are_found_again(tmp_path, monkeypatch, name)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(SAMPLE, tmp_path / name)
     plan = prepare(Request.of(data=name, preset="minilm", stores=(f"st{name}",)))
-    assert plan.dataset.train.rows > 100
-    assert plan.store == tmp_path / f"st{name}"
+    assert plan.scene.dataset.train.rows > 100
+    assert plan.scene.store == tmp_path / f"st{name}"
     assert plan.scene.order["data"] == str(tmp_path / name)
 
 

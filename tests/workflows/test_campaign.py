@@ -161,7 +161,7 @@ def test_a_part_that_fails_is_named_and_the_others_go_on(at_work):
 def test_what_another_session_holds_is_passed_over_and_waited_for(at_work):
     whole = plan()
     held = whole.graph.ready(())[0].place
-    folder = runs.RunFolder(whole.store / held)
+    folder = runs.RunFolder(whole.scene.store / held)
     folder.path.mkdir(parents=True)
     lease = leases.claim(folder.path, datetime.now(UTC))  # by this process, which lives
 
@@ -182,8 +182,8 @@ def test_what_another_session_holds_is_passed_over_and_waited_for(at_work):
 def test_a_session_that_ends_while_others_work_says_what_is_done(at_work):
     whole = plan(session_s=30.0)
     for place in {node.place for node in whole.graph.ready(())}:
-        (whole.store / place).mkdir(parents=True)
-        leases.claim(whole.store / place, datetime.now(UTC))
+        (whole.scene.store / place).mkdir(parents=True)
+        leases.claim(whole.scene.store / place, datetime.now(UTC))
     over = auto.Request.of(data="data", preset="both.yaml", session_s=30.0)
     object.__setattr__(over, "started_monotonic_s", over.started_monotonic_s - 60)
     found = auto.prepare(over)

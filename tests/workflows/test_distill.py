@@ -52,7 +52,7 @@ def planned(store: Path, teacher: str, **asked: Any) -> Any:
 
 def test_a_run_is_asked_about_its_own_data_and_teaches(store: Path) -> None:
     plan = planned(store, "teacher", alpha=0.1, temperature=2.0)
-    assert plan.dataset == datasets.find(str(store.parent / "rows"))
+    assert plan.scene.dataset == datasets.find(str(store.parent / "rows"))
     works = {node.title: node.work for node in plan.graph.nodes.values()}
     student, asked = works["student"], works["teacher's predictions"]
     assert isinstance(student, Train) and isinstance(asked, Predict)

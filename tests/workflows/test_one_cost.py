@@ -46,7 +46,7 @@ def test_all_four_say_the_same_steps_and_seconds(name: str, folder: Path) -> Non
 
     asked = auto.Request.of(data="news", preset="minilm", limit_train=limit, is_rehearsal=True)
     prepared = auto.prepare(asked)
-    ground = Ground(prepared.store, cpu=here.accelerator)
+    ground = Ground(prepared.scene.store, cpu=here.accelerator)
     known = ground.known(preset)
 
     request = plan.PlanRequest(data="news", preset="minilm", on=("here",), limit_train=limit)
@@ -56,7 +56,7 @@ def test_all_four_say_the_same_steps_and_seconds(name: str, folder: Path) -> Non
 
     chosen = choose(
         [preset], here.accelerator, "accuracy", why_unavailable=lambda preset: None,
-        cost=lambda one: training(one, prepared.dataset, known, limit),
+        cost=lambda one: training(one, prepared.scene.dataset, known, limit),
     ).cost  # fmt: skip
     assert chosen is not None and chosen.steps == steps
     takes = chosen.takes(cpu)

@@ -99,7 +99,7 @@ def warnings(result: Result) -> tuple[str, ...]:
     """What was warned of while the run was planned and trained, each once, and its notes."""
     events = Events(result.folder.events)
     told = (event.data.get("text") for event in events if event.kind == "warning")
-    said = (*result.plan.dataset.warnings, *told, *result.outcome.notes)
+    said = (*result.plan.scene.dataset.warnings, *told, *result.outcome.notes)
     return tuple(dict.fromkeys(text for text in said if isinstance(text, str)))
 
 
@@ -109,8 +109,8 @@ def better(result: Result) -> tuple[str, ...]:
 
 
 def _better(result: Result) -> Iterator[str]:
-    plan, rows = result.plan, result.plan.dataset.train.rows
-    limit, budget_s = plan.request.wish.limit_train, plan.request.wish.budget_s
+    plan, rows = result.plan, result.plan.scene.dataset.train.rows
+    limit, budget_s = plan.scene.request.wish.limit_train, plan.scene.request.wish.budget_s
     whole_s = _whole_recipe_s(result)
     at_speed = f", about {duration.show(whole_s)} at the measured speed" if whole_s else ""
     is_tuned = any(c.kind == "finetune" for c in result.outcome.candidates)
@@ -128,10 +128,10 @@ def _better(result: Result) -> Iterator[str]:
     elif budget_s is not None and not is_tuned:
         longer = duration.write(round(_MORE_TIMES * budget_s))
         yield f"more time: {duration.show(budget_s)} left none for fine-tuning; --budget {longer}"
-    if plan.platform.accelerator.kind == "cpu" and plan.passed_over:
+    if plan.scene.platform.accelerator.kind == "cpu" and plan.passed_over:
         passed = plan.passed_over[0]
         yield f"a bigger model, {passed.name}, on another machine; here: {passed.reason}"
-    weakest = _weakest(split, plan.dataset.train.class_rows)
+    weakest = _weakest(split, plan.scene.dataset.train.class_rows)
     if weakest is not None:
         yield weakest
 
@@ -149,7 +149,7 @@ def _whole_recipe_s(result: Result) -> float | None:
         return None
     preset = result.plan.preset
     whole = Train(recipe=Recipe.of(preset), rows=RowChoice(data=preset.data))
-    return schedule(whole, result.plan.dataset).rows / speed
+    return schedule(whole, result.plan.scene.dataset).rows / speed
 
 
 def _weakest(split: SplitEvaluation, class_rows: Sequence[int]) -> str | None:

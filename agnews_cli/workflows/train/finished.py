@@ -80,12 +80,12 @@ def prepare(
         # Where nothing is to be written they are taken in elsewhere, to be looked at.
         with tempfile.TemporaryDirectory(prefix="agnews-given-") as work:
             place = Path(work) if request.is_rehearsal else store
-            more = tuple(_given(asked, place, found[0], plan.dataset))
+            more = tuple(_given(asked, place, found[0], plan.scene.dataset))
             every = [*found, *(RunFolder(place / one.run) for one in more)]
-            _require_same(every, plan.dataset, with_test=bool(asked.test))
+            _require_same(every, plan.scene.dataset, with_test=bool(asked.test))
         shape = Ensemble(asked.name, (*members, *more), asked.how)
         return campaign.prepare(plan.scene, shape, plan.reasons[len(plan.scene.reasons) :])
-    _require_same(found, plan.dataset)
+    _require_same(found, plan.scene.dataset)
     return plan
 
 

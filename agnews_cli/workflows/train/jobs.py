@@ -58,7 +58,7 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
         nodes=tuple(one.id for one in graph.together(node, done)),
         folder=str(folder.path),
         cache=str(cache()),
-        dataset=campaign.dataset,
+        dataset=campaign.scene.dataset,
         how=work.how,
         members=members,
         seed=campaign.scene.wish.seed,
@@ -69,7 +69,7 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
 def _member(
     campaign: Campaign, member: EnsembleMember, tests: Mapping[RunId, RunId]
 ) -> CombineMember:
-    store = campaign.store
+    store = campaign.scene.store
     unseen = member.unseen or member.models
     first = next(iter((*member.models, *unseen)))
     assert isinstance(first, RunOutput)
@@ -100,15 +100,15 @@ def _tests(graph: Graph, node: Node, done: Collection[RunId]) -> Mapping[RunId, 
 def predicting(campaign: Campaign, node: Node, work: Predict) -> PredictJob:
     """Raises what is wrong with the model that is asked; HubUnreachable for what it needs."""
     folder = created(campaign, node)
-    model = path_of(campaign.store, work.model)
+    model = path_of(campaign.scene.store, work.model)
     asked = delivered.at(model)
-    rows = datasets.RowCache.of(cache()).rows(campaign.dataset)
+    rows = datasets.RowCache.of(cache()).rows(campaign.scene.dataset)
     return PredictJob(
         run=node.id,
         nodes=(node.id,),
         folder=str(folder.path),
         cache=str(cache()),
-        dataset=campaign.dataset,
+        dataset=campaign.scene.dataset,
         model=str(model),
         bases={base.id: _located(campaign, base) for base in delivered.bases_of(asked)},
         of=work.of,
@@ -126,10 +126,10 @@ def created(campaign: Campaign, node: Node) -> RunFolder:
     """The folder of a part, which says what all parts are for."""
     plan = campaign.plans.get(node.place)
     return runs.create(
-        campaign.store,
+        campaign.scene.store,
         node.place,
         preset=None if plan is None else plan.preset,
-        dataset=campaign.dataset,
+        dataset=campaign.scene.dataset,
         seed=campaign.scene.wish.seed,
         order=campaign.scene.order,
         whole=campaign.whole,

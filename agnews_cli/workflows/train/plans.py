@@ -9,15 +9,12 @@ from typing import Any
 
 from agnews_cli.core.graph.asked import AnyPreset
 from agnews_cli.core.graph.graph import Graph, Node
-from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.choose import PassedOver
-from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.job import CandidateKind
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.work import Predict, RunId, RunOutput, Train, inputs
 from agnews_cli.store.model import models
-from agnews_cli.store.remotes.remote import Remote
-from agnews_cli.workflows.train.scene import Request, Scene
+from agnews_cli.workflows.train.scene import Scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,35 +34,6 @@ class Plan:
     """What it says of those that validate, which changes no result; they need not be there."""
     whole: str = ""
     """The preset of the ensemble or student that this is a part of, as one file; empty: none."""
-
-    @property
-    def request(self) -> Request:
-        return self.scene.request
-
-    @property
-    def platform(self) -> Platform:
-        return self.scene.platform
-
-    @property
-    def dataset(self) -> Dataset:
-        return self.scene.dataset
-
-    @property
-    def store(self) -> Path:
-        return self.scene.store
-
-    @property
-    def remotes(self) -> tuple[Remote, ...]:
-        return self.scene.remotes
-
-    @property
-    def limit_train(self) -> int | None:
-        """How many training rows are used at most; None: all."""
-        return self.scene.limit_train
-
-    @property
-    def is_lost_with_session(self) -> bool:
-        return self.scene.is_lost_with_session
 
     @property
     def title(self) -> str:
@@ -114,34 +82,6 @@ class Campaign:
     slow: frozenset[RunId] = frozenset()
     """Trainings that nobody should wait for here while there are others: too large for it."""
     passed_over: tuple[PassedOver, ...] = ()
-
-    @property
-    def request(self) -> Request:
-        return self.scene.request
-
-    @property
-    def platform(self) -> Platform:
-        return self.scene.platform
-
-    @property
-    def dataset(self) -> Dataset:
-        return self.scene.dataset
-
-    @property
-    def store(self) -> Path:
-        return self.scene.store
-
-    @property
-    def remotes(self) -> tuple[Remote, ...]:
-        return self.scene.remotes
-
-    @property
-    def limit_train(self) -> int | None:
-        return self.scene.limit_train
-
-    @property
-    def is_lost_with_session(self) -> bool:
-        return self.scene.is_lost_with_session
 
     @property
     def run(self) -> RunId:

@@ -38,8 +38,8 @@ class Result:
 
     @property
     def use(self) -> afterwards.Use:
-        usual = runs.default_store(self.plan.platform.name).absolute()
-        store = self.plan.store
+        usual = runs.default_store(self.plan.scene.platform.name).absolute()
+        store = self.plan.scene.store
         return afterwards.use(self.folder, store=None if store == usual else store)
 
     def as_json(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def result_of(
         folder=folder,
         outcome=outcome,
         evaluation=evaluation,
-        wall_s=time.monotonic() - plan.request.started_monotonic_s,
+        wall_s=time.monotonic() - plan.scene.request.started_monotonic_s,
         was_there=was_there,
         submission=None if _is_part(plan) else _submission(plan, folder, show),
     )
@@ -94,7 +94,7 @@ def result_of(
         try:
             files.write_text_atomically(folder.path / "result.json", text)
         except (CannotWrite, NoDiskSpace) as error:  # the run is finished all the same
-            note = Note(error.message, True).event(plan.request.started_monotonic_s)
+            note = Note(error.message, True).event(plan.scene.request.started_monotonic_s)
             with suppress(ReaderLeft):
                 show(note)
     return result
@@ -109,10 +109,10 @@ def _submission(
     plan: Plan | Campaign, folder: runs.RunFolder, show: Callable[[Event], None]
 ) -> Submission | None:
     """What a competition asks for: on Kaggle where a notebook's output is submitted from."""
-    data = plan.dataset
+    data = plan.scene.dataset
     if data.to_predict is None:
         return None
-    place = plan.store.parent if plan.platform.name == "kaggle" else folder.path
+    place = plan.scene.store.parent if plan.scene.platform.name == "kaggle" else folder.path
     sample = Path(data.sample) if data.sample else None
 
     def tell(event: Event) -> None:

@@ -161,27 +161,27 @@ def carry_out(
     try:
         return _carried_out(plan, show, lane)
     except KeyboardInterrupt:  # outside of training, which hears of signals itself
-        raise _interrupted(runs.RunFolder(plan.store / plan.run)) from None
+        raise _interrupted(runs.RunFolder(plan.scene.store / plan.run)) from None
 
 
 def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane | None) -> Result:
-    request = plan.request
+    request = plan.scene.request
     there = finished(plan, show)
     if there is not None and not request.session.fresh:
         return there
     require_training_modules()
-    runs.require_space(plan.store, 3 * 4 * plan.preset.model.parameters + 50_000_000)
+    runs.require_space(plan.scene.store, 3 * 4 * plan.preset.model.parameters + 50_000_000)
     folder = runs.create(
-        plan.store,
+        plan.scene.store,
         plan.run,
         preset=plan.preset,
-        dataset=plan.dataset,
+        dataset=plan.scene.dataset,
         seed=plan.work.seed,
         order=plan.scene.order,
         whole=plan.whole,
         now=datetime.now(UTC),
     )
-    if plan.remotes and not request.session.fresh:
+    if plan.scene.remotes and not request.session.fresh:
         bring(plan.scene, folder, show)
         there = finished(plan, show)
         if there is not None:
@@ -189,12 +189,12 @@ def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane |
     outcome = session.train(
         _job(plan, folder),
         folder,
-        plan.platform,
+        plan.scene.platform,
         processes=plan.scene.processes,
         show=show,
         takeover=request.session.takeover,
         is_fresh=request.session.fresh,
-        remotes=plan.remotes,
+        remotes=plan.scene.remotes,
         test=_test_order(plan),
         lane=lane,
     )
@@ -202,8 +202,8 @@ def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane |
 
 
 def _job(plan: Plan, folder: runs.RunFolder) -> TrainJob:
-    wish, options, work = plan.request.wish, plan.request.session, plan.work
-    rows = datasets.RowCache.of(cache()).rows(plan.dataset)
+    wish, options, work = plan.scene.request.wish, plan.scene.request.session, plan.work
+    rows = datasets.RowCache.of(cache()).rows(plan.scene.dataset)
     return TrainJob(
         run=plan.run,
         nodes=tuple(plan.graph.nodes),
@@ -211,10 +211,10 @@ def _job(plan: Plan, folder: runs.RunFolder) -> TrainJob:
         cache=str(cache()),
         preset=plan.preset.model_copy(update={"data": work.rows.data}),
         model_path=plan.model.path_or_id,
-        dataset=plan.dataset,
+        dataset=plan.scene.dataset,
         rows={split: str(path) for split, path in rows.items() if split != "test"},
         seed=work.seed,
-        limit_train=plan.limit_train,
+        limit_train=plan.scene.limit_train,
         fold=work.rows.fold,
         folds=work.rows.folds,
         teacher=tuple(
@@ -235,8 +235,8 @@ def _test_order(plan: Plan) -> TestOrder | None:
     """The test rows, where they are to be asked of this model."""
     if not any(isinstance(node.work, Evaluate) for node in plan.graph.nodes.values()):
         return None
-    kept = datasets.RowCache.of(cache()).rows(plan.dataset).get("test")
-    return TestOrder(dataset=plan.dataset, rows=None if kept is None else str(kept))
+    kept = datasets.RowCache.of(cache()).rows(plan.scene.dataset).get("test")
+    return TestOrder(dataset=plan.scene.dataset, rows=None if kept is None else str(kept))
 
 
 def require_training_modules() -> None:
@@ -269,7 +269,7 @@ def bring(scene: Scene, folder: runs.RunFolder, show: Callable[[Event], None]) -
 
 def finished(plan: Plan, show: Callable[[Event], None]) -> Result | None:
     """The result where it is there; None where something of it is still to be done."""
-    folder = runs.RunFolder(plan.store / plan.run)
+    folder = runs.RunFolder(plan.scene.store / plan.run)
     outcome = folder.ended()
     if outcome is None or outcome.state != RunState.COMPLETED or folder.evaluated() is None:
         return None
