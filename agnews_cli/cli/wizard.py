@@ -117,10 +117,7 @@ def _write(out: Output, order: NotebookOrder) -> None:
 def _begin(out: Output, request: Request) -> None:
     """As `agnews auto` does; its time counts from now, not from the first question."""
     from agnews_cli.cli import show
-    from agnews_cli.workflows.train.auto import carry_out, prepare
+    from agnews_cli.workflows.train.auto import prepare
 
     plan = prepare(replace(request, started_monotonic_s=time.monotonic()))
-    show.plan(out, plan, is_result=False)
-    with out.progress() as progress:
-        result = carry_out(plan, show=progress.event)
-    show.result(out, result)
+    show.carried_out(out, plan, is_rehearsal=False)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 from agnews_cli.learn.stages import cards
 from agnews_cli.learn.stages.contest import Competition
 from agnews_cli.learn.stages.evaluate import Judged
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
+from agnews_cli.store.model import delivered
 
 
 def write_delivery(contest: Competition) -> None:
     """`delivery.json`: which members answer, and what their texts and labels were."""
-    dataset = contest.setting.job.dataset
+    setting, max_length = contest.setting, contest.rows.training.max_length
     members = [
         {
             "name": c.facts.name,
@@ -24,19 +23,7 @@ def write_delivery(contest: Competition) -> None:
         for c in contest.contenders
         if c.facts.weight
     ]
-    facts = {
-        "schema": "agnews.delivery/1",
-        "labels": list(dataset.labels),
-        "label_values": list(dataset.label_values),
-        "text_columns": list(dataset.text_columns),
-        "label_column": dataset.label_column,
-        "id_column": dataset.id_column,
-        "cleaning": dataset.cleaning,
-        "max_length": contest.rows.training.max_length,
-        "members": members,
-    }
-    text = json.dumps(facts, indent=2, ensure_ascii=False)
-    write_text_atomically(contest.setting.folder / "delivery.json", text)
+    delivered.write(setting.folder, setting.job.dataset, max_length=max_length, members=members)
 
 
 def write_figures(contest: Competition, judged: Judged) -> None:

@@ -142,7 +142,7 @@ def _candidates(combined: Combined, kept: list[CombineMember]) -> tuple[Candidat
 
 def _deliver(job: CombineJob, kept: list[CombineMember], fitted: Fitted) -> None:
     """One folder that answers: the members that are needed, and what joins them."""
-    folder, dataset = Path(job.folder), job.dataset
+    folder = Path(job.folder)
     for old in ("members", "combiner"):
         shutil.rmtree(folder / old, ignore_errors=True)
     names = []
@@ -153,20 +153,8 @@ def _deliver(job: CombineJob, kept: list[CombineMember], fitted: Fitted) -> None
         carried.carry(delivered.of_run(RunFolder(Path(member.delivery))), folder / name)
         names.append(name)
     fitted.write(folder / "combiner")
-    facts = {
-        "schema": "agnews.delivery/1",
-        "labels": list(dataset.labels),
-        "label_values": list(dataset.label_values),
-        "text_columns": list(dataset.text_columns),
-        "label_column": dataset.label_column,
-        "id_column": dataset.id_column,
-        "cleaning": dataset.cleaning,
-        "max_length": 1,  # of its own it reads nothing
-        "parts": names,
-        "combiner": "combiner",
-    }
-    text = json.dumps(facts, indent=2, ensure_ascii=False)
-    write_text_atomically(folder / "delivery.json", text)
+    # Of its own it reads nothing: the least length there is.
+    delivered.write(folder, job.dataset, max_length=1, parts=names, combiner="combiner")
 
 
 # ---- how good it is ------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ Hugging Face form says its classes in `config.json`.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from agnews_cli.core.run.dataset import Cleaning
+from agnews_cli.core.run.dataset import Cleaning, Dataset
 from agnews_cli.core.run.job import CandidateKind
 from agnews_cli.core.run.prediction import Member, Order
 from agnews_cli.core.run.preset import Model
@@ -28,6 +29,7 @@ from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings import presets
 
+_SCHEMA, _DELIVERY = "agnews.delivery/1", "delivery.json"
 CARD = "agnews.json"
 """Lies in every delivered folder."""
 _LONGEST = 512
@@ -137,6 +139,25 @@ class _Adapter(BaseModel):
     base_model_name_or_path: str
 
 
+def write(folder: Path, dataset: Dataset, **answers: object) -> None:
+    """`delivery.json`: how texts and labels were written, and who answers: `members` and the
+    `max_length` that they read, or `parts` and the `combiner` that joins them.
+
+    Raises CannotWrite or NoDiskSpace.
+    """
+    facts = {
+        "schema": _SCHEMA,
+        "labels": list(dataset.labels),
+        "label_values": list(dataset.label_values),
+        "text_columns": list(dataset.text_columns),
+        "label_column": dataset.label_column,
+        "id_column": dataset.id_column,
+        "cleaning": dataset.cleaning,
+    }
+    text = json.dumps(facts | answers, indent=2, ensure_ascii=False)
+    files.write_text_atomically(folder / _DELIVERY, text)
+
+
 def find(store: Path, name: str) -> Delivered:
     """The model that `name` means: a run as in `runs.find`, or a delivered model's folder.
 
@@ -159,7 +180,7 @@ def at(folder: Path) -> Delivered:
 
 def of_run(folder: RunFolder, *, depth: int = 0) -> Delivered:
     """Raises RunUnfinished, ModelBringsCode or ModelNotReadable."""
-    path = folder.path / "delivery.json"
+    path = folder.path / _DELIVERY
     if not path.exists():
         raise RunUnfinished(run=folder.id)
     facts = _read(path, _Delivery, follows=False)
