@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from agnews_cli.errors import (
 from agnews_cli.store.run import leases, runs
 from agnews_cli.workflows.runs.status import status
 from agnews_cli.workflows.sessions import session
-from agnews_cli.workflows.train import auto, campaign, jobs, result, resume
+from agnews_cli.workflows.train import auto, campaign, jobs, result, resume, summary
 from agnews_cli.workflows.train.plans import Campaign
 from agnews_cli.workflows.train.scene import Request
 from tests import tiny
@@ -207,6 +208,17 @@ def test_a_stop_ends_the_command_and_resume_goes_on_with_the_whole(at_work, erro
     assert at_work.jobs[0].run == second
 
 
+def test_a_stop_says_what_of_the_other_parts_is_kept(at_work):
+    second = plan().graph.ready(())[1].place
+    again = "The same command trains this run again."
+    at_work.failing[second] = Interrupted(kept="nothing is saved yet", next=again)
+    with pytest.raises(Interrupted) as stopped:
+        carry_out()
+    said = "Interrupted; nothing of member 1 is saved yet; 2 of 6 parts are done and kept."
+    assert stopped.value.message == said
+    assert stopped.value.advice == "The same command, or agnews resume, goes on."
+
+
 def test_two_parts_at_once_have_a_share_of_the_machine_each(at_work):
     both, together = threading.Barrier(2, timeout=20), []
 
@@ -291,3 +303,9 @@ def test_only_the_result_answers_a_competition(at_work, monkeypatch):
     monkeypatch.setattr(result, "_submission", lambda plan, *_: asked.append(plan.run))
     found = carry_out()
     assert asked == [found.folder.id]
+
+
+def test_what_it_took_is_what_all_parts_took(at_work, monkeypatch):
+    found = carry_out()
+    monkeypatch.setattr(summary, "sessions_of", lambda run: (SimpleNamespace(seconds=60.0),))
+    assert summary.of_run(found.folder.id, None).took == "3 min in 3 sessions"

@@ -42,6 +42,7 @@ from agnews_cli.errors import (
     ReportedError,
     RunBusy,
     RunMissing,
+    SessionOver,
     UsageError,
     WorkerDied,
 )
@@ -153,10 +154,22 @@ def _titled(show: Show, title: str) -> Show:
     return shown
 
 
+def _beside_parts(error: AgnewsError, title: str, done: int, count: int) -> AgnewsError:
+    """What a session says of its end is of one part: the others are kept."""
+    if done:
+        here = error.message.replace("nothing is saved", f"nothing of {title} is saved")
+        error.message = f"{here.rstrip('.')}; {done} of {count} parts are done and kept."
+        error.advice = error.advice.replace(
+            "The same command trains this run again.",
+            "The same command, or agnews resume, goes on.",
+        )
+    return error
+
+
 def carry_out(campaign: Campaign, *, show: Show) -> Result:
     """Do what is left of the graph, as far as this session lasts.
 
-    Raises what one node's session does: Interrupted, SessionOver, ...; NodesFailed where nodes
+    Raises what one node's session does: Interrupted, SessionOver, ...; PartsFailed where parts
     failed and nothing else is left that can be done.
     """
     at_work = _AtWork(campaign, show)
@@ -353,6 +366,9 @@ class _AtWork:
                     self._session(jobs.predicting(self.campaign, node, work), scene, lane, show)
                 case work:
                     raise NotImplementedError(f"nothing does {work.kind!r} alone")
+        except (Interrupted, SessionOver) as error:
+            self._look()
+            raise _beside_parts(error, node.title, len(self.done), count) from None
         except RunBusy as error:  # somebody was quicker, or a further store shows a session
             self.tried.discard(node.id)
             where = str(error.facts.get("where", "another session"))

@@ -22,7 +22,7 @@ from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError, RunUnfinished
 from agnews_cli.host.detect import detect
 from agnews_cli.store.disk import files
-from agnews_cli.store.run import runs
+from agnews_cli.store.run import parts, runs
 from agnews_cli.store.settings import limits
 from agnews_cli.workflows.runs.history import sessions_of, where
 from agnews_cli.workflows.train import afterwards
@@ -135,7 +135,7 @@ def _summary(
         folder=folder.path,
         model=_model(outcome, kept),
         evaluation=evaluation,
-        took=_took(folder.id, kept),
+        took=_took(folder, kept),
         quota=_quota(kept),
         use=use,
         submit=_submit(kept.submission, use),
@@ -153,8 +153,11 @@ def _model(outcome: Outcome, kept: _Kept) -> str:
     return "; ".join(filter(None, (what, preset.partition(";")[0])))
 
 
-def _took(run: str, kept: _Kept) -> str:
-    found = tuple(session.seconds for session in sessions_of(run))
+def _took(folder: runs.RunFolder, kept: _Kept) -> str:
+    """All sessions of the run; of what is made of several, those of every part."""
+    graph = parts.read(folder)
+    every = {part.run for part in graph.nodes} if graph is not None else {folder.id}
+    found = tuple(session.seconds for run in sorted(every) for session in sessions_of(run))
     if len(found) > 1:
         return f"{duration.show(sum(found))} in {len(found)} sessions"
     whole_s = kept.wall_s if kept.wall_s is not None else sum(found)
