@@ -159,10 +159,15 @@ def open_delivery(order: Order, means: Means | None = None) -> OpenedDelivery:
     members = {m.name: open_member(m, order, how) for m in order.members}
     if order.combiner is None:
         return OpenedDelivery(order, members)
-    from agnews_cli.learn.kinds import combiner
+    from agnews_cli.learn import combiners
 
+    fitted = combiners.open_fitted(Path(order.combiner))
+    joined, there = (fitted.members, fitted.classes), (len(order.parts), len(order.labels))
+    if joined != there:
+        reason = f"joins {joined[0]} members of {joined[1]} classes, and there are {there}"
+        raise ModelDamaged(path=order.combiner, reason=reason)
     parts = tuple(open_delivery(part, how) for part in order.parts)
-    return OpenedDelivery(order, members, parts, combiner.read(Path(order.combiner)))
+    return OpenedDelivery(order, members, parts, fitted)
 
 
 def as_kept(said: NDArray[np.floating]) -> NDArray[np.floating]:

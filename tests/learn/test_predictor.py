@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -12,9 +13,11 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
+from agnews_cli.core.run.combiner import Average  # noqa: E402
 from agnews_cli.core.run.job import TestOrder  # noqa: E402
 from agnews_cli.core.run.prediction import Member, Order  # noqa: E402
-from agnews_cli.learn import predictor  # noqa: E402
+from agnews_cli.errors import ModelDamaged  # noqa: E402
+from agnews_cli.learn import combiners, predictor  # noqa: E402
 from agnews_cli.learn.loop.forward import least_tokens  # noqa: E402
 from agnews_cli.learn.models import embedding  # noqa: E402
 from agnews_cli.learn.models.model import load_encoder  # noqa: E402
@@ -154,3 +157,25 @@ def test_one_switch_of_the_preset_makes_torch_deterministic(tmp_path, monkeypatc
         torch.backends.cudnn.deterministic = False
         if is_asked:
             torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"kind": "nosuch"}, "'nosuch' is not known"),
+        ({"members": 3, "weights": [0.5, 0.25, 0.25]}, "joins 3 members"),
+        ({"weights": [0.5, "x"]}, "could not convert"),
+    ],
+)
+def test_a_combiner_that_does_not_fit_its_ensemble_is_one_clear_error(tmp_path, change, reason):
+    said = np.full((2, 4, 2), 0.5)
+    combiners.fit(Average(), said, np.array([0, 1, 0, 1])).write(tmp_path / "combiner")
+    path = tmp_path / "combiner" / "combiner.json"
+    part = Order(labels=("a", "b"), max_length=8)
+    order = Order(
+        labels=("a", "b"), max_length=1, parts=(part, part), combiner=str(tmp_path / "combiner")
+    )
+    predictor.open_delivery(order)  # as it was written
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(ModelDamaged, match=reason):
+        predictor.open_delivery(order)
