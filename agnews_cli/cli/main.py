@@ -124,7 +124,7 @@ def _stand_in_for_closed() -> None:
 def _report(error: BaseException, arguments: list[str]) -> int:
     from agnews_cli.cli import misuse
     from agnews_cli.cli.output import Output
-    from agnews_cli.errors import AgnewsError, InternalError, Interrupted
+    from agnews_cli.errors import AgnewsError, FileMissing, InternalError, Interrupted
     from agnews_cli.store.settings.secrets import hidden
 
     if isinstance(error, KeyboardInterrupt):
@@ -135,6 +135,10 @@ def _report(error: BaseException, arguments: list[str]) -> int:
             typer.echo(help_)
             return 0
         error = misuse.in_our_words(error, arguments)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        # Whatever was looked for by a name that was typed, or that a file says: it is not there.
+        hint = "No file can be called so: a name has at most 255 bytes."
+        error = FileMissing(path=f"{error.filename!s:.80} …", hint=hint)
     if not isinstance(error, AgnewsError):
         error = InternalError(what=f"{type(error).__name__}: {error}", log=_save_traceback(error))
     error.message, error.advice = hidden(error.message), hidden(error.advice)

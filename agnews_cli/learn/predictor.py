@@ -127,8 +127,19 @@ class OpenedDelivery:
             return blend.mix(self.each(texts, hear_of, read), shares)
         from agnews_cli.learn import combiners
 
-        said = np.stack([part._answers(texts, hear_of, read) for part in self.parts])
+        said = np.stack([self._of(part, texts, hear_of, read) for part in self.parts])
         return combiners.apply(self.combiner, as_kept(said))
+
+    def _of(
+        self,
+        part: OpenedDelivery,
+        texts: Sequence[str],
+        hear_of: Callable[[str, int], Hear],
+        read: dict[tuple[str, int], Tokens],
+    ) -> NDArray[np.floating]:
+        """What a part says, by our order of the classes: it may have been trained with another."""
+        said, theirs = part._answers(texts, hear_of, read), list(part.order.labels)
+        return said[:, [theirs.index(label) for label in self.order.labels]]
 
     def __call__(
         self, texts: Sequence[str], told: Hear = lambda rows: None
@@ -161,11 +172,8 @@ def open_delivery(order: Order, means: Means | None = None) -> OpenedDelivery:
         return OpenedDelivery(order, members)
     from agnews_cli.learn import combiners
 
-    fitted = combiners.open_fitted(Path(order.combiner))
-    joined, there = (fitted.members, fitted.classes), (len(order.parts), len(order.labels))
-    if joined != there:
-        reason = f"joins {joined[0]} members of {joined[1]} classes, and there are {there}"
-        raise ModelDamaged(path=order.combiner, reason=reason)
+    there = len(order.parts), len(order.labels)
+    fitted = combiners.open_fitted(Path(order.combiner), there)
     parts = tuple(open_delivery(part, how) for part in order.parts)
     return OpenedDelivery(order, members, parts, fitted)
 

@@ -34,6 +34,7 @@ from agnews_cli.errors import (
     AgnewsError,
     CannotWrite,
     LinkInRun,
+    ModelDamaged,
     ModelNotReadable,
     TooManySessions,
 )
@@ -698,6 +699,105 @@ def test_what_a_run_delivers_is_still_taken(run: RunFolder, tmp_path: Path) -> N
     assert not pulled.skipped
     assert (there.model / "model.safetensors").stat().st_size == 5000
     assert not (there.path / "notes.py").exists()
+
+
+# ---- what is made of several runs ----------------------------------------------------------------
+
+PART = {"id": OTHER, "run": OTHER, "title": "x", "kind": "train", "after": []}
+
+
+def graph_of(**changes: object) -> str:
+    return json.dumps({"target": OTHER, "nodes": [PART | changes]})
+
+
+GRAPHS: dict[str, str | Callable[[Path], None]] = {
+    "the folder above": graph_of(run=".."),
+    "the store": graph_of(run="."),
+    "a path": graph_of(run="../x-0123456789"),
+    "NUL": graph_of(run="a\0b-0123456789"),
+    "a name that is too long": graph_of(run="é" * 200),
+    "an id that is none": graph_of(id="\x1b[2J"),
+    "deep": DEEP,
+    "a list": "[]",
+    **{make.__name__: make for make in ODD},
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_parts_of_a_run_may_be_anything(name: str, run: RunFolder) -> None:
+    made = GRAPHS[name]
+    made(run.graph) if callable(made) else run.graph.write_text(made)
+    seen = status(RUN, run.path.parent)
+    assert (seen.state, seen.whole, seen.parts) == ("unfinished", None, ())
+
+
+def a_delivery(folder: Path, **facts: object) -> None:
+    """Of a linear model, or of what `facts` name."""
+    words = {"labels": ["a", "b"], "max_length": 9, "text_columns": ["t"]}
+    member = {"name": "m", "kind": "linear", "folder": "linear", "share": 1.0}
+    (folder / "linear").mkdir(parents=True)
+    (folder / "combiner").mkdir()
+    said = words | (facts or {"members": [member]})
+    (folder / "delivery.json").write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        ["members/0"] * 1000,
+        ["members/0", "members/./0", "members//0"],
+        ["members/0", "members/0/members/0"],
+        ["."],
+        ["members/0/.."],
+        ["../x"],
+        ["members/\0"],
+        ["members/" + "x" * 300],
+    ],
+    ids=lambda parts: f"{parts[-1][:20]!r} {len(parts)}",
+)
+def test_the_parts_of_an_ensemble_are_its_own_folders_each_once(
+    parts: list[str], run: RunFolder
+) -> None:
+    place, began_s = run.path, time.process_time()
+    for _ in range(6):  # a thousand parts that each hold a thousand
+        a_delivery(place, parts=parts, combiner="combiner")
+        place = place / "members" / "0"
+    a_delivery(place)
+    with pytest.raises(ModelNotReadable):
+        delivered.of_run(run)
+    assert time.process_time() - began_s < MOST_S
+    a_delivery(run.path / "good", parts=["members/0"], combiner="combiner")
+    a_delivery(run.path / "good" / "members" / "0")
+    assert len(delivered.of_run(RunFolder(run.path / "good")).parts) == 1
+
+
+def test_a_delivery_has_not_more_members_than_folders(run: RunFolder) -> None:
+    member = {"name": "m", "kind": "linear", "folder": "linear", "share": 0.0}
+    a_delivery(run.path, members=[member] * 100_000)
+    with pytest.raises(ModelNotReadable):
+        delivered.of_run(run)
+
+
+@pytest.mark.parametrize("make", [a_pipe, a_socket, a_device], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "name", ["members/0/linear/config.json", "members/0/linear/words.safetensors", "combiner/x"]
+)
+def test_what_predicts_is_plain_files(
+    name: str, make: Callable[[Path], None], run: RunFolder
+) -> None:
+    a_delivery(run.path, parts=["members/0"], combiner="combiner")
+    a_delivery(run.path / "members" / "0")
+    assert delivered.of_run(run).parts
+    make(run.path / name)
+    with pytest.raises(ModelDamaged, match="is no plain file"):
+        delivered.of_run(run)
+
+
+def test_an_ensemble_of_large_models_may_be_fetched(run: RunFolder) -> None:
+    of_one = parcels.most_bytes(run)
+    head = "name: x\ntier: ensemble\nsummary: x\norder: 1\n"
+    run.preset.write_text(f"{head}members:\n  - preset: llama-3.2-1b-lora\n  - run: {OTHER}\n")
+    assert parcels.most_bytes(run) > of_one + 8 * 4 * presets.load("llama-3.2-1b-lora").model.parameters
 
 
 # ---- the ledger of hours -------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -458,6 +460,13 @@ DAMAGE: dict[str, Any] = {
     "a kind that learns no such thing": {"kind": "confidence", "weights": None},
     "what nothing is of": {"kind": "auto"},
     "no members": {"members": 0, "weights": None},
+    "weights that are no numbers": {"weights": [math.nan, 0.5, 0.5, 0.0]},
+    "weights that are a list each": {"weights": [[1], [1], [1], [1]]},
+    "infinitely many": {"members": math.inf},
+    "nested deep": "[" * 200_000,
+    "facts nested deep": '{"format": 1, "facts": ' + "[" * 200_000 + "]" * 200_000 + "}",
+    "a kind that is a path": {"kind": "../evil"},
+    "a file named otherwise": {"sha256": {"a\0b": "0" * 64}},
 }
 
 
@@ -480,6 +489,47 @@ def test_a_damaged_folder_is_one_clear_error(damage: str, tmp_path: Path) -> Non
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ModelDamaged, match="cannot be loaded"):
         open_fitted(tmp_path / "x")
+
+
+def test_a_combiner_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    combiners.fit(Stack(), *case()).write(tmp_path)
+    for name in ("combiner.safetensors", "combiner.json"):
+        (tmp_path / name).unlink()
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(ModelDamaged, match="no plain file"):
+            open_fitted(tmp_path)
+
+
+def test_a_combiner_of_more_than_there_are_is_not_asked(tmp_path: Path) -> None:
+    fitted = dataclasses.replace(
+        combiners.fit(Vote(), *case()), members=99_999, classes=99_999, weights=None
+    )
+    fitted.write(tmp_path)
+    with pytest.raises(ModelDamaged, match="joins 99999 members of 99999 classes"):
+        open_fitted(tmp_path, (4, 3))
+
+
+@pytest.mark.parametrize(
+    ("how", "facts"),
+    [
+        (Blend(dynamic=True), {"belief": 5}),
+        (Blend(dynamic=True), {"belief": -1}),
+        (Blend(dynamic=True), {"slope": math.inf}),
+        (Blend(dynamic=True), {"biases": "xx"}),
+        (Stack(), {"there": [0, 0, 0]}),
+        (Stack(), {"there": [0, 1, 5]}),
+        (Stack(), {"by": "../evil"}),
+        (Stack(), {"by": "__init__"}),
+    ],
+    ids=str,
+)
+def test_what_answers_with_no_probabilities_is_one_clear_error(
+    how: Combiner, facts: dict[str, Any], tmp_path: Path
+) -> None:
+    fitted = combiners.fit(how, *case())
+    dataclasses.replace(fitted, facts=fitted.facts | facts).write(tmp_path)
+    with pytest.raises(ModelDamaged):
+        open_fitted(tmp_path)
 
 
 def test_damaged_arrays_are_one_clear_error(tmp_path: Path) -> None:

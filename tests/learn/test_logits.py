@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,9 @@ WRONG: dict[str, dict[str, Any]] = {
     "a class too few": {"logits": np.zeros((5, 2), np.float32)},
     "a class that is none": {"classes": np.full(5, 3, np.int32)},
     "labels that are no list": {"labels": "7"},
+    "labels that are deep": {"labels": "[" * 200_000 + "]" * 200_000},
+    "labels that are no names": {"labels": '[{"a": 1}, [2], 3]'},
+    "two labels of one name": {"labels": '["a", "b", "a"]'},
 }
 
 
@@ -82,6 +86,12 @@ def test_a_damaged_file_is_one_clear_error(name: str, tmp_path: Path) -> None:
             read(tmp_path / "x.safetensors")
     with pytest.raises(CannotRead):
         read(tmp_path / "none.safetensors")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.safetensors")
+    with pytest.raises(CannotRead, match="no plain file"):
+        read(tmp_path / "x.safetensors")
 
 
 def test_what_is_too_large_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

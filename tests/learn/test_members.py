@@ -251,6 +251,9 @@ def test_predictions_of_a_run_are_told_by_their_number(tmp_path: Path) -> None:
         read(path)
     with pytest.raises(errors.BadRow, match="row '5'; expected a number below 5"):
         read(path, Asked(texts=TEXTS[:5]))
+    path.write_text(f"row,p_a,p_b\n{'9' * 5000},0.5,0.5\n")  # more than Python takes for a number
+    with pytest.raises(errors.BadRow, match="expected a number below"):
+        read(path, Asked(texts=TEXTS))
 
 
 GOOD = "text,p_a,p_b\nx,0.5,0.5\n"

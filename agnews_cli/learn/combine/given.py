@@ -27,6 +27,7 @@ from agnews_cli.store.formats.table import Table
 _TOLERANCE = 0.01
 """How far a row may be from adding up to 1: people write two digits."""
 _ANSWERS = ("predicted", "predicted_label")
+_MOST_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,6 @@ def _class(table: Table, item: Item, numbers: dict[str, int]) -> int:
 
 def _text_of(table: Table, item: Item, row: object, texts: Sequence[str]) -> str:
     spelt = str(row).strip()
-    if not spelt.isdecimal() or int(spelt) >= len(texts):
+    if not spelt.isdecimal() or len(spelt) > _MOST_DIGITS or int(spelt) >= len(texts):
         raise table.bad_row(item.line, f"row {spelt!r}", f"a number below {len(texts):,}")
     return texts[int(spelt)]

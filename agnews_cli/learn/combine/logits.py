@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from agnews_cli.core.text import strict_json
 from agnews_cli.errors import CannotRead
+from agnews_cli.store.disk import files
 
 MOST_BYTES = 1 << 30
 """Of one file: a million rows of 100 classes and a candidate. What is larger is not kept."""
@@ -97,11 +100,12 @@ def write(path: Path, kept: Logits) -> bool:
 def read(path: Path) -> Logits:
     """Raises CannotRead where it is not there, or not what `write` writes."""
     try:
-        if path.stat().st_size > MOST_BYTES + (1 << 20):
-            raise ValueError("it is larger than any that agnews writes")
+        with files.plain(path, follows=True) as known:  # no pipe is waited for
+            if os.fstat(known.fileno()).st_size > MOST_BYTES + (1 << 20):
+                raise ValueError("it is larger than any that agnews writes")
         with safe_open(path, framework="numpy") as file:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            labels = tuple(json.loads((file.metadata() or {})["labels"]))
+            labels = _labels((file.metadata() or {})["labels"])
         found = Logits(
             labels,
             arrays.pop("rows"),
@@ -111,11 +115,21 @@ def read(path: Path) -> Logits:
         )
         _require(found)
         return found
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = error if str(error) else type(error).__name__
         raise CannotRead(
             path=path, reason=reason, hint="Train the run again, or pull it."
         ) from error
+
+
+def _labels(text: str) -> tuple[str, ...]:
+    """Class names, as JSON. Raises ValueError."""
+    found = strict_json.parse(text)
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise ValueError("its labels are no list of names")
+    if len(set(found)) < len(found):
+        raise ValueError("two of its classes have one name")
+    return tuple(found)
 
 
 def _require(found: Logits) -> None:

@@ -16,6 +16,7 @@ from agnews_cli.errors import AgnewsError, ModelDamaged, TooFewToCombine
 from agnews_cli.learn.kinds.combiner import Classes, Fitted, Said, read, weighted_mean
 
 _LEAST_ROWS = 10
+_NEARLY = 1e-3
 
 
 def fit(how: Combiner, said: Said, classes: Classes, seed: int = 0) -> Fitted:
@@ -46,16 +47,26 @@ def apply(fitted: Fitted, said: Said) -> NDArray[np.float64]:
     return found
 
 
-def open_fitted(folder: Path) -> Fitted:
-    """What `Fitted.write` left there, asked once. Raises ModelDamaged where it does not answer, or
-    ExtraMissing for a booster that is not installed."""
+def open_fitted(folder: Path, there: tuple[int, int] | None = None) -> Fitted:
+    """What `Fitted.write` left there, asked once. `there`: how many members and classes it joins.
+
+    Raises ModelDamaged where it joins others or does not answer, or ExtraMissing for a booster that
+    is not installed.
+    """
     fitted = read(folder)
+    joined = fitted.members, fitted.classes
+    if there is not None and joined != there:  # before it is asked: numbers cost memory
+        reason = f"joins {joined[0]} members of {joined[1]} classes, and there are {there}"
+        raise ModelDamaged(path=folder, reason=reason)
     if fitted.kind not in {found.name for found in pkgutil.iter_modules(__path__)}:
         raise ModelDamaged(path=folder, reason=f"the combiner {fitted.kind!r} is not known here")
     try:
         equal = np.full((fitted.members, 1, fitted.classes), 1 / fitted.classes)
-        if not np.isfinite(apply(fitted, equal)).all():
-            raise ValueError("it answers with what is no number")
+        found = apply(fitted, equal)
+        if found.shape != (1, fitted.classes) or not np.isfinite(found).all():
+            raise ValueError("it answers with what is no number of each class")
+        if found.min() < -_NEARLY or abs(found.sum() - 1) > _NEARLY:
+            raise ValueError("what it answers with are no probabilities")
     except AgnewsError:
         raise
     except Exception as error:  # whatever a library says of a model that is none

@@ -23,7 +23,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agnews_cli.core.text import strict_json
 from agnews_cli.errors import ModelDamaged
+from agnews_cli.store.disk.files import read_plain
 
 Said = NDArray[np.floating]
 """(members, rows, classes): each row of each member adds up to 1."""
@@ -32,6 +34,7 @@ Classes = NDArray[np.integer]
 _FACTS, _ARRAYS = "combiner.json", "combiner.safetensors"
 _FORMAT = 1
 _MOST = 100_000
+_MOST_FACTS_BYTES, _MOST_FILE_BYTES = 16_000_000, 1 << 30
 NEGLIGIBLE = 1e-3
 """A member of less weight is left out: its answers cost more than they change."""
 
@@ -102,7 +105,7 @@ def read(folder: Path) -> Fitted:
     from safetensors.numpy import load
 
     try:
-        held = json.loads((folder / _FACTS).read_text("utf-8"))
+        held = strict_json.mapping(read_plain(folder / _FACTS, _MOST_FACTS_BYTES))
         if held["format"] != _FORMAT:
             raise ValueError(f"format {held['format']} is not known; update agnews")
         files = {name: _whole(folder / Path(name).name, d) for name, d in held["sha256"].items()}
@@ -118,7 +121,7 @@ def read(folder: Path) -> Fitted:
             files=files,
         )
         _require(fitted)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, SafetensorError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError) as error:
         reason = str(error) if str(error) else type(error).__name__
         raise ModelDamaged(path=folder, reason=reason) from error
     return fitted
@@ -129,7 +132,7 @@ def _digest(content: bytes) -> str:
 
 
 def _whole(path: Path, digest: str) -> bytes:
-    content = path.read_bytes()
+    content = read_plain(path, _MOST_FILE_BYTES)
     if _digest(content) != digest:
         raise ValueError(f"{path.name} is not what was written")
     return content
@@ -142,7 +145,7 @@ def _require(fitted: Fitted) -> None:
     if weights is not None:
         if len(weights) != fitted.members:
             raise ValueError(f"{len(weights)} weights of {fitted.members} members")
-        if min(weights) < 0 or abs(sum(weights) - 1) > 1e-6:
+        if not all(0 <= weight <= 1 for weight in weights) or abs(sum(weights) - 1) > 1e-6:
             raise ValueError("the weights are none")
     if not all(np.isfinite(array).all() for array in fitted.arrays.values()):
         raise ValueError("it holds what is no number")

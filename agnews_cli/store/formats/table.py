@@ -13,6 +13,8 @@ from typing import Final
 from agnews_cli.core.run.dataset import Form
 from agnews_cli.errors import BadRow
 
+_MOST_SHOWN = 500
+"""Characters of what a bad row holds."""
 ABSENT: Final = object()
 """The value of a key that a JSON row does not have."""
 
@@ -57,7 +59,8 @@ class Table:
 
     def bad_row(self, line: int, found: str, expected: str) -> BadRow:
         place, line = self.where(line)
-        return BadRow(path=place, line=line, found=found, expected=expected, hint=self.row_hint)
+        shown = found if len(found) <= _MOST_SHOWN else f"{found[:_MOST_SHOWN]} …"
+        return BadRow(path=place, line=line, found=shown, expected=expected, hint=self.row_hint)
 
     def where(self, line: int) -> tuple[str, int]:
         """What messages call the file, and the line in it, of a line that `rows` told."""

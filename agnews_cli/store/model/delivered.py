@@ -12,9 +12,16 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from agnews_cli.core.run.dataset import Cleaning, Dataset
 from agnews_cli.core.run.job import CandidateKind
@@ -109,11 +116,15 @@ class _DeliveredMember(BaseModel):
     share: float = Field(ge=0, le=1)
 
 
+_Part = Annotated[str, StringConstraints(pattern=r"^members/[0-9a-z-]+$", max_length=100)]
+"""A folder of its own, which lies in no other part's."""
+
+
 class _Delivery(_Words):
     """`delivery.json`: members whose average answers, or the parts of an ensemble."""
 
-    members: tuple[_DeliveredMember, ...] = ()
-    parts: tuple[str, ...] = Field((), max_length=_MOST_PARTS)
+    members: tuple[_DeliveredMember, ...] = Field((), max_length=_MOST_PARTS)
+    parts: tuple[_Part, ...] = Field((), max_length=_MOST_PARTS)
     combiner: str | None = None
 
     @model_validator(mode="after")
@@ -121,6 +132,9 @@ class _Delivery(_Words):
         is_ensemble = bool(self.parts) and self.combiner is not None
         if is_ensemble == bool(self.members):
             raise ValueError("it should name members, or parts and a combiner")
+        folders = [*self.parts, *(member.folder for member in self.members)]
+        if len(set(folders)) < len(folders):  # each of many would be read as often
+            raise ValueError("it names a folder twice")
         return self
 
 
@@ -207,8 +221,12 @@ def of_run(folder: RunFolder, *, depth: int = 0) -> Delivered:
     whole = _delivered(folder.id, folder.path, members, words, base, is_run=True)
     if facts.combiner is None:
         return whole
-    parts = (of_run(RunFolder(folder.path / name), depth=depth + 1) for name in facts.parts)
-    return replace(whole, parts=tuple(parts), combiner=folder.path / facts.combiner)
+    models.require_plain(folder.path / facts.combiner)
+    parts = tuple(of_run(RunFolder(folder.path / name), depth=depth + 1) for name in facts.parts)
+    for part in parts:
+        if sorted(part.labels) != sorted(facts.labels):
+            raise ModelNotReadable(path=path, reason=f"{part.name} in it knows other classes")
+    return replace(whole, parts=parts, combiner=folder.path / facts.combiner)
 
 
 def of_folder(folder: Path) -> Delivered:
@@ -240,6 +258,7 @@ def _delivered(
     is_run: bool,
 ) -> Delivered:
     for member in members:
+        models.require_plain(Path(member.folder))
         models.refuse_code(Path(member.folder))
     return Delivered(
         name=name,

@@ -10,13 +10,21 @@ import hashlib
 import importlib.util
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from agnews_cli.core.run.preset import Model, Preset
-from agnews_cli.errors import CannotRead, FileMissing, HubUnreachable, ModelBringsCode
+from agnews_cli.errors import (
+    CannotRead,
+    FileMissing,
+    HubUnreachable,
+    ModelBringsCode,
+    ModelDamaged,
+)
+from agnews_cli.store.disk import files
 from agnews_cli.store.disk.names import local
 
 Source = Literal["folder", "embedded", "cache", "hub", "none"]
@@ -174,6 +182,20 @@ _MOST_SETTINGS_BYTES = 50_000_000
 """The tokenizers' own list their added tokens here."""
 
 
+def require_plain(folder: Path) -> None:
+    """Raises ModelDamaged where anything that could be loaded is neither a file nor a folder: a
+    pipe would be waited for, and a device read for ever. Links are followed, as the hub's cache has
+    them.
+    """
+    for path in folder.rglob("*"):
+        try:
+            mode = path.stat().st_mode
+        except OSError:  # it leads nowhere: whoever loads it will say so
+            continue
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise ModelDamaged(path=path, reason="it is no plain file")
+
+
 def refuse_code(folder: Path) -> None:
     """Raises ModelBringsCode where a model's or tokenizer's settings name code that is not ours.
 
@@ -181,7 +203,7 @@ def refuse_code(folder: Path) -> None:
     """
     for path in (folder / name for name in _SETTINGS):
         try:
-            with path.open("rb") as file:
+            with files.plain(path, follows=True) as file:
                 facts = json.loads(file.read(_MOST_SETTINGS_BYTES))
             if asks_for_code(facts):
                 raise ModelBringsCode(path=path)

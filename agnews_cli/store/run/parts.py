@@ -7,11 +7,12 @@ was asked, and what of it is done, each run's own folder says.
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agnews_cli.core.graph.graph import Graph
-from agnews_cli.core.run.work import inputs
+from agnews_cli.core.run.work import RunId, inputs
 from agnews_cli.store.disk import files
 from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
@@ -19,6 +20,7 @@ from agnews_cli.store.run.runs import RunFolder
 SCHEMA = "agnews.graph/1"
 _MOST_BYTES = 4_000_000
 _MOST_PARTS = 10_000
+_Id = Annotated[RunId, Field(max_length=200)]
 
 
 class GraphPart(BaseModel):
@@ -26,11 +28,11 @@ class GraphPart(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    id: str = Field(max_length=200)
-    run: str = Field(max_length=200, pattern=r"^[^/\\]+$")
+    id: _Id
+    run: _Id
     title: str = Field(max_length=500)
     kind: str = Field(max_length=50)
-    after: tuple[str, ...] = ()
+    after: tuple[_Id, ...] = ()
 
 
 class GraphParts(BaseModel):

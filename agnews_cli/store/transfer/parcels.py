@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+from agnews_cli.core.graph import asked
 from agnews_cli.core.run.state import ENDED, RunState
 from agnews_cli.core.saving.checkpoint import Blob, Key, Manifest
 from agnews_cli.core.text import strict_json
@@ -34,7 +35,7 @@ from agnews_cli.store.remotes.remote import Entry, Remote, is_name
 from agnews_cli.store.run import events
 from agnews_cli.store.run.checkpoints import Checkpoints, manifest_of, require_owner
 from agnews_cli.store.run.runs import SAVE_NOW, RunFolder
-from agnews_cli.store.settings import presets
+from agnews_cli.store.settings import preset_shapes
 from agnews_cli.store.settings.secrets import hidden, known
 
 State = Literal["sent", "verified"]
@@ -93,12 +94,14 @@ class Parcel:
 
 def most_bytes(run: RunFolder) -> int:
     """More than any checkpoint or delivery of this run has: a store may claim anything."""
-    parameters = 0
+    each = [_FEW_PARAMETERS]
     with suppress(AgnewsError):
         if run.has("preset.yaml"):
-            parameters = presets.load(str(run.preset)).model.parameters
+            shape = preset_shapes.load(str(run.preset))
+            known = [one.preset.model.parameters for one in asked.each(shape)]
+            each = [max(one, _FEW_PARAMETERS) for one in (*known, *(0 for _ in asked.runs_in(shape)))]
     # Weights, best weights, average, a teacher's and two moments, of four bytes each.
-    return 8 * 4 * max(parameters, _FEW_PARAMETERS) + _MOST_OTHER_BYTES
+    return 8 * 4 * sum(each) + _MOST_OTHER_BYTES
 
 
 def unique(manifest: Manifest) -> tuple[Blob, ...]:
