@@ -17,13 +17,16 @@ from agnews_cli.core.run.request import DATA, MODEL, OUTPUT
     ("agnews ensemble minilm-57391b11fb linear-0a1b2c3d4e", "joined as is best"),
     ("agnews ensemble RUN RUN RUN --how average", "the mean"),
     ("agnews ensemble RUN RUN --how stack,by=logistic", "a model over them"),
+    ("agnews ensemble RUN ./a-classifier", "with a model from elsewhere"),
     ("agnews ensemble RUN --validation a.csv --test b.csv", "what others say"),
 )
 def ensemble(
     run: Annotated[
         list[str],
         Argument(
-            help="Finished runs on the same data: ids, their beginnings, or latest.",
+            help="Finished runs on the same data (ids, their beginnings, or latest), and folders "
+            "of classifiers in Hugging Face form, which are asked about these data.",
+            metavar="RUN|FOLDER...",
             autocompletion=runs,
         ),
     ],
@@ -65,7 +68,7 @@ def ensemble(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make one model of finished runs on the same data: nothing is trained.
+    """Make one model of finished ones on the same data: nothing is trained.
 
     What they said of the rows that validated them decides how they are joined; the result is a run
     like any other, compared with each of them on the test rows.

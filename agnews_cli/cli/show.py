@@ -62,7 +62,7 @@ def plan(out: Output, plan: Plan | Campaign, *, is_result: bool) -> None:
     if plan.scene.is_lost_with_session:
         out.warn(next(r for r in plan.reasons if r.startswith("storage: ")).partition(": ")[2])
     if is_result:
-        passed = [(p.name, p.reason) for p in plan.passed_over]
+        passed = [(p.name, p.reason) for p in getattr(plan, "passed_over", ())]
         if passed:
             out.table(("passed over", "why"), passed)
         out.screen("Nothing was trained. Without --dry-run this plan is carried out.")

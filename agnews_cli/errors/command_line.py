@@ -103,10 +103,16 @@ class TeacherUnknown(UsageError):
     hint = "`agnews runs` lists the runs; --store names another folder."
 
 
-class NotAsked(UsageError):
-    """{path} is no finished run: nobody knows what it says of the rows that validate."""
+class NotAMember(UsageError):
+    """{path} is no finished run, and no folder of a classifier."""
 
-    hint = "Give a table of that, with text and p_CLASS (agnews predict {path} --file ROWS.csv --out a.csv): agnews ensemble RUN --validation a.csv"
+    hint = "Where it is a table of what a model says of the rows that validate: agnews ensemble RUN --validation {path}"
+
+
+class RunNeeded(UsageError):
+    """No finished run is named beside {path}, and only a run says about which rows to ask it."""
+
+    hint = "Name one first (`agnews runs` lists them): agnews ensemble latest {path}"
 
 
 class RunTwice(UsageError):

@@ -12,10 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import ClassVar
 
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Tier
 from agnews_cli.core.run.work import (
+    GIVEN,
     Average,
     Combiner,
     Distillation,
@@ -69,6 +71,8 @@ class Finished:
 
     run: RunId
     has_model: bool = True
+    data: Data | None = None
+    """Which rows validated it, where another member is to be asked about them; None: as usual."""
     summary: ClassVar[str] = ""
     order: ClassVar[int] = 0
     tier: ClassVar[Tier] = "ensemble"
@@ -76,6 +80,11 @@ class Finished:
     @property
     def name(self) -> str:
         return self.run
+
+    @property
+    def is_to_be_asked(self) -> bool:
+        """Whether it has said nothing of any row yet: a model that no run of ours made."""
+        return self.has_model and self.run.startswith(GIVEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +257,13 @@ def runs_in(shape: AnyPreset) -> tuple[Finished, ...]:
 
 
 def data_of(shape: AnyPreset) -> Data:
-    """Of the first model that is trained, or the student's; they decide which rows validate all."""
+    """Of the first model that is trained, or the student's, or else of the first run that says it;
+    they decide which rows validate all."""
     if isinstance(shape, Distilled):
         return shape.student.preset.data
-    return next((one.preset.data for one in each(shape)), Data())
+    trained = (one.preset.data for one in each(shape))
+    finished = (one.data for one in runs_in(shape) if one.data is not None)
+    return next(chain(trained, finished), Data())
 
 
 def _taught(shape: AnyPreset) -> AnyPreset:

@@ -15,6 +15,7 @@ from agnews_cli.core.graph.asked import stacking as stacking
 from agnews_cli.core.graph.graph import Graph, Growing
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.work import (
+    GIVEN,
     TEST,
     TRAIN,
     VALIDATION,
@@ -85,7 +86,8 @@ class _Making:
                 return self.finished(shape)
 
     def finished(self, one: Finished) -> _Made:
-        """Nothing is added: what it left lies in its folder, its answers to the test rows too."""
+        """Nothing is added: what it left lies in its folder, its answers to the test rows too (of a
+        model that no run made they are asked where they are needed, `asked_now`)."""
         model = RunOutput(run=one.run)
         is_tested = self.growing.data.test is not None and self.is_evaluated
         return _Made(model, model if is_tested else None, one.has_model)
@@ -107,6 +109,8 @@ class _Making:
             called = _member(title, number) if len(asked.members) > 1 else _all_rows(title)
             made = self.of(one, called)
             unseen = self.by_turns(one, called, asked.folds)
+            if isinstance(one, Finished) and one.is_to_be_asked:
+                made, unseen = self.asked_now(one, called)
             if made.has_model:
                 members.append(EnsembleMember(models=(made.model,), unseen=unseen))
             else:
@@ -115,6 +119,15 @@ class _Making:
         work = Combine(how=asked.how, members=tuple(members))
         model = self.growing.add(asked.name, title, work)
         return self.evaluated(asked.name, title, model, tuple(beside))
+
+    def asked_now(self, one: Finished, title: str) -> tuple[_Made, tuple[RunOutput, ...]]:
+        """What a member that no run made says of the rows that validate, and of the test rows."""
+        label = one.run.removeprefix(GIVEN).rpartition("-")[0]
+        model = RunOutput(run=one.run)
+        work = Predict(model=model, rows=self.rows, of="validation")
+        said = self.growing.add(label, f"{title}'s predictions", work)
+        made = self.evaluated(label, title, model)
+        return made, (RunOutput(run=said.run, part=VALIDATION),)
 
     def by_turns(self, one: AnyPreset, title: str, folds: int | None) -> tuple[RunOutput, ...]:
         """What is said of each part by one that was trained without it."""

@@ -139,6 +139,20 @@ class PredictJob(Job):
     """As `TrainJob.save_every_s`."""
 
 
+class EvaluateJob(Job):
+    """Ask a model that is finished about the test rows: the only work whose `test` is its all."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    model: str
+    """As `PredictJob.model`."""
+    bases: dict[str, str] = {}
+    trained: TrainJob | None = None
+    """What made it, where that is a run of ours: its test rows may be among its training rows, and
+    its cards have its figures."""
+    save_every_s: float | None = None
+    """As `TrainJob.save_every_s`."""
+
+
 class CombineMember(BaseModel):
     """One member of an ensemble, as files."""
 
@@ -175,7 +189,7 @@ class TestOrder(BaseModel):
     """As `TrainJob.rows`."""
 
 
-AnyJob = Annotated[TrainJob | PredictJob | CombineJob, Field(discriminator="kind")]
+AnyJob = Annotated[TrainJob | PredictJob | EvaluateJob | CombineJob, Field(discriminator="kind")]
 
 
 class Event(BaseModel):

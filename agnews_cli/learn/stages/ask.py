@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 
-from agnews_cli.core.run.job import Outcome, PredictJob
+from agnews_cli.core.run.job import EvaluateJob, Outcome, PredictJob
 from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import CannotWrite
 from agnews_cli.learn import predictor
@@ -89,12 +89,15 @@ class Asking:
     """`run` asks about all rows; `answers` then holds logits, (rows, classes), in the data's order
     of classes."""
 
-    job: PredictJob
+    job: PredictJob | EvaluateJob
     accelerator: Accelerator
     model: Delivered
     rows: AskedRows
     log: EventLog
     stop: StopFlag
+    name: str = NAME
+    """Of its checkpoints."""
+    batch_tokens: int = Means().batch_tokens
     done: int = 0
     """Rows that are answered."""
     answers: NDArray[np.float32] = field(init=False)
@@ -113,7 +116,7 @@ class Asking:
     def run(self) -> bool:
         """Ask about what is left; False where it was interrupted, and then it is saved."""
         now = self._fingerprint()
-        facts = (self.job, NAME, now, self.accelerator, self.log)
+        facts = (self.job, self.name, now, self.accelerator, self.log)
         self._saver = savers.of(*facts, every_s=self.job.save_every_s)
         self._resume(now)
         total = len(self.rows.texts)
@@ -153,7 +156,7 @@ class Asking:
         """Of several processes each must be there for the others until a chunk's end."""
         is_alone = self.accelerator.num_processes == 1
         check: Callable[[], None] = self.stop.check if is_alone else lambda: None
-        return Means(processes=self.accelerator, check=check)
+        return Means(self.batch_tokens, processes=self.accelerator, check=check)
 
     def _agreed(self, mine: bool) -> bool:
         """Whether the first process says so: all must take the same way."""
@@ -170,7 +173,7 @@ class Asking:
         per_s = max(1, rows - self._begun_at) / max(1e-9, now_s - self._began_s)
         self.log(
             "progress",
-            candidate=NAME,
+            candidate=self.name,
             step=rows,
             total_steps=total,
             examples=rows,
@@ -223,7 +226,7 @@ class Asking:
         self.done = self._saved = len(answers)
         self.log(
             "resumed",
-            candidate=NAME,
+            candidate=self.name,
             checkpoint=saved.id,
             step=self.done,
             total_steps=len(self.rows.texts),

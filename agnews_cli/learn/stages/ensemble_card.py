@@ -52,6 +52,9 @@ def _usage(folder: Path) -> Iterator[str]:
             "long; `combiner/combiner.json` says what was learnt."
         )
         return
+    if any(sorted(part.labels) != sorted(whole.labels) for part in _leaves(whole)):
+        yield "A member calls the classes otherwise, so that plain Python for it would be long."
+        return
     known = [(kind, path, share) for kind, path, share in shares if share]
     base = next((part.base.id for part in _leaves(whole) if part.base is not None), "")
     code = recipes.average(known, base=base, is_listed=True)

@@ -35,7 +35,6 @@ from agnews_cli.learn.stages import ensemble_card
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model import carried, delivered
-from agnews_cli.store.run.runs import RunFolder
 
 ENSEMBLE = "the ensemble"
 """What it is called beside its members."""
@@ -150,7 +149,7 @@ def _deliver(job: CombineJob, kept: list[CombineMember], fitted: Fitted) -> None
         if member.delivery is None:  # of files alone: there is nobody to ask about new rows
             return
         name = f"members/{number}"
-        carried.carry(delivered.of_run(RunFolder(Path(member.delivery))), folder / name)
+        carried.carry(delivered.at(Path(member.delivery)), folder / name)
         names.append(name)
     fitted.write(folder / "combiner")
     # Of its own it reads nothing: the least length there is.
@@ -235,4 +234,4 @@ def _size_bytes(delivery: str | None) -> int | None:
     """Of what answers."""
     if delivery is None:
         return None
-    return delivered.size_bytes(delivered.of_run(RunFolder(Path(delivery))))
+    return delivered.size_bytes(delivered.at(Path(delivery)))

@@ -124,7 +124,7 @@ class _Reading:
 
     def member(self, member: MemberOf, loc: Loc) -> AnyPreset | None:
         if member.run is not None:
-            return Finished(member.run, member.has_model)
+            return Finished(member.run, member.has_model, member.data)
         place = (*loc, "preset")
         found = (
             self.named(member.preset, place)
@@ -191,7 +191,9 @@ def _mapping(shape: AnyPreset) -> dict[str, Any]:
 
 def _member(shape: AnyPreset) -> dict[str, Any]:
     if isinstance(shape, Finished):
-        return {"run": shape.run} | ({} if shape.has_model else {"has_model": False})
+        said: dict[str, Any] = {"run": shape.run}
+        said |= {} if shape.has_model else {"has_model": False}
+        return said if shape.data is None else said | {"data": without_defaults(shape.data)}
     seed = shape.seed if isinstance(shape, Single) else 0
     return {"preset": _mapping(shape)} | ({"seed": seed} if seed else {})
 

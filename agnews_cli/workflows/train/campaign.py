@@ -21,12 +21,13 @@ from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of, singles
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.machine.platform import Platform
-from agnews_cli.core.run.job import CombineJob, Event, PredictJob, ReaderLeft
+from agnews_cli.core.run.job import Event, Job, ReaderLeft, TestOrder
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import (
     MODEL,
     VALIDATION,
     Combine,
+    Evaluate,
     Predict,
     RunId,
     RunOutput,
@@ -127,14 +128,9 @@ def _asked_teachers(graph: Graph, work: Train) -> Iterator[RunOutput]:
     """The models that were asked about the rows that train; each has said what it thinks of those
     that validate when it was made."""
     for source in work.teacher:
-        node = graph.nodes.get(source.run) if isinstance(source, RunOutput) else None
+        node = graph.nodes.get(source.run)
         asked = None if node is None else node.work
-        if (
-            isinstance(asked, Predict)
-            and asked.of == "train"
-            and isinstance(asked.model, RunOutput)
-            and asked.model.part == MODEL
-        ):
+        if isinstance(asked, Predict) and asked.of == "train" and asked.model.part == MODEL:
             yield asked.model
 
 
@@ -364,6 +360,9 @@ class _AtWork:
                     self._session(job, scene, lane, show)
                 case Predict() as work:
                     self._session(jobs.predicting(self.campaign, node, work), scene, lane, show)
+                case Evaluate() as work:
+                    asked, test = jobs.evaluating(self.campaign, node, work)
+                    self._session(asked, scene, lane, show, test=test)
                 case work:
                     raise NotImplementedError(f"nothing does {work.kind!r} alone")
         except (Interrupted, SessionOver) as error:
@@ -380,7 +379,13 @@ class _AtWork:
             self.redone.add(node.place)
 
     def _session(
-        self, job: CombineJob | PredictJob, scene: Scene, lane: Lane | None, show: Show
+        self,
+        job: Job,
+        scene: Scene,
+        lane: Lane | None,
+        show: Show,
+        *,
+        test: TestOrder | None = None,
     ) -> None:
         """One session of a node that is no training."""
         folder = RunFolder(Path(job.folder))
@@ -398,6 +403,7 @@ class _AtWork:
             takeover=options.takeover,
             is_fresh=options.fresh,
             remotes=self.scene.remotes,
+            test=test,
             lane=lane,
         )
 
