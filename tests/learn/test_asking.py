@@ -231,11 +231,13 @@ def judged(
     order = folder / "test.json"
     order.write_text(TestOrder(dataset=data).model_dump_json())
     trained = TrainJob.model_validate_json((teacher / "job.json").read_bytes())
-    job = EvaluateJob(
-        run="e-0123456789", nodes=("node",), folder=str(folder), cache=str(place.folder / "cache"),
-        model=str(place.folder / model), dataset=data, test=str(order), token=1, writer="abcd",
-        started_monotonic_s=0.0, save_every_s=1e9, **{"trained": trained} | changes,
-    )  # fmt: skip
+    facts = {
+        "run": "e-0123456789", "nodes": ("node",), "folder": str(folder), "dataset": data,
+        "cache": str(place.folder / "cache"), "model": str(teacher), "test": str(order),
+        "token": 1, "writer": "abcd", "started_monotonic_s": 0.0, "save_every_s": 1e9,
+        "trained": trained,
+    }  # fmt: skip
+    job = EvaluateJob.model_validate(facts | changes)
     log = EventLog(folder / "events.jsonl", started_monotonic_s=0, writes=True)
     return judge.of_finished(job, log, stop or tiny.Stop(folder, None))
 
