@@ -58,6 +58,30 @@ def ensemble(
             rich_help_panel=DATA,
         ),
     ] = None,
+    max_members: Annotated[
+        int | None,
+        Option(
+            help="More members than this are a finding. [10]",
+            metavar="N",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    max_q: Annotated[
+        float | None,
+        Option(
+            help="So are two members whose being right has a higher Yule's Q. [0.7]",
+            metavar="Q",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    max_correlation: Annotated[
+        float | None,
+        Option(
+            help="Or whose errors have a higher correlation. [0.85]",
+            metavar="R",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     name: Annotated[
         str, Option(help="What the new run is called.", metavar="NAME", rich_help_panel=MODEL)
     ] = "ensemble",
@@ -80,7 +104,8 @@ def ensemble(
 
     out = Output(json=json, quiet=quiet)
     files = validation or (), test or ()
-    wanted = finished.EnsembleRequest(run, *files, combiner_words.read(how), name)
+    limits = finished.limits(members=max_members, q=max_q, correlation=max_correlation)
+    wanted = finished.EnsembleRequest(run, *files, combiner_words.read(how), name, limits)
     with out.progress(beside=True) as progress:
         plan = finished.prepare(wanted, asked.request(is_rehearsal=dry_run), show=progress.event)
     show.carried_out(out, plan, is_rehearsal=dry_run)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -93,6 +96,35 @@ def test_it_goes_on_by_resume_and_a_member_that_is_gone_is_named(store: Path, ag
     assert (said(store, one)[1] == before).all()
 
 
+def test_what_is_beyond_its_limits_is_said_and_shown_and_is_the_same_run(
+    store: Path, agnews: Any
+) -> None:
+    asked = ("ensemble", *RUNS, "--how", "average", "--json")
+    plain = agnews(*asked, "--dry-run").json["run"]
+    home = Path(os.environ["AGNEWS_HOME"]) / "presets"
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "limits.yaml").write_text("diversity: {correlation: -0.9}\n")
+    done = agnews(*asked, "--max-members", 2, "--max-q", "-1")
+    assert done.code == 0 and done.json["run"] == plain, done.err
+    said = " ".join(done.json["warnings"])
+    assert "3 members, more than 2" in said and "expected below -0.9" in said
+    assert "Yule's Q of being right" in said and "expected below -1" in said
+    folder = Path(done.json["folder"])
+    card, picture = (folder / "README.md").read_text(), (folder / "diversity.svg").read_text()
+    assert "](diversity.svg)" in card
+    for one, two in combinations(RUNS, 2):
+        (line,) = (c for c in card.splitlines() if c.startswith(f"| {one} and {two} |"))
+        assert len(line.split("|")) == 7
+    found = json.loads((folder / "comparison.json").read_text())["diversity"]
+    tree = ElementTree.fromstring(picture)
+    shown = [text.text for text in tree.iter("{http://www.w3.org/2000/svg}text")]
+    assert {f"{found['q'][0][1]:.2f}", f"1  {RUNS[0]}"} <= set(shown)
+    framed = [one for one in tree.iter("{http://www.w3.org/2000/svg}rect") if one.get("stroke")]
+    assert len(framed) == 12, "each pair of both measures, on both sides"
+    wrong = agnews(*asked, "--max-q", 7)
+    assert wrong.code == 2 and "--max-q 7" in wrong.err
+
+
 def table(
     path: Path, split: str, seed: int, *, rows: int = 50, spelt: Any = finished.LABELS
 ) -> Path:
@@ -176,8 +208,11 @@ def test_a_classifiers_folder_becomes_a_member_that_answers(
     net = transformers.BertForSequenceClassification(config).eval()
     with torch.no_grad():
         net.classifier.weight *= 40
-    net.save_pretrained(tmp_path / "theirs")
     reader = transformers.BertTokenizerFast(vocab=known, model_max_length=32)
+    with torch.no_grad():  # each class is answered
+        apart = net(**reader(TEST, return_tensors="pt", padding=True)).logits
+        net.classifier.bias[0] -= (apart[:, 0] - apart[:, 1]).median()
+    net.save_pretrained(tmp_path / "theirs")
     reader.save_pretrained(tmp_path / "theirs")
     run(store, "bad-0123456789", 9, right=0.1)
     done = agnews("ensemble", "bad", "theirs", "--how", "best", "--json", "--processes", 1)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import ClassVar
 
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Tier
 from agnews_cli.core.run.work import (
     GIVEN,
@@ -71,8 +72,6 @@ class Finished:
 
     run: RunId
     has_model: bool = True
-    data: Data | None = None
-    """Which rows validated it, where another member is to be asked about them; None: as usual."""
     summary: ClassVar[str] = ""
     order: ClassVar[int] = 0
     tier: ClassVar[Tier] = "ensemble"
@@ -90,12 +89,15 @@ class Finished:
 @dataclass(frozen=True, slots=True)
 class Ensemble:
     """Members and how they become one; `folds`: each is also trained without each part by turns,
-    so that a combiner learns from what they say of rows that they have not seen."""
+    so that a combiner learns from what they say of rows that they have not seen. `data`: which rows
+    validate, where no member is trained; None: as usual."""
 
     name: str
     members: tuple[AnyPreset, ...]
     how: Combiner = _AVERAGE
     folds: int | None = None
+    limits: DiversityLimits = DiversityLimits()  # noqa: RUF009
+    data: Data | None = None
     summary: str = ""
     order: int = 0
 
@@ -243,6 +245,19 @@ def each(shape: AnyPreset) -> Iterator[Single]:
             return
 
 
+def ensembles(shape: AnyPreset) -> Iterator[Ensemble]:
+    """Every ensemble in it."""
+    match shape:
+        case Single() | Finished():
+            return
+        case Ensemble():
+            yield shape
+            for one in shape.members:
+                yield from ensembles(one)
+        case Distilled():
+            yield from ensembles(shape.teacher)
+
+
 def runs_in(shape: AnyPreset) -> tuple[Finished, ...]:
     """Every run in it that is finished."""
     match shape:
@@ -257,13 +272,13 @@ def runs_in(shape: AnyPreset) -> tuple[Finished, ...]:
 
 
 def data_of(shape: AnyPreset) -> Data:
-    """Of the first model that is trained, or the student's, or else of the first run that says it;
+    """Of the first model that is trained, or the student's, or else what an ensemble says itself;
     they decide which rows validate all."""
     if isinstance(shape, Distilled):
         return shape.student.preset.data
     trained = (one.preset.data for one in each(shape))
-    finished = (one.data for one in runs_in(shape) if one.data is not None)
-    return next(chain(trained, finished), Data())
+    said = (one.data for one in ensembles(shape) if one.data is not None)
+    return next(chain(trained, said), Data())
 
 
 def _taught(shape: AnyPreset) -> AnyPreset:

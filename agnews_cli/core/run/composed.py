@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.preset import Data
 from agnews_cli.core.run.work import Average, Combiner, Distillation, RunId
 
@@ -44,11 +45,6 @@ class MemberOf(_Strict):
         None, description="In the place of a preset, a finished run of the same store."
     )
     has_model: bool = Field(True, description="Of a run: false where only its answers are there.")
-    data: Data | None = Field(
-        None,
-        description="Of a run: which rows validated it, where another member is to be asked about "
-        "them. None: as usual.",
-    )
     seed: Seed = Field(0, description="Added to the seed that is asked for (--seed).")
     settings: tuple[str, ...] = Field(
         (), description="What is different of it, as --set takes it: training.lr=1e-4."
@@ -60,8 +56,6 @@ class MemberOf(_Strict):
             raise PydanticCustomError("member", "should have a preset, or a run")
         if self.run is not None and (self.settings or self.seed):
             raise PydanticCustomError("run", "is finished: it takes no seed and no settings")
-        if self.run is None and self.data is not None:
-            raise PydanticCustomError("data", "is of a run; a preset has its own")
         return self
 
 
@@ -80,6 +74,8 @@ class EnsemblePreset(_Strict):
         "it says of the part that it has not seen is what `how` learns from. None: it learns from "
         "the rows that validate.",
     )
+    limits: DiversityLimits = DiversityLimits()
+    data: Data | None = None
 
 
 class DistilledPreset(_Strict):

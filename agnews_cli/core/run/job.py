@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from agnews_cli.core.run.dataset import Dataset, Split
 from agnews_cli.core.run.deadline import Deadline
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.event_kinds import EventKind
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState, as_end
@@ -175,6 +176,8 @@ class CombineJob(Job):
     kind: Literal["combine"] = "combine"
     how: Combiner
     members: Annotated[tuple[CombineMember, ...], Field(min_length=1)]
+    limits: DiversityLimits = DiversityLimits()
+    """Beyond these it is said."""
 
 
 class TestOrder(BaseModel):

@@ -31,7 +31,7 @@ from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.figures.blend import log_loss
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.kinds.combiner import Fitted
-from agnews_cli.learn.stages import ensemble_card
+from agnews_cli.learn.stages import ensemble_card, heat_map
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model import carried, delivered
@@ -70,15 +70,17 @@ def make(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
     if mute:
         told.warn(f"of {', '.join(mute)} only answers are there: no model for new texts is made")
     apart = diversity(validation.names, validation.probabilities, validation.classes)
-    for finding in apart.findings():
+    for finding in apart.findings(job.limits):
         if finding.level != "good":
             told.decided(f"{finding.text}. {finding.mend}")
     _deliver(job, kept, fitted)
     stop.check()
     evaluation, tests = _evaluate(job, combined, kept)
     _write_figures(job, combined, apart, evaluation, tests)
-    card = ensemble_card.text(job, combined.fitted, evaluation, told.why)
+    card = ensemble_card.text(job, combined.fitted, evaluation, apart, told.why)
     write_text_atomically(Path(job.folder) / "README.md", card)
+    picture = heat_map.svg(apart, job.limits)
+    write_text_atomically(Path(job.folder) / ensemble_card.PICTURE, picture)
     files.sync_all(Path(job.folder))
     return Outcome(
         state=RunState.COMPLETED,

@@ -28,7 +28,7 @@ from agnews_cli.errors import (
 )
 from agnews_cli.store.disk.home import preset_folders
 from agnews_cli.store.disk.names import local
-from agnews_cli.store.settings import checked, strict_yaml
+from agnews_cli.store.settings import checked, model_limits, strict_yaml
 from agnews_cli.store.settings.changed import with_settings as with_settings
 from agnews_cli.store.settings.strict_yaml import Document, Loc, Refused, shown
 
@@ -107,7 +107,9 @@ def _files() -> dict[str, Path]:
     for folder in (each / part for each in preset_folders() for part in _PARTS):
         if folder.is_dir():
             found |= {
-                path.stem: path for path in sorted(folder.iterdir()) if path.suffix == ".yaml"
+                path.stem: path
+                for path in sorted(folder.iterdir())
+                if path.suffix == ".yaml" and path.stem != model_limits.NAME
             }
     return found
 

@@ -50,7 +50,7 @@ from agnews_cli.errors import (
 from agnews_cli.store.model.models import Resolved
 from agnews_cli.store.run import leases, parts
 from agnews_cli.store.run.runs import RunFolder
-from agnews_cli.store.settings import preset_shapes
+from agnews_cli.store.settings import model_limits, preset_shapes
 from agnews_cli.store.transfer import pulls
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.outlook import of_parts
@@ -77,7 +77,7 @@ Show = Callable[[Event], None]
 def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign:
     """The graph of `shape`, and how each training of it is done here.
 
-    Raises UsageError under a budget, HubUnreachable where a model is not to be had.
+    Raises UsageError under a budget, HubUnreachable where a model is not to be had, LimitsInvalid.
     """
     wish = scene.wish
     if wish.budget_s is not None:
@@ -85,6 +85,7 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
             message=f"--budget is the time of one model, and {shape.name} is several.",
             hint="Leave out --budget; --session-hours pauses in time, and agnews resume goes on.",
         )
+    limits = model_limits.load()
     found: dict[str, Resolved] = {}
 
     def here(one: Single) -> Single:
@@ -121,7 +122,7 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
         graph, singles(shape), scene.dataset, scene.platform, ground=ground, left_s=scene.session_s
     )
     reasons = (*scene.reasons, *why, *notes, *ahead.reasons)
-    return Campaign(scene, shape, graph, plans, whole, reasons, ahead.slow)
+    return Campaign(scene, shape, graph, plans, whole, reasons, limits, ahead.slow)
 
 
 def _asked_teachers(graph: Graph, work: Train) -> Iterator[RunOutput]:

@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from agnews_cli.core.graph.asked import Ensemble, Finished, data_of, each, runs_in
 from agnews_cli.core.run.combiner import Auto, Combiner
 from agnews_cli.core.run.comparison import AnswersOf, ToCompare
 from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.run.preset import Data
 from agnews_cli.core.run.request import Wish
@@ -58,6 +61,18 @@ class EnsembleRequest:
     test: Sequence[str] = ()
     how: Combiner = Auto()  # noqa: RUF009
     name: str = NAME
+    limits: DiversityLimits = DiversityLimits()  # noqa: RUF009
+
+
+def limits(**asked: float | None) -> DiversityLimits:
+    """From what was typed. Raises ValueWrong."""
+    try:
+        return DiversityLimits.model_validate(asked)
+    except ValidationError as error:
+        first = error.errors()[0]
+        expected = first["msg"].removeprefix("Input should be ")
+        option = f"--max-{first['loc'][0]} "
+        raise ValueWrong(name=option, given=str(first["input"]), expected=expected) from None
 
 
 def prepare(
@@ -84,10 +99,13 @@ def prepare(
         if one.path.parent != store:
             raise RunElsewhere(run=one.id, folder=one.path.parent, store=store)
     members = tuple(Finished(one.id) for one in found)
-    if folders and (data := data_of_run(found[0])) != Data():
-        members = (replace(members[0], data=data), *members[1:])
+    asked_rows = data_of_run(found[0]) if folders else None
+
+    def joined(members: tuple[Finished, ...]) -> Ensemble:
+        return Ensemble(asked.name, members, asked.how, limits=asked.limits, data=asked_rows)
+
     wanted = replace(request, wish=wish_of(found[0]))
-    plan = auto.prepare(wanted, show=show, of=Ensemble(asked.name, members, asked.how))
+    plan = auto.prepare(wanted, show=show, of=joined(members))
     assert isinstance(plan, Campaign)
     more: tuple[Finished, ...] = tuple(_classifiers(folders, store, plan.scene))
     if asked.validation:
@@ -106,7 +124,7 @@ def prepare(
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise RunTwice(run=twice)
-    shape = Ensemble(asked.name, (*members, *more), asked.how)
+    shape = joined((*members, *more))
     return campaign.prepare(plan.scene, shape, plan.reasons[len(plan.scene.reasons) :])
 
 

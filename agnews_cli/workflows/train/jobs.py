@@ -6,8 +6,10 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agnews_cli.core.graph.asked import ensembles
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.job import (
     CombineJob,
     CombineMember,
@@ -68,9 +70,18 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
         dataset=campaign.scene.dataset,
         how=work.how,
         members=members,
+        limits=_limits(campaign, node, work),
         seed=campaign.scene.wish.seed,
         **campaign.scene.clock,
     )
+
+
+def _limits(campaign: Campaign, node: Node, work: Combine) -> DiversityLimits:
+    """As the ensemble says, else as usual."""
+    mine = (
+        o.limits for o in ensembles(campaign.shape) if (o.name, o.how) == (node.label, work.how)
+    )
+    return next(mine, DiversityLimits()).over(campaign.limits.diversity)
 
 
 def _member(
