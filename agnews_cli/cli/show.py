@@ -134,7 +134,7 @@ def beside(out: Output, result: Result) -> None:
     teacher = getattr(result.plan, "teacher", None)  # of one model it is files
     found = of_student(result.folder, teacher) if isinstance(teacher, str) else None
     if found is not None:
-        out.screen(*tables(found.comparison, found.size_bytes, on=found.on))
+        out.screen(*tables(found))
     else:
         of_members(out, result.folder)
 
@@ -146,7 +146,7 @@ def of_members(out: Output, folder: RunFolder) -> None:
 
     found = of_ensemble(folder)
     if found is not None:
-        out.screen(*tables(found.comparison, found.size_bytes, on=found.on))
+        out.screen(*tables(found))
 
 
 def summary(out: Output, found: Summary) -> None:

@@ -20,6 +20,7 @@ from agnews_cli.core.run.job import (  # noqa: E402
     TestOrder,
     TrainJob,
 )
+from agnews_cli.core.run.latency import Latency  # noqa: E402
 from agnews_cli.core.run.work import Distillation  # noqa: E402
 from agnews_cli.errors import (  # noqa: E402
     CannotRead,
@@ -267,6 +268,9 @@ def test_a_finished_model_is_judged_on_test_rows_as_it_answers_and_goes_on_after
     assert np.exp(kept.delivered) == pytest.approx(said, abs=1e-5)
     right = float((said.argmax(1) == np.asarray(rows.classes)).mean())
     assert figures.test.accuracy.value == pytest.approx(right)
+    took = Latency.model_validate_json((folder / "latency.json").read_bytes())
+    assert 0 < took.one_text_s < 60 and took.rows_per_s > 0 and 5 <= took.texts <= 30
+    assert "threads" in took.machine and not took.is_sum
     lines = (folder / "predictions.csv").read_text().splitlines()
     assert len(lines) == 62 and lines[0] == "row,label,predicted,p_a,p_b"
     new = (folder / "model" / "README.md").read_text()

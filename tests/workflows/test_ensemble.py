@@ -20,6 +20,7 @@ from agnews_cli.cli import completion  # noqa: E402
 from agnews_cli.core.graph import shapes  # noqa: E402
 from agnews_cli.core.run import combiner_words  # noqa: E402
 from agnews_cli.core.run.combiner import Blend, Greedy, Stack  # noqa: E402
+from agnews_cli.core.run.latency import Latency, together  # noqa: E402
 from agnews_cli.errors import ValueWrong  # noqa: E402
 from agnews_cli.learn.combine import logits  # noqa: E402
 from agnews_cli.store.run.runs import RunFolder  # noqa: E402
@@ -53,6 +54,10 @@ def said(store: Path, run: str, part: str = "test") -> Any:
 
 
 def test_finished_runs_become_a_run_that_says_their_mean(store: Path, agnews: Any) -> None:
+    """And takes as long as they take, one after another."""
+    for number, name in enumerate(RUNS, 1):
+        took = Latency(one_text_s=number / 100, rows_per_s=60 / number, texts=9, machine="a box")
+        RunFolder(store / name).latency.write_text(took.model_dump_json())
     done = agnews("ensemble", *RUNS, "--how", "average", "--json")
     assert done.code == 0, done.err
     found = done.json
@@ -75,6 +80,10 @@ def test_finished_runs_become_a_run_that_says_their_mean(store: Path, agnews: An
     assert (again["run"], again["was_there"]) == (found["run"], True)
     shown = agnews("runs", "show", found["run"])
     assert "Less the ensemble" in shown.out and all(name in shown.out for name in RUNS)
+    assert "60.0 ms" in shown.out and "on a box" in shown.out, "10 and 20 and 30"
+    beside = agnews("compare", found["run"], RUNS[0], "--json").json["models"]
+    speeds = {one["name"]: one["latency"] for one in beside}
+    assert speeds[found["run"]]["rows_per_s"] == pytest.approx(10) and not speeds[RUNS[0]]["is_sum"]
 
 
 def test_it_goes_on_by_resume_and_a_member_that_is_gone_is_named(store: Path, agnews: Any) -> None:
@@ -298,6 +307,14 @@ def test_what_cannot_be_combined_is_one_clear_line(store: Path, agnews: Any, nam
     assert done.code == code and message in said and "Traceback" not in said, done.err
     begun = {path.name for path in store.iterdir()} - before
     assert all(one.startswith("given.") for one in begun), "nothing was begun"
+
+
+def test_speeds_of_several_machines_are_not_added_up() -> None:
+    one = Latency(one_text_s=0.01, rows_per_s=50, texts=30, machine="a")
+    two = one.model_copy(update={"one_text_s": 0.03})
+    assert together([one, two]).one_text_s == pytest.approx(0.04)  # type: ignore[union-attr]
+    assert together([one, two.model_copy(update={"machine": "b"})]) is None
+    assert together([one, None]) is None
 
 
 # ---- how, in words ------------------------------------------------------------------------------

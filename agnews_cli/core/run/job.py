@@ -166,6 +166,8 @@ class CombineMember(BaseModel):
     """Files of what it says of rows that it has not seen, each row once."""
     test: str | None = None
     """A file of what it says of the test rows; opened when the combination is chosen."""
+    latency: str | None = None
+    """A file of how fast it answered when it said that."""
 
 
 class CombineJob(Job):

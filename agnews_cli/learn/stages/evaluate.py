@@ -14,7 +14,7 @@ from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.logits import Logits
-from agnews_cli.learn.figures import blend
+from agnews_cli.learn.figures import blend, latency
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.rows import overlap
 from agnews_cli.learn.stages.combine import Shares
@@ -58,6 +58,7 @@ def on_test(contest: Competition, shares: Shares, judged: Judged, answered: Answ
         own = evaluate(answers, classes, labels, is_in_training=known)
         own = own.model_copy(update=held_out)
         members[name] = members[name].model_copy(update={"test": own})
+    latency.write(setting.folder, answered.latency)
     write_predictions(setting.folder, rows.classes, labels, mixed, answered.each)
     _keep(contest, TEST, Logits.of(labels, rows.texts, classes, mixed, answered.each))
     test = test.model_copy(update=held_out)

@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agnews_cli.core.run.comparison import MemberSize
 from agnews_cli.core.run.diversity import Diversity
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Candidate, CombineJob, CombineMember, Outcome
+from agnews_cli.core.run.latency import Latency, together
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.learn import combiners
@@ -77,6 +79,7 @@ def make(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
     stop.check()
     evaluation, tests = _evaluate(job, combined, kept)
     _write_figures(job, combined, apart, evaluation, tests)
+    _write_latency(job, kept)
     card = ensemble_card.text(job, combined.fitted, evaluation, apart, told.why)
     write_text_atomically(Path(job.folder) / "README.md", card)
     picture = heat_map.svg(apart, job.limits)
@@ -222,7 +225,10 @@ def _write_figures(
     facts = {
         "schema": "agnews.comparison/1",
         "members": [
-            {"name": m.name, "size_bytes": _size_bytes(m.delivery)} for m in combined.members
+            MemberSize(
+                name=m.name, size_bytes=_size_bytes(m.delivery), latency=_latency(m)
+            ).model_dump(mode="json")
+            for m in combined.members
         ],
         "compared": compared,
         "diversity": apart.as_json(),
@@ -230,6 +236,24 @@ def _write_figures(
     text = json.dumps(facts, indent=2, ensure_ascii=False)
     write_text_atomically(folder / "comparison.json", text)
     write_text_atomically(folder / "evaluation.json", evaluation.model_dump_json(indent=2))
+
+
+def _latency(member: CombineMember) -> Latency | None:
+    """None where it was not measured, or the file is damaged."""
+    if member.latency is None:
+        return None
+    try:
+        return Latency.model_validate_json(Path(member.latency).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _write_latency(job: CombineJob, kept: list[CombineMember]) -> None:
+    """Of all that answer, one after another; joining what they say takes no time beside that."""
+    path, found = Path(job.folder) / "latency.json", together([_latency(m) for m in kept])
+    path.unlink(missing_ok=True)
+    if found is not None:
+        write_text_atomically(path, found.model_dump_json(indent=2))
 
 
 def _size_bytes(delivery: str | None) -> int | None:

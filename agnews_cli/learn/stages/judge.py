@@ -17,11 +17,12 @@ from agnews_cli.core.run.job import EvaluateJob, Outcome, TestOrder, TrainJob
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.errors import CannotRead, CannotWrite
+from agnews_cli.learn import predictor
 from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.logits import Logits
 from agnews_cli.learn.door.events import EventLog, StopFlag
 from agnews_cli.learn.door.notes import Notes
-from agnews_cli.learn.figures import blend
+from agnews_cli.learn.figures import blend, latency
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.predictor import Means
 from agnews_cli.learn.rows import overlap
@@ -70,6 +71,9 @@ def of_finished(job: EvaluateJob, log: EventLog, stop: StopFlag) -> Outcome:
     if accelerator.is_main_process:
         mixed = blend.mix(said, _shares(model))
         _keep(job, rows, mixed, said)
+        at_work = delivered.order_of(model, lambda base: job.bases[base.id])
+        opened = predictor.open_delivery(at_work, Means(processes=accelerator, check=stop.check))
+        latency.write(Path(job.folder), latency.measure(opened, rows.to_model, accelerator))
         if job.trained is not None:
             at = Setting(_timeless(job.trained), accelerator, precision, log, stop)
             _judge(job, at, order, rows, mixed, said)

@@ -91,6 +91,10 @@ class RunFolder:
         return self.path / "evaluation.json"
 
     @property
+    def latency(self) -> Path:
+        return self.path / "latency.json"
+
+    @property
     def predictions(self) -> Path:
         return self.path / "predictions.csv"
 

@@ -1,4 +1,4 @@
-"""`presets/limits.yaml`: how far recipes and ensembles may go, as shipped and as users changed it."""
+"""`presets/limits.yaml`: how far recipes and ensembles may go, as users changed it."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def _member(
     store = campaign.scene.store
     unseen = member.unseen or member.models
     first = next(iter((*member.models, *unseen)))
-    node = campaign.graph.nodes.get(first.run)
+    node, asked = campaign.graph.nodes.get(first.run), tests.get(first.run)
     return CombineMember(
         name=first.run if node is None else f"{node.title}: {node.label}",
         delivery=str(store / first.run) if member.models else None,
@@ -98,9 +98,8 @@ def _member(
             str(path_of(store, one, VALIDATION if one.part == MODEL else one.part))
             for one in unseen
         ),
-        test=None
-        if first.run not in tests
-        else _there(path_of(store, RunOutput(run=tests[first.run], part=TEST))),
+        test=asked and _there(path_of(store, RunOutput(run=asked, part=TEST))),
+        latency=asked and _there(store / asked / "latency.json"),
     )
 
 

@@ -121,6 +121,13 @@ def _laid_into(run: RunFolder, desk: RunFolder, evaluation: Node) -> Outcome:
 
 def _left_on(desk: RunFolder) -> Iterator[str]:
     """What the worker left of figures, answers and cards, by their names in the run's folder."""
-    for pattern in ("evaluation.json", "predictions*.csv", _TEST_FILE, "README.md", "*/README.md"):
+    for pattern in (
+        "evaluation.json",
+        "latency.json",
+        "predictions*.csv",
+        _TEST_FILE,
+        "README.md",
+        "*/README.md",
+    ):
         for path in sorted(desk.path.glob(pattern)):
             yield path.relative_to(desk.path).as_posix()
