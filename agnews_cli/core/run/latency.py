@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Latency(BaseModel):
-    """Contents of `latency.json`. It lies beside `evaluation.json`, which is the same each time that
-    a model is judged, and this is not."""
+    """Contents of `latency.json`, beside `evaluation.json`: that is the same each time that a model
+    is judged, and this is not."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
