@@ -15,9 +15,8 @@ from agnews_cli.core.run.request import DATA, MODEL, OUTPUT
 
 @examples(
     ("agnews ensemble minilm-57391b11fb linear-0a1b2c3d4e", "joined as is best"),
-    ("agnews ensemble RUN RUN RUN --how average", "the mean"),
     ("agnews ensemble RUN RUN --how stack,by=logistic", "a model over them"),
-    ("agnews ensemble RUN ./a-classifier", "with a model from elsewhere"),
+    ("agnews ensemble RUN ./a-classifier", "one from elsewhere"),
     ("agnews ensemble RUN --validation a.csv --test b.csv", "what others say"),
 )
 def ensemble(
@@ -26,7 +25,7 @@ def ensemble(
         Argument(
             help="Finished runs on the same data (ids, their beginnings, or latest), and folders "
             "of classifiers in Hugging Face form, which are asked about these data.",
-            metavar="RUN|FOLDER...",
+            metavar="RUN|FOLDER",
             autocompletion=runs,
         ),
     ],
