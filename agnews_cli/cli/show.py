@@ -164,7 +164,7 @@ def summary(out: Output, found: Summary) -> None:
         "",
         *screens.evaluation_screen(found.evaluation, sections=("figures",)),
         screens.key_values(facts),
-        screens.Verbatim(f"folder  {found.folder}"),
+        screens.Verbatim(f"folder {found.folder}"),
         screens.Verbatim(found.use.text),
     )
 

@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any, TextIO
 
 import pytest
+from rich.console import Console
 
 from agnews_cli.cli import screens
 from agnews_cli.cli.output import Output, Progress, classify_sink
@@ -677,3 +678,25 @@ def test_long_lines_break_at_words_on_a_terminal_and_nowhere_else() -> None:
     piped = io.StringIO()
     Output(stream=piped, env={}).screen(line)
     assert piped.getvalue().splitlines() == [line]
+
+
+# ---- lines that are broken ----------------------------------------------------------------------
+
+
+def test_prose_is_broken_at_words_and_a_command_stays_in_one_piece():
+    """Seen: `agnews quota` and `set colab gpu` on two lines, which a shell takes for two."""
+    command = "agnews resume minilm-4ff136125f --store '/home/me/its runs' --store s3://bucket/runs"
+    said = screens.paragraph(f"hint: What is done is kept. Mend that, then go on with: {command}", 60)
+    assert said.splitlines() == ["hint: What is done is kept. Mend that, then go on with:", command]
+    error = "error: agnews compare needs RUN: finished runs, or the beginning of an id of one"
+    lines = screens.paragraph(error, 40).splitlines()
+    assert max(map(len, lines)) <= 40 and " ".join(lines) == error
+
+
+def test_a_name_in_a_table_is_in_one_piece_whatever_stands_beside_it():
+    """Seen: `deberta-v3-large-lor` and `a`, which nobody can copy."""
+    name = "deberta-v3-base-from-ensemble"
+    table = screens.table(("name", "good for"), [(name, "many words " * 12)])
+    stream = io.StringIO()
+    Console(file=stream, width=60).print(table)
+    assert any(line.startswith(name) for line in stream.getvalue().splitlines())

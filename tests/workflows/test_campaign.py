@@ -216,7 +216,10 @@ def test_a_stop_says_what_of_the_other_parts_is_kept(at_work):
         carry_out()
     said = "Interrupted; nothing of member 1 is saved yet; 2 of 6 parts are done and kept."
     assert stopped.value.message == said
-    assert stopped.value.advice == "The same command, or agnews resume, goes on."
+    whole = plan()
+    assert (
+        stopped.value.advice == f"Go on with: agnews resume {whole.run} --store {whole.scene.store}"
+    )
 
 
 def test_two_parts_at_once_have_a_share_of_the_machine_each(at_work):

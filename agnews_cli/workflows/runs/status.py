@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Any
 
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import strict_json
-from agnews_cli.host.detect import detect
 from agnews_cli.store.run import leases, parts, runs
 from agnews_cli.store.run.events import Events
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.transfer import parcels
 from agnews_cli.store.transfer.parcels import Parcel
 from agnews_cli.store.transfer.receipts import Page, books
-from agnews_cli.workflows.runs.history import sessions_of, where
+from agnews_cli.workflows.runs.history import sessions_of, where, word_for
 from agnews_cli.workflows.runs.parts_status import PartLine, lines
 
 SCHEMA = "agnews.status/1"
@@ -61,12 +59,13 @@ class Status:
         """The command that follows; empty while it runs."""
         if self.is_running:
             return ""
-        usual = runs.default_store(detect().name).absolute()
-        folder = Path(self.folder).absolute()
-        name = self.run if folder.parent == usual else shlex.quote(str(folder))
-        if self.state == RunState.COMPLETED:
-            return f"agnews runs show {name}"
-        return f"agnews resume {name}"
+        does = "runs show" if self.state == RunState.COMPLETED else "resume"
+        return f"agnews {does} {self.word}"
+
+    @property
+    def word(self) -> str:
+        """What a command takes for this run here."""
+        return word_for(RunFolder(Path(self.folder).absolute()))
 
     def as_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}

@@ -57,7 +57,7 @@ from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.sessions.session import Lane
-from agnews_cli.workflows.sessions.watch import signals
+from agnews_cli.workflows.sessions.watch import AGAIN, resume_command, signals
 from agnews_cli.workflows.train import jobs, single
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.result import Result, result_of
@@ -159,10 +159,6 @@ def _beside_parts(error: AgnewsError, title: str, done: int, count: int) -> Agne
     if done:
         here = error.message.replace("nothing is saved", f"nothing of {title} is saved")
         error.message = f"{here.rstrip('.')}; {done} of {count} parts are done and kept."
-        error.advice = error.advice.replace(
-            "The same command trains this run again.",
-            "The same command, or agnews resume, goes on.",
-        )
     return error
 
 
@@ -178,7 +174,7 @@ def carry_out(campaign: Campaign, *, show: Show) -> Result:
     except KeyboardInterrupt:  # outside of a node's own session
         raise Interrupted(
             kept=f"{len(at_work.done):,} of {len(campaign.graph.nodes):,} parts are done and kept",
-            next="The same command, or agnews resume, goes on.",
+            next=f"Go on with: {at_work.resume}",
         ) from None
 
 
@@ -368,6 +364,8 @@ class _AtWork:
                     raise NotImplementedError(f"nothing does {work.kind!r} alone")
         except (Interrupted, SessionOver) as error:
             self._look()
+            for said in (AGAIN, f"Go on with: {self._resume(node.place)}"):
+                error.advice = error.advice.replace(said, f"Go on with: {self.resume}")
             raise _beside_parts(error, node.title, len(self.done), count) from None
         except RunBusy as error:  # somebody was quicker, or a further store shows a session
             self.tried.discard(node.id)
@@ -410,9 +408,8 @@ class _AtWork:
         """Others hold all that is ready: look again, as long as this session lasts."""
         end_s = self.scene.clock["session_end_monotonic_s"]
         if end_s is not None and time.monotonic() > end_s:
-            raise PartsPaused(
-                done=len(self.done), count=len(self.graph.nodes), run=self.campaign.run
-            )
+            done, count = len(self.done), len(self.graph.nodes)
+            raise PartsPaused(done=done, count=count, run=self.campaign.run, next=self.resume)
         place, where = next(iter(self.busy.items()))
         text = f"waiting for {place}, which {where} is at"
         if text != self.said:
@@ -425,7 +422,16 @@ class _AtWork:
             f"  {self.graph[run].title} ({run}): {error.message}"
             for run, error in self.failed.items()
         )
-        return PartsFailed(count=len(self.failed), names=names, run=self.campaign.run)
+        run = self.campaign.run
+        return PartsFailed(count=len(self.failed), names=names, run=run, next=self.resume)
+
+    @property
+    def resume(self) -> str:
+        """What to type to go on with all of it."""
+        return self._resume(self.graph.place)
+
+    def _resume(self, place: str) -> str:
+        return resume_command(RunFolder(self.scene.store / place), self.scene.remotes)
 
     def _tell(self, note: Note) -> None:
         with suppress(ReaderLeft):  # the watch will hear of it

@@ -31,7 +31,7 @@ from agnews_cli.host import figures
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.runs.compare import On, finished, require_different, said_of
-from agnews_cli.workflows.runs.history import where
+from agnews_cli.workflows.runs.history import where, word_for
 from agnews_cli.workflows.train import auto, campaign, given
 from agnews_cli.workflows.train.plans import Campaign
 from agnews_cli.workflows.train.resume import RESOLVED
@@ -68,7 +68,7 @@ def prepare(
     found = [_run(store, name) for name in asked.runs]
     require_different(found)
     if len(found) + len(asked.validation) < 2:
-        raise TooFewRuns(run=found[0].id if found else "RUN")
+        raise TooFewRuns(run=word_for(found[0]) if found else "RUN")
     for one in found:
         if one.path.parent != store:
             raise RunElsewhere(run=one.id, folder=one.path.parent, store=store)
@@ -118,7 +118,7 @@ def _run(store: Path, name: str) -> RunFolder:
         return finished(store, name)
     except RunUnknown:
         if name and local(name).exists():
-            raise NotAsked(path=shlex.quote(name)) from None
+            raise NotAsked(path=name) from None
         raise
 
 
