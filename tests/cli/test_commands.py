@@ -212,7 +212,7 @@ def test_validate_says_what_each_model_is_trained_for(agnews):
     """Seen: two lines `minilm full 23 M +0`, one of them the student."""
     said = agnews("presets", "validate", "minilm-from-ensemble").out
     titles = [line.split("  ")[0] for line in said.splitlines() if "minilm   full" in line]
-    assert titles == ["member 0", "member 1", "member 2", "student"]
+    assert titles == ["member 1", "member 2", "member 3", "student"]
 
 
 def test_a_reader_who_leaves_is_no_error():

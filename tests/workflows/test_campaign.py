@@ -152,7 +152,7 @@ def test_a_part_that_fails_is_named_and_the_others_go_on(at_work):
     with pytest.raises(PartsFailed) as failed:
         carry_out()
     assert at_work.kinds == ["train", "train"]  # the other one was trained
-    assert "member 0" in failed.value.message and "the loss is no number" in failed.value.message
+    assert "member 1" in failed.value.message and "the loss is no number" in failed.value.message
     at_work.jobs.clear()
     carry_out()
     assert next(job.run for job in at_work.jobs) == first
@@ -214,7 +214,7 @@ def test_a_stop_says_what_of_the_other_parts_is_kept(at_work):
     at_work.failing[second] = Interrupted(kept="nothing is saved yet", next=again)
     with pytest.raises(Interrupted) as stopped:
         carry_out()
-    said = "Interrupted; nothing of member 1 is saved yet; 2 of 6 parts are done and kept."
+    said = "Interrupted; nothing of member 2 is saved yet; 2 of 6 parts are done and kept."
     assert stopped.value.message == said
     whole = plan()
     assert (
@@ -244,7 +244,7 @@ def test_status_shows_each_part(at_work):
     runs.RunFolder(Path(found.folder)).outcome.unlink()
     later = {part.title: part.state for part in status("student", None).parts}
     assert (later["student"], later["evaluate"]) == ("next", "waiting")
-    member = next(part.run for part in found.parts if part.title == "member 0")
+    member = next(part.run for part in found.parts if part.title == "member 1")
     assert status(member, None).whole == found.run
 
 
@@ -294,7 +294,7 @@ def test_what_is_too_large_for_this_machine_is_left_to_the_last_and_said(at_work
     Path("large.yaml").write_text(text.replace("name: tiny", "name: large"))
     Path("both.yaml").write_text(ensemble("  - preset: large.yaml\n" + _MEMBERS))
     found = plan()
-    assert {found.graph[run].title for run in found.slow} == {"member 0"}
+    assert {found.graph[run].title for run in found.slow} == {"member 1"}
     assert any("too large for this machine" in reason for reason in found.reasons)
     carry_out()
     labels = [job.label for job in at_work.jobs]
