@@ -38,7 +38,8 @@ def models(shape: AnyPreset) -> tuple[list[tuple[str, ...]], int]:
     """Each model that is trained on all rows, what for, and which it is; and how many more are
     trained on parts of them."""
     by_recipe = {one.recipe: one.preset for one in singles(shape)}
-    rows, by_turns = [], 0
+    rows: list[tuple[str, ...]] = []
+    by_turns = 0
     for node in graph_of(shape, like_news(_ROWS)).nodes.values():
         if not isinstance(node.work, Train):
             continue

@@ -208,7 +208,7 @@ def candidates_table(candidates: Sequence[Candidate], *, rows: int | None = None
                 one_line(candidate.name, 40),
                 _counted(candidate.validation_accuracy, rows),
                 f"{max(0.0, candidate.validation_loss):.4f}",
-                duration.show(candidate.seconds),
+                duration.show(candidate.seconds) if candidate.seconds else None,
                 f"{candidate.weight * 100:.0f}%" if candidate.weight else None,
             )
             for candidate in candidates

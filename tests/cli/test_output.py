@@ -222,7 +222,7 @@ def test_plain_says_one_line_each_half_minute_and_one_an_event() -> None:
     assert lines[2] == (
         "0:00:30  fine-tuning minilm  151/18,000 (0%)  322 examples/s, 12 min 05 s left, loss 0.313"
     )
-    assert lines[-1] == "1:00:00  training completed"
+    assert lines[-1] == "1:00:00  work completed"
 
 
 def test_plain_has_no_escape_codes_whatever_the_environment_forces(
@@ -297,7 +297,7 @@ def test_an_hour_in_a_notebook_is_less_than_a_megabyte(colab: Pty) -> None:
     written = colab.close()
     assert 50_000 < len(written) < 200_000  # renewed less and less often
     assert written.endswith("\n")
-    assert written.splitlines()[-1].rstrip() == "1:00:00  training completed"
+    assert written.splitlines()[-1].rstrip() == "1:00:00  work completed"
 
 
 def test_a_notebook_line_that_was_left_ends() -> None:
@@ -413,7 +413,7 @@ def test_json_puts_one_document_on_standard_output() -> None:
     assert "said\n" in people
     assert "warning: warned\n" in people
     assert "the plan\n" in people
-    assert "training completed" in people
+    assert "work completed" in people
     with pytest.raises(RuntimeError):
         out.result({})
 
@@ -686,7 +686,9 @@ def test_long_lines_break_at_words_on_a_terminal_and_nowhere_else() -> None:
 def test_prose_is_broken_at_words_and_a_command_stays_in_one_piece():
     """Seen: `agnews quota` and `set colab gpu` on two lines, which a shell takes for two."""
     command = "agnews resume minilm-4ff136125f --store '/home/me/its runs' --store s3://bucket/runs"
-    said = screens.paragraph(f"hint: What is done is kept. Mend that, then go on with: {command}", 60)
+    said = screens.paragraph(
+        f"hint: What is done is kept. Mend that, then go on with: {command}", 60
+    )
     assert said.splitlines() == ["hint: What is done is kept. Mend that, then go on with:", command]
     error = "error: agnews compare needs RUN: finished runs, or the beginning of an id of one"
     lines = screens.paragraph(error, 40).splitlines()

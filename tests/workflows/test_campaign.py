@@ -311,4 +311,4 @@ def test_only_the_result_answers_a_competition(at_work, monkeypatch):
 def test_what_it_took_is_what_all_parts_took(at_work, monkeypatch):
     found = carry_out()
     monkeypatch.setattr(summary, "sessions_of", lambda run: (SimpleNamespace(seconds=60.0),))
-    assert summary.of_run(found.folder.id, None).took == "3 min in 3 sessions"
+    assert summary.of_run(found.folder.id, None).took == "3 min, all 3 parts together"

@@ -114,7 +114,8 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
                 ),
                 whole=whole,
             )
-    notes = (f"weights of {name}: {model.note}" for name, model in found.items())
+    named = {s.preset.model.id for s in singles(shape) if s.preset.method.needs_weights}
+    notes = (f"weights of {name}: {found[name].note}" for name in sorted(named))
     ground = Ground(scene.store, cpu=scene.platform.accelerator)
     ahead = of_parts(
         graph, singles(shape), scene.dataset, scene.platform, ground=ground, left_s=scene.session_s
@@ -349,7 +350,8 @@ class _AtWork:
         self.tried.add(node.id)
         number, count = list(self.graph.nodes).index(node.id) + 1, len(self.graph.nodes)
         show = self.show if lane is None else _titled(self.show, node.title)
-        self._tell(Note(f"part {number} of {count}, {node.title}: {node.place}", is_phase=True))
+        self._tell(Note(f"part {number} of {count}, {node.title}: {node.place}"))
+        self._tell(Note("starting", is_phase=True))
         try:
             match self.graph[node.place].work if node.place in self.graph.nodes else node.work:
                 case Train():

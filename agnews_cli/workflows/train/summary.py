@@ -157,6 +157,8 @@ def _took(folder: runs.RunFolder, kept: _Kept) -> str:
     graph = parts.read(folder)
     every = {part.run for part in graph.nodes} if graph is not None else {folder.id}
     found = tuple(session.seconds for run in sorted(every) for session in sessions_of(run))
+    if len(every) > 1 and found:
+        return f"{duration.show(sum(found))}, all {len(every)} parts together"
     if len(found) > 1:
         return f"{duration.show(sum(found))} in {len(found)} sessions"
     whole_s = kept.wall_s if kept.wall_s is not None else sum(found)
