@@ -25,6 +25,7 @@ from agnews_cli.errors import (
     UsageError,
 )
 from agnews_cli.store.run import leases, runs
+from agnews_cli.workflows.runs import status as status_module
 from agnews_cli.workflows.runs.status import status
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.train import auto, campaign, jobs, result, resume, summary
@@ -312,3 +313,5 @@ def test_what_it_took_is_what_all_parts_took(at_work, monkeypatch):
     found = carry_out()
     monkeypatch.setattr(summary, "sessions_of", lambda run: (SimpleNamespace(seconds=60.0),))
     assert summary.of_run(found.folder.id, None).took == "3 min, all 3 parts together"
+    monkeypatch.setattr(status_module, "sessions_of", lambda run: (SimpleNamespace(seconds=60.0),))
+    assert status_module.status(found.folder.id, None).sessions == 3

@@ -76,9 +76,11 @@ def status(run: str, store: Path | None) -> Status:
     folder = runs.find(where(store), run)
     is_running = leases.is_held(folder.path, datetime.now(UTC))
     candidate, step, total_steps = _step(folder)
-    sessions, hours = _sessions(folder.id)
     state = RunState.RUNNING if is_running else parcels.run_state(folder)
     graph = parts.having(folder)
+    is_whole = graph is not None and graph[0].id == folder.id
+    each = {part.run for part in graph[1].nodes} if graph and is_whole else set()
+    sessions, hours = _sessions({folder.id, *each})
     return Status(
         run=folder.id,
         state=state,
@@ -140,6 +142,7 @@ def _step(folder: RunFolder) -> tuple[str | None, int | None, int | None]:
     return candidate, step, total
 
 
-def _sessions(run: str) -> tuple[int, float]:
-    found = sessions_of(run)
+def _sessions(runs_: set[str]) -> tuple[int, float]:
+    """Of a run, or of all that it is made of."""
+    found = [session for run in sorted(runs_) for session in sessions_of(run)]
     return len(found), sum(session.seconds for session in found) / 3600
