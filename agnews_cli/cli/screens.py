@@ -42,6 +42,8 @@ _MANY_ROWS = 1000
 _COMMAND = re.compile(r"(?<=: )(?:agnews|pip|cp|find|ls|ln|mkdir|ssh-keygen|hf|kaggle|unset) ")
 _UNBROKEN = "\x00"
 """Stands for a space at which no line is broken."""
+_NAME = 40
+"""A first column that is no wider holds names, which are copied in one piece."""
 _GAP = 2
 """Columns between those of the matrix."""
 
@@ -142,7 +144,7 @@ def table(
             Text(one_line(name)),
             justify="right" if is_right else "left",
             overflow="fold",
-            no_wrap=place == 0,  # a name, to be copied
+            no_wrap=place == 0 and max((len(str(c)) for c in cells), default=0) <= _NAME,
         )
     for row in held:
         built.add_row(*map(_cell, row))
