@@ -698,7 +698,8 @@ def test_prose_is_broken_at_words_and_a_command_stays_in_one_piece():
 def test_a_name_in_a_table_is_in_one_piece_whatever_stands_beside_it():
     """Seen: `deberta-v3-large-lor` and `a`, which nobody can copy."""
     name = "deberta-v3-base-from-ensemble"
-    table = screens.table(("name", "good for"), [(name, "many words " * 12)])
+    row = (name, "distilled", "distillation", "184 M", "many words " * 12)
+    table = screens.table(("name", "tier", "method", "weights", "good for"), [row])
     stream = io.StringIO()
     Console(file=stream, width=60).print(table)
     assert any(line.startswith(name) for line in stream.getvalue().splitlines())
