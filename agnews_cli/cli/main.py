@@ -27,7 +27,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "ensemble": Lazy("ensemble:ensemble", "Make one model of finished runs; train nothing."),
         "distill": Lazy("distill:distill", "A small model learns from a teacher that is there."),
         "notebook": Lazy("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
-        "presets": Lazy("presets:app", "List and show presets: models with their recipes."),
+        "presets": Lazy("presets:app", "List, show and check presets: models with their recipes."),
     },
     "Use, runs and stores": {
         "predict": Lazy("predict:predict", "Label texts with a finished run's model."),

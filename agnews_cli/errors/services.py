@@ -30,14 +30,14 @@ class StoreTrouble(AgnewsError):
     """The store {store} could not {action}: {reason}."""
 
     exit_code = 69
-    hint = "Check its address and your login, then push again: agnews checkpoints push"
+    hint = "Check its address and your login, then push again: agnews checkpoints push RUN --store {store!q}"
 
 
 class StoreBusy(StoreTrouble):
     """The store {store} could not {action} now: {reason}."""
 
     # Worth another try: a timeout, a lost connection, too many requests.
-    hint = "Try again later: agnews checkpoints push"
+    hint = "Try again later: agnews checkpoints push RUN --store {store!q}"
 
 
 class NotInStore(StoreTrouble):

@@ -105,7 +105,7 @@ class _Making:
 
     def ensemble(self, asked: Ensemble, title: str) -> _Made:
         members, beside = [], []
-        for number, one in enumerate(asked.members):
+        for number, one in enumerate(asked.members, 1):
             called = _member(title, number) if len(asked.members) > 1 else _all_rows(title)
             made = self.of(one, called)
             unseen = self.by_turns(one, called, asked.folds)
@@ -136,7 +136,7 @@ class _Making:
         made = []
         for fold in range(folds or 0):
             rows = self.rows.model_copy(update={"fold": fold, "folds": folds})
-            called = f"{title.removesuffix('all rows')} fold {fold}".strip()
+            called = f"{title.removesuffix('all rows')} fold {fold + 1}".strip()
             made.append(replace(self, rows=rows, is_evaluated=False).of(one, called).answers)
         return tuple(made)
 
@@ -179,7 +179,7 @@ class _Making:
 
 
 def _member(title: str, number: int) -> str:
-    """`member 2` of what is asked for, `member 2.0` of that where it has members itself."""
+    """`member 2` of what is asked for, `member 2.1` of that where it has members itself."""
     if title in _ROOT or title == "teacher":
         return f"member {number}"
     is_member = title.startswith("member ") and title.count(" ") == 1

@@ -319,10 +319,11 @@ class FineTuning:
         is_late = wanted < at.total_steps
         if is_late or wanted > at.total_steps * 1.03:
             if abs(wanted - at.total_steps) > 0.1 * at.total_steps:
+                left = f"{spare_s:.0f} s" if spare_s > 0 else "no time"
                 self.log(
                     "note",
                     text=f"{self.name}: {wanted} steps planned instead of {at.total_steps}: "
-                    f"{seconds_per_step:.2f} s a step measured, {spare_s:.0f} s left for training",
+                    f"{seconds_per_step:.2f} s a step measured, {left} left for training",
                 )
             at.total_steps = wanted
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -182,7 +183,7 @@ def of_run(folder: RunFolder, *, depth: int = 0) -> Delivered:
     """Raises RunUnfinished, ModelBringsCode or ModelNotReadable."""
     path = folder.path / _DELIVERY
     if not path.exists():
-        raise RunUnfinished(run=folder.id)
+        raise RunUnfinished(run=shlex.quote(str(folder.path)))
     facts = _read(path, _Delivery, follows=False)
     named = (*(m.folder for m in facts.members), *facts.parts)
     for name in (*named, *((facts.combiner,) if facts.combiner else ())):

@@ -28,7 +28,7 @@ from agnews_cli.store.disk import files
 from agnews_cli.store.model import delivered
 from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
-from agnews_cli.workflows.runs.history import where
+from agnews_cli.workflows.runs.history import where, word_for
 
 On = Literal["test", "validation"]
 SCHEMA = "agnews.compare/1"
@@ -86,7 +86,7 @@ def compare(
         found.append(rival)
     require_different(found)
     if len(found) < 2:
-        raise TooFewRuns(run=found[0].id if found else "RUN")
+        raise TooFewRuns(run=word_for(found[0]) if found else "RUN")
     told = tuple(AnswersOf(name=one.id, files=(str(said_of(one, split)),)) for one in found)
     order = ToCompare(models=told, against="best" if rival is None else rival.id)
     return RunsCompared(
@@ -137,7 +137,7 @@ def finished(store: Path, name: str) -> RunFolder:
     folder = runs.find(store, name)
     outcome = folder.ended()
     if outcome is None or outcome.state != RunState.COMPLETED:
-        raise RunUnfinished(run=folder.id)
+        raise RunUnfinished(run=word_for(folder))
     return folder
 
 
@@ -160,7 +160,7 @@ def said_of(folder: RunFolder, split: On, *, hint: str = "") -> Path:
 def _hint(folder: RunFolder, split: On) -> str:
     if split == "test" and folder.has(f"{VALIDATION}.safetensors"):
         return "Compare on the rows that validated: agnews compare RUN RUN --on validation"
-    return f"An older agnews kept none; train it again: agnews runs show {folder.id}"
+    return f"An older agnews kept none; train it again: agnews runs show {word_for(folder)}"
 
 
 def size_bytes(folder: RunFolder) -> int | None:

@@ -58,7 +58,7 @@ from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.sessions.session import Lane
-from agnews_cli.workflows.sessions.watch import signals
+from agnews_cli.workflows.sessions.watch import AGAIN, resume_command, signals
 from agnews_cli.workflows.train import jobs, single
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.result import Result, result_of
@@ -116,7 +116,8 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
                 ),
                 whole=whole,
             )
-    notes = (f"weights of {name}: {model.note}" for name, model in found.items())
+    named = {s.preset.model.id for s in singles(shape) if s.preset.method.needs_weights}
+    notes = (f"weights of {name}: {found[name].note}" for name in sorted(named))
     ground = Ground(scene.store, cpu=scene.platform.accelerator)
     ahead = of_parts(
         graph, singles(shape), scene.dataset, scene.platform, ground=ground, left_s=scene.session_s
@@ -156,10 +157,6 @@ def _beside_parts(error: AgnewsError, title: str, done: int, count: int) -> Agne
     if done:
         here = error.message.replace("nothing is saved", f"nothing of {title} is saved")
         error.message = f"{here.rstrip('.')}; {done} of {count} parts are done and kept."
-        error.advice = error.advice.replace(
-            "The same command trains this run again.",
-            "The same command, or agnews resume, goes on.",
-        )
     return error
 
 
@@ -175,7 +172,7 @@ def carry_out(campaign: Campaign, *, show: Show) -> Result:
     except KeyboardInterrupt:  # outside of a node's own session
         raise Interrupted(
             kept=f"{len(at_work.done):,} of {len(campaign.graph.nodes):,} parts are done and kept",
-            next="The same command, or agnews resume, goes on.",
+            next=f"Go on with: {at_work.resume}",
         ) from None
 
 
@@ -350,7 +347,8 @@ class _AtWork:
         self.tried.add(node.id)
         number, count = list(self.graph.nodes).index(node.id) + 1, len(self.graph.nodes)
         show = self.show if lane is None else _titled(self.show, node.title)
-        self._tell(Note(f"part {number} of {count}, {node.title}: {node.place}", is_phase=True))
+        self._tell(Note(f"part {number} of {count}, {node.title}: {node.place}"))
+        self._tell(Note("starting", is_phase=True))
         try:
             match self.graph[node.place].work if node.place in self.graph.nodes else node.work:
                 case Train():
@@ -368,6 +366,8 @@ class _AtWork:
                     raise NotImplementedError(f"nothing does {work.kind!r} alone")
         except (Interrupted, SessionOver) as error:
             self._look()
+            for said in (AGAIN, f"Go on with: {self._resume(node.place)}"):
+                error.advice = error.advice.replace(said, f"Go on with: {self.resume}")
             raise _beside_parts(error, node.title, len(self.done), count) from None
         except RunBusy as error:  # somebody was quicker, or a further store shows a session
             self.tried.discard(node.id)
@@ -417,9 +417,8 @@ class _AtWork:
         """Others hold all that is ready: look again, as long as this session lasts."""
         end_s = self.scene.clock["session_end_monotonic_s"]
         if end_s is not None and time.monotonic() > end_s:
-            raise PartsPaused(
-                done=len(self.done), count=len(self.graph.nodes), run=self.campaign.run
-            )
+            done, count = len(self.done), len(self.graph.nodes)
+            raise PartsPaused(done=done, count=count, run=self.campaign.run, next=self.resume)
         place, where = next(iter(self.busy.items()))
         text = f"waiting for {place}, which {where} is at"
         if text != self.said:
@@ -432,7 +431,16 @@ class _AtWork:
             f"  {self.graph[run].title} ({run}): {error.message}"
             for run, error in self.failed.items()
         )
-        return PartsFailed(count=len(self.failed), names=names, run=self.campaign.run)
+        run = self.campaign.run
+        return PartsFailed(count=len(self.failed), names=names, run=run, next=self.resume)
+
+    @property
+    def resume(self) -> str:
+        """What to type to go on with all of it."""
+        return self._resume(self.graph.place)
+
+    def _resume(self, place: str) -> str:
+        return resume_command(RunFolder(self.scene.store / place), self.scene.remotes)
 
     def _tell(self, note: Note) -> None:
         with suppress(ReaderLeft):  # the watch will hear of it

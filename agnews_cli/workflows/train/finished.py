@@ -41,7 +41,7 @@ from agnews_cli.store.model import delivered
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings import preset_shapes
 from agnews_cli.workflows.runs.compare import On, finished, require_different, said_of
-from agnews_cli.workflows.runs.history import where
+from agnews_cli.workflows.runs.history import where, word_for
 from agnews_cli.workflows.train import auto, campaign, given
 from agnews_cli.workflows.train.plans import Campaign
 from agnews_cli.workflows.train.resume import RESOLVED
@@ -92,9 +92,9 @@ def prepare(
     folders = [one for one in named if isinstance(one, Path)]
     require_different(found)
     if folders and not found:
-        raise RunNeeded(path=shlex.quote(str(folders[0])))
+        raise RunNeeded(path=folders[0])
     if len(named) + len(asked.validation) < 2:
-        raise TooFewRuns(run=found[0].id if found else "RUN")
+        raise TooFewRuns(run=word_for(found[0]) if found else "RUN")
     for one in found:
         if one.path.parent != store:
             raise RunElsewhere(run=one.id, folder=one.path.parent, store=store)
@@ -170,7 +170,7 @@ def _named(store: Path, name: str) -> RunFolder | Path:
         if name and local(name).is_dir():
             return local(name)
         if name and local(name).exists():
-            raise NotAMember(path=shlex.quote(name)) from None
+            raise NotAMember(path=name) from None
         raise
 
 

@@ -101,7 +101,8 @@ def _run(store: Path, teacher: str) -> RunFolder | None:
     except RunUnknown as error:
         if local(teacher).exists():
             return None
-        raise TeacherUnknown(name=teacher, store=store, near=error.facts["near"]) from None
+        near, hint = error.facts["near"], error.facts["hint"]
+        raise TeacherUnknown(name=teacher, store=store, near=near, hint=hint) from None
     if found.path.parent != store:
         raise RunElsewhere(run=found.id, folder=found.path.parent, store=store)
     return found
