@@ -24,7 +24,7 @@ def checked(order: ToCheck) -> DataFacts:
     if order.encoder is not None:
         from agnews_cli.learn.checks import meanings
 
-        near = meanings.with_meanings(texts, near, order.encoder)
+        near = meanings.with_meanings(texts, near, order.encoder, seed=seed)
     train = rows["train"]
     shifts = [
         shift.shift(split, rows[split], train, count=count, seed=seed)

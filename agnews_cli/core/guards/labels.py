@@ -80,8 +80,10 @@ def suspects(seen: DataSeen) -> Iterator[Finding]:
         f"{found.count:,} likely ones among {of}; likeliest: {cut!r} (row {first.place.row + 1:,}) "
         f"is {seen.labels[first.place.label]} and reads like {seen.labels[first.likely]}"
     )
-    level = "know" if share >= _MANY_SUSPECTS else "good"
-    yield Finding("label errors", level, said, seen.fix if level == "know" else "")
+    if share >= _MANY_SUSPECTS:
+        yield Finding("label errors", "know", said, f"{seen.fix}, and read its suspects.csv")
+    else:
+        yield Finding("label errors", "good", said)
 
 
 def giveaways(seen: DataSeen) -> Iterator[Finding]:

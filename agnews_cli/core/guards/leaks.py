@@ -47,14 +47,15 @@ def _leak(seen: DataSeen, one: Repeated | None, split: str, rows: int) -> Findin
         return Finding(check, "good", f"no {split} row is repeated in training{nearly}")
     share = one.of_rows / rows
     text = (
-        f"{one.of_rows:,} of {rows:,} {split} rows ({share:.2%}) are repeated by training rows: "
-        f"{one.exact:,} exactly, {one.copy_:,} as a copy{_further(one)}{_examples(one)}"
+        f"{one.of_rows:,} of {rows:,} {split} rows ({share:.2%}) are repeated by "
+        f"{one.same_text:,} training rows: {one.exact:,} exactly, {one.copy_:,} as a copy"
+        f"{_further(one)}{_examples(one)}"
     )
     if not one.of_rows:
         return Finding(check, "know", text)
     if share < least_share(rows):
-        more = f"{text}; too few to move figures by a standard error (that takes {least_share(rows):.1%})"
-        return Finding(check, "know", more, seen.fix)
+        few = f"{text}; too few to move figures much (that takes {least_share(rows):.1%})"
+        return Finding(check, "know", few, seen.fix)
     return Finding(check, "mend", f"{text}; figures on this split are untrue", seen.fix)
 
 

@@ -30,7 +30,7 @@ class DataSeen:
 
     @property
     def fix(self) -> str:
-        return f"agnews check {self.source} --fix DIR"
+        return f"agnews check {self.source} --fix cleaned"
 
 
 @dataclass(frozen=True, slots=True)

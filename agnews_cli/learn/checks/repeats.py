@@ -130,7 +130,7 @@ def near_texts(texts: Texts, *, is_quick: bool, seed: int) -> NearTexts:
         none = np.empty(0, dtype=np.int64)
         nothing = none.astype(np.float64)
         return NearTexts(none, none, nothing, nothing, none.astype(np.int8), 0)
-    chosen = _compared(texts, seed)
+    chosen = compared(texts, seed)
     found: NearPairs = near_pairs(shingles(texts.text(int(texts.first[at])) for at in chosen))
     return NearTexts(
         one=chosen[found.one],
@@ -142,7 +142,7 @@ def near_texts(texts: Texts, *, is_quick: bool, seed: int) -> NearTexts:
     )
 
 
-def _compared(texts: Texts, seed: int) -> Indices:
+def compared(texts: Texts, seed: int) -> Indices:
     """Numbers of texts, rising: those of test and validation rows before any others."""
     characters = texts.characters[texts.first]
     if characters.sum() <= MOST_COMPARED_CHARACTERS:
