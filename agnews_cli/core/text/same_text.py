@@ -20,5 +20,8 @@ def digest(text: str) -> int:
 
 
 def spaced(text: str) -> str:
-    """Its letters and digits without case, and one space for all that lies between them."""
-    return _NEITHER_LETTER_NOR_DIGIT.sub(" ", text.casefold()).strip()
+    """Its letters and digits without case, and one space for all that lies between them.
+
+    What has neither, such as a face made of signs, stays as it is.
+    """
+    return _NEITHER_LETTER_NOR_DIGIT.sub(" ", text.casefold()).strip() or text.strip()

@@ -18,6 +18,7 @@ from agnews_cli.core.guards.seen import DataSeen
 from agnews_cli.core.machine.finding import Finding, must_mend
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.request import Wish
+from agnews_cli.errors import DataError
 from agnews_cli.host import figures
 from agnews_cli.store.data import datasets, repeats
 from agnews_cli.store.disk.home import cache
@@ -79,7 +80,7 @@ def check(
     folder = None if fix is None else cleaned.require_free(fix)
     hub = scene.asked_once()
     whole = replace(wish, test_share=0.0)  # nothing is held out of what is looked at
-    dataset, _ = scene.find_data(whole, hub, datasets.nobody, reading=whole.reading)
+    dataset = _found(whole, hub)
     encoder = None
     if asks_meanings:
         encoder = located(presets.load(_ENCODER), hub).path_or_id
