@@ -131,6 +131,7 @@ def test_what_cannot_be_read_is_said_in_words(
     done = agnews("check", _file(tmp_path / "data.csv", content), "--quick")
     assert done.code == code and words in done.err.lower().replace("cp1252", "")
     assert "error:" in done.err and "hint:" in done.err and "Traceback" not in done.err
+    assert "agnews auto" not in done.err and "--test-share" not in done.err
 
 
 def test_rows_that_are_all_the_same_are_told(tmp_path: Path) -> None:

@@ -92,6 +92,16 @@ def check(
     return DataCheck(dataset, facts, found, copy)
 
 
+def _found(whole: Wish, hub: Callable[[], bool]) -> Dataset:
+    """The data; what helps where they are refused is said for a check, not for a training."""
+    try:
+        return scene.find_data(whole, hub, datasets.nobody, reading=whole.reading)[0]
+    except DataError as error:
+        held_out = f" --test-share {whole.test_share}"
+        error.advice = error.advice.replace("agnews auto", "agnews check").replace(held_out, "")
+        raise
+
+
 def _order(dataset: Dataset, *, is_quick: bool, encoder: str | None, wants_rows: bool) -> ToCheck:
     kept = datasets.RowCache.of(cache()).rows(dataset)
     is_kept = set(kept) == set(_rows(dataset))
