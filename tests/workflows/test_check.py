@@ -121,9 +121,10 @@ def _file(path: Path, content: bytes) -> Path:
         (b"label,text\n", 65, "no rows"),
         (bytes(range(256)) * 40, 65, ""),
         (b"label,text\n" + b"a,some words here\n" * 30, 65, "every row has the label"),
+        (b"label,text\na,\nb,\n" + b"a,good words\nb,more words\n" * 9, 65, "agnews check --data"),
         (b"label,text\na,caf\xc3\xa9 one\nb,caf\xe9 two\n" * 9, 65, "not utf-8"),
     ],
-    ids=["empty", "heads alone", "binary", "one class", "mixed encodings"],
+    ids=["empty", "heads alone", "binary", "one class", "no text", "mixed encodings"],
 )
 def test_what_cannot_be_read_is_said_in_words(
     agnews: Any, tmp_path: Path, content: bytes, code: int, words: str

@@ -30,6 +30,8 @@ def classes(seen: DataSeen) -> Iterator[Finding]:
     named = dict(zip(seen.labels, seen.class_rows, strict=True))
     least, most = min(named, key=named.__getitem__), max(named, key=named.__getitem__)
     said = f"{len(named)} classes of {named[least]:,} ({least}) to {named[most]:,} rows ({most})"
+    if named[least] == named[most]:
+        said = f"{len(named)} classes of {named[most]:,} rows each"
     if named[least] < _FEW_ROWS_A_CLASS:
         yield Finding(
             "classes", "know", f"{said}: under {_FEW_ROWS_A_CLASS} rows, a class is hardly learned"

@@ -4,8 +4,8 @@ Confident learning (Northcutt, Jiang, Chuang 2021, arXiv 1911.00068): a row is c
 where its probability of j, out of fold, is at least the mean of the rows that are labelled j; of
 several such classes the likeliest. Where a class is told almost without error, that mean is nearly
 1 and no wrong row reaches it; here a probability of 0.9 is enough. Rows that are counted as of
-another class than they are labelled are suspects. They stand in the order of the normalised margin: their label's probability less that
-of the likeliest other class.
+another class than they are labelled are suspects, in the order of the normalised margin: their
+label's probability less that of the likeliest other class.
 """
 
 from __future__ import annotations
