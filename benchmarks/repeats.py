@@ -27,7 +27,14 @@ from pathlib import Path
 import numpy as np
 
 from agnews_cli.core.run.dataset import Reading, Rows
-from agnews_cli.learn.checks.repeats import GRADES, NearTexts, Texts, near_texts, repeats, texts_of
+from agnews_cli.learn.checks.repeats import (
+    GRADES,
+    DistinctTexts,
+    NearTexts,
+    near_texts,
+    repeats,
+    texts_of,
+)
 from agnews_cli.store.data import datasets
 from agnews_cli.store.data.cleaning import clean
 
@@ -107,7 +114,7 @@ def planted(data: Path, train: Rows, cleaning: str) -> tuple[list[str], list[str
     return texts, kinds, sources
 
 
-def found_pairs(texts: Texts, near: NearTexts) -> set[tuple[int, int]]:
+def found_pairs(texts: DistinctTexts, near: NearTexts) -> set[tuple[int, int]]:
     pairs = zip(near.one.tolist(), near.two.tolist(), strict=True)
     return {tuple(sorted(pair)) for pair in pairs}  # type: ignore[misc]
 
@@ -153,7 +160,7 @@ def with_datasketch(
     return hits, time.process_time() - began_s
 
 
-def judged(texts: Texts, near: NearTexts) -> None:
+def judged(texts: DistinctTexts, near: NearTexts) -> None:
     """Of the pairs that were read, how many are called copies, and rightly so."""
     copies = near.grade == GRADES.index("copy")
     called = {

@@ -81,7 +81,7 @@ def agnews(
         ),
     ] = False,
 ) -> None:
-    """Train text classifiers on free GPUs and CPUs: one command from data to a usable model."""
+    """Train text classifiers on free GPUs and CPUs: from data to a usable model."""
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Rows
-from agnews_cli.learn.checks.repeats import GRADES, NearTexts, Texts, compared
+from agnews_cli.learn.checks.repeats import GRADES, DistinctTexts, NearTexts, compared
 from agnews_cli.learn.checks.shingles import pair_keys, pairs_of
 
 LEAST_COSINE = 0.98
@@ -17,7 +17,7 @@ _BATCH_TOKENS = 8_192
 _AT_ONCE = 2_048
 
 
-def with_meanings(texts: Texts, near: NearTexts, encoder: str, *, seed: int) -> NearTexts:
+def with_meanings(texts: DistinctTexts, near: NearTexts, encoder: str, *, seed: int) -> NearTexts:
     """`near`, and besides the pairs that it does not have. `encoder`: a folder, or a hub id."""
     from agnews_cli.learn.models.embedding import embed
     from agnews_cli.learn.models.model import load_encoder, load_tokenizer

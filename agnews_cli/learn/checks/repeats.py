@@ -38,7 +38,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class DistinctTexts:
     """The rows of all splits, those of the test split first, and which of them have one text."""
 
     rows: Mapping[Split, Rows]
@@ -77,7 +77,7 @@ class Texts:
         return self.rows[self.splits[at]].texts[row - int(self.starts[at])]
 
 
-def texts_of(rows: Mapping[Split, Rows]) -> Texts:
+def texts_of(rows: Mapping[Split, Rows]) -> DistinctTexts:
     """All rows, and which have the same letters and digits."""
     splits = tuple(split for split in SPLITS_IN_ORDER if split in rows)
     sizes = [len(rows[split].classes) for split in splits]
@@ -97,7 +97,7 @@ def texts_of(rows: Mapping[Split, Rows]) -> Texts:
     number = np.empty_like(order)
     number[order] = np.arange(len(order))
     labels = [np.asarray(rows[split].classes, dtype=np.int64) for split in splits]
-    return Texts(
+    return DistinctTexts(
         rows=rows,
         splits=splits,
         split=np.repeat(np.arange(len(splits), dtype=np.int8), sizes),
@@ -110,7 +110,7 @@ def texts_of(rows: Mapping[Split, Rows]) -> Texts:
 
 @dataclass(frozen=True, slots=True)
 class NearTexts:
-    """Pairs of texts that are nearly the same, by their numbers in `Texts`; `one` is met first."""
+    """Pairs of texts that are nearly the same, by their numbers; `one` is met first."""
 
     one: Indices
     two: Indices
@@ -124,7 +124,7 @@ class NearTexts:
 GRADES: tuple[Grade, ...] = ("copy", "same story", "same meaning")
 
 
-def near_texts(texts: Texts, *, is_quick: bool, seed: int) -> NearTexts:
+def near_texts(texts: DistinctTexts, *, is_quick: bool, seed: int) -> NearTexts:
     """Of all texts, or of as many training texts as memory allows, beside all others."""
     if is_quick:
         none = np.empty(0, dtype=np.int64)
@@ -142,7 +142,7 @@ def near_texts(texts: Texts, *, is_quick: bool, seed: int) -> NearTexts:
     )
 
 
-def compared(texts: Texts, seed: int) -> Indices:
+def compared(texts: DistinctTexts, seed: int) -> Indices:
     """Numbers of texts, rising: those of test and validation rows before any others."""
     characters = texts.characters[texts.first]
     if characters.sum() <= MOST_COMPARED_CHARACTERS:
@@ -157,7 +157,7 @@ def compared(texts: Texts, seed: int) -> Indices:
 # ---- what is told -------------------------------------------------------------------------------
 
 
-def repeats(texts: Texts, near: NearTexts) -> Repeats:
+def repeats(texts: DistinctTexts, near: NearTexts) -> Repeats:
     """Of each split, how many of its rows repeat rows of each other one, and of its own."""
     told = []
     for of, split in combinations_with_replacement(texts.splits, 2):
@@ -172,7 +172,7 @@ def repeats(texts: Texts, near: NearTexts) -> Repeats:
     )
 
 
-def _repeated(texts: Texts, near: NearTexts, split: Split, of: Split) -> Repeated | None:
+def _repeated(texts: DistinctTexts, near: NearTexts, split: Split, of: Split) -> Repeated | None:
     here, there = texts.counts(split), texts.counts(of)
     if split == of:
         exact, again = int(np.maximum(here - 1, 0).sum()), here > 1
@@ -211,7 +211,7 @@ def _repeated(texts: Texts, near: NearTexts, split: Split, of: Split) -> Repeate
 
 
 def _exact_examples(
-    texts: Texts, split: Split, of: Split, again: NDArray[np.bool_]
+    texts: DistinctTexts, split: Split, of: Split, again: NDArray[np.bool_]
 ) -> list[PairFound]:
     found = []
     for text in np.flatnonzero(again)[:_SHOWN]:
@@ -223,7 +223,7 @@ def _exact_examples(
 
 
 def _near_examples(
-    texts: Texts,
+    texts: DistinctTexts,
     near: NearTexts,
     pairs: Indices,
     split: Split,
@@ -237,14 +237,14 @@ def _near_examples(
     return [_near_pair(texts, near, int(pair)) for pair in order]
 
 
-def _near_pair(texts: Texts, near: NearTexts, pair: int) -> PairFound:
+def _near_pair(texts: DistinctTexts, near: NearTexts, pair: int) -> PairFound:
     rows = (int(texts.first[near.one[pair]]), int(texts.first[near.two[pair]]))
     grade = GRADES[near.grade[pair]]
     return _pair(texts, *rows, grade, float(near.similarity[pair]), float(near.contained[pair]))
 
 
 def _pair(
-    texts: Texts, one: int, other: int, grade: Grade, similarity: float, contained: float
+    texts: DistinctTexts, one: int, other: int, grade: Grade, similarity: float, contained: float
 ) -> PairFound:
     return PairFound(
         one=texts.place(one),
@@ -258,7 +258,7 @@ def _pair(
 # ---- labels that contradict each other ----------------------------------------------------------
 
 
-def votes(texts: Texts) -> tuple[Indices, Indices, Indices]:
+def votes(texts: DistinctTexts) -> tuple[Indices, Indices, Indices]:
     """(texts of several labels, their training rows, those of the commonest label), by text."""
     trained = texts.split == texts.splits.index("train")
     pairs, rows = np.unique(
@@ -271,7 +271,7 @@ def votes(texts: Texts) -> tuple[Indices, Indices, Indices]:
     return several, total[several], most[several]
 
 
-def _conflicts(texts: Texts, near: NearTexts) -> Conflicts:
+def _conflicts(texts: DistinctTexts, near: NearTexts) -> Conflicts:
     several, total, most = votes(texts)
     apart = near.grade == 0
     apart &= texts.label[texts.first[near.one]] != texts.label[texts.first[near.two]]
@@ -293,7 +293,7 @@ def _conflicts(texts: Texts, near: NearTexts) -> Conflicts:
 # ---- what a cleaned copy leaves out -------------------------------------------------------------
 
 
-def removals(texts: Texts, near: NearTexts) -> tuple[Removal, ...]:
+def removals(texts: DistinctTexts, near: NearTexts) -> tuple[Removal, ...]:
     """Rows of training and validation that say what another row says, and contradictions.
 
     Of several rows of one text the first is kept, of a copy the text that is met first; a text of
@@ -337,7 +337,7 @@ def _copies(near: NearTexts) -> dict[int, dict[int, float]]:
     return {text: dict(sorted(before.items())) for text, before in found.items()}
 
 
-def _grouped(texts: Texts, several: NDArray[np.bool_]) -> dict[int, list[int]]:
+def _grouped(texts: DistinctTexts, several: NDArray[np.bool_]) -> dict[int, list[int]]:
     rows = np.flatnonzero(several[texts.text_of])
     found: dict[int, list[int]] = {}
     for row, text in zip(rows.tolist(), texts.text_of[rows].tolist(), strict=True):
@@ -345,7 +345,7 @@ def _grouped(texts: Texts, several: NDArray[np.bool_]) -> dict[int, list[int]]:
     return found
 
 
-def _contradiction(texts: Texts, rows: Sequence[int]) -> list[Removal]:
+def _contradiction(texts: DistinctTexts, rows: Sequence[int]) -> list[Removal]:
     labels = texts.label[list(rows)]
     counts = np.bincount(labels)
     commonest = int(counts.argmax())
@@ -357,7 +357,9 @@ def _contradiction(texts: Texts, rows: Sequence[int]) -> list[Removal]:
     return [_removal(texts, row, why, None, None) for row in rows]
 
 
-def _removal(texts: Texts, row: int, why: str, of: int | None, similarity: float | None) -> Removal:
+def _removal(
+    texts: DistinctTexts, row: int, why: str, of: int | None, similarity: float | None
+) -> Removal:
     place = texts.place(row)
     other = None if of is None else texts.place(of)
     return Removal(split=place.split, row=place.row, why=why, of=other, similarity=similarity)

@@ -96,8 +96,8 @@ def _found(
         chosen = replace(chosen, split=None)
     walk = Walk(chosen, "none" if reading.raw_text else kind_of_texts(first_texts(train, chosen)))
     repeats = RepeatedTexts()
-    keep = keep and _both(keep, repeats.see)
-    scans = scan(train, walk, "train", told, keep)
+    hears = repeats.see if keep is None else _both(keep, repeats.see)
+    scans = scan(train, walk, "train", told, hears)
     notes, warnings = [chosen.note, *place.notes, *train.notes], list[str]()
     if chosen.split is not None:
         notes.append(f"the column {chosen.split!r} says which split a row is in")
@@ -108,7 +108,7 @@ def _found(
         if split == "train":
             continue
         if not _has_no_labels(table, chosen):
-            scans |= scan(table, walk, split, told, keep)
+            scans |= scan(table, walk, split, told, hears)
             continue
         to_predict = _to_predict(table, chosen) if split == "test" else to_predict
         use = "its rows are predicted after training" if split == "test" else "it is not used"
