@@ -23,7 +23,7 @@ from transformers import BertConfig, BertForSequenceClassification  # noqa: E402
 from agnews_cli.core.run.method import Full, Method  # noqa: E402
 from agnews_cli.core.run.preset import Training  # noqa: E402
 from agnews_cli.core.run.work import Distillation  # noqa: E402
-from agnews_cli.learn import losses, methods, optimizers, options  # noqa: E402
+from agnews_cli.learn import losses, methods, optimizers, options, schedules  # noqa: E402
 from agnews_cli.learn.door.events import EventLog, StopRequested  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 from agnews_cli.learn.loop.distil import Taught  # noqa: E402
@@ -56,7 +56,6 @@ VARIANTS = {
     "accumulation": Variant({"micro_batch_tokens": 40}),
     "uneven accumulation": Variant({"micro_batch_tokens": 75}),
     "early stop": Variant({"lr": 0.05, "patience": 2, "evaluations_per_epoch": 6}),
-    "cosine and warm-up": Variant({"schedule": "cosine", "warmup": 0.3}),
     "teacher": Variant({"linear_teacher": 0.5, "r_drop": 1.0}),
     "distilled": Variant({"r_drop": 1.0, "micro_batch_tokens": 75, "ema": 0.9}, unlabelled=0),
     "distilled, rows without labels": Variant({"class_weights": "balanced"}, unlabelled=40),
@@ -68,6 +67,11 @@ VARIANTS |= {
     f"optimizer {name}": Variant({"optimizer": name})
     for name in modules(optimizers)
     if name != Training(lr=1e-3).optimizer
+}
+VARIANTS |= {
+    f"schedule {name}": Variant(each.EXAMPLE)
+    for name, each in modules(schedules).items()
+    if name != Training(lr=1e-3).schedule
 }
 VARIANTS |= {f"method {name}": Variant(method=tiny.method(name)) for name in modules(methods)}
 

@@ -48,7 +48,13 @@ class Training(_Strict):
     lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="Peak learning rate of AdamW.")
     weight_decay: Share = Field(0.01, description="Decoupled; not on biases and norms.")
     warmup: Share = Field(0.1, description="Share of the steps with a rising rate.")
-    schedule: Literal["linear", "cosine"] = Field("linear", description="Decay to zero.")
+    schedule: Literal["linear", "cosine", "polynomial", "inverse_square_root"] = Field(
+        "linear",
+        description="How the rate falls after the rise: to zero, but for inverse_square_root.",
+    )
+    schedule_power: Annotated[float, Field(gt=0, le=100)] = Field(
+        2.0, description="Of the polynomial schedule; 1 is the linear one."
+    )
     batch_tokens: Positive = Field(
         1024, description="Tokens in one optimizer step, padding included, over all devices."
     )
