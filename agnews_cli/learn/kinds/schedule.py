@@ -1,4 +1,4 @@
-"""What a schedule is: a module of `learn.schedules`, named by the preset's `training.schedule`, with
+"""What a schedule is: a module of `learn.schedules`, named by the preset's `training.schedule`:
 
 - `EXAMPLE`: fields of `Training`, for the suite that tests every schedule;
 - `share(training, step, warmup, steps) -> float`: which share of the peak rate a step has, from 0
