@@ -12,6 +12,13 @@ class ExtraMissing(AgnewsError):
     hint = "pip install 'agnews-cli[{extra}]'"
 
 
+class OptimizerMissing(AgnewsError):
+    """training.optimizer={optimizer} needs the package {package}, which is not installed."""
+
+    exit_code = 69
+    hint = "pip install {package}"
+
+
 class ClientMissing(AgnewsError):
     """The store {store} needs the package {package}, which is not installed."""
 

@@ -42,7 +42,7 @@ from agnews_cli.learn.loop.position import Position, StepTrace
 from agnews_cli.learn.loop.state import State
 from agnews_cli.learn.loop.step import Stepper
 from agnews_cli.learn.loop.validate import Validator
-from agnews_cli.learn.rows.batches import batches_from, steps_in
+from agnews_cli.learn.rows.batches import Indices, batches_from, steps_in
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.rows.weighing import weights_of
 from agnews_cli.learn.state.saving import Saver
@@ -100,8 +100,8 @@ class FineTuning:
             accelerator,
             self.model,
             self.optimizer,
-            optimizers.state_shapes(training),
-            options.begin(Start(training, bare, mask_id, seed)),
+            optimizers.kept(training),
+            options.begin(Start(training, bare, mask_id, seed, tokens.lengths)),
             Targets(labels, teacher=teacher),
             seed,
         )
@@ -150,7 +150,12 @@ class FineTuning:
             self.stop.reserve_s = self.saver.reserve_s
         clock, losses = Clock(), Running()
         batches = batches_from(
-            lengths, seed=self.seed, epoch=at.epoch, position=at.batch, batch_tokens=batch_tokens
+            lengths,
+            seed=self.seed,
+            epoch=at.epoch,
+            position=at.batch,
+            batch_tokens=batch_tokens,
+            order=self._ordered,
         )
         self.model.train()
         while True:
@@ -196,6 +201,11 @@ class FineTuning:
         is_late = time.monotonic() + clock.seconds_per_step > end_s - self._validation_s
         if self._agree_on(is_late):
             at.total_steps = at.step  # slower than any plan: time is up
+
+    def _ordered(self, batches: list[Indices], epoch: int) -> list[Indices]:
+        for option in self.state.options.values():
+            batches = option.order(batches, epoch)
+        return batches
 
     # ---- checkpoints -----------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from agnews_cli.core.run.composed import DistilledPreset, EnsemblePreset
+from agnews_cli.core.run.contradictions import contradictions
 from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import OneModel, Preset, Tier
 from agnews_cli.core.text.spelling import nearest
@@ -196,6 +197,8 @@ def validate(data: Mapping[str, Any]) -> tuple[AnyWritten | None, list[checked.P
     found, errors = checked.validate(Preset, data)
     known = f"should be {checked.either(get_args(Tier))} (found {shown(tier)})"
     unread = [] if found is None else [(loc, _UNREAD) for loc in _unread(found)]
+    if found is not None:
+        unread += [(("training", name), why) for name, why in contradictions(found.training)]
     return found, unread + [
         (loc, known if loc == ("tier",) and "tier" in data else why) for loc, why in errors
     ]

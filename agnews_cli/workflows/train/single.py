@@ -24,6 +24,7 @@ from agnews_cli.errors import (
     HubUnreachable,
     Interrupted,
     NothingFits,
+    OptimizerMissing,
 )
 from agnews_cli.host import network
 from agnews_cli.store.data import datasets
@@ -51,6 +52,7 @@ _TRAINING_MODULES = (
     "safetensors",
     "sklearn",
 )
+_OPTIMIZER_PACKAGES = {"adamw_8bit": "bitsandbytes"}
 
 
 # ---- deciding -----------------------------------------------------------------------------------
@@ -174,6 +176,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane |
     if there is not None and not request.session.fresh:
         return there
     require_training_modules()
+    require_optimizer(plan.preset)
     runs.require_space(plan.scene.store, 3 * 4 * plan.preset.model.parameters + 50_000_000)
     folder = runs.create(
         plan.scene.store,
@@ -251,6 +254,14 @@ def require_training_modules() -> None:
     for module in _TRAINING_MODULES:
         if importlib.util.find_spec(module) is None:
             raise ExtraMissing(extra="train", module=module)
+
+
+def require_optimizer(preset: Preset) -> None:
+    """Raises OptimizerMissing."""
+    optimizer = preset.training.optimizer
+    package = _OPTIMIZER_PACKAGES.get(optimizer)
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise OptimizerMissing(optimizer=optimizer, package=package)
 
 
 def _interrupted(folder: runs.RunFolder) -> Interrupted:
