@@ -32,6 +32,13 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
         exact["longest"] = preset.training.max_length
     if "training.epochs" in asked and "training.least_steps" not in asked:
         exact["least_steps"] = 0
+    if preset.training.schedule != "cyclic":  # no other reads it
+        for given in settings:
+            if given.partition("=")[0].strip() == "training.snapshots":
+                reason = "the schedule cyclic alone reads it: --set training.schedule=cyclic"
+                raise SettingInvalid(given=given, reason=reason, preset=preset.name)
+        if settings:
+            exact["snapshots"] = type(preset.training).model_fields["snapshots"].default
     if exact:
         training = preset.training.model_copy(update=exact)
         preset = preset.model_copy(update={"training": training})

@@ -193,13 +193,22 @@ def validate(data: Mapping[str, Any]) -> tuple[AnyWritten | None, list[checked.P
         return checked.validate(DistilledPreset, data)
     found, errors = checked.validate(Preset, data)
     known = f"should be {checked.either(get_args(Tier))} (found {shown(tier)})"
-    unread = [] if found is None else [(loc, _UNREAD) for loc in _unread(found)]
+    unread = [] if found is None else [*((loc, _UNREAD) for loc in _unread(found)), *_idle(found)]
     return found, unread + [
         (loc, known if loc == ("tier",) and "tier" in data else why) for loc, why in errors
     ]
 
 
 _UNREAD = "a linear model does not read it: leave it out"
+
+
+def _idle(preset: Preset) -> list[checked.Problem]:
+    """What is set and not read by the schedule."""
+    training = preset.training
+    usual = type(training).model_fields["snapshots"].default
+    if training.schedule == "cyclic" or training.snapshots == usual:
+        return []
+    return [(("training", "snapshots"), "the schedule cyclic alone reads it")]
 
 
 def _unread(preset: Preset) -> list[Loc]:

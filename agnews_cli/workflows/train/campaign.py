@@ -58,7 +58,7 @@ from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.sessions.session import Lane
 from agnews_cli.workflows.sessions.watch import signals
-from agnews_cli.workflows.train import jobs, single
+from agnews_cli.workflows.train import jobs, matched, single
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.result import Result, result_of
 from agnews_cli.workflows.train.scene import Scene
@@ -76,7 +76,8 @@ Show = Callable[[Event], None]
 def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign:
     """The graph of `shape`, and how each training of it is done here.
 
-    Raises UsageError under a budget, HubUnreachable where a model is not to be had.
+    Raises UsageError under a budget, HubUnreachable where a model is not to be had,
+    TeacherOfOtherWidth where hidden states cannot be matched.
     """
     wish = scene.wish
     if wish.budget_s is not None:
@@ -93,6 +94,7 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
         return placed
 
     shape = mapped(shape, here)
+    matched.require(shape, scene.store, found)
     whole = preset_shapes.resolved_text(shape)
     graph = shapes.graph_of(shape, scene.dataset, wish.seed, limit=wish.limit_train)
     on_cpu = scene.platform.accelerator.kind == "cpu"

@@ -11,6 +11,7 @@ from agnews_cli.core.run.job import CombineJob, CombineMember, PredictJob
 from agnews_cli.core.run.preset import Model
 from agnews_cli.core.run.work import (
     MODEL,
+    SNAPSHOT,
     TEST,
     VALIDATION,
     Combine,
@@ -20,6 +21,7 @@ from agnews_cli.core.run.work import (
     RunId,
     RunOutput,
     Source,
+    is_model,
 )
 from agnews_cli.host import network
 from agnews_cli.store.data import datasets
@@ -31,19 +33,26 @@ from agnews_cli.workflows.train.plans import Campaign
 
 
 def path_of(store: Path, source: Source, part: str | None = None) -> Path:
-    """Where what a run leaves lies."""
+    """Where what a run leaves lies. `part`: of what a model of it leaves, another than itself."""
     assert isinstance(source, RunOutput)
-    wanted = part or source.part
-    folder = store / source.run
-    return folder if wanted == MODEL else folder / f"{wanted}.safetensors"
+    folder, wanted = store / source.run, part or source.part
+    if is_model(source.part) and source.part != MODEL:  # a snapshot is a delivery in its run's
+        folder /= source.part
+    return folder if is_model(wanted) else folder / f"{wanted}.safetensors"
 
 
 def _there(path: Path) -> str | None:
     return str(path) if path.is_file() else None
 
 
-def _runs(member: EnsembleMember) -> list[RunId]:
-    return [one.run for one in (*member.models, *member.unseen) if isinstance(one, RunOutput)]
+def _outputs(member: EnsembleMember) -> list[RunOutput]:
+    return [one for one in (*member.models, *member.unseen) if isinstance(one, RunOutput)]
+
+
+def _cycle(output: RunOutput) -> str:
+    """Of a snapshot, which one it is; else empty."""
+    is_snapshot = output.part.startswith(SNAPSHOT)
+    return output.part.removeprefix(SNAPSHOT) if is_snapshot else ""
 
 
 def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[RunId]) -> CombineJob:
@@ -51,7 +60,12 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
     graph, tests = campaign.graph, _tests(campaign.graph, node, done)
     folder = created(campaign, node)
     order = {run: n for n, run in enumerate(graph.nodes)}
-    named = sorted(work.members, key=lambda m: [(order.get(r, -1), r) for r in _runs(m)])
+
+    def place(member: EnsembleMember) -> list[tuple[int, RunId, int]]:
+        each = _outputs(member)
+        return [(order.get(one.run, -1), one.run, int(_cycle(one) or 0)) for one in each]
+
+    named = sorted(work.members, key=place)
     members = tuple(_member(campaign, member, tests) for member in named)
     return CombineJob(
         run=node.id,
@@ -75,15 +89,20 @@ def _member(
     assert isinstance(first, RunOutput)
     node = campaign.graph.nodes.get(first.run)
     return CombineMember(
-        name=first.run if node is None else f"{node.title}: {node.label}",
-        delivery=str(store / first.run) if member.models else None,
+        name=first.run if node is None else f"{_title(node, first)}: {node.label}",
+        delivery=str(path_of(store, first)) if member.models else None,
         validation=tuple(
-            str(path_of(store, one, VALIDATION if one.part == MODEL else one.part))
+            str(path_of(store, one, VALIDATION if is_model(one.part) else one.part))
             for one in unseen
             if isinstance(one, RunOutput)
         ),
         test=_there(path_of(store, first, TEST)) if first.run in tests else None,
     )
+
+
+def _title(node: Node, model: RunOutput) -> str:
+    cycle = _cycle(model)
+    return f"{node.title} snapshot {cycle}" if cycle else node.title
 
 
 def _tests(graph: Graph, node: Node, done: Collection[RunId]) -> Mapping[RunId, RunId]:
@@ -114,6 +133,7 @@ def predicting(campaign: Campaign, node: Node, work: Predict) -> PredictJob:
         of=work.of,
         rows={split: str(path) for split, path in rows.items() if split != "test"},
         choice=work.rows,
+        has_hidden=work.has_hidden,
         **campaign.scene.clock,
     )
 
