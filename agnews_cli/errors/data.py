@@ -110,13 +110,13 @@ class UnknownTestLabel(DataError):
 class NoTrainingSplit(DataError):
     """{path}: no training file among {files}; expected train.csv (or .tsv, .jsonl, .parquet)."""
 
-    hint = "Give the training file itself: --data {path}/FILE"
+    hint = "Give the training file itself: --data FILE"
 
 
 class SeveralConfigurations(DataError):
     """{path} holds several data sets: {names}."""
 
-    hint = "Give one of them: agnews auto --data {first}"
+    hint = "Give one of them: agnews auto --data {first!q}"
 
 
 class UnsupportedFile(DataError):
@@ -212,19 +212,19 @@ class TooFewToCombine(DataError):
 class NoProbabilities(DataError):
     """{path} has no column p_LABEL for each class, but {columns}; expected probabilities as predictions.csv has them."""
 
-    hint = "Write them with: agnews predict RUN --file TEXTS.csv --out {path}"
+    hint = "Write them with: agnews predict RUN --file TEXTS.csv --out {path!q}"
 
 
 class RowsUntold(DataError):
     """{path} does not say which rows its probabilities are of: {reason}."""
 
-    hint = "Keep the text beside them: agnews predict RUN --file TEXTS.csv --out {path}"
+    hint = "Keep the text beside them: agnews predict RUN --file TEXTS.csv --out {path!q}"
 
 
 class DataChanged(DataError):
     """{path} changed since this run checked it (SHA-256 {now:.12}, was {before:.12})."""
 
-    hint = "Put the old file back to go on, or start a new run: agnews auto --data {path}"
+    hint = "Put the old file back to go on, or start a new run: agnews auto --data {path!q}"
 
 
 class TeacherUnfit(DataError):

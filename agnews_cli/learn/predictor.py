@@ -99,6 +99,11 @@ class OpenedDelivery:
         """How many models answer for a text."""
         return len(self.members) + sum(part.asked for part in self.parts)
 
+    @property
+    def _columns(self) -> list[int] | slice:
+        """Of its classes, in the order of the whole's that it is a part of."""
+        return list(self.order.columns) or slice(None)
+
     def each(
         self,
         texts: Sequence[str],
@@ -133,7 +138,9 @@ class OpenedDelivery:
             return blend.mix(self.each(texts, hear_of, read), shares)
         from agnews_cli.learn import combiners
 
-        said = np.stack([part._answers(texts, hear_of, read) for part in self.parts])
+        said = np.stack(
+            [part._answers(texts, hear_of, read)[:, part._columns] for part in self.parts]
+        )
         return combiners.apply(self.combiner, as_kept(said))
 
     @property

@@ -139,13 +139,13 @@ def test_what_is_done_is_planned_no_more_and_what_is_begun_is_shorter() -> None:
     cost_of = costs(preset, data, graph)
     names = {node.title: run for run, node in graph.nodes.items()}
     whole = {task.name: task for task in tasks(graph, cost_of, {})}
-    progress = {names["member 0"]: 1.0, names["evaluate member 0"]: 1.0, names["member 1"]: 0.25}
+    progress = {names["member 1"]: 1.0, names["evaluate member 1"]: 1.0, names["member 2"]: 0.25}
     left = {task.name: task for task in tasks(graph, cost_of, progress)}
-    assert whole.keys() - left.keys() == {"member 0", "evaluate member 0"}
-    assert left["member 1"].steps == whole["member 1"].steps - whole["member 1"].steps // 4
-    assert left["member 2"].steps == whole["member 2"].steps
-    assert set(left["combine"].after) == {"member 1", "member 2"}
-    assert left["evaluate member 1"].load_s == 0, "the process that trained it is there"
+    assert whole.keys() - left.keys() == {"member 1", "evaluate member 1"}
+    assert left["member 2"].steps == whole["member 2"].steps - whole["member 2"].steps // 4
+    assert left["member 3"].steps == whole["member 3"].steps
+    assert set(left["combine"].after) == {"member 2", "member 3"}
+    assert left["evaluate member 2"].load_s == 0, "the process that trained it is there"
     assert tasks(graph, cost_of, {graph.target: 1.0}) == ()
 
 
@@ -154,7 +154,7 @@ def test_a_fold_is_trained_on_the_other_folds_alone() -> None:
     data = like_news(9_000)
     graph = graph_of(stacking(preset, 4), data)
     steps = {task.name: task.steps for task in tasks(graph, costs(preset, data, graph), {})}
-    assert steps["fold 0"] == pytest.approx(steps["all rows"] * 0.75 / 0.95, rel=0.02)
+    assert steps["fold 1"] == pytest.approx(steps["all rows"] * 0.75 / 0.95, rel=0.02)
 
 
 def test_a_linear_model_costs_no_accelerator_and_keeps_none_from_asking_the_others() -> None:

@@ -64,11 +64,11 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
     "one model": (Single(MINI), ["train", "evaluate"]),
     "an ensemble": (
         seeds(MINI, 2),
-        ["member 0", "evaluate member 0", "member 1", "evaluate member 1", "combine", "evaluate"],
+        ["member 1", "evaluate member 1", "member 2", "evaluate member 2", "combine", "evaluate"],
     ),
     "stacking": (
         stacking(MINI, 2),
-        ["all rows", "evaluate all rows", "fold 0", "fold 1", "stack", "evaluate"],
+        ["all rows", "evaluate all rows", "fold 1", "fold 2", "stack", "evaluate"],
     ),
     "distillation": (
         Distilled("small", Single(MPNET), Single(MINI)),
@@ -77,7 +77,7 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
     "distillation from what has not seen a row": (
         Distilled("small", Single(MPNET), Single(MINI), folds=2),
         [
-            *("teacher", "evaluate teacher", "teacher fold 0", "teacher fold 1"),
+            *("teacher", "evaluate teacher", "teacher fold 1", "teacher fold 2"),
             *("student", "evaluate"),
         ],
     ),
@@ -99,19 +99,19 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
     "an ensemble of ensembles": (
         Ensemble("all", (Single(MPNET), Ensemble("two", (Single(MINI), Single(MINI, seed=1))))),
         [
-            *("member 0", "evaluate member 0", "member 1.0", "evaluate member 1.0"),
-            *("member 1.1", "evaluate member 1.1", "member 1", "evaluate member 1"),
+            *("member 1", "evaluate member 1", "member 2.1", "evaluate member 2.1"),
+            *("member 2.2", "evaluate member 2.2", "member 2", "evaluate member 2"),
             *("combine", "evaluate"),
         ],
     ),
     "a stack over an ensemble": (
         Ensemble("all", (Single(MPNET), seeds(MINI, 2)), Stack(), folds=2),
         [
-            *("member 0", "evaluate member 0", "member 0 fold 0", "member 0 fold 1"),
-            *("member 1.0", "evaluate member 1.0", "member 1.1", "evaluate member 1.1"),
-            *("member 1", "evaluate member 1"),
-            *("member 1 fold 0 member 0", "member 1 fold 0 member 1", "member 1 fold 0"),
-            *("member 1 fold 1 member 0", "member 1 fold 1 member 1", "member 1 fold 1"),
+            *("member 1", "evaluate member 1", "member 1 fold 1", "member 1 fold 2"),
+            *("member 2.1", "evaluate member 2.1", "member 2.2", "evaluate member 2.2"),
+            *("member 2", "evaluate member 2"),
+            *("member 2 fold 1 member 1", "member 2 fold 1 member 2", "member 2 fold 1"),
+            *("member 2 fold 2 member 1", "member 2 fold 2 member 2", "member 2 fold 2"),
             *("stack", "evaluate"),
         ],
     ),
@@ -129,7 +129,7 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
     "an ensemble as a teacher": (
         Distilled("small", Ensemble("both", (Single(MPNET), Single(MINI, seed=1))), Single(MINI)),
         [
-            *("member 0", "evaluate member 0", "member 1", "evaluate member 1"),
+            *("member 1", "evaluate member 1", "member 2", "evaluate member 2"),
             *("teacher", "evaluate teacher", "teacher's predictions", "student", "evaluate"),
         ],
     ),
@@ -233,7 +233,7 @@ def test_another_member_leaves_what_is_done_done() -> None:
     three, four = (graph_of(seeds(MINI, n), data()) for n in (3, 4))
     done = lived(three)
     titles = [node.title for node in four.left(done).nodes.values()]
-    assert titles == ["member 3", "evaluate member 3", "combine", "evaluate"]
+    assert titles == ["member 4", "evaluate member 4", "combine", "evaluate"]
     without = presets.with_settings(MINI, ["training.yardstick=false"])
     alone = graph_of(Single(without), data(), 2)
     assert set(alone.nodes) <= set(three.nodes), "a run that was trained by itself is a member"
@@ -248,8 +248,8 @@ def test_a_training_and_its_evaluation_are_one_process_in_one_folder() -> None:
     assert evaluate.place == train.id != evaluate.id
     members = graph_of(seeds(MINI, 2), data())
     assert [[n.title for n in members.together(one)] for one in members.ready(())] == [
-        ["member 0", "evaluate member 0"],
         ["member 1", "evaluate member 1"],
+        ["member 2", "evaluate member 2"],
     ]
 
 
@@ -339,8 +339,8 @@ def test_members_in_another_order_are_the_same_work() -> None:
 def test_the_same_work_twice_is_one_node_and_two_works_have_two_titles() -> None:
     growing = Growing(data())
     train = Train(recipe=Recipe.of(MINI))
-    first = growing.add("a", "member 0", train)
-    assert growing.add("a", "member 1", train) == first
-    other = growing.add("a", "member 0", train.model_copy(update={"seed": 1}))
+    first = growing.add("a", "member 1", train)
+    assert growing.add("a", "member 2", train) == first
+    other = growing.add("a", "member 1", train.model_copy(update={"seed": 1}))
     titles = {id_: node.title for id_, node in growing.nodes.items()}
-    assert titles == {first.run: "member 0", other.run: "member 0 (2)"}
+    assert titles == {first.run: "member 1", other.run: "member 1 (2)"}

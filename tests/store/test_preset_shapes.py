@@ -289,7 +289,7 @@ def _linear(shape: AnyPreset) -> Single:
         ("ensemble-cpu", "training.lr=5", "should be less than 1"),
         ("ensemble-cpu", "distillation.alpha=0.5", "there is no field 'distillation.alpha'"),
         ("ensemble-cpu", "how.kind=avrage", "should be 'average'"),
-        ("minilm", "training.snapshots=3", "the schedule cyclic alone reads it"),
+        ("minilm", "training.snapshots=3", "is read with schedule=cyclic alone"),
         ("minilm-from-mpnet", "distillation.temperature=0", "should be greater than 0"),
         ("linear", "training.epochs=3", "a linear model does not read it"),
     ],

@@ -26,6 +26,7 @@ from agnews_cli.errors import (
     UsageError,
 )
 from agnews_cli.store.run import leases, runs
+from agnews_cli.workflows.runs import status as status_module
 from agnews_cli.workflows.runs.status import status
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.train import auto, campaign, jobs, result, resume, summary
@@ -203,7 +204,7 @@ def test_a_part_that_fails_is_named_and_the_others_go_on(at_work):
     with pytest.raises(PartsFailed) as failed:
         carry_out()
     assert at_work.kinds == ["train", "train"]  # the other one was trained
-    assert "member 0" in failed.value.message and "the loss is no number" in failed.value.message
+    assert "member 1" in failed.value.message and "the loss is no number" in failed.value.message
     at_work.jobs.clear()
     carry_out()
     assert next(job.run for job in at_work.jobs) == first
@@ -265,9 +266,12 @@ def test_a_stop_says_what_of_the_other_parts_is_kept(at_work):
     at_work.failing[second] = Interrupted(kept="nothing is saved yet", next=again)
     with pytest.raises(Interrupted) as stopped:
         carry_out()
-    said = "Interrupted; nothing of member 1 is saved yet; 2 of 6 parts are done and kept."
+    said = "Interrupted; nothing of member 2 is saved yet; 2 of 6 parts are done and kept."
     assert stopped.value.message == said
-    assert stopped.value.advice == "The same command, or agnews resume, goes on."
+    whole = plan()
+    assert (
+        stopped.value.advice == f"Go on with: agnews resume {whole.run} --store {whole.scene.store}"
+    )
 
 
 def test_two_parts_at_once_have_a_share_of_the_machine_each(at_work):
@@ -292,7 +296,7 @@ def test_status_shows_each_part(at_work):
     runs.RunFolder(Path(found.folder)).outcome.unlink()
     later = {part.title: part.state for part in status("student", None).parts}
     assert (later["student"], later["evaluate"]) == ("next", "waiting")
-    member = next(part.run for part in found.parts if part.title == "member 0")
+    member = next(part.run for part in found.parts if part.title == "member 1")
     assert status(member, None).whole == found.run
 
 
@@ -342,7 +346,7 @@ def test_what_is_too_large_for_this_machine_is_left_to_the_last_and_said(at_work
     Path("large.yaml").write_text(text.replace("name: tiny", "name: large"))
     Path("both.yaml").write_text(ensemble("  - preset: large.yaml\n" + _MEMBERS))
     found = plan()
-    assert {found.graph[run].title for run in found.slow} == {"member 0"}
+    assert {found.graph[run].title for run in found.slow} == {"member 1"}
     assert any("too large for this machine" in reason for reason in found.reasons)
     carry_out()
     labels = [job.label for job in at_work.jobs]
@@ -359,4 +363,6 @@ def test_only_the_result_answers_a_competition(at_work, monkeypatch):
 def test_what_it_took_is_what_all_parts_took(at_work, monkeypatch):
     found = carry_out()
     monkeypatch.setattr(summary, "sessions_of", lambda run: (SimpleNamespace(seconds=60.0),))
-    assert summary.of_run(found.folder.id, None).took == "3 min in 3 sessions"
+    assert summary.of_run(found.folder.id, None).took == "3 min, all 3 parts together"
+    monkeypatch.setattr(status_module, "sessions_of", lambda run: (SimpleNamespace(seconds=60.0),))
+    assert status_module.status(found.folder.id, None).sessions == 3

@@ -12,10 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import ClassVar
 
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Tier
 from agnews_cli.core.run.work import (
+    GIVEN,
     Average,
     Combiner,
     Distillation,
@@ -77,16 +80,24 @@ class Finished:
     def name(self) -> str:
         return self.run
 
+    @property
+    def is_to_be_asked(self) -> bool:
+        """Whether it has said nothing of any row yet: a model that no run of ours made."""
+        return self.has_model and self.run.startswith(GIVEN)
+
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
     """Members and how they become one; `folds`: each is also trained without each part by turns,
-    so that a combiner learns from what they say of rows that they have not seen."""
+    so that a combiner learns from what they say of rows that they have not seen. `data`: which rows
+    validate, where no member is trained; None: as usual."""
 
     name: str
     members: tuple[AnyPreset, ...]
     how: Combiner = _AVERAGE
     folds: int | None = None
+    limits: DiversityLimits = DiversityLimits()  # noqa: RUF009
+    data: Data | None = None
     summary: str = ""
     order: int = 0
 
@@ -272,6 +283,19 @@ def each(shape: AnyPreset) -> Iterator[Single]:
             return
 
 
+def ensembles(shape: AnyPreset) -> Iterator[Ensemble]:
+    """Every ensemble in it."""
+    match shape:
+        case Single() | Finished():
+            return
+        case Ensemble():
+            yield shape
+            for one in shape.members:
+                yield from ensembles(one)
+        case Distilled():
+            yield from ensembles(shape.teacher)
+
+
 def runs_in(shape: AnyPreset) -> tuple[Finished, ...]:
     """Every run in it that is finished."""
     match shape:
@@ -286,10 +310,13 @@ def runs_in(shape: AnyPreset) -> tuple[Finished, ...]:
 
 
 def data_of(shape: AnyPreset) -> Data:
-    """Of the first model that is trained, or the student's; they decide which rows validate all."""
+    """Of the first model that is trained, or the student's, or else what an ensemble says itself;
+    they decide which rows validate all."""
     if isinstance(shape, Distilled):
         return shape.student.preset.data
-    return next((one.preset.data for one in each(shape)), Data())
+    trained = (one.preset.data for one in each(shape))
+    said = (one.data for one in ensembles(shape) if one.data is not None)
+    return next(chain(trained, said), Data())
 
 
 def _taught(shape: AnyPreset) -> AnyPreset:

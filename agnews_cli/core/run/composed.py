@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from agnews_cli.core.run.preset import MOST_SNAPSHOTS
+from agnews_cli.core.run.diversity import DiversityLimits
+from agnews_cli.core.run.preset import MOST_SNAPSHOTS, Data
 from agnews_cli.core.run.work import Average, Combiner, Distillation, RunId
 
 MOST_MEMBERS = 100
@@ -79,6 +80,8 @@ class EnsemblePreset(_Strict):
         "it says of the part that it has not seen is what `how` learns from. None: it learns from "
         "the rows that validate.",
     )
+    limits: DiversityLimits = DiversityLimits()
+    data: Data | None = None
 
 
 class DistilledPreset(_Strict):

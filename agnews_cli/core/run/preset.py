@@ -46,13 +46,27 @@ class Model(_Strict):
 
 class Training(_Strict):
     epochs: Epochs = Field(3, description="Passes over the training rows.")
-    lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="Peak learning rate of AdamW.")
+    lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="Peak learning rate.")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="Share of the rate that a layer has of the one above it (Howard and Ruder "
+        "2018); the head has the whole. 0.8 to 0.95 are usual.",
+    )
+    frozen_layers: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+        None,
+        description="The embeddings and so many of the lowest layers are not trained; 0: "
+        "the embeddings alone.",
+    )
     weight_decay: Share = Field(0.01, description="Decoupled; not on biases and norms.")
     warmup: Share = Field(0.1, description="Share of the steps with a rising rate.")
-    schedule: Literal["linear", "cosine", "cyclic"] = Field(
+    schedule: Literal["linear", "cosine", "polynomial", "inverse_square_root", "cyclic"] = Field(
         "linear",
-        description="Decay to zero. cyclic: by a cosine, and again from the peak in each of "
-        "`snapshots` cycles (Loshchilov and Hutter 2017); it never stops early.",
+        description="How the rate falls after the rise: to zero, but for inverse_square_root. "
+        "cyclic: by a cosine, and again from the peak in each of `snapshots` cycles (Loshchilov "
+        "and Hutter 2017); it never stops early.",
+    )
+    schedule_power: Annotated[float, Field(gt=0, le=100)] = Field(
+        2.0, description="Of the polynomial schedule; 1 is the linear one."
     )
     snapshots: Annotated[int, Field(ge=1, le=MOST_SNAPSHOTS)] = Field(
         _USUAL_SNAPSHOTS,
@@ -79,9 +93,19 @@ class Training(_Strict):
         description="Most tokens that may be kept of a text. None: 512, or what the model reads "
         "where that is less. --set training.max_length=N sets it to N too.",
     )
-    optimizer: Literal["adamw"] = Field("adamw", description="What changes the weights.")
-    loss: Literal["cross_entropy"] = Field(
-        "cross_entropy", description="What is minimised, before options add to it."
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor", "lamb"] = Field(
+        "adamw",
+        description="What changes the weights. adamw_8bit: by bitsandbytes, a quarter of the "
+        "state. adafactor: hardly any; its rate is relative, 1e-3 to 1e-2. lamb: for "
+        "large batches.",
+    )
+    loss: Literal["cross_entropy", "focal"] = Field(
+        "cross_entropy",
+        description="What is minimised, before options add to it. focal: rows that are answered "
+        "well count less (Lin et al. 2017).",
+    )
+    focal_gamma: Annotated[float, Field(ge=0, le=20)] = Field(
+        2.0, description="Of the focal loss; 0 is cross-entropy, 1 to 5 are usual."
     )
     clip_norm: Annotated[float, Field(gt=0, le=1e9)] = Field(
         1.0, description="Largest gradient norm."
@@ -96,6 +120,47 @@ class Training(_Strict):
         0.0,
         description="Norm of FGM's attack on a row's word embeddings (Miyato et al. 2017): each "
         "row passes once more, attacked, and both losses count. Twice the work; 0.1 to 1 is usual.",
+    )
+    pgd: Weight = Field(
+        0.0,
+        description="Radius of PGD's attack on a row's word embeddings (Madry et al. 2018): FGM's "
+        "in `attack_steps` steps, each one more pass of the row.",
+    )
+    freelb: Weight = Field(
+        0.0,
+        description="Radius of FreeLB's attack (Zhu et al. 2020): a row passes `attack_steps` "
+        "times, and every pass trains.",
+    )
+    attack_steps: Annotated[int, Field(ge=1, le=100)] = Field(
+        3, description="Of PGD and FreeLB; 2 to 5 are usual."
+    )
+    sam: Weight = Field(
+        0.0,
+        description="Radius rho of SAM (Foret et al. 2021): the step is taken by the gradient at "
+        "weights that are moved by so much to where the loss is higher. Twice the work; 0.05 to "
+        "0.2 are usual.",
+    )
+    mixup: Weight = Field(
+        0.0,
+        description="Alpha of mixup (Zhang et al. 2018) of pooled states: each row is mixed with "
+        "another of its batch, and learns both targets. 0.1 to 1 is usual.",
+    )
+    contrastive: Share = Field(
+        0.0,
+        description="Share of the loss that is supervised contrastive (Gunel et al. 2021): texts "
+        "of a class are drawn together, in a batch. 0.1 to 0.9 are usual.",
+    )
+    contrastive_temperature: Annotated[float, Field(gt=0, le=100)] = Field(
+        0.3, description="Of the contrastive loss: less looks at near rows more."
+    )
+    multi_sample_dropout: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0,
+        description="How many dropout masks the last layer sees of a pass (Inoue 2019); 0: none "
+        "of them. 4 to 8 are usual.",
+    )
+    sample_dropout: Share = Field(0.5, description="What each of those masks drops.")
+    curriculum: Literal["none", "length"] = Field(
+        "none", description="length: the first epoch goes from short texts to long ones."
     )
     linear_teacher: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0,
@@ -114,6 +179,11 @@ class Training(_Strict):
         0.0,
         description="Decay of an exponential average of the weights, which is then what is "
         "validated and delivered; 0: none. 0.99 to 0.999 are usual.",
+    )
+    swa: Share = Field(
+        0.0,
+        description="Over this last share of the steps the mean of the weights is taken, which is "
+        "then what is validated and delivered (Izmailov et al. 2018). 0.25 is usual.",
     )
     evaluations_per_epoch: Positive = Field(1, description="Validations in each epoch.")
     patience: Positive = Field(
@@ -139,7 +209,12 @@ class Training(_Strict):
     @property
     def passes_in_an_epoch(self) -> int:
         """How often each row passes through the model, forwards and backwards, in one."""
-        return (2 if self.r_drop else 1) * (2 if self.fgm else 1)
+        attacked = 2 if self.fgm else 1
+        if self.pgd:
+            attacked = 1 + self.attack_steps
+        if self.freelb:
+            attacked = self.attack_steps
+        return (2 if self.r_drop else 1) * attacked * (2 if self.sam else 1)
 
     @property
     def passes(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +20,7 @@ from agnews_cli.learn.kinds.option import Option
 from agnews_cli.learn.loop.position import Position
 from agnews_cli.learn.state.saving import kept_in
 from agnews_cli.learn.state.snapshot import (
+    Kept,
     Misfit,
     Tensors,
     generator_tensors,
@@ -43,8 +44,8 @@ class State:
     model: nn.Module
     """As accelerate made it ready."""
     optimizer: Any
-    optimizer_shapes: Mapping[str, str]
-    """`optimizers.state_shapes`."""
+    optimizer_keeps: Callable[[torch.Tensor], Mapping[str, Kept]]
+    """`optimizers.kept`."""
     options: dict[str, Option]
     targets: Targets
     """Of all training rows."""
@@ -103,7 +104,7 @@ class State:
         position = Position.from_json(kept_in(saved.manifest.state, "position"))
         optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
         restore_weights(self.bare_model, tensors["weights"])
-        restore_optimizer(self.bare_model, optimizer, tensors["optimizer"], self.optimizer_shapes)
+        restore_optimizer(self.bare_model, optimizer, tensors["optimizer"], self.optimizer_keeps)
         for name in stateful:
             self.options[name].restore(tensors[name])
         scaler = self.accelerator.scaler

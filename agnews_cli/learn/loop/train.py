@@ -43,7 +43,7 @@ from agnews_cli.learn.loop.position import Position, StepTrace
 from agnews_cli.learn.loop.state import ANSWERS, State
 from agnews_cli.learn.loop.step import Stepper
 from agnews_cli.learn.loop.validate import Validator
-from agnews_cli.learn.rows.batches import batches_from, steps_in
+from agnews_cli.learn.rows.batches import Indices, batches_from, steps_in
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.rows.weighing import weights_of
 from agnews_cli.learn.state.saving import Saver
@@ -104,8 +104,8 @@ class FineTuning:
             accelerator,
             self.model,
             self.optimizer,
-            optimizers.state_shapes(training),
-            options.begin(Start(training, bare, mask_id, seed)),
+            optimizers.kept(training),
+            options.begin(Start(training, bare, mask_id, seed, tokens.lengths)),
             Targets(labels, teacher=teacher, hidden=inside),
             seed,
         )
@@ -160,7 +160,12 @@ class FineTuning:
             self.stop.reserve_s = self.saver.reserve_s
         clock, losses = Clock(), Running()
         batches = batches_from(
-            lengths, seed=self.seed, epoch=at.epoch, position=at.batch, batch_tokens=batch_tokens
+            lengths,
+            seed=self.seed,
+            epoch=at.epoch,
+            position=at.batch,
+            batch_tokens=batch_tokens,
+            order=self._ordered,
         )
         self.model.train()
         while True:
@@ -209,6 +214,11 @@ class FineTuning:
         is_late = time.monotonic() + clock.seconds_per_step > end_s - self._validation_s
         if self._agree_on(is_late):
             at.total_steps = at.step  # slower than any plan: time is up
+
+    def _ordered(self, batches: list[Indices], epoch: int) -> list[Indices]:
+        for option in self.state.options.values():
+            batches = option.order(batches, epoch)
+        return batches
 
     # ---- checkpoints -----------------------------------------------------------------------------
 
@@ -333,10 +343,11 @@ class FineTuning:
         is_late = wanted < at.total_steps
         if is_late or wanted > at.total_steps * 1.03:
             if abs(wanted - at.total_steps) > 0.1 * at.total_steps:
+                left = f"{spare_s:.0f} s" if spare_s > 0 else "no time"
                 self.log(
                     "note",
                     text=f"{self.name}: {wanted} steps planned instead of {at.total_steps}: "
-                    f"{seconds_per_step:.2f} s a step measured, {spare_s:.0f} s left for training",
+                    f"{seconds_per_step:.2f} s a step measured, {left} left for training",
                 )
             at.total_steps = wanted
 

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from numpy.typing import NDArray
 
-from agnews_cli.core.run.job import Outcome, PredictJob
+from agnews_cli.core.run.job import EvaluateJob, Outcome, PredictJob
 from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import CannotWrite, TeacherHasNoHidden
 from agnews_cli.learn import predictor
@@ -93,12 +93,15 @@ class Asking:
     """`run` asks about all rows; `answers` then holds logits, (rows, classes), in the data's order
     of classes, and `hidden` the model's hidden states, (rows, width), where they are wanted."""
 
-    job: PredictJob
+    job: PredictJob | EvaluateJob
     accelerator: Accelerator
     model: Delivered
     rows: AskedRows
     log: EventLog
     stop: StopFlag
+    name: str = NAME
+    """Of its checkpoints."""
+    batch_tokens: int = Means().batch_tokens
     done: int = 0
     """Rows that are answered."""
     answers: NDArray[np.float32] = field(init=False)
@@ -111,6 +114,11 @@ class Asking:
     _told_s: float = 0.0
     _told: int = 0
 
+    @property
+    def has_hidden(self) -> bool:
+        """Whether the model's hidden states are wanted too."""
+        return isinstance(self.job, PredictJob) and self.job.has_hidden
+
     def __post_init__(self) -> None:
         shape = (len(self.rows.texts), len(self.job.dataset.labels))
         self.answers = np.empty(shape, dtype=np.float32)
@@ -118,7 +126,7 @@ class Asking:
     def run(self) -> bool:
         """Ask about what is left; False where it was interrupted, and then it is saved."""
         now = self._fingerprint()
-        facts = (self.job, NAME, now, self.accelerator, self.log)
+        facts = (self.job, self.name, now, self.accelerator, self.log)
         self._saver = savers.of(*facts, every_s=self.job.save_every_s)
         self._resume(now)
         total = len(self.rows.texts)
@@ -127,7 +135,7 @@ class Asking:
         if self.done < total:
             order = delivered.order_of(self.model, lambda base: self.job.bases[base.id])
             opened = predictor.open_delivery(order, self._means())
-            if self.job.has_hidden and not opened.has_hidden:
+            if self.has_hidden and not opened.has_hidden:
                 reason = "it is not one transformer"
                 raise TeacherHasNoHidden(
                     teacher=self.model.name, student="its student", reason=reason
@@ -161,7 +169,7 @@ class Asking:
 
     def _said(self, opened: OpenedDelivery, texts: Sequence[str]) -> NDArray[np.floating]:
         start = self.done
-        if not self.job.has_hidden:
+        if not self.has_hidden:
             return opened(texts, lambda rows: self._report(start + rows))
         said, inside = opened.with_hidden(texts, lambda rows: self._report(start + rows))
         if self.hidden is None:
@@ -173,7 +181,7 @@ class Asking:
         """Of several processes each must be there for the others until a chunk's end."""
         is_alone = self.accelerator.num_processes == 1
         check: Callable[[], None] = self.stop.check if is_alone else lambda: None
-        return Means(processes=self.accelerator, check=check)
+        return Means(self.batch_tokens, processes=self.accelerator, check=check)
 
     def _agreed(self, mine: bool) -> bool:
         """Whether the first process says so: all must take the same way."""
@@ -190,7 +198,7 @@ class Asking:
         per_s = max(1, rows - self._begun_at) / max(1e-9, now_s - self._began_s)
         self.log(
             "progress",
-            candidate=NAME,
+            candidate=self.name,
             step=rows,
             total_steps=total,
             examples=rows,
@@ -223,7 +231,7 @@ class Asking:
     def _resume(self, now: dict[str, str]) -> None:
         """To the newest checkpoint that fits, and say so; one of other libraries is passed over,
         for asking again costs less than a training."""
-        widest = _WIDEST if self.job.has_hidden else 0
+        widest = _WIDEST if self.has_hidden else 0
         most_bytes = self.answers.nbytes + 2 * len(self.answers) * widest + (1 << 20)
         try:
             found = self._saver.newest(most_bytes=most_bytes)
@@ -237,7 +245,7 @@ class Asking:
             answers = tensors["answers"]["answers"].numpy()
             if answers.shape != (saved.manifest.step, self.answers.shape[1]):
                 raise Misfit(f"{saved.id} holds {answers.shape}")
-            inside = tensors["answers"]["hidden"].numpy() if self.job.has_hidden else None
+            inside = tensors["answers"]["hidden"].numpy() if self.has_hidden else None
             if inside is not None and (inside.ndim, len(inside)) != (2, len(answers)):
                 raise Misfit(f"{saved.id} holds hidden states of {inside.shape}")
         except (Misfit, KeyError) as error:
@@ -252,7 +260,7 @@ class Asking:
         self.done = self._saved = len(answers)
         self.log(
             "resumed",
-            candidate=NAME,
+            candidate=self.name,
             checkpoint=saved.id,
             step=self.done,
             total_steps=len(self.rows.texts),

@@ -27,7 +27,7 @@ from agnews_cli.learn.stages.taught import Teacher
 
 @dataclass(slots=True)
 class Prepared:
-    """`read` makes `material`; `tokenise` the rest."""
+    """`read_rows` makes `material`, `read` the teacher's answers too; `tokenise` the rest."""
 
     setting: Setting
     material: Material = field(init=False)
@@ -87,8 +87,8 @@ class Prepared:
         held_out = [] if is_apart else rows.held_texts
         return overlap.hashes(chain(rows.texts, held_out, rows.unlabelled_texts))
 
-    def read(self) -> None:
-        """Raises TooLittleMemory or BudgetTooShort, and what is wrong with a teacher's answers."""
+    def read_rows(self) -> None:
+        """Raises TooLittleMemory or BudgetTooShort."""
         setting, job = self.setting, self.setting.job
         setting.log("phase", name="reading")
         self.material = material.read(
@@ -101,6 +101,11 @@ class Prepared:
             beside_bytes=job.preset.snapshots_bytes,
             has_unlabelled=job.has_unlabelled,
         )
+
+    def read(self) -> None:
+        """Raises TooLittleMemory or BudgetTooShort, and what is wrong with a teacher's answers."""
+        setting, job = self.setting, self.setting.job
+        self.read_rows()
         self.teacher = taught.read(job, self.material, setting.told)
         if self.class_weights is not None and self.training.class_weights == "auto":
             rows = np.bincount(self.material.classes, minlength=len(setting.labels))

@@ -15,6 +15,7 @@ from typing import Any, get_args
 from agnews_cli.core.graph import asked
 from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Finished, Single, mapped
 from agnews_cli.core.run.composed import Composed, DistilledPreset, EnsemblePreset, MemberOf
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.identity import without_defaults
 from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import Preset, Tier
@@ -101,7 +102,8 @@ class _Reading:
             members.append(one)
         if len(members) < len(of.members):
             return None
-        return Ensemble(of.name, tuple(members), of.how, of.folds, of.summary, of.order)
+        named = (of.name, tuple(members), of.how, of.folds, of.limits, of.data)
+        return Ensemble(*named, summary=of.summary, order=of.order)
 
     def distilled(self, of: DistilledPreset, loc: Loc) -> Distilled | None:
         for name, one in (("teacher", of.teacher), ("student", of.student)):
@@ -210,6 +212,10 @@ def _mapping(shape: AnyPreset) -> dict[str, Any]:
         case Ensemble():
             said |= {"members": list(map(_member, shape.members))}
             said |= {"how": without_defaults(shape.how)}
+            if shape.limits != DiversityLimits():
+                said |= {"limits": without_defaults(shape.limits)}
+            if shape.data is not None:
+                said |= {"data": without_defaults(shape.data)}
         case Distilled():
             said |= {"teacher": _member(shape.teacher), "student": _member(shape.student)}
             said |= {"distillation": without_defaults(shape.distillation)}
@@ -261,7 +267,7 @@ def with_settings(shape: AnyPreset, settings: Sequence[str]) -> AnyPreset:
 
 
 _OF_ALL: dict[type, tuple[str, ...]] = {
-    Ensemble: ("how", "folds"),
+    Ensemble: ("how", "folds", "limits"),
     Distilled: ("distillation", "folds"),
 }
 
@@ -271,6 +277,6 @@ def _with(shape: Ensemble | Distilled, given: str) -> Ensemble | Distilled:
     found = changed.with_setting(model.model_validate(_mapping(shape)), given)
     if isinstance(shape, Ensemble):
         assert isinstance(found, EnsemblePreset)
-        return replace(shape, how=found.how, folds=found.folds)
+        return replace(shape, how=found.how, folds=found.folds, limits=found.limits)
     assert isinstance(found, DistilledPreset)
     return replace(shape, distillation=found.distillation, folds=found.folds)

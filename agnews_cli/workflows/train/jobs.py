@@ -6,8 +6,17 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agnews_cli.core.graph.asked import ensembles
 from agnews_cli.core.graph.graph import Graph, Node
-from agnews_cli.core.run.job import CombineJob, CombineMember, PredictJob
+from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.diversity import DiversityLimits
+from agnews_cli.core.run.job import (
+    CombineJob,
+    CombineMember,
+    EvaluateJob,
+    PredictJob,
+    TestOrder,
+)
 from agnews_cli.core.run.preset import Model
 from agnews_cli.core.run.work import (
     MODEL,
@@ -20,21 +29,21 @@ from agnews_cli.core.run.work import (
     Predict,
     RunId,
     RunOutput,
-    Source,
     is_model,
 )
 from agnews_cli.host import network
 from agnews_cli.store.data import datasets
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.model import delivered, models
+from agnews_cli.store.model.delivered import Delivered
 from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.train.plans import Campaign
+from agnews_cli.workflows.train.scene import Scene
 
 
-def path_of(store: Path, source: Source, part: str | None = None) -> Path:
+def path_of(store: Path, source: RunOutput, part: str | None = None) -> Path:
     """Where what a run leaves lies. `part`: of what a model of it leaves, another than itself."""
-    assert isinstance(source, RunOutput)
     folder, wanted = store / source.run, part or source.part
     if is_model(source.part) and source.part != MODEL:  # a snapshot is a delivery in its run's
         folder /= source.part
@@ -43,10 +52,6 @@ def path_of(store: Path, source: Source, part: str | None = None) -> Path:
 
 def _there(path: Path) -> str | None:
     return str(path) if path.is_file() else None
-
-
-def _outputs(member: EnsembleMember) -> list[RunOutput]:
-    return [one for one in (*member.models, *member.unseen) if isinstance(one, RunOutput)]
 
 
 def _cycle(output: RunOutput) -> str:
@@ -62,7 +67,7 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
     order = {run: n for n, run in enumerate(graph.nodes)}
 
     def place(member: EnsembleMember) -> list[tuple[int, RunId, int]]:
-        each = _outputs(member)
+        each = (*member.models, *member.unseen)
         return [(order.get(one.run, -1), one.run, int(_cycle(one) or 0)) for one in each]
 
     named = sorted(work.members, key=place)
@@ -75,9 +80,18 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
         dataset=campaign.scene.dataset,
         how=work.how,
         members=members,
+        limits=_limits(campaign, node, work),
         seed=campaign.scene.wish.seed,
         **campaign.scene.clock,
     )
+
+
+def _limits(campaign: Campaign, node: Node, work: Combine) -> DiversityLimits:
+    """As the ensemble says, else as usual."""
+    mine = (
+        o.limits for o in ensembles(campaign.shape) if (o.name, o.how) == (node.label, work.how)
+    )
+    return next(mine, DiversityLimits()).over(campaign.limits.diversity)
 
 
 def _member(
@@ -86,17 +100,16 @@ def _member(
     store = campaign.scene.store
     unseen = member.unseen or member.models
     first = next(iter((*member.models, *unseen)))
-    assert isinstance(first, RunOutput)
-    node = campaign.graph.nodes.get(first.run)
+    node, asked = campaign.graph.nodes.get(first.run), tests.get(first.run)
     return CombineMember(
         name=first.run if node is None else f"{_title(node, first)}: {node.label}",
         delivery=str(path_of(store, first)) if member.models else None,
         validation=tuple(
             str(path_of(store, one, VALIDATION if is_model(one.part) else one.part))
             for one in unseen
-            if isinstance(one, RunOutput)
         ),
-        test=_there(path_of(store, first, TEST)) if first.run in tests else None,
+        test=asked and _there(path_of(store, RunOutput(run=asked, part=first.part), TEST)),
+        latency=asked and _there(store / asked / "latency.json"),
     )
 
 
@@ -106,21 +119,24 @@ def _title(node: Node, model: RunOutput) -> str:
 
 
 def _tests(graph: Graph, node: Node, done: Collection[RunId]) -> Mapping[RunId, RunId]:
-    """The evaluations that stand beside the node's own, by the run that they are about."""
+    """Where the answers to the test rows lie that stand beside the node's own, by the run that
+    gave them."""
+    found: dict[RunId, RunId] = {}
     for other in graph.together(node, done):
         if isinstance(other.work, Evaluate):
-            beside = [one.run for one in other.work.beside if isinstance(one, RunOutput)]
-            # A run of another graph has its own answers; what evaluates one here is a node.
-            nodes = graph.nodes
-            return {nodes[run].place if run in nodes else run: run for run in beside}
-    return {}
+            for run in (one.run for one in other.work.beside):
+                asked = graph.nodes.get(run)
+                if asked is not None and isinstance(asked.work, Evaluate):
+                    found[asked.work.model.run] = asked.place
+                else:  # a run of another graph has its own answers
+                    found[run] = run
+    return found
 
 
 def predicting(campaign: Campaign, node: Node, work: Predict) -> PredictJob:
     """Raises what is wrong with the model that is asked; HubUnreachable for what it needs."""
     folder = created(campaign, node)
     model = path_of(campaign.scene.store, work.model)
-    asked = delivered.at(model)
     rows = datasets.RowCache.of(cache()).rows(campaign.scene.dataset)
     return PredictJob(
         run=node.id,
@@ -129,7 +145,7 @@ def predicting(campaign: Campaign, node: Node, work: Predict) -> PredictJob:
         cache=str(cache()),
         dataset=campaign.scene.dataset,
         model=str(model),
-        bases={base.id: _located(campaign, base) for base in delivered.bases_of(asked)},
+        bases=bases(campaign.scene, delivered.at(model)),
         of=work.of,
         rows={split: str(path) for split, path in rows.items() if split != "test"},
         choice=work.rows,
@@ -138,8 +154,36 @@ def predicting(campaign: Campaign, node: Node, work: Predict) -> PredictJob:
     )
 
 
-def _located(campaign: Campaign, base: Model) -> str:
-    return models.resolve(base, hub=campaign.scene.hub, endpoint=network.endpoint()).path_or_id
+def evaluating(campaign: Campaign, node: Node, work: Evaluate) -> tuple[EvaluateJob, TestOrder]:
+    """Of a model that no run made; and what it is asked. Raises like `predicting`."""
+    folder = created(campaign, node)
+    model = path_of(campaign.scene.store, work.model)
+    job = EvaluateJob(
+        run=node.id,
+        nodes=(node.id,),
+        folder=str(folder.path),
+        cache=str(cache()),
+        dataset=campaign.scene.dataset,
+        model=str(model),
+        bases=bases(campaign.scene, delivered.at(model)),
+        **campaign.scene.clock,
+    )
+    return job, test_order(campaign.scene.dataset)
+
+
+def test_order(data: Dataset) -> TestOrder:
+    """The test rows of `data`, which has some."""
+    kept = datasets.RowCache.of(cache()).rows(data).get("test")
+    return TestOrder(dataset=data, rows=None if kept is None else str(kept))
+
+
+def bases(scene: Scene, model: Delivered) -> dict[str, str]:
+    """Where each pretrained model lies that it needs besides. Raises HubUnreachable."""
+
+    def located(base: Model) -> str:
+        return models.resolve(base, hub=scene.hub, endpoint=network.endpoint()).path_or_id
+
+    return {base.id: located(base) for base in delivered.bases_of(model)}
 
 
 def created(campaign: Campaign, node: Node) -> RunFolder:

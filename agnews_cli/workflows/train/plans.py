@@ -11,6 +11,7 @@ from agnews_cli.core.graph.asked import AnyPreset
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.run.choose import PassedOver
 from agnews_cli.core.run.job import CandidateKind
+from agnews_cli.core.run.model_limits import ModelLimits
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.work import RunId, Train, inputs
 from agnews_cli.store.model import models
@@ -79,9 +80,9 @@ class Campaign:
     whole: str
     """The preset, with all that it names, as one file."""
     reasons: tuple[str, ...]
+    limits: ModelLimits
     slow: frozenset[RunId] = frozenset()
     """Trainings that nobody should wait for here while there are others: too large for it."""
-    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def run(self) -> RunId:
