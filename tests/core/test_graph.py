@@ -117,12 +117,12 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
     ),
     "snapshots of one training": (
         Ensemble("cycles", (Single(CYCLIC), Single(MPNET))),
-        ["member 0", "evaluate member 0", "member 1", "evaluate member 1", "combine", "evaluate"],
+        ["member 1", "evaluate member 1", "member 2", "evaluate member 2", "combine", "evaluate"],
     ),
     "a stack over snapshots": (
         Ensemble("cycles", (Single(CYCLIC),), Stack(), folds=2),
         [
-            *("member 0", "evaluate member 0", "member 0 fold 0", "member 0 fold 1"),
+            *("member 1", "evaluate member 1", "member 1 fold 1", "member 1 fold 2"),
             *("stack", "evaluate"),
         ],
     ),
@@ -214,7 +214,7 @@ def test_a_cyclic_training_is_one_run_and_as_many_members_as_it_has_cycles(of: s
     if of == "a student":
         model = Distilled("small", Single(MPNET), Single(CYCLIC))
     graph = graph_of(Ensemble("cycles", (model,), Stack(), folds=2), data())
-    whole = next(n for n in graph.nodes.values() if n.title == "member 0")
+    whole = next(n for n in graph.nodes.values() if n.title == "member 1")
     trained = [
         n.id for n in graph.nodes.values() if isinstance(n.work, Train) and n.work.rows.fold is None
     ]

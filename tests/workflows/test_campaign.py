@@ -153,15 +153,15 @@ def test_snapshots_are_one_training_and_members_by_their_number(at_work):
     assert cyclic.preset.training.cycles == 11
     *snapshots, other = combine.members
     assert [one.name for one in snapshots] == [
-        f"member 0 snapshot {number}: tiny" for number in range(1, 12)
+        f"member 1 snapshot {number}: tiny" for number in range(1, 12)
     ]
     for number, one in enumerate(snapshots, 1):
         folder = Path(cyclic.folder) / f"snapshot-{number}"
         assert one.delivery == str(folder) and one.test == str(folder / said)
         assert one.validation == (str(folder / "predictions" / "validation.safetensors"),)
-    assert (other.name, other.delivery) == ("member 1: tiny", at_work.jobs[1].folder)
+    assert (other.name, other.delivery) == ("member 2: tiny", at_work.jobs[1].folder)
     shown = found.plan.parts()
-    assert [row[0] for row in shown if row[1] == "train"] == ["member 0", "member 1"]
+    assert [row[0] for row in shown if row[1] == "train"] == ["member 1", "member 2"]
 
 
 def test_hidden_states_of_another_width_are_refused_before_anything_is_trained(at_work):
