@@ -121,7 +121,7 @@ def result(out: Output, result: Result) -> None:
         out.say("This run was finished before; here is its result (--fresh trains it again).")
     found = result.evaluation
     if not out.is_json:
-        beside(out, result)
+        beside(out, result.folder)
     out.screen(
         *screens.evaluation_screen(found, sections=("classes", "confusion", "mistakes")),
         "",
@@ -132,25 +132,14 @@ def result(out: Output, result: Result) -> None:
     out.result(result.as_json())
 
 
-def beside(out: Output, result: Result) -> None:
-    """An ensemble beside its members, a student beside its teacher."""
+def beside(out: Output, folder: RunFolder) -> None:
+    """A student beside its teacher, an ensemble beside each of its members."""
     from agnews_cli.cli.comparison import tables
-    from agnews_cli.workflows.runs.compare import of_student
+    from agnews_cli.store.run.parts import teacher_of
+    from agnews_cli.workflows.runs.compare import of_ensemble, of_student
 
-    teacher = getattr(result.plan, "teacher", None)  # of one model it is files
-    found = of_student(result.folder, teacher) if isinstance(teacher, str) else None
-    if found is not None:
-        out.screen(*tables(found))
-    else:
-        of_members(out, result.folder)
-
-
-def of_members(out: Output, folder: RunFolder) -> None:
-    """An ensemble beside each of its members; nothing of other runs."""
-    from agnews_cli.cli.comparison import tables
-    from agnews_cli.workflows.runs.compare import of_ensemble
-
-    found = of_ensemble(folder)
+    teacher = teacher_of(folder)
+    found = of_ensemble(folder) if teacher is None else of_student(folder, teacher)
     if found is not None:
         out.screen(*tables(found))
 

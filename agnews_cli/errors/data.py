@@ -257,6 +257,18 @@ class TeacherOfOtherRows(TeacherUnfit):
     hint = "Train it on the student's rows, with the same --limit-train and data settings: agnews auto --preset PRESET"
 
 
+class TeacherHasNoHidden(TeacherUnfit):
+    """{teacher} has no hidden states that {student} could be given: {reason}."""
+
+    hint = "Learn from its answers alone: --set distillation.hidden=0"
+
+
+class TeacherOfOtherWidth(TeacherUnfit):
+    """The hidden states of {teacher} are {theirs:,} wide and those of its student {student} {own:,}: they cannot be matched."""
+
+    hint = "Take a student as wide, or learn from answers alone: --set distillation.hidden=0"
+
+
 class TeacherReadsOtherRows(TeacherUnfit):
     """{model} was trained on texts with other cleaning ({cleaning}), which leaves {found:,} rows with text where the data have {rows:,}."""
 

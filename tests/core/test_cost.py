@@ -28,7 +28,16 @@ from agnews_cli.core.run.cost import (
     training,
 )
 from agnews_cli.core.run.preset import Preset
-from agnews_cli.core.run.work import Recipe
+from agnews_cli.core.run.work import (
+    Combine,
+    EnsembleMember,
+    Evaluate,
+    Predict,
+    Recipe,
+    RunOutput,
+    Train,
+    snapshot,
+)
 from agnews_cli.store.settings import presets
 
 CPU = Accelerator("cpu", "CPU", has_fast_bf16=False)
@@ -170,3 +179,32 @@ def test_a_linear_model_costs_no_accelerator_and_keeps_none_from_asking_the_othe
     tuned = Single(base)
     more_s = asking_s(Ensemble("both", (tuned, Single(linear)))) - asking_s(tuned)
     assert more_s > 9_000 / 1_500, "it counts words on the CPU meanwhile"
+
+
+def test_snapshots_are_evaluated_with_their_model_and_answer_in_its_place() -> None:
+    """Three of them cost no training more, and each is asked as a model is."""
+    plain = presets.load("minilm")
+    cyclic = presets.with_settings(plain, ["training.schedule=cyclic", "training.snapshots=3"])
+    known, run = KnownSpeeds(examples_per_s={"T4": 100.0}), "x-0123456789"
+    news = like_news(1_000, 200)
+    seconds = {}
+    for preset in (plain, cyclic):
+        recipe = Recipe.of(preset)
+        works = {run: Train(recipe=recipe), "y-0123456789": Combine(members=SNAPSHOTS)}
+        costs = Costs(news, {recipe.weights: preset.model}, lambda _: known, works.get)
+        asked = Evaluate(model=RunOutput(run=run)), Predict(model=RunOutput(run="y-0123456789"))
+        seconds[preset.training.cycles] = [
+            cost.paces["T4"].seconds * cost.steps for cost in map(costs, (works[run], *asked))
+        ]
+    (trained, evaluated, _), (again, with_three, three) = seconds[0], seconds[3]
+    assert trained == again and with_three == pytest.approx(4 * evaluated)
+    one = Costs(news, {recipe.weights: plain.model}, lambda _: known, works.get)(
+        Predict(model=RunOutput(run=run))
+    )
+    assert three == pytest.approx(3 * one.paces["T4"].seconds * one.steps)
+
+
+SNAPSHOTS = tuple(
+    EnsembleMember(models=(RunOutput(run="x-0123456789", part=snapshot(cycle)),))
+    for cycle in (1, 2, 3)
+)

@@ -39,6 +39,7 @@ from agnews_cli.core.run.work import (
 from agnews_cli.store.settings import presets
 
 MINI, MPNET = presets.load("minilm"), presets.load("mpnet")
+CYCLIC = presets.with_settings(MINI, ["training.snapshots=3", "training.schedule=cyclic"])
 LARGE = presets.load("roberta-large")
 
 
@@ -114,6 +115,17 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
             *("stack", "evaluate"),
         ],
     ),
+    "snapshots of one training": (
+        Ensemble("cycles", (Single(CYCLIC), Single(MPNET))),
+        ["member 1", "evaluate member 1", "member 2", "evaluate member 2", "combine", "evaluate"],
+    ),
+    "a stack over snapshots": (
+        Ensemble("cycles", (Single(CYCLIC),), Stack(), folds=2),
+        [
+            *("member 1", "evaluate member 1", "member 1 fold 1", "member 1 fold 2"),
+            *("stack", "evaluate"),
+        ],
+    ),
     "an ensemble as a teacher": (
         Distilled("small", Ensemble("both", (Single(MPNET), Single(MINI, seed=1))), Single(MINI)),
         [
@@ -163,6 +175,17 @@ def test_a_student_hears_its_teacher_in_place_of_a_linear_one() -> None:
     assert set(usual.nodes) & set(graph.nodes), "and nothing of its teacher"
 
 
+def test_hidden_states_are_asked_for_where_they_count_and_change_no_other_run() -> None:
+    plain, inside = (
+        graph_of(Distilled("small", Single(MPNET), Single(MINI), Distillation(hidden=h)), data())
+        for h in (0.0, 0.5)
+    )
+    without = graph_of(Distilled("small", Single(MPNET), Single(MINI)), data())
+    assert plain.nodes.keys() == without.nodes.keys()
+    other = {node.title for id_, node in inside.nodes.items() if id_ not in plain.nodes}
+    assert other == {"teacher's predictions", "student", "evaluate"}
+
+
 def test_a_teacher_that_has_not_seen_a_row_speaks_of_it() -> None:
     shape = Distilled("small", seeds(MPNET, 2), Single(MINI), folds=3)
     graph = graph_of(shape, data())
@@ -183,6 +206,27 @@ def test_each_training_of_a_graph_is_of_a_model_of_its_shape(name: str) -> None:
                 one = single_of(shape, node.work)
                 assert one.preset.data == node.work.rows.data
                 assert one.preset.training == node.work.recipe.training
+
+
+@pytest.mark.parametrize("of", ["one model", "a student"])
+def test_a_cyclic_training_is_one_run_and_as_many_members_as_it_has_cycles(of: str) -> None:
+    model: AnyPreset = Single(CYCLIC)
+    if of == "a student":
+        model = Distilled("small", Single(MPNET), Single(CYCLIC))
+    graph = graph_of(Ensemble("cycles", (model,), Stack(), folds=2), data())
+    whole = next(n for n in graph.nodes.values() if n.title == "member 1")
+    trained = [
+        n.id for n in graph.nodes.values() if isinstance(n.work, Train) and n.work.rows.fold is None
+    ]
+    assert whole.id in trained and len(trained) == (1 if of == "one model" else 2)
+    combine = next(n.work for n in graph.nodes.values() if isinstance(n.work, Combine))
+    parts = {f"snapshot-{cycle}" for cycle in (1, 2, 3)}
+    assert {m.models for m in combine.members} == {
+        (RunOutput(run=whole.id, part=part),) for part in parts
+    }
+    for member in combine.members:  # each learns from what its like say of rows they have not seen
+        assert len({one.run for one in member.unseen} - {whole.id}) == 2
+        assert {one.part for one in member.unseen} == {member.models[0].part}
 
 
 def test_another_member_leaves_what_is_done_done() -> None:

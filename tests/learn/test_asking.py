@@ -25,8 +25,10 @@ from agnews_cli.core.run.work import Distillation  # noqa: E402
 from agnews_cli.errors import (  # noqa: E402
     CannotRead,
     FileMissing,
+    TeacherHasNoHidden,
     TeacherLabelsDiffer,
     TeacherOfOtherRows,
+    TeacherOfOtherWidth,
     TeacherSawValidation,
     TeacherSilent,
     TeacherTwice,
@@ -326,6 +328,56 @@ def test_a_student_learns_and_tells_how_far_from_its_teacher_it_is(place, tmp_pa
     assert all(value >= 0 for values in apart.values() for value in values) and apart["validated"]
     of_more = student(place, tmp_path / "labels", files[:1])
     assert len(of_more.rows.tokens.learned.classes) == 100
+
+
+def test_hidden_states_are_asked_with_the_answers_and_a_student_comes_to_resemble_them(
+    place, tmp_path
+):
+    """Stopped or not they are the same bit for bit, and the answers are as without them."""
+    place.ask("train"), place.ask("inside", has_hidden=True)
+    token = 1
+    while place.ask("cut", StopAfter(3), has_hidden=True, token=token).state == "paused":
+        token += 1
+    assert token > 2
+    one, two = (place.folder / n / "predictions/train.safetensors" for n in ("inside", "cut"))
+    assert one.read_bytes() == two.read_bytes()
+    plain, said = place.said("train"), place.said("inside")
+    assert plain.hidden is None and said.hidden.shape == (100, 16)
+    assert np.array_equal(plain.delivered, said.delivered)
+    assert np.linalg.norm(said.hidden.astype(float), axis=1) == pytest.approx(
+        np.ones(100), abs=1e-2
+    )
+
+    def resemblance(weight: float) -> float:
+        how = {"distillation": Distillation(alpha=0.1, hidden=weight)}
+        folder = tmp_path / f"student {weight}"
+        found = student(place, folder, ("inside/predictions/train.safetensors",), **how)
+        evaluate.on_validation(found, combine.choose(found))
+        deliver.write_delivery(found)
+        order = delivered.order_of(delivered.at(folder), lambda base: base.id)
+        _, own = predictor.open_delivery(order).with_hidden(found.rows.material.texts)
+        return float((own * said.hidden).sum(1).mean())
+
+    assert resemblance(5.0) > resemblance(0.0) + 0.01
+
+
+def test_hidden_states_that_do_not_fit_are_one_clear_error_before_training(place, tmp_path):
+    place.ask("train"), place.ask("inside", has_hidden=True)
+    said = place.said("inside")
+    how = {"distillation": Distillation(hidden=1.0)}
+    wide = file(place, "wide", replace(said, hidden=np.ones((100, 24), np.float16)))
+    for path, error, words in (
+        (wide, TeacherOfOtherWidth, "24 wide and those of its student tiny 16"),
+        ("train/predictions/train.safetensors", TeacherHasNoHidden, "answers alone"),
+    ):
+        with pytest.raises(error, match=words):
+            student(place, tmp_path / "s", (path,), **how)
+        assert not (tmp_path / "s" / "trace.jsonl").exists()
+    done = tiny.compete(tmp_path / "linear", place.data, place.recipe, candidates=("linear",))
+    evaluate.on_validation(done, combine.choose(done))
+    deliver.write_delivery(done)
+    with pytest.raises(TeacherHasNoHidden, match="not one transformer"):
+        place.ask("linear", has_hidden=True, model=str(tmp_path / "linear"))
 
 
 WRONG = {

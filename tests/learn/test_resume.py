@@ -49,6 +49,8 @@ class Variant:
     words: int = 60
     unlabelled: int | None = None
     """Learned from a teacher too, who says so many rows more than have a label."""
+    hidden: float = 0.0
+    """How much its hidden states count."""
 
 
 VARIANTS = {
@@ -57,9 +59,11 @@ VARIANTS = {
     "accumulation": Variant({"micro_batch_tokens": 40}),
     "uneven accumulation": Variant({"micro_batch_tokens": 75}),
     "early stop": Variant({"lr": 0.05, "patience": 2, "evaluations_per_epoch": 6}),
+    "cycles": Variant({"schedule": "cyclic", "snapshots": 3, "patience": 1, "ema": 0.9}),
     "teacher": Variant({"linear_teacher": 0.5, "r_drop": 1.0}),
     "distilled": Variant({"r_drop": 1.0, "micro_batch_tokens": 75, "ema": 0.9}, unlabelled=0),
     "distilled, rows without labels": Variant({"class_weights": "balanced"}, unlabelled=40),
+    "hidden states": Variant({"r_drop": 1.0, "micro_batch_tokens": 75}, unlabelled=40, hidden=0.5),
     "class weights": Variant({"class_weights": "balanced"}),
     "rates by layer, frozen layers": Variant({"layer_decay": 0.8, "frozen_layers": 1}),
 }
@@ -108,7 +112,9 @@ def taught(variant: Variant) -> Taught | None:
         return None
     rng = np.random.default_rng(3)
     logits, held = (rng.normal(size=(n, 3)).astype(np.float32) for n in (150, 40))
-    return Taught(Distillation(alpha=0.3, temperature=2.0), logits, held)
+    how = Distillation(alpha=0.3, temperature=2.0, hidden=variant.hidden)
+    inside = rng.normal(size=(150, 16)).astype(np.float16) if variant.hidden else None
+    return Taught(how, logits, held, inside)
 
 
 class Run:
@@ -166,6 +172,8 @@ class Run:
         model = self.tuning.bare_model
         parts = {"w": weights(model), "o": optimizer_tensors(model, optimizer)}
         _, tensors = self.saver.newest()
+        kept = self.tuning.state.snapshots.items()
+        parts |= {f"of cycle {number}": found for number, found in kept}
         parts |= {f"saved {name}": found for name, found in tensors.items()}
         return {f"{p} {n}": t for p, part in parts.items() for n, t in on_host(part).items()}
 
@@ -229,6 +237,24 @@ def test_every_cut_is_exact(name, straight, tmp_path):
         cuts = sorted(rng.sample(range(1, steps), rng.randrange(1, 6)))
         assert_exact(variant, whole, tmp_path / f"random {number}", cuts)
     print(f"{name}: {steps} single cuts and 20 runs with several, all the same")
+
+
+def test_each_cycle_leaves_its_weights_as_they_were_judged(straight, tmp_path):
+    """Patience ends nothing; the averaged weights are those that are kept; and the last ones are
+    those of the end."""
+    whole = straight(VARIANTS["cycles"])
+    kept, steps = whole.tuning.state.snapshots, len(whole.trace)
+    assert sorted(kept) == [1, 2, 3] and not whole.tuning.position.stopped_early
+    assert whole.tuning.position.validations_without_gain > 1
+    _, saved = whole.saver.newest()
+    for cycle, weights_then in kept.items():
+        assert all(torch.equal(saved[f"snapshot-{cycle}"][n], t) for n, t in weights_then.items())
+    average = whole.tuning.state.options["ema"].state()
+    assert all(torch.equal(kept[3][name], tensor) for name, tensor in average.items())
+    assert any(not torch.equal(kept[1][name], kept[3][name]) for name in average)
+    first = Run(VARIANTS["cycles"], tmp_path / "first", stop_at=-(-steps // 3)).finish()
+    held = first.tuning.state.options["ema"].state()
+    assert all(torch.equal(kept[1][name], tensor) for name, tensor in held.items())
 
 
 def test_a_finished_run_is_not_trained_further(straight, tmp_path):

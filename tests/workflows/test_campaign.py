@@ -22,6 +22,7 @@ from agnews_cli.errors import (
     PartsPaused,
     ReportedError,
     SessionOver,
+    TeacherOfOtherWidth,
     UsageError,
 )
 from agnews_cli.store.run import leases, runs
@@ -130,6 +131,56 @@ def test_every_part_is_done_once_and_after_what_it_needs(at_work):
     assert found.folder.id == at_work.jobs[-1].run
     again = carry_out("student.yaml")
     assert again.was_there and len(at_work.jobs) == 5
+
+
+def test_snapshots_are_one_training_and_members_by_their_number(at_work):
+    """Eleven, so that the tenth does not stand beside the first; each with its own answers."""
+    members = "  - {preset: tiny.yaml, snapshots: 11}\n  - {preset: tiny.yaml, seed: 1}\n"
+    Path("both.yaml").write_text(ensemble(members))
+    said = Path("predictions", "test.safetensors")
+
+    def trained(job: Job) -> None:
+        if job.kind == "train":
+            for number in range(12):
+                folder = Path(job.folder, f"snapshot-{number}" if number else "")
+                (folder / said).parent.mkdir(parents=True)
+                (folder / said).touch()
+
+    at_work.before = trained
+    found = carry_out()
+    assert at_work.kinds == ["train", "train", "combine"]
+    cyclic, _, combine = at_work.jobs
+    assert cyclic.preset.training.cycles == 11
+    *snapshots, other = combine.members
+    assert [one.name for one in snapshots] == [
+        f"member 1 snapshot {number}: tiny" for number in range(1, 12)
+    ]
+    for number, one in enumerate(snapshots, 1):
+        folder = Path(cyclic.folder) / f"snapshot-{number}"
+        assert one.delivery == str(folder) and one.test == str(folder / said)
+        assert one.validation == (str(folder / "predictions" / "validation.safetensors"),)
+    assert (other.name, other.delivery) == ("member 2: tiny", at_work.jobs[1].folder)
+    shown = found.plan.parts()
+    assert [row[0] for row in shown if row[1] == "train"] == ["member 1", "member 2"]
+
+
+def test_hidden_states_of_another_width_are_refused_before_anything_is_trained(at_work):
+    Path("wide").mkdir()
+    for folder, width in (("model", 8), ("wide", 16)):
+        Path(folder, "config.json").write_text(json.dumps({"hidden_size": width}))
+    wide = Path("tiny.yaml").read_text().replace("name: tiny", "name: wide")
+    Path("wide.yaml").write_text(wide.replace(str(Path("model").absolute()), "wide"))
+    text = Path("student.yaml").read_text() + "distillation: {hidden: 1}\n"
+    Path("student.yaml").write_text(text.replace("both.yaml", "wide.yaml"))
+    with pytest.raises(
+        TeacherOfOtherWidth, match="wide are 16 wide and those of its student tiny 8"
+    ):
+        carry_out("student.yaml")
+    assert not at_work.jobs
+    Path("student.yaml").write_text(text.replace("both.yaml", "tiny.yaml"))
+    carry_out("student.yaml")
+    assert [job.has_hidden for job in at_work.jobs if job.kind == "predict"] == [True]
+    assert at_work.jobs[-1].distillation.hidden == 1
 
 
 def test_an_edited_graph_does_what_is_new_alone(at_work):

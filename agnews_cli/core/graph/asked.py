@@ -145,6 +145,17 @@ def stacking(preset: Preset, folds: int, weights: str | None = None) -> Ensemble
 # ---- looking into them --------------------------------------------------------------------------
 
 
+def cycles_of(shape: AnyPreset) -> int:
+    """How many snapshots it leaves, which are members of an ensemble in its place; 0: none."""
+    match shape:
+        case Single():
+            return shape.preset.training.cycles
+        case Distilled():
+            return shape.student.preset.training.cycles
+        case Ensemble() | Finished():
+            return 0
+
+
 def mapped(shape: AnyPreset, change: Callable[[Single], Single]) -> AnyPreset:
     """The same of other models."""
     match shape:
@@ -214,6 +225,33 @@ def problem(shape: AnyPreset, *, is_in_parts: bool = False) -> str:
             return problem(shape.teacher, is_in_parts=bool(folds) or is_in_parts)
         case Finished():
             return f"{shape.run} is finished, and not trained without each part" * is_in_parts
+
+
+def students(shape: AnyPreset) -> Iterator[Distilled]:
+    """Every student in it, a teacher's before those whom it teaches."""
+    match shape:
+        case Single() | Finished():
+            return
+        case Ensemble():
+            for one in shape.members:
+                yield from students(one)
+        case Distilled():
+            yield from students(shape.teacher)
+            yield shape
+
+
+def unmatched(asked: Distilled) -> str:
+    """Why a student cannot be told its teacher's hidden states; empty where it can, or is not."""
+    if not asked.distillation.hidden:
+        return ""
+    match asked.teacher:
+        case Ensemble():
+            return "an ensemble has those of each member, and none of its own"
+        case Single() if not asked.teacher.preset.method.needs_weights:
+            return "a linear model has none"
+        case Finished(has_model=False):
+            return "only its answers are there"
+    return "with folds only its answers are asked" if asked.folds else ""
 
 
 def identity(shape: AnyPreset) -> Hashable:

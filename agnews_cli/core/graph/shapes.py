@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from agnews_cli.core.graph.asked import AnyPreset as AnyPreset
@@ -9,7 +10,7 @@ from agnews_cli.core.graph.asked import Distilled as Distilled
 from agnews_cli.core.graph.asked import Ensemble as Ensemble
 from agnews_cli.core.graph.asked import Finished as Finished
 from agnews_cli.core.graph.asked import Single as Single
-from agnews_cli.core.graph.asked import data_of, settled
+from agnews_cli.core.graph.asked import cycles_of, data_of, settled
 from agnews_cli.core.graph.asked import seeds as seeds
 from agnews_cli.core.graph.asked import stacking as stacking
 from agnews_cli.core.graph.graph import Graph, Growing
@@ -27,6 +28,7 @@ from agnews_cli.core.run.work import (
     RowChoice,
     RunOutput,
     Train,
+    snapshot,
 )
 
 _ROOT = {"train", "student", "combine", "stack"}
@@ -104,14 +106,18 @@ class _Making:
         )
 
     def ensemble(self, asked: Ensemble, title: str) -> _Made:
-        members, beside = [], []
+        members: list[EnsembleMember] = []
+        beside: list[RunOutput] = []
         for number, one in enumerate(asked.members, 1):
-            called = _member(title, number) if len(asked.members) > 1 else _all_rows(title)
+            is_alone = len(asked.members) == 1 and not cycles_of(one)
+            called = _all_rows(title) if is_alone else _member(title, number)
             made = self.of(one, called)
             unseen = self.by_turns(one, called, asked.folds)
             if isinstance(one, Finished) and one.is_to_be_asked:
                 made, unseen = self.asked_now(one, called)
-            if made.has_model:
+            if cycles_of(one):
+                members += _snapshots(made.model, unseen, cycles_of(one))
+            elif made.has_model:
                 members.append(EnsembleMember(models=(made.model,), unseen=unseen))
             else:
                 members.append(EnsembleMember(unseen=unseen or (made.answers,)))
@@ -146,9 +152,10 @@ class _Making:
         answers = self.by_turns(asked.teacher, called, asked.folds)
         if not teacher.has_model:  # it was asked before, and about all that it is asked about
             answers = (RunOutput(run=teacher.model.run, part=TRAIN),)
-        answers = answers or (self.predicted(asked, called, Predict(model=teacher.model)),)
+        ask = Predict(model=teacher.model, has_hidden=asked.distillation.hidden > 0)
+        answers = answers or (self.predicted(asked, called, ask),)
         if asked.unlabelled and teacher.has_model:
-            beside = Predict(model=teacher.model, of="unlabelled")
+            beside = ask.model_copy(update={"of": "unlabelled"})
             answers = (*answers, self.predicted(asked, called, beside))
         taught = {
             "teacher": answers,
@@ -176,6 +183,15 @@ class _Making:
         called = "evaluate" if title in _ROOT else f"evaluate {title}"
         work = Evaluate(model=model, beside=others)
         return _Made(model, self.growing.add(label, called, work))
+
+
+def _snapshots(
+    run: RunOutput, unseen: tuple[RunOutput, ...], cycles: int
+) -> Iterator[EnsembleMember]:
+    """A member of each: of the run's own, and of its folds' of the same cycle."""
+    for cycle in range(1, cycles + 1):
+        model, *said = (RunOutput(run=one.run, part=snapshot(cycle)) for one in (run, *unseen))
+        yield EnsembleMember(models=(model,), unseen=tuple(said))
 
 
 def _member(title: str, number: int) -> str:

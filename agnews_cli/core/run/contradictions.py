@@ -14,6 +14,7 @@ _ONE_OF: tuple[tuple[tuple[str, ...], str], ...] = (
 _READ_WITH: dict[str, dict[str, object]] = {
     "attack_steps": {"pgd": None, "freelb": None},
     "schedule_power": {"schedule": "polynomial"},
+    "snapshots": {"schedule": "cyclic"},
     "focal_gamma": {"loss": "focal"},
     "contrastive_temperature": {"contrastive": None},
     "sample_dropout": {"multi_sample_dropout": None},

@@ -292,11 +292,16 @@ class Costs:
                 return Cost(steps, paces, self._bytes(work.model))
             case Evaluate() if not (work.beside and self._is_combined(work.model)):
                 rows = self.data.test.rows if self.data.test else 0
-                each = self._asked(work.model, rows)
+                each = self._asked(work.model, rows * (1 + self._snapshots(work.model)))
                 return Cost(1, each, self._bytes(work.model), is_divisible=False)
             case _:  # on predictions that are there, whose members were asked
                 minute = Pace(COMBINE_S, 0.0, COMBINE_S, "model", "cpu", "a minute is put down")
                 return Cost(1, {"cpu": minute}, 0, 0.0, 0.0, is_divisible=False)
+
+    def _snapshots(self, source: RunOutput) -> int:
+        """How many are evaluated with it."""
+        work = self.work_of(source.run)
+        return work.recipe.training.cycles if isinstance(work, Train) else 0
 
     def _is_combined(self, source: RunOutput) -> bool:
         return isinstance(self.work_of(source.run), Combine)

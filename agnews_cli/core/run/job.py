@@ -136,6 +136,8 @@ class PredictJob(Job):
     rows: dict[Split, str] = {}
     """As `TrainJob.rows`."""
     choice: RowChoice = RowChoice()
+    has_hidden: bool = False
+    """Whether the model's hidden states are kept too."""
     save_every_s: float | None = None
     """As `TrainJob.save_every_s`."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agnews_cli.core.run.method import Full, Method, WordCounts
+from agnews_cli.core.run.method import Anatomy, Full, Method, WordCounts
 
 OneModel = Literal["encoder", "linear", "llm", "platform"]
 Tier = Literal[OneModel, "ensemble", "distilled"]
@@ -23,6 +23,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 _FULL_STEP_LENGTH = 256
 """Up to this many tokens of a text, a preset's step holds enough texts."""
 _MOST_EPOCHS = 20.0
+_USUAL_SNAPSHOTS, MOST_SNAPSHOTS = 5, 50
 _MOST_HELD = 1 / 3
 _MOST_FOLDS, _LEAST_FOLDS, _FOLDED_ROWS = 5, 3, 500
 
@@ -58,12 +59,19 @@ class Training(_Strict):
     )
     weight_decay: Share = Field(0.01, description="Decoupled; not on biases and norms.")
     warmup: Share = Field(0.1, description="Share of the steps with a rising rate.")
-    schedule: Literal["linear", "cosine", "polynomial", "inverse_square_root"] = Field(
+    schedule: Literal["linear", "cosine", "polynomial", "inverse_square_root", "cyclic"] = Field(
         "linear",
-        description="How the rate falls after the rise: to zero, but for inverse_square_root.",
+        description="How the rate falls after the rise: to zero, but for inverse_square_root. "
+        "cyclic: by a cosine, and again from the peak in each of `snapshots` cycles (Loshchilov "
+        "and Hutter 2017); it never stops early.",
     )
     schedule_power: Annotated[float, Field(gt=0, le=100)] = Field(
         2.0, description="Of the polynomial schedule; 1 is the linear one."
+    )
+    snapshots: Annotated[int, Field(ge=1, le=MOST_SNAPSHOTS)] = Field(
+        _USUAL_SNAPSHOTS,
+        description="Cycles of the schedule `cyclic`, which alone reads it. The weights at the end "
+        "of each are kept: members of a snapshot ensemble (Huang et al. 2017).",
     )
     batch_tokens: Positive = Field(
         1024, description="Tokens in one optimizer step, padding included, over all devices."
@@ -192,6 +200,11 @@ class Training(_Strict):
         "repeats in any case.",
     )
     gradient_checkpointing: bool = Field(False, description="Less memory for a third more time.")
+
+    @property
+    def cycles(self) -> int:
+        """Of a cyclic schedule, each of which leaves a snapshot; 0: it is another schedule."""
+        return self.snapshots if self.schedule == "cyclic" else 0
 
     @property
     def passes_in_an_epoch(self) -> int:
@@ -327,6 +340,12 @@ class Preset(_Strict):
         if not isinstance(self.method, WordCounts) or group not in ("training", "short_of_time"):
             return True
         return name in WordCounts.training_fields
+
+    @property
+    def snapshots_bytes(self) -> int:
+        """Of all snapshots while it trains: of each what is trained, in fp32."""
+        trained = self.method.trained_parameters(Anatomy(self.model.parameters))
+        return 4 * self.training.cycles * trained
 
     def hurried(self, training: Training) -> Training:
         """`training` where there is no time for the whole recipe."""

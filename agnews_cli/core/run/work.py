@@ -28,6 +28,8 @@ Part = Annotated[
 
 MODEL: Part = "model"
 """The part of a run that predicts."""
+SNAPSHOT = "snapshot-"
+"""Begins the parts that a cyclic training leaves besides: the models at its cycles' ends."""
 VALIDATION: Part = "predictions/validation"
 """The part that every training leaves: what it says of the rows that validated it, as logits."""
 TRAIN: Part = "predictions/train"
@@ -36,6 +38,16 @@ TEST: Part = "predictions/test"
 """The part that every evaluation leaves."""
 GIVEN = "given."
 """Begins the id of what no run of ours made: nothing is known of it but what it is asked."""
+
+
+def snapshot(cycle: int) -> Part:
+    """The part that is the model at the end of a cycle, counted from 1."""
+    return f"{SNAPSHOT}{cycle}"
+
+
+def is_model(part: Part) -> bool:
+    """Whether it predicts."""
+    return part == MODEL or part.startswith(SNAPSHOT)
 
 
 _UNREAD_LR = 1e-4
@@ -111,9 +123,10 @@ class Recipe(_Strict):
 
 
 class Distillation(_Strict):
-    """How a teacher counts: alpha CE(label) + (1 - alpha) T² KL(teacher at T || student at T).
+    """How a teacher counts: alpha CE(label) + (1 - alpha) T² KL(teacher at T || student at T)
+    + hidden (1 - cos(teacher's hidden states, student's)).
 
-    Hinton et al. 2015, arXiv 1503.02531.
+    Hinton et al. 2015, arXiv 1503.02531; Sanh et al. 2019, arXiv 1910.01108.
     """
 
     alpha: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -122,10 +135,16 @@ class Distillation(_Strict):
     temperature: Annotated[float, Field(gt=0, le=100)] = Field(
         5.0, description="What logits of both are divided by: higher tells more of small ones."
     )
+    hidden: Annotated[float, Field(ge=0, le=1_000)] = Field(
+        0.0,
+        description="Weight of 1 − cosine between both models' last hidden states, averaged over a "
+        "text's tokens (DistilBERT, Sanh et al. 2019). The two must be as wide. 0: none.",
+    )
 
 
 class Train(_Strict):
-    """A model from rows. It leaves `model` and `predictions/validation`."""
+    """A model from rows. It leaves `model` and `predictions/validation`, and where its schedule has
+    cycles a `snapshot-N` of each."""
 
     kind: Literal["train"] = "train"
     recipe: Recipe
@@ -150,6 +169,8 @@ class Predict(_Strict):
     rows: RowChoice = RowChoice()
     of: Literal["train", "validation", "unlabelled"] = "train"
     """The rows that train, those that validate, or all that have no label; never the test rows."""
+    has_hidden: bool = False
+    """Whether its hidden states are kept too."""
 
 
 class EnsembleMember(_Strict):
@@ -158,8 +179,8 @@ class EnsembleMember(_Strict):
     models: tuple[RunOutput, ...] = ()
     """Asked about new rows; of several the mean. None for one of which only files are there."""
     unseen: tuple[RunOutput, ...] = ()
-    """Predictions on rows that it has not seen, each row once, such as those of its folds. Empty:
-    what the models' own runs left (`predictions/validation`)."""
+    """Predictions on rows that it has not seen, each row once, such as those of its folds; a model
+    stands for what it said of the rows that validated it. Empty: that of `models`."""
 
     @model_validator(mode="after")
     def _is_there(self) -> EnsembleMember:

@@ -15,6 +15,7 @@ from agnews_cli.learn.kinds.loss import Loss, Targets
 from agnews_cli.learn.kinds.option import Batch, Gradients
 from agnews_cli.learn.loop.forward import on_device
 from agnews_cli.learn.loop.state import State
+from agnews_cli.learn.models import hidden
 from agnews_cli.learn.optimizers import RATE_SHARE
 from agnews_cli.learn.rows.batches import Indices, cut
 from agnews_cli.learn.rows.tokens import Tokens
@@ -29,6 +30,8 @@ class Stepper:
     tokens: Tokens
     pad_id: int
     loss: Loss
+    hidden_weight: float = 0.0
+    """How much it counts that hidden states differ from those in the targets."""
     _copies: int = field(init=False)
     """How often an option wants the whole batch."""
     _pass_weight: float = field(init=False)
@@ -93,8 +96,12 @@ class Stepper:
         state, accelerator = self.state, self.state.accelerator
         context = nullcontext() if is_last else accelerator.no_sync(state.model)
         with context, accelerator.autocast():
-            logits = state.model(**batch).logits.float()
+            answer = state.model(**batch, **(hidden.WANTED if self.hidden_weight else {}))
+            logits = answer.logits.float()
             loss = self.loss(logits, targets)
+            if self.hidden_weight and targets.hidden is not None:
+                inside = hidden.last_of(answer, batch["attention_mask"])
+                loss = loss + self.hidden_weight * hidden.distances(inside, targets.hidden).sum()
             for option in state.options.values():
                 loss = option.loss(loss, logits)
             loss = loss / rows

@@ -123,6 +123,8 @@ def _refuse_other_rows(job: PredictJob, folder: Path) -> None:
 
 
 def _trainings(folder: Path) -> Iterator[TrainJob]:
+    if not (folder / "job.json").exists():  # a snapshot lies in its run's folder
+        folder = folder.parent
     with suppress(OSError, ValueError):  # of another version, or no run
         match TypeAdapter(AnyJob).validate_json((folder / "job.json").read_bytes()):
             case TrainJob() as job:

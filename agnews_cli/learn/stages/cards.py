@@ -49,14 +49,19 @@ def write(
     job: TrainJob, members: Sequence[CardMember], whole: Evaluation, *, trained_rows: int
 ) -> None:
     """`agnews.json` and a card in each member's folder, and the card of what they are together."""
-    run = Path(job.folder)
     for member in members:
-        folder = run / member.folder
-        facts = model_facts(job, member.facts.kind) | {"files": digests_of(folder)}
-        text = json.dumps(facts, indent=2, ensure_ascii=False)
-        write_text_atomically(folder / "agnews.json", text)
-        write_text_atomically(folder / "README.md", member_card(job, member, trained_rows))
-    write_text_atomically(run / "README.md", run_card(job, members, whole, trained_rows))
+        write_member(job, member, trained_rows)
+    card = run_card(job, members, whole, trained_rows)
+    write_text_atomically(Path(job.folder) / "README.md", card)
+
+
+def write_member(job: TrainJob, member: CardMember, trained_rows: int) -> None:
+    """`agnews.json` and the card of one folder."""
+    folder = Path(job.folder) / member.folder
+    facts = model_facts(job, member.facts.kind) | {"files": digests_of(folder)}
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    write_text_atomically(folder / "agnews.json", text)
+    write_text_atomically(folder / "README.md", member_card(job, member, trained_rows))
 
 
 def model_facts(job: TrainJob, kind: str) -> dict[str, Any]:

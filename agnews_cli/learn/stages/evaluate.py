@@ -17,6 +17,7 @@ from agnews_cli.learn.combine.logits import Logits
 from agnews_cli.learn.figures import blend, latency
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.rows import overlap
+from agnews_cli.learn.stages import snapshots
 from agnews_cli.learn.stages.combine import Shares
 from agnews_cli.learn.stages.contest import Competition, Probabilities
 from agnews_cli.learn.stages.predict import Answered
@@ -61,6 +62,7 @@ def on_test(contest: Competition, shares: Shares, judged: Judged, answered: Answ
     latency.write(setting.folder, answered.latency)
     write_predictions(setting.folder, rows.classes, labels, mixed, answered.each)
     _keep(contest, TEST, Logits.of(labels, rows.texts, classes, mixed, answered.each))
+    snapshots.keep_test(contest, rows, answered.snapshots)
     test = test.model_copy(update=held_out)
     return Judged(judged.whole.model_copy(update={"test": test}), members)
 

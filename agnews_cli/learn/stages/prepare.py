@@ -98,6 +98,7 @@ class Prepared:
             setting.budget,
             setting.told,
             parameters=job.preset.model.parameters,
+            beside_bytes=job.preset.snapshots_bytes,
             has_unlabelled=job.has_unlabelled,
         )
 
@@ -116,12 +117,15 @@ class Prepared:
             )
 
     def tokenise(self) -> None:
-        """Raises OutOfTime, on all processes, and ValueWrong: more tokens than the model reads."""
+        """Raises OutOfTime, on all processes, ValueWrong: more tokens than the model reads, and
+        TeacherOfOtherWidth."""
         job, told, asked = self.setting.job, self.setting.told, self.setting.job.preset.training
         self.setting.log("phase", name="tokenising")
         self.tokenizer = load_tokenizer(job.model_path, job.preset.model.revision)
         config = load_config(job.model_path, job.preset.model.revision)
         most = material.longest_of(self.tokenizer, config, asked.longest)
+        if self.teacher is not None:
+            self.teacher.require_width(config.get_text_config().hidden_size)
         if asked.max_length > most and asked.longest == asked.max_length:
             raise ValueWrong(
                 name="training.max_length",

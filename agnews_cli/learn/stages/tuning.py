@@ -72,7 +72,7 @@ class Tunings:
         setting, job = self.setting, self.setting.job
         now = fingerprint.take(setting.accelerator, setting.precision)
         now |= fingerprint.of_material(tokens, validation, model)
-        now |= fingerprint.of_teacher(taught.logits) if taught is not None else {}
+        now |= fingerprint.of_teacher(taught.logits, taught.hidden) if taught is not None else {}
         is_traced = job.trace and setting.is_main
         tuning = FineTuning(
             name=name,

@@ -170,7 +170,7 @@ def find(store: Path, name: str) -> Delivered:
         folder = local(name) if name else None
         if folder is None or not folder.is_dir():
             raise
-    return of_folder(folder.absolute())
+    return at(folder.absolute())
 
 
 def at(folder: Path) -> Delivered:

@@ -200,6 +200,11 @@ class RunFolder:
             return None
         return moment if moment.tzinfo and 1970 <= moment.year < 3000 else None
 
+    def preset_name(self) -> str:
+        """Of the preset that it trains by; a student is called what it is made for."""
+        found = self._created().get("preset")
+        return found if isinstance(found, str) else self.id.rpartition("-")[0]
+
     def is_of_other_rules(self) -> bool:
         """Whether its id was made by other rules than today's, so that none of today's is it."""
         return self._created().get("identity") != identity.VERSION

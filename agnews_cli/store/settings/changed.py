@@ -33,6 +33,10 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
         exact["longest"] = preset.training.max_length
     if "training.epochs" in asked and "training.least_steps" not in asked:
         exact["least_steps"] = 0
+    is_cyclic = preset.training.schedule == "cyclic"
+    if settings and not is_cyclic and "training.snapshots" not in asked:
+        # Left of a schedule that was set aside.
+        exact["snapshots"] = type(preset.training).model_fields["snapshots"].default
     if exact:
         training = preset.training.model_copy(update=exact)
         preset = preset.model_copy(update={"training": training})

@@ -106,6 +106,9 @@ class _Reading:
         return Ensemble(*named, summary=of.summary, order=of.order)
 
     def distilled(self, of: DistilledPreset, loc: Loc) -> Distilled | None:
+        for name, one in (("teacher", of.teacher), ("student", of.student)):
+            if one.snapshots is not None:
+                self.file.note((*loc, name, "snapshots"), "are members: of an ensemble alone")
         teacher = self.member(of.teacher, (*loc, "teacher"))
         student = self.member(of.student, (*loc, "student"))
         place = (*loc, "student", "preset")
@@ -120,9 +123,13 @@ class _Reading:
         if teacher is None or student is None:
             return None
         how = of.distillation
-        return Distilled(
+        found = Distilled(
             of.name, teacher, student, how, of.folds, summary=of.summary, order=of.order
         )
+        why = asked.unmatched(found)
+        if why:
+            self.file.note((*loc, "distillation", "hidden"), f"{teacher.name}: {why}")
+        return found
 
     def member(self, member: MemberOf, loc: Loc) -> AnyPreset | None:
         if member.run is not None:
@@ -140,7 +147,27 @@ class _Reading:
         except SettingInvalid as error:
             given, reason = error.facts["given"], error.facts["reason"]
             self.file.note((*loc, "settings"), f"{given}: {reason}")
+        if member.snapshots is not None:
+            found = self.cyclic(found, member.snapshots, (*loc, "snapshots"))
         return mapped(found, lambda one: replace(one, seed=one.seed + member.seed))
+
+    def cyclic(self, of: AnyPreset, snapshots: int, loc: Loc) -> AnyPreset:
+        """The model that answers, trained in so many cycles."""
+        settings = ("training.schedule=cyclic", f"training.snapshots={snapshots}")
+        try:
+            match of:
+                case Single():
+                    return with_settings(of, settings)
+                case Distilled():
+                    student = replace(
+                        of.student, preset=presets.with_settings(of.student.preset, settings)
+                    )
+                    return replace(of, student=student)
+        except SettingInvalid as error:
+            self.file.note(loc, f"{error.facts['reason']}")
+            return of
+        self.file.note(loc, f"are of one training ({of.name} is {of.tier})")
+        return of
 
     def named(self, name: str, loc: Loc) -> AnyPreset | None:
         try:

@@ -93,12 +93,13 @@ class Parcel:
 
 def most_bytes(run: RunFolder) -> int:
     """More than any checkpoint or delivery of this run has: a store may claim anything."""
-    parameters = 0
+    parameters = snapshots = 0
     with suppress(AgnewsError):
         if run.has("preset.yaml"):
-            parameters = presets.load(str(run.preset)).model.parameters
-    # Weights, best weights, average, a teacher's and two moments, of four bytes each.
-    return 8 * 4 * max(parameters, _FEW_PARAMETERS) + _MOST_OTHER_BYTES
+            preset = presets.load(str(run.preset))
+            parameters, snapshots = preset.model.parameters, preset.training.cycles
+    # Weights, best weights, average, a teacher's, two moments, snapshots: of four bytes each.
+    return (8 + snapshots) * 4 * max(parameters, _FEW_PARAMETERS) + _MOST_OTHER_BYTES
 
 
 def unique(manifest: Manifest) -> tuple[Blob, ...]:

@@ -59,7 +59,7 @@ from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.sessions.session import Lane
 from agnews_cli.workflows.sessions.watch import AGAIN, resume_command, signals
-from agnews_cli.workflows.train import jobs, single
+from agnews_cli.workflows.train import jobs, matched, single
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.result import Result, result_of
 from agnews_cli.workflows.train.scene import Scene
@@ -77,7 +77,8 @@ Show = Callable[[Event], None]
 def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign:
     """The graph of `shape`, and how each training of it is done here.
 
-    Raises UsageError under a budget, HubUnreachable where a model is not to be had, LimitsInvalid.
+    Raises UsageError under a budget, HubUnreachable where a model is not to be had, LimitsInvalid,
+    TeacherOfOtherWidth where hidden states cannot be matched.
     """
     wish = scene.wish
     if wish.budget_s is not None:
@@ -95,6 +96,7 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
         return placed
 
     shape = mapped(shape, here)
+    matched.require(shape, scene.store, found)
     whole = preset_shapes.resolved_text(shape)
     graph = shapes.graph_of(shape, scene.dataset, wish.seed, limit=wish.limit_train)
     on_cpu = scene.platform.accelerator.kind == "cpu"

@@ -20,6 +20,7 @@ from agnews_cli.core.run.job import (
 from agnews_cli.core.run.preset import Model
 from agnews_cli.core.run.work import (
     MODEL,
+    SNAPSHOT,
     TEST,
     VALIDATION,
     Combine,
@@ -28,6 +29,7 @@ from agnews_cli.core.run.work import (
     Predict,
     RunId,
     RunOutput,
+    is_model,
 )
 from agnews_cli.host import network
 from agnews_cli.store.data import datasets
@@ -41,18 +43,21 @@ from agnews_cli.workflows.train.scene import Scene
 
 
 def path_of(store: Path, source: RunOutput, part: str | None = None) -> Path:
-    """Where what a run leaves lies."""
-    wanted = part or source.part
-    folder = store / source.run
-    return folder if wanted == MODEL else folder / f"{wanted}.safetensors"
+    """Where what a run leaves lies. `part`: of what a model of it leaves, another than itself."""
+    folder, wanted = store / source.run, part or source.part
+    if is_model(source.part) and source.part != MODEL:  # a snapshot is a delivery in its run's
+        folder /= source.part
+    return folder if is_model(wanted) else folder / f"{wanted}.safetensors"
 
 
 def _there(path: Path) -> str | None:
     return str(path) if path.is_file() else None
 
 
-def _runs(member: EnsembleMember) -> list[RunId]:
-    return [one.run for one in (*member.models, *member.unseen)]
+def _cycle(output: RunOutput) -> str:
+    """Of a snapshot, which one it is; else empty."""
+    is_snapshot = output.part.startswith(SNAPSHOT)
+    return output.part.removeprefix(SNAPSHOT) if is_snapshot else ""
 
 
 def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[RunId]) -> CombineJob:
@@ -60,7 +65,12 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
     graph, tests = campaign.graph, _tests(campaign.graph, node, done)
     folder = created(campaign, node)
     order = {run: n for n, run in enumerate(graph.nodes)}
-    named = sorted(work.members, key=lambda m: [(order.get(r, -1), r) for r in _runs(m)])
+
+    def place(member: EnsembleMember) -> list[tuple[int, RunId, int]]:
+        each = (*member.models, *member.unseen)
+        return [(order.get(one.run, -1), one.run, int(_cycle(one) or 0)) for one in each]
+
+    named = sorted(work.members, key=place)
     members = tuple(_member(campaign, member, tests) for member in named)
     return CombineJob(
         run=node.id,
@@ -92,15 +102,20 @@ def _member(
     first = next(iter((*member.models, *unseen)))
     node, asked = campaign.graph.nodes.get(first.run), tests.get(first.run)
     return CombineMember(
-        name=first.run if node is None else f"{node.title}: {node.label}",
-        delivery=str(store / first.run) if member.models else None,
+        name=first.run if node is None else f"{_title(node, first)}: {node.label}",
+        delivery=str(path_of(store, first)) if member.models else None,
         validation=tuple(
-            str(path_of(store, one, VALIDATION if one.part == MODEL else one.part))
+            str(path_of(store, one, VALIDATION if is_model(one.part) else one.part))
             for one in unseen
         ),
-        test=asked and _there(path_of(store, RunOutput(run=asked, part=TEST))),
+        test=asked and _there(path_of(store, RunOutput(run=asked, part=first.part), TEST)),
         latency=asked and _there(store / asked / "latency.json"),
     )
+
+
+def _title(node: Node, model: RunOutput) -> str:
+    cycle = _cycle(model)
+    return f"{node.title} snapshot {cycle}" if cycle else node.title
 
 
 def _tests(graph: Graph, node: Node, done: Collection[RunId]) -> Mapping[RunId, RunId]:
@@ -134,6 +149,7 @@ def predicting(campaign: Campaign, node: Node, work: Predict) -> PredictJob:
         of=work.of,
         rows={split: str(path) for split, path in rows.items() if split != "test"},
         choice=work.rows,
+        has_hidden=work.has_hidden,
         **campaign.scene.clock,
     )
 

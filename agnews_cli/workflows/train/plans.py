@@ -13,7 +13,7 @@ from agnews_cli.core.run.choose import PassedOver
 from agnews_cli.core.run.job import CandidateKind
 from agnews_cli.core.run.model_limits import ModelLimits
 from agnews_cli.core.run.preset import Preset
-from agnews_cli.core.run.work import Predict, RunId, Train, inputs
+from agnews_cli.core.run.work import RunId, Train, inputs
 from agnews_cli.store.model import models
 from agnews_cli.workflows.train.scene import Scene
 
@@ -104,15 +104,6 @@ class Campaign:
     @property
     def tier(self) -> str:
         return self.shape.tier
-
-    @property
-    def teacher(self) -> RunId | None:
-        """The run whose model taught the result; None where it is no student, or files taught."""
-        work = self.graph.nodes[self.run].work
-        taught_by = work.teacher if isinstance(work, Train) else ()
-        asked = (self.graph.nodes.get(one.run) for one in taught_by)
-        works = (node.work for node in asked if node is not None)
-        return next((one.model.run for one in works if isinstance(one, Predict)), None)
 
     def as_json(self, state: str) -> dict[str, Any]:
         """The part of the result that is known before anything is done (docs/json.md)."""

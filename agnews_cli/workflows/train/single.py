@@ -177,7 +177,9 @@ def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane |
         return there
     require_training_modules()
     require_optimizer(plan.preset)
-    runs.require_space(plan.scene.store, 3 * 4 * plan.preset.model.parameters + 50_000_000)
+    # A model and two checkpoints; snapshots lie in these, and whole in folders of their own.
+    whole = 4 * plan.preset.model.parameters * (3 + plan.preset.training.cycles)
+    runs.require_space(plan.scene.store, whole + plan.preset.snapshots_bytes + 50_000_000)
     folder = runs.create(
         plan.scene.store,
         plan.run,
