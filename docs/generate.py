@@ -52,7 +52,8 @@ def exit_codes() -> str:
         "# Exit codes",
         "",
         f"{_GENERATED} 0 is success; 75 is kept for a run that paused,",
-        "and for hours that do not fit yet (`agnews quota --needs`).",
+        "and for hours that do not fit yet (`agnews quota --needs`); 3 for data on which figures",
+        "are untrue (`agnews check`).",
         "",
         *table(("code", "error", "message"), rows),
     ]

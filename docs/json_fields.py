@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel
 
 from agnews_cli.cli import bars, checkpoints, described, machine, output, planned, predict, quota
+from agnews_cli.core.guards import data_facts
 from agnews_cli.core.hours.quota import Budget, Forecast
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.finding import Finding
@@ -30,6 +31,8 @@ from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import Candidate
 from agnews_cli.core.run.preset import Measured
 from agnews_cli.store.data import answers
+from agnews_cli.workflows.check.check import DataCheck
+from agnews_cli.workflows.check.cleaned import CleanedCopy
 from agnews_cli.workflows.hours import quota as hours
 from agnews_cli.workflows.hours import usage
 from agnews_cli.workflows.machine.cached import Cached
@@ -75,6 +78,21 @@ SOURCES: dict[str, dict[str, Any]] = {
         "findings": Finding,
     },
     "agnews.doctor/1": {"": Examination.as_json, "findings": Finding},
+    "agnews.check/1": {
+        "": DataCheck.as_json,
+        "findings": Finding,
+        "repeats": data_facts.Repeats,
+        "repeats.found": data_facts.Repeated,
+        "repeats.found.examples": None,
+        "repeats.conflicts": data_facts.Conflicts,
+        "repeats.conflicts.examples": None,
+        "shifts": data_facts.Shift,
+        "suspects": data_facts.Suspects,
+        "suspects.rows": data_facts.Suspect,
+        "suspects.rows.place": None,
+        "giveaways": data_facts.Giveaway,
+        "copy": CleanedCopy.as_json,
+    },
     "agnews.verify-resume/1": {"": (ResumeVerdict.as_json, ResumeVerdict)},
     "agnews.cache/1": {"": Cached.as_json},
     "agnews.plan/1": {"": (Planned.as_json, planned.show), "simulation": Rehearsal.as_json},

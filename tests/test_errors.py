@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import shlex
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -180,3 +181,20 @@ def test_every_error_is_made_somewhere():
     text = " ".join(p.read_text("utf-8") for p in _FILES if p.parent.name != "errors")
     bases = {base.__name__ for kind in _ERRORS.values() for base in kind.__mro__[1:]}
     assert [name for name in _ERRORS if name not in text and name not in bases] == []
+
+
+_PATHS = {"path", "folder", "store", "given", "first"}
+"""Facts that are what people named: in a command each is one word of a shell."""
+
+
+def test_a_command_that_a_hint_names_can_be_pasted_whatever_a_path_holds():
+    bare = [
+        f"{name}: {{{fact}}}"
+        for name, kind in _ERRORS.items()
+        for fact in sorted(_named(kind.hint) & _PATHS)
+        if f"{{{fact}!q}}" not in kind.hint
+    ]
+    assert bare == []
+    odd = "it's here/a b.csv"
+    advice = errors.DataChanged(path=odd, now="1", before="2").advice
+    assert shlex.split(advice.partition("agnews ")[2])[-1] == odd

@@ -127,9 +127,16 @@ _GIVEN = Argument(
     callback=_note_given,
 )
 
+_OF_TRAINING = ("test_share", "unlabelled", "limit_train", "id_column")
+
 Asked = Annotated[Words, Options(asking.every())]
 AskedData = Annotated[Words, Options(asking.of_group(asking.DATA))]
 """Which data, and how they are read."""
+AskedRows = Annotated[
+    Words,
+    Options(tuple(o for o in asking.of_group(asking.DATA) if o.name not in _OF_TRAINING)),
+]
+"""Which data, and how they are read, where nothing is held out and nothing trained."""
 AskedTraining = Annotated[
     Words, Options(asking.named("model", "epochs", "lr", "batch_size", "settings"))
 ]

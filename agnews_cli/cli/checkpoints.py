@@ -15,7 +15,12 @@ app = typer.Typer(
 )
 Stores = Annotated[
     list[str] | None,
-    typer.Option("--store", help="Folder for runs, and further stores.", autocompletion=stores),
+    typer.Option(
+        "--store",
+        help="Folder for runs, and further stores.",
+        metavar="STORE",
+        autocompletion=stores,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON array.")]
 
@@ -111,6 +116,7 @@ def push(run: Run = "latest", store: Stores = None, json: Json = False) -> None:
 def pull(run: Run = "latest", store: Stores = None, json: Json = False) -> None:
     """Bring the newest of a run that verifies from further stores."""
     from agnews_cli.cli.output import Output
+    from agnews_cli.workflows.runs.status import status
     from agnews_cli.workflows.runs.stores import choose
     from agnews_cli.workflows.sessions.saves import pull
 
@@ -120,7 +126,7 @@ def pull(run: Run = "latest", store: Stores = None, json: Json = False) -> None:
     for what, why in pulled.skipped:
         out.warn(f"{what} is passed over: {why}")
     out.table(("came", "from"), pulled.parcels)
-    out.screen(f"{id_} is up to date here. Next: agnews resume {id_}")
+    out.screen(f"{id_} is up to date here. Next: {status(id_, chosen.folder).next}")
 
 
 @app.command("save-now", cls=Command)

@@ -24,7 +24,12 @@ def compare(
         ),
     ],
     on: Annotated[
-        str, Option(help="On which rows: test or validation.", autocompletion=splits)
+        str,
+        Option(
+            help="On which rows: test or validation.",
+            metavar="test|validation",
+            autocompletion=splits,
+        ),
     ] = "test",
     against: Annotated[
         str | None,

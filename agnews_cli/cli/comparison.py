@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from agnews_cli.cli import screens
-from agnews_cli.core.run.comparison import Comparison
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from agnews_cli.core.run.evaluation import Interval
+    from agnews_cli.core.run.latency import Latency
     from agnews_cli.workflows.runs.compare import RunsCompared
 
 _CERTAIN = 0.05
@@ -20,7 +19,7 @@ _NAME = 38
 
 def screen(found: RunsCompared) -> tuple[RenderableType, ...]:
     """All of it, and what to mind."""
-    parts = [*tables(found.comparison, found.size_bytes, on=found.on)]
+    parts = [*tables(found)]
     if found.looks is not None:
         parts.append(
             f"{found.looks:,} runs of the store were asked about such test rows: the best of many "
@@ -31,12 +30,11 @@ def screen(found: RunsCompared) -> tuple[RenderableType, ...]:
     return tuple(parts)
 
 
-def tables(
-    found: Comparison, size_bytes: Mapping[str, int | None], *, on: str
-) -> tuple[RenderableType, ...]:
-    """Figures of each, the best first; then each pair."""
+def tables(of: RunsCompared) -> tuple[RenderableType, ...]:
+    """Figures of each, the best first; then each pair, and what speeds are those of."""
     from agnews_cli.store.disk.space import size
 
+    found, took = of.comparison, of.latency
     figures = [
         (
             screens.one_line(one.name, _NAME),
@@ -45,12 +43,14 @@ def tables(
             screens.percent(one.macro_f1),
             f"{max(0.0, one.loss):.4f}",
             screens.percent(one.calibration_error),
-            None if (held := size_bytes.get(one.name)) is None else size(held),
+            None if (held := of.size_bytes.get(one.name)) is None else size(held),
+            *_speed(took.get(one.name)),
         )
         for one in found.models
     ]
-    heads = ("model", "accuracy", "95%", "macro-F1", "log loss", "calib.", "size")
-    title = f"On the same {found.rows:,} {on} rows"
+    speed = ("one text", "rows/s")
+    heads = ("model", "accuracy", "95%", "macro-F1", "log loss", "calib.", "size", *speed)
+    title = f"On the same {found.rows:,} {of.on} rows"
     parts: list[RenderableType] = [screens.table(heads, figures, title=title), ""]
     if found.differences:
         other = "the other" if found.against is None else screens.one_line(found.against, _NAME)
@@ -68,9 +68,21 @@ def tables(
             )
             for one in found.differences
         ]
-        heads = ("model", "points", "95%", "alone right", "p", "Holm", "")
-        parts += [screens.table(heads, rows, title=f"Less {other}"), ""]
+        of_pairs = ("model", "points", "95%", "alone right", "p", "Holm", "")
+        parts += [screens.table(of_pairs, rows, title=f"Less {other}"), ""]
+    machines = sorted({one.machine for one in took.values() if one is not None})
+    if machines:
+        summed = any(one is not None and one.is_sum for one in took.values())
+        more = "; of an ensemble, its members one after another" if summed else ""
+        parts.append(f"Speeds as measured at evaluation, on {' and '.join(machines)}{more}")
     return tuple(parts)
+
+
+def _speed(took: Latency | None) -> tuple[str | None, str | None]:
+    """(milliseconds of one text alone, rows a second in batches)"""
+    if took is None:
+        return None, None
+    return f"{1000 * took.one_text_s:.1f} ms", f"{took.rows_per_s:,.0f}"
 
 
 def _between(figure: Interval, sign: str = "") -> str:

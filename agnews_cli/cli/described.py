@@ -6,11 +6,17 @@ from typing import Any
 
 from agnews_cli.core.graph.advice import parameters
 from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Finished, Single, singles
+from agnews_cli.core.graph.shapes import graph_of
+from agnews_cli.core.run.cost import like_news
+from agnews_cli.core.run.work import Train
+
+_ROWS = 1000
+"""Of any data: which models are trained does not hang on them."""
 
 
 def row(shape: AnyPreset) -> tuple[str, ...]:
-    """Name, tier, method, weights, what it is good for."""
-    return (shape.name, shape.tier, _method(shape), _millions(parameters(shape)), shape.summary)
+    """Name, weights, method, what it is good for."""
+    return (shape.name, _millions(parameters(shape)), _method(shape), shape.summary)
 
 
 def as_json(shape: AnyPreset) -> dict[str, Any]:
@@ -28,12 +34,22 @@ def as_json(shape: AnyPreset) -> dict[str, Any]:
     }
 
 
-def models(shape: AnyPreset) -> list[tuple[str, ...]]:
-    """Each model that is trained."""
-    return [
-        (one.name, one.preset.method.kind, _millions(one.preset.model.parameters), f"+{one.seed}")
-        for one in singles(shape)
-    ]
+def models(shape: AnyPreset) -> tuple[list[tuple[str, ...]], int]:
+    """Each model that is trained on all rows, what for, and which it is; and how many more are
+    trained on parts of them."""
+    by_recipe = {one.recipe: one.preset for one in singles(shape)}
+    rows: list[tuple[str, ...]] = []
+    by_turns = 0
+    for node in graph_of(shape, like_news(_ROWS)).nodes.values():
+        if not isinstance(node.work, Train):
+            continue
+        if node.work.rows.fold is not None:
+            by_turns += 1
+            continue
+        one = by_recipe[node.work.recipe]
+        weights, seed = _millions(one.model.parameters), f"+{node.work.seed}"
+        rows.append((node.title, one.name, one.method.kind, weights, seed))
+    return rows, by_turns
 
 
 def _method(shape: AnyPreset) -> str:

@@ -15,15 +15,17 @@ from agnews_cli.core.run.request import DATA, MODEL, OUTPUT
 
 @examples(
     ("agnews ensemble minilm-57391b11fb linear-0a1b2c3d4e", "joined as is best"),
-    ("agnews ensemble RUN RUN RUN --how average", "the mean"),
     ("agnews ensemble RUN RUN --how stack,by=logistic", "a model over them"),
+    ("agnews ensemble RUN ./a-classifier", "one from elsewhere"),
     ("agnews ensemble RUN --validation a.csv --test b.csv", "what others say"),
 )
 def ensemble(
     run: Annotated[
         list[str],
         Argument(
-            help="Finished runs on the same data: ids, their beginnings, or latest.",
+            help="Finished runs on the same data (ids, their beginnings, or latest), and folders "
+            "of classifiers in Hugging Face form, which are asked about these data.",
+            metavar="RUN|FOLDER",
             autocompletion=runs,
         ),
     ],
@@ -55,6 +57,30 @@ def ensemble(
             rich_help_panel=DATA,
         ),
     ] = None,
+    max_members: Annotated[
+        int | None,
+        Option(
+            help="More members than this are a finding. [10]",
+            metavar="N",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    max_q: Annotated[
+        float | None,
+        Option(
+            help="So are two members whose being right has a higher Yule's Q. [0.7]",
+            metavar="Q",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
+    max_correlation: Annotated[
+        float | None,
+        Option(
+            help="Or whose errors have a higher correlation. [0.85]",
+            metavar="R",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     name: Annotated[
         str, Option(help="What the new run is called.", metavar="NAME", rich_help_panel=MODEL)
     ] = "ensemble",
@@ -65,7 +91,7 @@ def ensemble(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make one model of finished runs on the same data: nothing is trained.
+    """Make one model of finished ones on the same data: nothing is trained.
 
     What they said of the rows that validated them decides how they are joined; the result is a run
     like any other, compared with each of them on the test rows.
@@ -77,7 +103,8 @@ def ensemble(
 
     out = Output(json=json, quiet=quiet)
     files = validation or (), test or ()
-    wanted = finished.EnsembleRequest(run, *files, combiner_words.read(how), name)
+    limits = finished.limits(members=max_members, q=max_q, correlation=max_correlation)
+    wanted = finished.EnsembleRequest(run, *files, combiner_words.read(how), name, limits)
     with out.progress(beside=True) as progress:
         plan = finished.prepare(wanted, asked.request(is_rehearsal=dry_run), show=progress.event)
     show.carried_out(out, plan, is_rehearsal=dry_run)

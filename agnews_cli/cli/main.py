@@ -26,8 +26,9 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "resume": Lazy("resume:resume", "Go on with an unfinished run, exactly where it stands."),
         "ensemble": Lazy("ensemble:ensemble", "Make one model of finished runs; train nothing."),
         "distill": Lazy("distill:distill", "A small model learns from a teacher that is there."),
+        "check": Lazy("check:check", "Look at data before training: leaks, repeats, labels."),
         "notebook": Lazy("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
-        "presets": Lazy("presets:app", "List and show presets: models with their recipes."),
+        "presets": Lazy("presets:app", "List, show and check presets: models with their recipes."),
     },
     "Use, runs and stores": {
         "predict": Lazy("predict:predict", "Label texts with a finished run's model."),
@@ -80,7 +81,7 @@ def agnews(
         ),
     ] = False,
 ) -> None:
-    """Train text classifiers on free GPUs and CPUs: one command from data to a usable model."""
+    """Train text classifiers on free GPUs and CPUs: from data to a usable model."""
 
 
 def main(argv: list[str] | None = None) -> None:

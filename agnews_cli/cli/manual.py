@@ -56,8 +56,10 @@ class Command(TyperCommand):
     """A command whose options are shown by their `rich_help_panel`, and then its examples."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        words = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
-        return ["[OPTIONS]", *map(_word, words)]
+        params = self.get_params(ctx)
+        needed = [p for p in params if p.param_type_name == "option" and p.required]
+        words = [p for p in params if p.param_type_name == "argument"]
+        return ["[OPTIONS]", *(f"{p.opts[0]} {p.metavar}" for p in needed), *map(_word, words)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         _write_options(self, ctx, formatter)

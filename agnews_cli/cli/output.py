@@ -108,7 +108,7 @@ class Output:
         if self._live is not None:
             self._live.say(clean(text))
         else:
-            self._people.line(clean(text))
+            self._people.line(self._wrapped(clean(text)))
 
     def warn(self, text: str) -> None:
         """`warning: text` on standard error; above the bar while there is one."""
@@ -117,7 +117,7 @@ class Output:
         if self._live is not None:
             self._live.say("warning: " + clean(text))
         else:
-            self._err.line(self._painted("warning:", _YELLOW) + " " + clean(text))
+            self._trouble("warning:", _YELLOW, text)
 
     def error(self, error: AgnewsError) -> None:
         """The error and its hint on standard error; with `--json` also as the one object."""
@@ -125,9 +125,9 @@ class Output:
             self._live.close()
             self._live = None
         color = _RED if error.word == "error" else _YELLOW
-        self._err.line(self._painted(f"{error.word}:", color) + " " + clean(error.message))
+        self._trouble(f"{error.word}:", color, error.message)
         if error.advice:
-            self._err.line("hint: " + clean(error.advice))
+            self._trouble("hint:", "", error.advice)
         if self.is_json and not self._has_result:
             failure = {
                 "kind": getattr(error, "kind", type(error).__name__),
@@ -140,10 +140,15 @@ class Output:
             with suppress(CannotWrite):  # the first error is the one to report
                 self.result({"schema": RESULT_SCHEMA, "state": "failed", "error": failure})
 
-    def _painted(self, word: str, code: str) -> str:
-        if self._err_sink != "terminal" or self._env.get("NO_COLOR"):
-            return word
-        return f"\x1b[{code}m{word}\x1b[0m"
+    def _trouble(self, word: str, code: str, text: str) -> None:
+        """`word text` on standard error, on a terminal broken at words, and `word` in colour."""
+        lines = f"{word} {clean(text)}"
+        if self._err_sink == "terminal":
+            columns, _ = window_of(self._err) or (screens.WIDTH, 0)
+            lines = screens.paragraph(lines, columns)
+            if code and not self._env.get("NO_COLOR"):
+                lines = lines.replace(word, f"\x1b[{code}m{word}\x1b[0m", 1)
+        self._err.line(lines)
 
     # ---- results
 
@@ -244,14 +249,7 @@ class Output:
         """Lines broken at words on a terminal; left whole elsewhere, for programs read lines."""
         if self.sink != "terminal":
             return text
-        from textwrap import fill
-
-        width = self._console().width
-        indent = " " * (len(text) - len(text.lstrip(" -")))
-        return "\n".join(
-            line if len(line) <= width else fill(line, width, subsequent_indent=indent)
-            for line in text.split("\n")
-        )
+        return screens.paragraph(text, self._console().width)
 
     # ---- progress
 

@@ -119,7 +119,7 @@ def finished_line(event: Event) -> str | None:
         case "started":
             world = _whole(data, "world") or 1
             several = f" ({world} processes)" if world > 1 else ""
-            return f"training began in process {_word(data, 'pid')}{several}"
+            return f"work began in process {_word(data, 'pid')}{several}"
         case "validated":
             # A figure that is not finite is said as such: that is when people need to see it.
             marks = [f"accuracy {_shown(data, 'accuracy', percent)}"]
@@ -142,7 +142,7 @@ def finished_line(event: Event) -> str | None:
         case "warning":
             return "warning: " + _word(data, "text")
         case "ended":
-            return f"training {_word(data, 'state')}"
+            return f"work {_word(data, 'state')}"
         case _:
             return None
 

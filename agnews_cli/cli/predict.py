@@ -36,20 +36,23 @@ def predict(
         str | None,
         Option(
             help="File with texts: .csv .tsv .jsonl .parquet, .txt (a text a line), or `-`: "
-            "standard input."
+            "standard input.",
+            metavar="FILE",
         ),
     ] = None,
     out: Annotated[
         str | None,
         Option(
             help="File to write: every column of --file, then label and p_CLASS; .csv .tsv .jsonl "
-            ".parquet by its suffix. [CSV on standard output]"
+            ".parquet by its suffix. [CSV on standard output]",
+            metavar="FILE",
         ),
     ] = None,
     text_column: Annotated[
         list[str] | None,
         Option(
             help="Column with the text, once for each of the run's. [as in training]",
+            metavar="NAME",
             autocompletion=columns,
         ),
     ] = None,
@@ -57,7 +60,8 @@ def predict(
         bool, Option("--no-header", help="The first row of --file is no header but a text.")
     ] = False,
     encoding: Annotated[
-        str | None, Option(help="Codec of --file, such as cp1251. [found out]")
+        str | None,
+        Option(help="Encoding of --file, such as cp1251. [as the bytes say]", metavar="CODEC"),
     ] = None,
     skip_bad_rows: Annotated[
         bool,
@@ -65,11 +69,17 @@ def predict(
     ] = False,
     like: Annotated[
         Path | None,
-        Option(help="Write --out in the form of this sample_submission.csv of a competition."),
+        Option(
+            help="Write --out in the form of this sample_submission.csv of a competition.",
+            metavar="FILE",
+        ),
     ] = None,
     id_column: Annotated[
         str | None,
-        Option(help="With --like: the column of --file with the ids. [as in the sample]"),
+        Option(
+            help="With --like: the column of --file with the ids. [as in the sample]",
+            metavar="NAME",
+        ),
     ] = None,
     store: Annotated[Path | None, Option(help="Folder for runs. [./agnews-runs]")] = None,
     json: Annotated[

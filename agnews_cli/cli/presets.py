@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from agnews_cli.cli import completion
 from agnews_cli.cli.manual import Command, Group, examples
 
 app = typer.Typer(
-    help="List and show presets.", no_args_is_help=True, rich_markup_mode=None, cls=Group
+    help="List, show and check presets.", no_args_is_help=True, rich_markup_mode=None, cls=Group
 )
 
 
@@ -28,7 +29,11 @@ def ls(json: Annotated[bool, typer.Option("--json", help="One JSON array.")] = F
     out = Output(json=json)
     every = preset_shapes.load_all()
     out.result([described.as_json(shape) for shape in every])
-    out.table(("name", "tier", "method", "weights", "good for"), list(map(described.row, every)))
+    for tier, shapes in groupby(every, key=lambda shape: shape.tier):
+        rows = list(map(described.row, shapes))
+        out.table(("name", "weights", "method", "good for"), rows, title=tier)
+        out.screen("")
+    out.screen("Every field of one: agnews presets show NAME")
 
 
 @app.command("show", cls=Command)
@@ -66,4 +71,7 @@ def validate(
     shape = preset_shapes.load(name)
     out = Output()
     out.screen(f"{shape.name} is a preset of tier {shape.tier}: {shape.summary}")
-    out.table(("trained", "method", "weights", "seed"), described.models(shape))
+    trained, by_turns = described.models(shape)
+    out.table(("trained", "preset", "method", "weights", "seed"), trained)
+    if by_turns:
+        out.screen(f"and {by_turns} trainings on parts of the rows, by turns")

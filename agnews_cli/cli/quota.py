@@ -36,7 +36,8 @@ PlatformName = Annotated[
 Kind = Annotated[ResourceName, Argument(help="gpu, tpu or cpu.")]
 Json = Annotated[bool, Option("--json", help="One JSON object.")]
 Only = Annotated[
-    str | None, Option("--platform", help="Only this platform.", autocompletion=platforms)
+    str | None,
+    Option("--platform", help="Only this platform.", metavar="PLATFORM", autocompletion=platforms),
 ]
 Offline = Annotated[bool, Option("--offline", help="Ask nobody; what is known is shown.")]
 
@@ -57,7 +58,10 @@ def quota(
         Option(help="Time that a plan needs, such as 9.4h: does it fit?", metavar="DURATION"),
     ] = None,
     session_started: Annotated[
-        str | None, Option(help="When this session began, such as 2026-11-25T08:00Z. [estimated]")
+        str | None,
+        Option(
+            help="When this session began, such as 2026-11-25T08:00Z. [estimated]", metavar="TIME"
+        ),
     ] = None,
     offline: Offline = False,
     json: Json = False,
@@ -96,7 +100,8 @@ def log(
     resource: Kind,
     hours: Annotated[str, Argument(help="How long, such as 3.5h.", metavar="DURATION")],
     began: Annotated[
-        str | None, Option(help="When it began, such as 2026-11-25T08:00Z. [so long ago]")
+        str | None,
+        Option(help="When it began, such as 2026-11-25T08:00Z. [so long ago]", metavar="TIME"),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -124,14 +129,18 @@ def set_(
         str | None, Argument(help="What is left: 11.2h, or units such as 95cu.")
     ] = None,
     returns: Annotated[
-        str | None, Option(help="When the quota returns, such as 2026-11-28T00:00Z.")
+        str | None,
+        Option(help="When the quota returns, such as 2026-11-28T00:00Z.", metavar="TIME"),
     ] = None,
     reserve: Annotated[
         str | None, Option(help="Time to keep back, such as 5h; 0h ends it.", metavar="DURATION")
     ] = None,
-    file: Annotated[str | None, Option(help="A file that says what is left.")] = None,
+    file: Annotated[
+        str | None, Option(help="A file that says what is left.", metavar="FILE")
+    ] = None,
     command: Annotated[
-        str | None, Option(help="A command that says what is left, such as 'colab usage'.")
+        str | None,
+        Option(help="A command that says what is left, such as 'colab usage'.", metavar="COMMAND"),
     ] = None,
     json: Json = False,
 ) -> None:

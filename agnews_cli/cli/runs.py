@@ -49,12 +49,13 @@ def runs(context: Context, store: Folder = None, json: Json = False) -> None:
 def show(run: Run = "latest", store: Folder = None, json: Json = False) -> None:
     """Which model and why, how good, how long, where, how to use it: of a finished run."""
     from agnews_cli.cli.output import Output
-    from agnews_cli.cli.show import of_members, summary
+    from agnews_cli.cli.show import beside, summary
     from agnews_cli.store.run.runs import RunFolder
     from agnews_cli.workflows.train.summary import of_run
 
     out = Output(json=json)
     found = of_run(run, store)
     out.result(found.as_json())
-    of_members(out, RunFolder(found.folder))
+    if not out.is_json:
+        beside(out, RunFolder(found.folder))
     summary(out, found)

@@ -39,6 +39,11 @@ _CHOSE = "these rows also chose the model: optimistic"
 _OFF = "between a probability and the truth"
 _MANY_ROWS = 1000
 """From so many rows on a percentage says enough without its count."""
+_COMMAND = re.compile(r"(?<=: )(?:agnews|pip|cp|find|ls|ln|mkdir|ssh-keygen|hf|kaggle|unset) ")
+_UNBROKEN = "\x00"
+"""Stands for a space at which no line is broken."""
+_NAME = 40
+"""A first column that is no wider holds names, which are copied in one piece."""
 _GAP = 2
 """Columns between those of the matrix."""
 
@@ -70,6 +75,27 @@ def counts(names: Sequence[str], rows: Sequence[int], most: int = 12) -> str:
     """`World 2,500, Sports 2,498, …`: each with its rows."""
     shown = [f"{one_line(name, 40)} {n:,}" for name, n in zip(names, rows, strict=True)][:most]
     return ", ".join(shown) + (f", … ({len(names):,} in all)" if len(names) > most else "")
+
+
+def paragraph(text: str, width: int) -> str:
+    """`text` in lines of `width`, broken between words; commands stay whole, to be pasted."""
+    return "\n".join(
+        line if len(line) <= width else _paragraph(line, width) for line in text.split("\n")
+    )
+
+
+def _paragraph(line: str, width: int) -> str:
+    from textwrap import fill
+
+    indent = " " * (len(line) - len(line.lstrip(" -")))
+    is_error = line.startswith("error: ")  # which begins with a command's name, and is prose
+    command = _COMMAND.search(line, len("error: a") if is_error else 0)
+    at = len(line) if command is None else command.start()
+    whole = line[:at] + line[at:].replace(" ", _UNBROKEN)
+    lines = fill(
+        whole, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return lines.replace(_UNBROKEN, " ")
 
 
 class Verbatim(str):
@@ -115,7 +141,10 @@ def table(
         cells = [row[place] for row in held]
         is_right = bool(cells) and all(cell is None or _is_figure(cell) for cell in cells)
         built.add_column(
-            Text(one_line(name)), justify="right" if is_right else "left", overflow="fold"
+            Text(one_line(name)),
+            justify="right" if is_right else "left",
+            overflow="fold",
+            no_wrap=place == 0 and max((len(str(c)) for c in cells), default=0) <= _NAME,
         )
     for row in held:
         built.add_row(*map(_cell, row))
@@ -181,7 +210,7 @@ def candidates_table(candidates: Sequence[Candidate], *, rows: int | None = None
                 one_line(candidate.name, 40),
                 _counted(candidate.validation_accuracy, rows),
                 f"{max(0.0, candidate.validation_loss):.4f}",
-                duration.show(candidate.seconds),
+                duration.show(candidate.seconds) if candidate.seconds else None,
                 f"{candidate.weight * 100:.0f}%" if candidate.weight else None,
             )
             for candidate in candidates

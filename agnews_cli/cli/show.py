@@ -62,7 +62,7 @@ def plan(out: Output, plan: Plan | Campaign, *, is_result: bool) -> None:
     if plan.scene.is_lost_with_session:
         out.warn(next(r for r in plan.reasons if r.startswith("storage: ")).partition(": ")[2])
     if is_result:
-        passed = [(p.name, p.reason) for p in plan.passed_over]
+        passed = [(p.name, p.reason) for p in getattr(plan, "passed_over", ())]
         if passed:
             out.table(("passed over", "why"), passed)
         out.screen("Nothing was trained. Without --dry-run this plan is carried out.")
@@ -72,10 +72,12 @@ def status(out: Output, found: Status) -> None:
     """How a run stands, and each store with what it has."""
     of = f" of {found.total_steps}" if found.total_steps else ""
     of += f", of {found.candidate}" if found.candidate else ""
+    step = "none yet" if found.step is None else f"{found.step}{of}"
+    is_joined = bool(found.parts) and found.step is None  # its parts are trained, and not itself
     rows: list[tuple[str, object]] = [
         ("run", found.run),
         ("state", found.state),
-        ("step", "none yet" if found.step is None else f"{found.step}{of}"),
+        *([] if is_joined else [("step", step)]),
         ("took", _took(found)),
         ("folder", found.folder),
     ]
@@ -84,15 +86,19 @@ def status(out: Output, found: Status) -> None:
     if found.parts:
         left = sum(part.state != "done" for part in found.parts)
         rows.append(("parts", f"{len(found.parts) - left} of {len(found.parts)} done"))
-    out.screen(screens.key_values(rows), "")
+    out.screen(screens.key_values(rows))
     if found.parts:
+        out.screen("")
         parts = [(p.title, p.kind, p.state, p.run, p.where) for p in found.parts]
         out.table(("part", "kind", "state", "run", ""), parts)
     lines = [
         (s.store, s.newest or "nothing", s.proof or "", screens.moment(s.pushed_at))
         for s in found.stores
+        if s.newest or not is_joined
     ]
-    out.table(("store", "has", "proof", "when"), lines)
+    if lines:
+        out.screen("")
+        out.table(("store", "has", "proof", "when"), lines)
     for store in found.stores:
         if store.problem:
             out.warn(f"{store.store}: {store.problem}")
@@ -115,7 +121,7 @@ def result(out: Output, result: Result) -> None:
         out.say("This run was finished before; here is its result (--fresh trains it again).")
     found = result.evaluation
     if not out.is_json:
-        beside(out, result)
+        beside(out, result.folder)
     out.screen(
         *screens.evaluation_screen(found, sections=("classes", "confusion", "mistakes")),
         "",
@@ -126,27 +132,16 @@ def result(out: Output, result: Result) -> None:
     out.result(result.as_json())
 
 
-def beside(out: Output, result: Result) -> None:
-    """An ensemble beside its members, a student beside its teacher."""
+def beside(out: Output, folder: RunFolder) -> None:
+    """A student beside its teacher, an ensemble beside each of its members."""
     from agnews_cli.cli.comparison import tables
-    from agnews_cli.workflows.runs.compare import of_student
+    from agnews_cli.store.run.parts import teacher_of
+    from agnews_cli.workflows.runs.compare import of_ensemble, of_student
 
-    teacher = getattr(result.plan, "teacher", None)  # of one model it is files
-    found = of_student(result.folder, teacher) if isinstance(teacher, str) else None
+    teacher = teacher_of(folder)
+    found = of_ensemble(folder) if teacher is None else of_student(folder, teacher)
     if found is not None:
-        out.screen(*tables(found.comparison, found.size_bytes, on=found.on))
-    else:
-        of_members(out, result.folder)
-
-
-def of_members(out: Output, folder: RunFolder) -> None:
-    """An ensemble beside each of its members; nothing of other runs."""
-    from agnews_cli.cli.comparison import tables
-    from agnews_cli.workflows.runs.compare import of_ensemble
-
-    found = of_ensemble(folder)
-    if found is not None:
-        out.screen(*tables(found.comparison, found.size_bytes, on=found.on))
+        out.screen(*tables(found))
 
 
 def summary(out: Output, found: Summary) -> None:
@@ -164,7 +159,7 @@ def summary(out: Output, found: Summary) -> None:
         "",
         *screens.evaluation_screen(found.evaluation, sections=("figures",)),
         screens.key_values(facts),
-        screens.Verbatim(f"folder  {found.folder}"),
+        screens.Verbatim(f"folder {found.folder}"),
         screens.Verbatim(found.use.text),
     )
 

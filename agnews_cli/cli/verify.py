@@ -16,7 +16,9 @@ from agnews_cli.cli.manual import examples
     ("agnews verify-resume --rows 64 --kills 1", "the shortest proof"),
 )
 def verify_resume(
-    preset: Annotated[str, Option(help="Preset to try.", autocompletion=presets)] = "minilm",
+    preset: Annotated[
+        str, Option(help="Preset to try.", metavar="PRESET", autocompletion=presets)
+    ] = "minilm",
     rows: Annotated[int, Option(help="Training rows of the built-in sample.", min=32)] = 96,
     kills: Annotated[int, Option(help="How often the run is killed.", min=1, max=20)] = 2,
     seed: Annotated[int, Option(help="Seed of the run and of the moments.", min=0)] = 0,

@@ -3,7 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from typing import ClassVar
+import shlex
+import string
+from typing import Any, ClassVar
+
+
+class _Words(string.Formatter):
+    """What `str.format` does; and `{path!q}` is one word of a command, as a shell reads it."""
+
+    def convert_field(self, value: Any, conversion: Any) -> Any:
+        return (
+            shlex.quote(str(value))
+            if conversion == "q"
+            else super().convert_field(value, conversion)
+        )
+
+
+_WORDS = _Words()
 
 
 class AgnewsError(Exception):
@@ -18,7 +34,7 @@ class AgnewsError(Exception):
         self.facts = facts
         template = inspect.cleandoc(type(self).__doc__ or "{message}")
         self.message = template.format(**facts)
-        self.advice = str(facts.get("hint") or self.hint.format(**facts))
+        self.advice = str(facts.get("hint") or _WORDS.format(self.hint, **facts))
         super().__init__(self.message)
 
 

@@ -34,7 +34,7 @@ class ValueWrong(UsageError):
 class DataTwice(UsageError):
     """The data were given twice, as {given!r} and as --data {option!r}."""
 
-    hint = "Give one of them: {command} --data {given}"
+    hint = "Give one of them: {command} --data {given!q}"
 
 
 class SetTwice(UsageError):
@@ -94,7 +94,7 @@ class RunUnfinished(UsageError):
 class RunMissing(UsageError):
     """Run {run}, which {whole} is made of, is not in {store}, or not finished."""
 
-    hint = "Copy it there, or name a further store that has it: agnews resume {whole} --store {store} --store STORE"
+    hint = "Copy it there, or name a further store that has it: agnews resume {whole!q} --store {store!q} --store STORE"
 
 
 class TeacherUnknown(UsageError):
@@ -103,10 +103,16 @@ class TeacherUnknown(UsageError):
     hint = "`agnews runs` lists the runs; --store names another folder."
 
 
-class NotAsked(UsageError):
-    """{path} is no finished run: nobody knows what it says of the rows that validate."""
+class NotAMember(UsageError):
+    """{path} is no finished run, and no folder of a classifier."""
 
-    hint = "Give a table of that, with text and p_CLASS (agnews predict {path} --file ROWS.csv --out a.csv): agnews ensemble RUN --validation a.csv"
+    hint = "Where it is a table of what a model says of the rows that validate, with text and p_CLASS (agnews predict RUN --file ROWS.csv --out a.csv): agnews ensemble RUN --validation {path!q}"
+
+
+class RunNeeded(UsageError):
+    """No finished run is named beside {path}, and only a run says about which rows to ask it."""
+
+    hint = "Name one first (`agnews runs` lists them): agnews ensemble latest {path!q}"
 
 
 class RunTwice(UsageError):
@@ -118,13 +124,13 @@ class RunTwice(UsageError):
 class RunElsewhere(UsageError):
     """Run {run} lies in {folder}, and not in {store} with the others."""
 
-    hint = "Copy it there: cp -r {folder}/{run} {store}/"
+    hint = "Copy it there: cp -r {folder!q}/{run} {store!q}"
 
 
 class TooFewRuns(UsageError):
     """One run alone is compared with nothing: expected two or more."""
 
-    hint = "Name another one beside it (`agnews runs` lists them): agnews compare {run} latest"
+    hint = "Name another one beside it (`agnews runs` lists them): agnews compare {run} RUN"
 
 
 class NothingSaidOf(UsageError):

@@ -50,7 +50,7 @@ class PresetOfSeveral(AgnewsError):
 
 
 class LimitsInvalid(AgnewsError):
-    """{path} does not state a platform's limits:\n{problems}"""
+    """{path} does not state limits as it should:\n{problems}"""
 
     exit_code = 78
     hint = "Mend or remove that file; agnews's own limits hold without it."

@@ -110,13 +110,13 @@ class UnknownTestLabel(DataError):
 class NoTrainingSplit(DataError):
     """{path}: no training file among {files}; expected train.csv (or .tsv, .jsonl, .parquet)."""
 
-    hint = "Give the training file itself: --data {path}/FILE"
+    hint = "Give the training file itself: --data FILE"
 
 
 class SeveralConfigurations(DataError):
     """{path} holds several data sets: {names}."""
 
-    hint = "Give one of them: agnews auto --data {first}"
+    hint = "Give one of them: agnews auto --data {first!q}"
 
 
 class UnsupportedFile(DataError):
@@ -212,19 +212,19 @@ class TooFewToCombine(DataError):
 class NoProbabilities(DataError):
     """{path} has no column p_LABEL for each class, but {columns}; expected probabilities as predictions.csv has them."""
 
-    hint = "Write them with: agnews predict RUN --file TEXTS.csv --out {path}"
+    hint = "Write them with: agnews predict RUN --file TEXTS.csv --out {path!q}"
 
 
 class RowsUntold(DataError):
     """{path} does not say which rows its probabilities are of: {reason}."""
 
-    hint = "Keep the text beside them: agnews predict RUN --file TEXTS.csv --out {path}"
+    hint = "Keep the text beside them: agnews predict RUN --file TEXTS.csv --out {path!q}"
 
 
 class DataChanged(DataError):
     """{path} changed since this run checked it (SHA-256 {now:.12}, was {before:.12})."""
 
-    hint = "Put the old file back to go on, or start a new run: agnews auto --data {path}"
+    hint = "Put the old file back to go on, or start a new run: agnews auto --data {path!q}"
 
 
 class TeacherUnfit(DataError):
@@ -255,6 +255,18 @@ class TeacherOfOtherRows(TeacherUnfit):
     """{run} was trained on other rows than its student will be ({theirs}; not {ours}): it has seen some that validate the student."""
 
     hint = "Train it on the student's rows, with the same --limit-train and data settings: agnews auto --preset PRESET"
+
+
+class TeacherHasNoHidden(TeacherUnfit):
+    """{teacher} has no hidden states that {student} could be given: {reason}."""
+
+    hint = "Learn from its answers alone: --set distillation.hidden=0"
+
+
+class TeacherOfOtherWidth(TeacherUnfit):
+    """The hidden states of {teacher} are {theirs:,} wide and those of its student {student} {own:,}: they cannot be matched."""
+
+    hint = "Take a student as wide, or learn from answers alone: --set distillation.hidden=0"
 
 
 class TeacherReadsOtherRows(TeacherUnfit):

@@ -30,7 +30,7 @@ class NothingToPull(AgnewsError):
     """No store has a whole checkpoint or model of {run}: {reasons}."""
 
     exit_code = 74
-    hint = "agnews status {run} shows what is where; --store names another store."
+    hint = "Name a store that has one: agnews checkpoints pull RUN --store STORE"
 
 
 class FileThere(AgnewsError):
@@ -58,11 +58,11 @@ class TooManySessions(AgnewsError):
     """Run {run} has no fencing number left: {folder} has leases up to the last one."""
 
     exit_code = 74
-    hint = "No run has a million sessions. Remove what is no lease of yours: ls {folder}"
+    hint = "No run has a million sessions. Remove what is no lease of yours: ls {folder!q}"
 
 
 class LinkInRun(AgnewsError):
     """{path} is no plain file or folder, as all of a run must be ({count} of it are none); none of them is followed."""
 
     exit_code = 74
-    hint = "Remove them; what they lead to stays: find {folder} ! -type f ! -type d -delete"
+    hint = "Remove them; what they lead to stays: find {folder!q} ! -type f ! -type d -delete"

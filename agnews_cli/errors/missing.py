@@ -16,7 +16,7 @@ class CannotRead(AgnewsError):
     """Cannot read {path}: {reason}."""
 
     exit_code = 66
-    hint = "Check its permissions: ls -l {path}"
+    hint = "Check its permissions: ls -l {path!q}"
 
 
 class NothingToResume(AgnewsError):

@@ -16,7 +16,7 @@ class SessionOver(AgnewsError):
 class PartsPaused(SessionOver):
     """The session's time is up; {done} of {count} parts of {run} are done and kept."""
 
-    hint = "Go on with: agnews resume {run}"
+    hint = "Go on with: {next}"
 
 
 class RunBusy(AgnewsError):

@@ -12,6 +12,13 @@ class ExtraMissing(AgnewsError):
     hint = "pip install 'agnews-cli[{extra}]'"
 
 
+class OptimizerMissing(AgnewsError):
+    """training.optimizer={optimizer} needs the package {package}, which is not installed."""
+
+    exit_code = 69
+    hint = "pip install {package}"
+
+
 class ClientMissing(AgnewsError):
     """The store {store} needs the package {package}, which is not installed."""
 
@@ -30,14 +37,14 @@ class StoreTrouble(AgnewsError):
     """The store {store} could not {action}: {reason}."""
 
     exit_code = 69
-    hint = "Check its address and your login, then push again: agnews checkpoints push"
+    hint = "Check its address and your login, then push again: agnews checkpoints push RUN --store {store!q}"
 
 
 class StoreBusy(StoreTrouble):
     """The store {store} could not {action} now: {reason}."""
 
     # Worth another try: a timeout, a lost connection, too many requests.
-    hint = "Try again later: agnews checkpoints push"
+    hint = "Try again later: agnews checkpoints push RUN --store {store!q}"
 
 
 class NotInStore(StoreTrouble):

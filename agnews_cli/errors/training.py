@@ -29,7 +29,7 @@ class PartsFailed(TrainingFailed):
     """{count} of the parts of {run} failed, and nothing else is left that can be done without:
     {names}"""
 
-    hint = "Mend that, then: agnews resume {run}. What is done is kept."
+    hint = "What is done is kept. Mend that, then go on with: {next}"
 
 
 class CannotSave(TrainingFailed):

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from agnews_cli.core.guards.data_facts import DataFacts, ToCheck
 from agnews_cli.core.run.comparison import Comparison, ToCompare
 from agnews_cli.core.run.job import Failure
 from agnews_cli.core.run.taken import TakenRows, ToTakeIn
@@ -25,6 +26,11 @@ def compare(order: ToCompare) -> Comparison:
 def take_in(order: ToTakeIn) -> TakenRows:
     """Raises what the process put into words (ReportedError)."""
     return _asked("agnews_cli.learn.take_in", order, TakenRows)
+
+
+def check_data(order: ToCheck) -> DataFacts:
+    """Raises what the process put into words (ReportedError)."""
+    return _asked("agnews_cli.learn.check_data", order, DataFacts)
 
 
 def _asked(module: str, order: BaseModel, kind: type[Answer]) -> Answer:

@@ -49,6 +49,10 @@ Ask = Callable[[Sequence[str], "Tokens | None", Hear], Probabilities]
 """(texts, their tokens where the part has a reader): probabilities, (texts, classes) float32."""
 
 
+AskInside = Callable[[Sequence[str], "Tokens", Hear], tuple[Probabilities, NDArray[np.float32]]]
+"""The same, and the last hidden states, (texts, width)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """Makes tokens of texts."""
@@ -77,6 +81,8 @@ class OpenedMember:
     ask: Ask
     reader: Reader | None = None
     """None: it takes the texts themselves."""
+    inside: AskInside | None = None
+    """None: it has no hidden states."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,11 @@ class OpenedDelivery:
     def asked(self) -> int:
         """How many models answer for a text."""
         return len(self.members) + sum(part.asked for part in self.parts)
+
+    @property
+    def _columns(self) -> list[int] | slice:
+        """Of its classes, in the order of the whole's that it is a part of."""
+        return list(self.order.columns) or slice(None)
 
     def each(
         self,
@@ -127,19 +138,30 @@ class OpenedDelivery:
             return blend.mix(self.each(texts, hear_of, read), shares)
         from agnews_cli.learn import combiners
 
-        said = np.stack([self._of(part, texts, hear_of, read) for part in self.parts])
+        said = np.stack(
+            [part._answers(texts, hear_of, read)[:, part._columns] for part in self.parts]
+        )
         return combiners.apply(self.combiner, as_kept(said))
 
-    def _of(
-        self,
-        part: OpenedDelivery,
-        texts: Sequence[str],
-        hear_of: Callable[[str, int], Hear],
-        read: dict[tuple[str, int], Tokens],
-    ) -> NDArray[np.floating]:
-        """What a part says, by our order of the classes: it may have been trained with another."""
-        said, theirs = part._answers(texts, hear_of, read), list(part.order.labels)
-        return said[:, [theirs.index(label) for label in self.order.labels]]
+    @property
+    def has_hidden(self) -> bool:
+        """Whether it is one model that has hidden states."""
+        return self.combiner is None and [m.inside is not None for m in self.members.values()] == [
+            True
+        ]
+
+    def with_hidden(
+        self, texts: Sequence[str], told: Hear = lambda rows: None
+    ) -> tuple[Probabilities, NDArray[np.float32]]:
+        """What it answers, (texts, classes), and its last hidden states, (texts, width): their mean
+        over each text's tokens, of length 1. For one that `has_hidden`."""
+        (member,) = self.members.values()
+        assert member.inside is not None and member.reader is not None
+        said, inside = member.inside(texts, member.reader(texts, lambda rows: None), told)
+        if not (np.isfinite(said).all() and np.isfinite(inside).all()):
+            where = self.order.members[0].folder
+            raise ModelDamaged(path=where, reason="it answers with what is no number")
+        return said, inside
 
     def __call__(
         self, texts: Sequence[str], told: Hear = lambda rows: None
@@ -246,7 +268,7 @@ def _embedding(folder: Path, order: Order, means: Means) -> OpenedMember:
 def _finetuned(folder: Path, order: Order, means: Means) -> OpenedMember:
     import torch
 
-    from agnews_cli.learn.loop.forward import Alone, predict
+    from agnews_cli.learn.loop.forward import Alone, predict, predict_with_hidden
     from agnews_cli.learn.models import kernels
     from agnews_cli.learn.models.model import load_delivery
 
@@ -273,7 +295,14 @@ def _finetuned(folder: Path, order: Order, means: Means) -> OpenedMember:
             told=hear,
         )
 
-    return OpenedMember(ask, reader)
+    def inside(
+        texts: Sequence[str], tokens: Tokens, hear: Hear
+    ) -> tuple[Probabilities, NDArray[np.float32]]:
+        facts = (model, tokens, int(reader.tokenizer.pad_token_id), processes, means.batch_tokens)
+        classes = len(order.labels)
+        return predict_with_hidden(*facts, classes=classes, check=means.check, told=hear)
+
+    return OpenedMember(ask, reader, inside)
 
 
 _OPENERS: dict[CandidateKind, Callable[[Path, Order, Means], OpenedMember]] = {

@@ -25,6 +25,7 @@ from pydantic import TypeAdapter
 from agnews_cli.core.run.job import (
     AnyJob,
     CombineJob,
+    EvaluateJob,
     Failure,
     Job,
     Outcome,
@@ -166,6 +167,8 @@ def _work(job: AnyJob, log: EventLog, stop: StopFlag) -> Outcome:
             return _combined(job, log, stop)
         case PredictJob():
             return _predicted(job, log, stop)
+        case EvaluateJob():
+            return _evaluated(job, log, stop)
 
 
 def _trained(job: TrainJob, log: EventLog, stop: StopFlag) -> Outcome:
@@ -210,6 +213,12 @@ def _predicted(job: PredictJob, log: EventLog, stop: StopFlag) -> Outcome:
     from agnews_cli.learn.stages import ask
 
     return ask.about_rows(job, log, stop)
+
+
+def _evaluated(job: EvaluateJob, log: EventLog, stop: StopFlag) -> Outcome:
+    from agnews_cli.learn.stages import judge
+
+    return judge.of_finished(job, log, stop)
 
 
 if __name__ == "__main__":

@@ -208,6 +208,13 @@ def test_without_the_train_extra_the_next_command_is_named(tmp_path):
     assert "pip install 'agnews-cli[train]'" in done.stderr
 
 
+def test_validate_says_what_each_model_is_trained_for(agnews):
+    """Seen: two lines `minilm full 23 M +0`, one of them the student."""
+    said = agnews("presets", "validate", "minilm-from-ensemble").out
+    titles = [line.split("  ")[0] for line in said.splitlines() if "minilm   full" in line]
+    assert titles == ["member 1", "member 2", "member 3", "student"]
+
+
 def test_a_reader_who_leaves_is_no_error():
     done = subprocess.run(
         f"{sys.executable} -m agnews_cli presets ls | head -n 1",

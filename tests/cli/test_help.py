@@ -63,8 +63,13 @@ def test_a_page_fits_eighty_columns_and_says_what_the_command_is_for(say: Say, w
     assert page == say(*words, "--help")
     assert page.startswith(f"Usage: {' '.join(('agnews', *words))} ")
     assert max(map(len, page.splitlines())) <= 80, page
-    assert not re.search(r"<\w+|\[default|INTEGER|\bx>=", page), "in words, not in types"
+    assert not re.search(r"<\w+|\[default|INTEGER| TEXT\b|\bx>=", page), "in words, not in types"
     assert "-h, --help" in page
+
+
+def test_what_must_be_given_is_in_the_usage_line(say: Say) -> None:
+    usage = say("distill", "-h").partition("\n\n")[0]
+    assert "--teacher RUN|FOLDER|FILE --student PRESET" in usage
 
 
 def examples(page: str) -> list[str]:

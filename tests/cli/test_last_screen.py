@@ -330,7 +330,7 @@ def test_runs_show_of_what_is_not_finished_says_how_it_goes_on(made, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["runs", "show", "--store", str(folder.parent)])
     assert ended.value.code == 2
-    assert f"agnews resume {folder.name}" in capsys.readouterr().err
+    assert f"agnews resume {shlex.quote(str(folder))}" in capsys.readouterr().err
 
 
 def test_a_damaged_or_missing_result_leaves_out_what_only_it_knows(made, capsys):

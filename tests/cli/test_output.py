@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any, TextIO
 
 import pytest
+from rich.console import Console
 
 from agnews_cli.cli import screens
 from agnews_cli.cli.output import Output, Progress, classify_sink
@@ -221,7 +222,7 @@ def test_plain_says_one_line_each_half_minute_and_one_an_event() -> None:
     assert lines[2] == (
         "0:00:30  fine-tuning minilm  151/18,000 (0%)  322 examples/s, 12 min 05 s left, loss 0.313"
     )
-    assert lines[-1] == "1:00:00  training completed"
+    assert lines[-1] == "1:00:00  work completed"
 
 
 def test_plain_has_no_escape_codes_whatever_the_environment_forces(
@@ -296,7 +297,7 @@ def test_an_hour_in_a_notebook_is_less_than_a_megabyte(colab: Pty) -> None:
     written = colab.close()
     assert 50_000 < len(written) < 200_000  # renewed less and less often
     assert written.endswith("\n")
-    assert written.splitlines()[-1].rstrip() == "1:00:00  training completed"
+    assert written.splitlines()[-1].rstrip() == "1:00:00  work completed"
 
 
 def test_a_notebook_line_that_was_left_ends() -> None:
@@ -412,7 +413,7 @@ def test_json_puts_one_document_on_standard_output() -> None:
     assert "said\n" in people
     assert "warning: warned\n" in people
     assert "the plan\n" in people
-    assert "training completed" in people
+    assert "work completed" in people
     with pytest.raises(RuntimeError):
         out.result({})
 
@@ -677,3 +678,28 @@ def test_long_lines_break_at_words_on_a_terminal_and_nowhere_else() -> None:
     piped = io.StringIO()
     Output(stream=piped, env={}).screen(line)
     assert piped.getvalue().splitlines() == [line]
+
+
+# ---- lines that are broken ----------------------------------------------------------------------
+
+
+def test_prose_is_broken_at_words_and_a_command_stays_in_one_piece():
+    """Seen: `agnews quota` and `set colab gpu` on two lines, which a shell takes for two."""
+    command = "agnews resume minilm-4ff136125f --store '/home/me/its runs' --store s3://bucket/runs"
+    said = screens.paragraph(
+        f"hint: What is done is kept. Mend that, then go on with: {command}", 60
+    )
+    assert said.splitlines() == ["hint: What is done is kept. Mend that, then go on with:", command]
+    error = "error: agnews compare needs RUN: finished runs, or the beginning of an id of one"
+    lines = screens.paragraph(error, 40).splitlines()
+    assert max(map(len, lines)) <= 40 and " ".join(lines) == error
+
+
+def test_a_name_in_a_table_is_in_one_piece_whatever_stands_beside_it():
+    """Seen: `deberta-v3-large-lor` and `a`, which nobody can copy."""
+    name = "deberta-v3-base-from-ensemble"
+    row = (name, "distilled", "distillation", "184 M", "many words " * 12)
+    table = screens.table(("name", "tier", "method", "weights", "good for"), [row])
+    stream = io.StringIO()
+    Console(file=stream, width=60).print(table)
+    assert any(line.startswith(name) for line in stream.getvalue().splitlines())

@@ -35,7 +35,7 @@ def test_five_models_on_colab_free_in_a_few_sessions(agnews):
     done = agnews(*LARGE)
     assert done.code == 0, done.err
     assert "6 sessions (4 on colab-free, 2 on here)" in done.out
-    assert "member 0" in done.out and "combine" in done.out
+    assert "member 1" in done.out and "combine" in done.out
     for reason in ("not measured yet but modelled", "sessions of 12 h at most", "proven"):
         assert reason in done.out
     assert "colab-free+kaggle: finished" in done.out, "what would make it faster"
@@ -71,7 +71,7 @@ def test_what_if_names_each_alternative(agnews):
 
 def test_other_graphs(agnews):
     stacked = agnews("plan", "--folds", "4", "--on", "kaggle").out
-    assert "fold 3" in stacked and "stack" in stacked and "card 1" in stacked
+    assert "fold 4" in stacked and "stack" in stacked and "card 1" in stacked
     distilled = agnews("plan", "--preset", "qwen3-0.6b-lora", "--student", "minilm").out
     assert distilled.index("teacher") < distilled.index("student")
     assert "qwen3-0.6b-lora has 26.3 times the weights of minilm" in distilled
@@ -193,9 +193,9 @@ def test_planned_again_with_what_runs_have_measured_and_done(agnews, tmp_path):
     assert any("40 examples a second on T4" in reason for reason in again["reasons"])
     before = {job["name"]: job["steps"] for job in first["jobs"]}
     after = {job["name"]: job["steps"] for job in again["jobs"]}
-    assert "member 0" not in after, "it is finished"
-    assert after["member 1"] == pytest.approx(before["member 1"] / 2, abs=1)
-    assert after["member 2"] == before["member 2"]
+    assert "member 1" not in after, "it is finished"
+    assert after["member 2"] == pytest.approx(before["member 2"] / 2, abs=1)
+    assert after["member 3"] == before["member 3"]
     assert again["jobs"][0]["step_s"]["T4"] == pytest.approx(32 / 40, rel=1e-3)
 
 
@@ -243,7 +243,7 @@ def test_it_loads_nothing_heavy(tmp_path):
 def test_the_graph_of_a_preset_of_several_models_is_planned(agnews, tmp_path):
     done = agnews("plan", "--preset", "minilm-from-ensemble", "--rows", "9000", "--on", "here")
     assert done.code == 0, done.err
-    for said in ("member 3", "teacher's predictions", "student", "as asked: 4 x minilm, linear"):
+    for said in ("member 4", "teacher's predictions", "student", "as asked: 4 x minilm, linear"):
         assert said in " ".join(done.out.split())
     assert "it is fitted on the CPU" in done.out and "planned only" not in done.out
     refused = agnews("plan", "--preset", "ensemble-cpu", "--ensemble", "3")

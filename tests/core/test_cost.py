@@ -28,7 +28,16 @@ from agnews_cli.core.run.cost import (
     training,
 )
 from agnews_cli.core.run.preset import Preset
-from agnews_cli.core.run.work import Recipe
+from agnews_cli.core.run.work import (
+    Combine,
+    EnsembleMember,
+    Evaluate,
+    Predict,
+    Recipe,
+    RunOutput,
+    Train,
+    snapshot,
+)
 from agnews_cli.store.settings import presets
 
 CPU = Accelerator("cpu", "CPU", has_fast_bf16=False)
@@ -130,13 +139,13 @@ def test_what_is_done_is_planned_no_more_and_what_is_begun_is_shorter() -> None:
     cost_of = costs(preset, data, graph)
     names = {node.title: run for run, node in graph.nodes.items()}
     whole = {task.name: task for task in tasks(graph, cost_of, {})}
-    progress = {names["member 0"]: 1.0, names["evaluate member 0"]: 1.0, names["member 1"]: 0.25}
+    progress = {names["member 1"]: 1.0, names["evaluate member 1"]: 1.0, names["member 2"]: 0.25}
     left = {task.name: task for task in tasks(graph, cost_of, progress)}
-    assert whole.keys() - left.keys() == {"member 0", "evaluate member 0"}
-    assert left["member 1"].steps == whole["member 1"].steps - whole["member 1"].steps // 4
-    assert left["member 2"].steps == whole["member 2"].steps
-    assert set(left["combine"].after) == {"member 1", "member 2"}
-    assert left["evaluate member 1"].load_s == 0, "the process that trained it is there"
+    assert whole.keys() - left.keys() == {"member 1", "evaluate member 1"}
+    assert left["member 2"].steps == whole["member 2"].steps - whole["member 2"].steps // 4
+    assert left["member 3"].steps == whole["member 3"].steps
+    assert set(left["combine"].after) == {"member 2", "member 3"}
+    assert left["evaluate member 2"].load_s == 0, "the process that trained it is there"
     assert tasks(graph, cost_of, {graph.target: 1.0}) == ()
 
 
@@ -145,7 +154,7 @@ def test_a_fold_is_trained_on_the_other_folds_alone() -> None:
     data = like_news(9_000)
     graph = graph_of(stacking(preset, 4), data)
     steps = {task.name: task.steps for task in tasks(graph, costs(preset, data, graph), {})}
-    assert steps["fold 0"] == pytest.approx(steps["all rows"] * 0.75 / 0.95, rel=0.02)
+    assert steps["fold 1"] == pytest.approx(steps["all rows"] * 0.75 / 0.95, rel=0.02)
 
 
 def test_a_linear_model_costs_no_accelerator_and_keeps_none_from_asking_the_others() -> None:
@@ -170,3 +179,32 @@ def test_a_linear_model_costs_no_accelerator_and_keeps_none_from_asking_the_othe
     tuned = Single(base)
     more_s = asking_s(Ensemble("both", (tuned, Single(linear)))) - asking_s(tuned)
     assert more_s > 9_000 / 1_500, "it counts words on the CPU meanwhile"
+
+
+def test_snapshots_are_evaluated_with_their_model_and_answer_in_its_place() -> None:
+    """Three of them cost no training more, and each is asked as a model is."""
+    plain = presets.load("minilm")
+    cyclic = presets.with_settings(plain, ["training.schedule=cyclic", "training.snapshots=3"])
+    known, run = KnownSpeeds(examples_per_s={"T4": 100.0}), "x-0123456789"
+    news = like_news(1_000, 200)
+    seconds = {}
+    for preset in (plain, cyclic):
+        recipe = Recipe.of(preset)
+        works = {run: Train(recipe=recipe), "y-0123456789": Combine(members=SNAPSHOTS)}
+        costs = Costs(news, {recipe.weights: preset.model}, lambda _: known, works.get)
+        asked = Evaluate(model=RunOutput(run=run)), Predict(model=RunOutput(run="y-0123456789"))
+        seconds[preset.training.cycles] = [
+            cost.paces["T4"].seconds * cost.steps for cost in map(costs, (works[run], *asked))
+        ]
+    (trained, evaluated, _), (again, with_three, three) = seconds[0], seconds[3]
+    assert trained == again and with_three == pytest.approx(4 * evaluated)
+    one = Costs(news, {recipe.weights: plain.model}, lambda _: known, works.get)(
+        Predict(model=RunOutput(run=run))
+    )
+    assert three == pytest.approx(3 * one.paces["T4"].seconds * one.steps)
+
+
+SNAPSHOTS = tuple(
+    EnsembleMember(models=(RunOutput(run="x-0123456789", part=snapshot(cycle)),))
+    for cycle in (1, 2, 3)
+)

@@ -39,6 +39,7 @@ from agnews_cli.core.run.work import (
 from agnews_cli.store.settings import presets
 
 MINI, MPNET = presets.load("minilm"), presets.load("mpnet")
+CYCLIC = presets.with_settings(MINI, ["training.snapshots=3", "training.schedule=cyclic"])
 LARGE = presets.load("roberta-large")
 
 
@@ -63,11 +64,11 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
     "one model": (Single(MINI), ["train", "evaluate"]),
     "an ensemble": (
         seeds(MINI, 2),
-        ["member 0", "evaluate member 0", "member 1", "evaluate member 1", "combine", "evaluate"],
+        ["member 1", "evaluate member 1", "member 2", "evaluate member 2", "combine", "evaluate"],
     ),
     "stacking": (
         stacking(MINI, 2),
-        ["all rows", "evaluate all rows", "fold 0", "fold 1", "stack", "evaluate"],
+        ["all rows", "evaluate all rows", "fold 1", "fold 2", "stack", "evaluate"],
     ),
     "distillation": (
         Distilled("small", Single(MPNET), Single(MINI)),
@@ -76,7 +77,7 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
     "distillation from what has not seen a row": (
         Distilled("small", Single(MPNET), Single(MINI), folds=2),
         [
-            *("teacher", "evaluate teacher", "teacher fold 0", "teacher fold 1"),
+            *("teacher", "evaluate teacher", "teacher fold 1", "teacher fold 2"),
             *("student", "evaluate"),
         ],
     ),
@@ -98,26 +99,37 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
     "an ensemble of ensembles": (
         Ensemble("all", (Single(MPNET), Ensemble("two", (Single(MINI), Single(MINI, seed=1))))),
         [
-            *("member 0", "evaluate member 0", "member 1.0", "evaluate member 1.0"),
-            *("member 1.1", "evaluate member 1.1", "member 1", "evaluate member 1"),
+            *("member 1", "evaluate member 1", "member 2.1", "evaluate member 2.1"),
+            *("member 2.2", "evaluate member 2.2", "member 2", "evaluate member 2"),
             *("combine", "evaluate"),
         ],
     ),
     "a stack over an ensemble": (
         Ensemble("all", (Single(MPNET), seeds(MINI, 2)), Stack(), folds=2),
         [
-            *("member 0", "evaluate member 0", "member 0 fold 0", "member 0 fold 1"),
-            *("member 1.0", "evaluate member 1.0", "member 1.1", "evaluate member 1.1"),
-            *("member 1", "evaluate member 1"),
-            *("member 1 fold 0 member 0", "member 1 fold 0 member 1", "member 1 fold 0"),
-            *("member 1 fold 1 member 0", "member 1 fold 1 member 1", "member 1 fold 1"),
+            *("member 1", "evaluate member 1", "member 1 fold 1", "member 1 fold 2"),
+            *("member 2.1", "evaluate member 2.1", "member 2.2", "evaluate member 2.2"),
+            *("member 2", "evaluate member 2"),
+            *("member 2 fold 1 member 1", "member 2 fold 1 member 2", "member 2 fold 1"),
+            *("member 2 fold 2 member 1", "member 2 fold 2 member 2", "member 2 fold 2"),
+            *("stack", "evaluate"),
+        ],
+    ),
+    "snapshots of one training": (
+        Ensemble("cycles", (Single(CYCLIC), Single(MPNET))),
+        ["member 1", "evaluate member 1", "member 2", "evaluate member 2", "combine", "evaluate"],
+    ),
+    "a stack over snapshots": (
+        Ensemble("cycles", (Single(CYCLIC),), Stack(), folds=2),
+        [
+            *("member 1", "evaluate member 1", "member 1 fold 1", "member 1 fold 2"),
             *("stack", "evaluate"),
         ],
     ),
     "an ensemble as a teacher": (
         Distilled("small", Ensemble("both", (Single(MPNET), Single(MINI, seed=1))), Single(MINI)),
         [
-            *("member 0", "evaluate member 0", "member 1", "evaluate member 1"),
+            *("member 1", "evaluate member 1", "member 2", "evaluate member 2"),
             *("teacher", "evaluate teacher", "teacher's predictions", "student", "evaluate"),
         ],
     ),
@@ -163,6 +175,17 @@ def test_a_student_hears_its_teacher_in_place_of_a_linear_one() -> None:
     assert set(usual.nodes) & set(graph.nodes), "and nothing of its teacher"
 
 
+def test_hidden_states_are_asked_for_where_they_count_and_change_no_other_run() -> None:
+    plain, inside = (
+        graph_of(Distilled("small", Single(MPNET), Single(MINI), Distillation(hidden=h)), data())
+        for h in (0.0, 0.5)
+    )
+    without = graph_of(Distilled("small", Single(MPNET), Single(MINI)), data())
+    assert plain.nodes.keys() == without.nodes.keys()
+    other = {node.title for id_, node in inside.nodes.items() if id_ not in plain.nodes}
+    assert other == {"teacher's predictions", "student", "evaluate"}
+
+
 def test_a_teacher_that_has_not_seen_a_row_speaks_of_it() -> None:
     shape = Distilled("small", seeds(MPNET, 2), Single(MINI), folds=3)
     graph = graph_of(shape, data())
@@ -185,11 +208,32 @@ def test_each_training_of_a_graph_is_of_a_model_of_its_shape(name: str) -> None:
                 assert one.preset.training == node.work.recipe.training
 
 
+@pytest.mark.parametrize("of", ["one model", "a student"])
+def test_a_cyclic_training_is_one_run_and_as_many_members_as_it_has_cycles(of: str) -> None:
+    model: AnyPreset = Single(CYCLIC)
+    if of == "a student":
+        model = Distilled("small", Single(MPNET), Single(CYCLIC))
+    graph = graph_of(Ensemble("cycles", (model,), Stack(), folds=2), data())
+    whole = next(n for n in graph.nodes.values() if n.title == "member 1")
+    trained = [
+        n.id for n in graph.nodes.values() if isinstance(n.work, Train) and n.work.rows.fold is None
+    ]
+    assert whole.id in trained and len(trained) == (1 if of == "one model" else 2)
+    combine = next(n.work for n in graph.nodes.values() if isinstance(n.work, Combine))
+    parts = {f"snapshot-{cycle}" for cycle in (1, 2, 3)}
+    assert {m.models for m in combine.members} == {
+        (RunOutput(run=whole.id, part=part),) for part in parts
+    }
+    for member in combine.members:  # each learns from what its like say of rows they have not seen
+        assert len({one.run for one in member.unseen} - {whole.id}) == 2
+        assert {one.part for one in member.unseen} == {member.models[0].part}
+
+
 def test_another_member_leaves_what_is_done_done() -> None:
     three, four = (graph_of(seeds(MINI, n), data()) for n in (3, 4))
     done = lived(three)
     titles = [node.title for node in four.left(done).nodes.values()]
-    assert titles == ["member 3", "evaluate member 3", "combine", "evaluate"]
+    assert titles == ["member 4", "evaluate member 4", "combine", "evaluate"]
     without = presets.with_settings(MINI, ["training.yardstick=false"])
     alone = graph_of(Single(without), data(), 2)
     assert set(alone.nodes) <= set(three.nodes), "a run that was trained by itself is a member"
@@ -204,8 +248,8 @@ def test_a_training_and_its_evaluation_are_one_process_in_one_folder() -> None:
     assert evaluate.place == train.id != evaluate.id
     members = graph_of(seeds(MINI, 2), data())
     assert [[n.title for n in members.together(one)] for one in members.ready(())] == [
-        ["member 0", "evaluate member 0"],
         ["member 1", "evaluate member 1"],
+        ["member 2", "evaluate member 2"],
     ]
 
 
@@ -295,8 +339,8 @@ def test_members_in_another_order_are_the_same_work() -> None:
 def test_the_same_work_twice_is_one_node_and_two_works_have_two_titles() -> None:
     growing = Growing(data())
     train = Train(recipe=Recipe.of(MINI))
-    first = growing.add("a", "member 0", train)
-    assert growing.add("a", "member 1", train) == first
-    other = growing.add("a", "member 0", train.model_copy(update={"seed": 1}))
+    first = growing.add("a", "member 1", train)
+    assert growing.add("a", "member 2", train) == first
+    other = growing.add("a", "member 1", train.model_copy(update={"seed": 1}))
     titles = {id_: node.title for id_, node in growing.nodes.items()}
-    assert titles == {first.run: "member 0", other.run: "member 0 (2)"}
+    assert titles == {first.run: "member 1", other.run: "member 1 (2)"}

@@ -797,7 +797,10 @@ def test_an_ensemble_of_large_models_may_be_fetched(run: RunFolder) -> None:
     of_one = parcels.most_bytes(run)
     head = "name: x\ntier: ensemble\nsummary: x\norder: 1\n"
     run.preset.write_text(f"{head}members:\n  - preset: llama-3.2-1b-lora\n  - run: {OTHER}\n")
-    assert parcels.most_bytes(run) > of_one + 8 * 4 * presets.load("llama-3.2-1b-lora").model.parameters
+    assert (
+        parcels.most_bytes(run)
+        >= of_one + 8 * 4 * presets.load("llama-3.2-1b-lora").model.parameters
+    )
 
 
 # ---- the ledger of hours -------------------------------------------------------------------------

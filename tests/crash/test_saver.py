@@ -355,8 +355,8 @@ def test_moments_of_another_shape_or_name_are_a_misfit():
     model(torch.ones(1, 3)).sum().backward()
     optimizer.step()
     good = snapshot.on_host(snapshot.optimizer_tensors(model, optimizer))
-    shapes = optimizers.state_shapes(Training(lr=0.1))
-    snapshot.restore_optimizer(model, optimizer, good, shapes)
+    kept = optimizers.kept(Training(lr=0.1))
+    snapshot.restore_optimizer(model, optimizer, good, kept)
     for change in (
         {"weight|exp_avg": torch.zeros(2, 2)},
         {"weight|step": torch.zeros(5)},
@@ -365,4 +365,4 @@ def test_moments_of_another_shape_or_name_are_a_misfit():
         {"other|exp_avg": torch.zeros(2)},
     ):
         with pytest.raises(Misfit, match="optimizer"):
-            snapshot.restore_optimizer(model, optimizer, good | change, shapes)
+            snapshot.restore_optimizer(model, optimizer, good | change, kept)

@@ -13,24 +13,42 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 
-from agnews_cli.core.run.job import PredictJob  # noqa: E402
+from agnews_cli.core.run.evaluation import Evaluation  # noqa: E402
+from agnews_cli.core.run.job import (  # noqa: E402
+    EvaluateJob,
+    PredictJob,
+    TestOrder,
+    TrainJob,
+)
+from agnews_cli.core.run.latency import Latency  # noqa: E402
 from agnews_cli.core.run.work import Distillation  # noqa: E402
 from agnews_cli.errors import (  # noqa: E402
     CannotRead,
     FileMissing,
+    TeacherHasNoHidden,
     TeacherLabelsDiffer,
     TeacherOfOtherRows,
+    TeacherOfOtherWidth,
     TeacherSawValidation,
     TeacherSilent,
     TeacherTwice,
 )
+from agnews_cli.learn import predictor  # noqa: E402
 from agnews_cli.learn.combine import logits  # noqa: E402
 from agnews_cli.learn.combine.logits import Logits, digests  # noqa: E402
 from agnews_cli.learn.door.events import EventLog, StopRequested  # noqa: E402
 from agnews_cli.learn.door.notes import Notes  # noqa: E402
-from agnews_cli.learn.stages import ask, asked_rows, combine, deliver, evaluate  # noqa: E402
+from agnews_cli.learn.stages import (  # noqa: E402
+    ask,
+    asked_rows,
+    combine,
+    deliver,
+    evaluate,
+    judge,
+)
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.model import delivered  # noqa: E402
+from tests.finished_runs import evaluation  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 HELD = {"cross_validated_below": 0, "validation_rows_at_least": 20}
@@ -197,6 +215,74 @@ def test_a_teacher_reads_texts_as_its_own_were_cleaned(place, tmp_path):
         read("none")
 
 
+# ---- the test rows ------------------------------------------------------------------------------
+
+
+def judged(
+    place: Place, name: str, stop: Any = None, model: str = "teacher", **changes: Any
+) -> Any:
+    """As `agnews auto` asks a finished run about other test rows."""
+    folder, teacher = place.folder / name, place.folder / "teacher"
+    folder.mkdir(exist_ok=True)
+    split = place.folder / "split"
+    if not split.exists():
+        split.mkdir()
+        (split / "train.csv").write_text(place.data.read_text())
+        test = tiny.csv_file(split / "test.csv", {"a": 30, "b": 30}, words=5, seed=2)
+        test.write_text("\n".join([test.read_text(), place.data.read_text().splitlines()[3]]))
+    data = datasets.find(str(split))
+    order = folder / "test.json"
+    order.write_text(TestOrder(dataset=data).model_dump_json())
+    trained = TrainJob.model_validate_json((teacher / "job.json").read_bytes())
+    facts = {
+        "run": "e-0123456789", "nodes": ("node",), "folder": str(folder), "dataset": data,
+        "cache": str(place.folder / "cache"), "model": str(teacher), "test": str(order),
+        "token": 1, "writer": "abcd", "started_monotonic_s": 0.0, "save_every_s": 1e9,
+        "trained": trained,
+    }  # fmt: skip
+    job = EvaluateJob.model_validate(facts | changes)
+    log = EventLog(folder / "events.jsonl", started_monotonic_s=0, writes=True)
+    return judge.of_finished(job, log, stop or tiny.Stop(folder, None))
+
+
+def test_a_finished_model_is_judged_on_test_rows_as_it_answers_and_goes_on_after_a_stop(place):
+    """Its cards get the figures; what else they say stays."""
+    teacher = place.folder / "teacher"
+    card = "# mine\n\n## Figures\n\nold\n\n## Data\n\n- It has no test split.\n- Mine.\n"
+    (teacher / "model" / "README.md").write_text(card)
+    whole = evaluation(("a", "b"), 0)
+    (teacher / "evaluation.json").write_text(whole.model_dump_json())
+    paused = judged(place, "judged", StopAfter(4))
+    assert paused.state == "paused" and 0 < paused.step < 61
+    assert not (place.folder / "judged" / "evaluation.json").exists()
+    found = judged(place, "judged", token=2)
+    assert found.state == "completed" and found.done == ("node",)
+    folder = place.folder / "judged"
+    figures = Evaluation.model_validate_json((folder / "evaluation.json").read_bytes())
+    assert figures.validation == whole.validation and figures.test.rows == 61
+    assert figures.test.rows_in_training == 1
+    data = datasets.find(str(place.folder / "split"))
+    rows = datasets.read(data, "test")
+    order = delivered.order_of(delivered.at(teacher), lambda base: base.id)
+    said = predictor.open_delivery(order)(rows.texts)
+    kept = logits.read(folder / "predictions" / "test.safetensors")
+    assert np.array_equal(kept.rows, digests(rows.texts))
+    assert np.exp(kept.delivered) == pytest.approx(said, abs=1e-5)
+    right = float((said.argmax(1) == np.asarray(rows.classes)).mean())
+    assert figures.test.accuracy.value == pytest.approx(right)
+    took = Latency.model_validate_json((folder / "latency.json").read_bytes())
+    assert 0 < took.one_text_s < 60 and took.rows_per_s > 0 and 5 <= took.texts <= 30
+    assert "threads" in took.machine and not took.is_sum
+    lines = (folder / "predictions.csv").read_text().splitlines()
+    assert len(lines) == 62 and lines[0] == "row,label,predicted,p_a,p_b"
+    new = (folder / "model" / "README.md").read_text()
+    assert "| test | 61 |" in new and "old" not in new
+    assert "- Evaluated once on 61 test rows." in new and "- Mine." in new
+    judged(place, "straight")
+    straight = place.folder / "straight" / "predictions" / "test.safetensors"
+    assert straight.read_bytes() == (folder / "predictions" / "test.safetensors").read_bytes()
+
+
 # ---- the student --------------------------------------------------------------------------------
 
 
@@ -242,6 +328,56 @@ def test_a_student_learns_and_tells_how_far_from_its_teacher_it_is(place, tmp_pa
     assert all(value >= 0 for values in apart.values() for value in values) and apart["validated"]
     of_more = student(place, tmp_path / "labels", files[:1])
     assert len(of_more.rows.tokens.learned.classes) == 100
+
+
+def test_hidden_states_are_asked_with_the_answers_and_a_student_comes_to_resemble_them(
+    place, tmp_path
+):
+    """Stopped or not they are the same bit for bit, and the answers are as without them."""
+    place.ask("train"), place.ask("inside", has_hidden=True)
+    token = 1
+    while place.ask("cut", StopAfter(3), has_hidden=True, token=token).state == "paused":
+        token += 1
+    assert token > 2
+    one, two = (place.folder / n / "predictions/train.safetensors" for n in ("inside", "cut"))
+    assert one.read_bytes() == two.read_bytes()
+    plain, said = place.said("train"), place.said("inside")
+    assert plain.hidden is None and said.hidden.shape == (100, 16)
+    assert np.array_equal(plain.delivered, said.delivered)
+    assert np.linalg.norm(said.hidden.astype(float), axis=1) == pytest.approx(
+        np.ones(100), abs=1e-2
+    )
+
+    def resemblance(weight: float) -> float:
+        how = {"distillation": Distillation(alpha=0.1, hidden=weight)}
+        folder = tmp_path / f"student {weight}"
+        found = student(place, folder, ("inside/predictions/train.safetensors",), **how)
+        evaluate.on_validation(found, combine.choose(found))
+        deliver.write_delivery(found)
+        order = delivered.order_of(delivered.at(folder), lambda base: base.id)
+        _, own = predictor.open_delivery(order).with_hidden(found.rows.material.texts)
+        return float((own * said.hidden).sum(1).mean())
+
+    assert resemblance(5.0) > resemblance(0.0) + 0.01
+
+
+def test_hidden_states_that_do_not_fit_are_one_clear_error_before_training(place, tmp_path):
+    place.ask("train"), place.ask("inside", has_hidden=True)
+    said = place.said("inside")
+    how = {"distillation": Distillation(hidden=1.0)}
+    wide = file(place, "wide", replace(said, hidden=np.ones((100, 24), np.float16)))
+    for path, error, words in (
+        (wide, TeacherOfOtherWidth, "24 wide and those of its student tiny 16"),
+        ("train/predictions/train.safetensors", TeacherHasNoHidden, "answers alone"),
+    ):
+        with pytest.raises(error, match=words):
+            student(place, tmp_path / "s", (path,), **how)
+        assert not (tmp_path / "s" / "trace.jsonl").exists()
+    done = tiny.compete(tmp_path / "linear", place.data, place.recipe, candidates=("linear",))
+    evaluate.on_validation(done, combine.choose(done))
+    deliver.write_delivery(done)
+    with pytest.raises(TeacherHasNoHidden, match="not one transformer"):
+        place.ask("linear", has_hidden=True, model=str(tmp_path / "linear"))
 
 
 WRONG = {

@@ -16,7 +16,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from sklearn.metrics import cohen_kappa_score, log_loss, matthews_corrcoef  # noqa: E402
 
-from agnews_cli.core.run.diversity import MEASURES, Diversity, Limits  # noqa: E402
+from agnews_cli.core.run.diversity import MEASURES, Diversity, DiversityLimits  # noqa: E402
 from agnews_cli.learn.combine.compare import compare  # noqa: E402
 from agnews_cli.learn.combine.diversity import diversity  # noqa: E402
 from agnews_cli.learn.figures import paired  # noqa: E402
@@ -69,21 +69,24 @@ def test_what_has_no_value_is_none_and_becomes_json() -> None:
     assert diversity(["a"], said[:1], true).entropy == 0.0
 
 
+USUAL = DiversityLimits(members=10, q=0.7, correlation=0.85)
+
+
 def test_what_is_too_alike_or_too_many_is_a_finding() -> None:
     said, true = case(members=3, rows=300)
     alike = np.stack([*said, said[0] * 0.9 + said[1] * 0.1])
     found = diversity(["a", "b", "c", "d"], alike, true)
-    texts = [finding.text for finding in found.findings()]
+    texts = [finding.text for finding in found.findings(USUAL)]
     assert any(t.startswith("a and d err on the same rows: Yule's Q of being right") for t in texts)
     assert any("correlation of errors" in t and "expected below 0.85" in t for t in texts)
-    assert all(finding.level == "know" and finding.mend for finding in found.findings())
-    loose = Limits(members=3, q=1.1, correlation=1.1)
+    assert all(finding.level == "know" and finding.mend for finding in found.findings(USUAL))
+    loose = DiversityLimits(members=3)
     (only,) = found.findings(loose)
     assert only.text.startswith("4 members, more than 3")
-    (good,) = found.findings(Limits(q=1.1, correlation=1.1))
+    (good,) = found.findings(DiversityLimits(members=4))
     assert good.level == "good"
     eleven = diversity([str(n) for n in range(11)], case(members=11)[0], true[:80])
-    assert any("11 members, more than 10" in f.text for f in eleven.findings())
+    assert any("11 members, more than 10" in f.text for f in eleven.findings(USUAL))
 
 
 @quick

@@ -18,6 +18,7 @@ from agnews_cli.learn import losses  # noqa: E402
 from agnews_cli.learn.kinds.loss import Loss, Targets  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 from agnews_cli.learn.loop.distil import DistilledLoss, Taught, divergence  # noqa: E402
+from agnews_cli.learn.models import hidden  # noqa: E402
 from tests.learn import test_resume  # noqa: E402
 from tests.learn.test_resume import Run, Variant  # noqa: E402
 
@@ -89,6 +90,7 @@ def test_who_says_what_its_teacher_says_has_nothing_to_learn_from_it():
 NONSENSE = [
     {"alpha": -0.1},
     {"alpha": 1.1},
+    {"hidden": -1.0},
     {"temperature": 0.0},
     {"temperature": -5.0},
     {"temperature": float("nan")},
@@ -115,6 +117,40 @@ def test_labels_alone_are_plain_training_bit_for_bit(tmp_path, monkeypatch):
     one, two = plain.state(), alone.state()
     assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
     assert learned.trace != plain.trace
+
+
+@pytest.mark.parametrize("width", [2, 16])
+def test_hidden_states_are_pulled_to_the_teacher_s_direction(width):
+    """1 − cos: nothing where they point alike, whatever their length; its gradient is right."""
+    generator = torch.Generator().manual_seed(4)
+    one, two = (torch.randn(5, width, generator=generator).double() for _ in range(2))
+    assert hidden.distances(3 * one, one).abs().max() < 1e-6
+    assert hidden.distances(-one, one) == pytest.approx(2 * np.ones(5), abs=1e-6)
+    cos = (one * two).sum(1) / (one.norm(dim=1) * two.norm(dim=1))
+    assert hidden.distances(one, two).numpy() == pytest.approx((1 - cos).numpy(), abs=1e-6)
+    states = torch.randn(5, 7, width, generator=generator).double()
+    mask = torch.arange(7) < torch.tensor([[7], [3], [1], [5], [2]])
+    mean = hidden.mean_over_tokens(states, mask.long())
+    for row, length in enumerate((7, 3, 1, 5, 2)):
+        assert torch.allclose(mean[row], states[row, :length].mean(0)), "padding is no token"
+
+
+def test_without_weight_hidden_states_change_nothing_bit_for_bit(tmp_path, monkeypatch):
+    options = {"r_drop": 1.0, "fgm": 0.5, "epochs": 1, "micro_batch_tokens": 75}
+    given = np.random.default_rng(5).normal(size=(150, 16)).astype(np.float16)
+
+    def of(weight: float | None) -> Run:
+        rng = np.random.default_rng(3)
+        how = Distillation(alpha=0.5, hidden=weight or 0.0)
+        logits = rng.normal(size=(150, 3)).astype(np.float32)
+        said = Taught(how, logits, hidden=None if weight is None else given)
+        monkeypatch.setattr(test_resume, "taught", lambda variant: said)
+        return Run(Variant(options), tmp_path / str(weight)).finish()
+
+    without, off, on = of(None), of(0.0), of(1.0)
+    assert off.trace == without.trace and on.trace != without.trace
+    one, two = without.state(), off.state()
+    assert one.keys() == two.keys() and all(torch.equal(one[name], two[name]) for name in one)
 
 
 def teacher(alpha: float) -> Taught:

@@ -66,6 +66,14 @@ def test_cross_entropy_is_torchs(targets, smoothing):
     assert torch.equal(loss(LOGITS, given), expected)
 
 
+@pytest.mark.parametrize("targets", TARGETS)
+def test_focal_without_gamma_is_cross_entropy_smoothed_and_weighed_alike(targets):
+    fields = {"label_smoothing": 0.1, "class_weights": "balanced"}
+    focal, plain = begun("focal", focal_gamma=0.0, **fields), begun("cross_entropy", **fields)
+    expected = plain(LOGITS, TARGETS[targets]).item()
+    assert focal(LOGITS, TARGETS[targets]).item() == pytest.approx(expected)
+
+
 def test_targets_go_with_their_rows():
     rows = torch.tensor([3, 0])
     part = Targets(CLASSES, SOFT, LOGITS).of(rows).repeated(2)

@@ -78,7 +78,7 @@ def test_behind_an_exclamation_mark(hours):
     print(f"{hours} h: {size / MEGABYTE:.2f} MB")
     assert 50_000 * hours < size < MEGABYTE * (1 if hours == 1 else 2)
     assert "\x1b" not in written
-    assert written.splitlines()[-1].rstrip().endswith("training completed")
+    assert written.splitlines()[-1].rstrip().endswith("work completed")
 
 
 def test_behind_the_magic():
@@ -107,5 +107,5 @@ def test_behind_the_magic():
     kept = "\n".join([*screen.lines, screen.last])
     assert in_a_file(kept) < MEGABYTE / 10 * 2
     assert not any("examples/s" in line for line in screen.lines)
-    assert screen.lines[-1].endswith("training completed")
+    assert screen.lines[-1].endswith("work completed")
     assert sum("saved at step" in line for line in screen.lines) == 360

@@ -17,7 +17,6 @@ from agnews_cli.core.run.work import (
     EnsembleMember,
     Evaluate,
     Export,
-    Given,
     Predict,
     RunOutput,
     Work,
@@ -99,7 +98,6 @@ WORKS: dict[str, tuple[Work, str]] = {
         "p-45a3595ec5",
     ),
     "evaluate": (Evaluate(model=ONE), "p-3bd8d1a2bf"),
-    "evaluate what is given": (Evaluate(model=Given(sha256="0" * 64)), "p-da5a4221e0"),
     "export": (Export(model=ONE, form="onnx"), "p-bbb9e4eff7"),
 }
 

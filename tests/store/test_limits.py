@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from agnews_cli.core.graph.asked import Ensemble
 from agnews_cli.core.hours.limits import Figure, PlatformLimits, Window
 from agnews_cli.core.machine.platform import PLATFORMS
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.errors import LimitsInvalid
-from agnews_cli.store.settings import limits
+from agnews_cli.store.settings import limits, model_limits, preset_shapes, presets
 
 ROOT = Path(__file__).parents[2]
 
@@ -106,3 +108,26 @@ def test_a_wheel_carries_them(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     assert "agnews_cli/presets/platforms/kaggle.yaml" in names
+
+
+def test_limits_of_ensembles_are_data_too_and_no_preset(own_home: Path) -> None:
+    usual = model_limits.load().diversity
+    assert (usual.members, usual.q, usual.correlation) == (10, 0.7, 0.85)
+    path = own_home / "data" / "presets" / "limits.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("diversity:\n  q: 0.9\n")
+    assert model_limits.load().diversity == usual.model_copy(update={"q": 0.9})
+    assert "limits" not in presets.names()
+    path.write_text("diversity:\n  q: 0.9\n  corelation: 1\n  members: ten\n")
+    with pytest.raises(LimitsInvalid) as wrong:
+        model_limits.load()
+    said = wrong.value.message
+    assert f"{path}:3: diversity.corelation" in said and f"{path}:4: diversity.members" in said
+
+
+def test_an_ensemble_has_limits_of_its_own() -> None:
+    shape = preset_shapes.load("ensemble-cpu")
+    changed = preset_shapes.with_settings(shape, ["limits.q=0.5"])
+    assert isinstance(changed, Ensemble)
+    over = changed.limits.over(DiversityLimits(members=10, q=0.7, correlation=0.85))
+    assert over == DiversityLimits(members=10, q=0.5, correlation=0.85)

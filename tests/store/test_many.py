@@ -16,10 +16,12 @@ from agnews_cli.core.graph.shapes import Single, graph_of
 from agnews_cli.core.hours.limits import PlatformLimits
 from agnews_cli.core.hours.session import Run, hidden
 from agnews_cli.core.run.cost import like_news
+from agnews_cli.core.run.preset import Preset
 from agnews_cli.store.hours import copies, database, journal, records
 from agnews_cli.store.hours.ledger import Ledger
+from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
-from agnews_cli.store.settings import presets
+from agnews_cli.store.settings import preset_shapes, presets
 from agnews_cli.workflows.forecast import costs
 from agnews_cli.workflows.hours import quota
 from agnews_cli.workflows.runs import history, status
@@ -198,6 +200,25 @@ def test_what_runs_have_shown_is_read_from_the_newest_of_many(tmp_path, monkeypa
     (tmp_path / "minilm-000000000b").rename(tmp_path / graph.place)
     assert costs.Ground(tmp_path).progress(graph) == {graph.place: 0.5}
     assert read == [graph.place], "of a graph its own runs alone are read"
+
+
+def test_a_speed_is_that_of_whoever_trains_the_preset_whatever_it_is_called(tmp_path: Path) -> None:
+    """A student is called what it is for; what asks a model is called like it, and trains none."""
+    minilm, whole = presets.load("minilm"), preset_shapes.load("minilm-from-minilm")
+
+    def run(name: str, preset: Preset | None, speed: float, day: int) -> None:
+        folder = runs.create(
+            tmp_path, f"{name}-{day:010d}", preset=preset, dataset=like_news(9), seed=0,
+            whole=preset_shapes.resolved_text(whole), now=datetime(2026, 11, day, tzinfo=UTC),
+        )  # fmt: skip
+        data = {"examples_per_s": speed, "step": 1, "total_steps": 2}
+        event = {"kind": "progress", "at": "", "elapsed_s": 1.0, "data": data}
+        folder.events.write_text(json.dumps(event) + "\n")
+
+    run("minilm-from-minilm", minilm, 40.0, 1)
+    run("minilm", None, 900.0, 2)
+    found = costs.MeasuredCosts.read(tmp_path, minilm)
+    assert found.examples_per_s == {"cpu": 40.0} and "minilm-from-minilm-" in found.source
 
 
 @pytest.mark.parametrize(("count", "more"), [(1, ""), (3, ""), (3_000, "; and 2,997 more")])

@@ -14,6 +14,8 @@ from agnews_cli.core.graph.asked import (
     Distilled,
     Ensemble,
     Single,
+    cycles_of,
+    identity,
     mapped,
     single_of,
     singles,
@@ -156,6 +158,16 @@ def test_a_preset_may_name_presets_of_several_and_files_beside_it(tmp_path: Path
             TWO + "    settings: [training.epochs=3]\n",
             "8: members.1.settings: training.epochs=3: a linear model does not read it",
         ),
+        (TWO + "    snapshots: 3\n", "8: members.1.snapshots: a linear model does not read it"),
+        (
+            TWO + "    snapshots: 1\n",
+            "8: members.1.snapshots: should be greater than or equal to 2",
+        ),
+        (
+            TWO.replace("linear", "ensemble-cpu\n    snapshots: 3"),
+            "8: members.1.snapshots: are of one training (ensemble-cpu is ensemble)",
+        ),
+        (TAUGHT + "  snapshots: 3\n", "9: student.snapshots: are members: of an ensemble alone"),
         (TWO + "how: {kind: avrage}\n", "8: how.kind: should be 'average'"),
         (TWO + "how: {kind: average, sharp: 1}\n", "8: how.sharp: there is no such field"),
         (TWO + "folds: 1\n", "8: folds: should be greater than or equal to 2"),
@@ -163,6 +175,18 @@ def test_a_preset_may_name_presets_of_several_and_files_beside_it(tmp_path: Path
         (f"name: mine\ntier: ensemble\n{HEAD}", "1: members: required"),
         (TWO + "student: {preset: minilm}\n", "8: student: there is no such field"),
         (TAUGHT + "distillation: {temperature: 0}\n", "9: distillation.temperature: should be gre"),
+        (
+            TAUGHT.replace("mpnet", "ensemble-cpu") + "distillation: {hidden: 1}\n",
+            "9: distillation.hidden: ensemble-cpu: an ensemble has those of each member",
+        ),
+        (
+            TAUGHT.replace("mpnet", "linear") + "distillation: {hidden: 1}\n",
+            "9: distillation.hidden: linear: a linear model has none",
+        ),
+        (
+            TAUGHT + "distillation: {hidden: 1}\nfolds: 3\n",
+            "9: distillation.hidden: mpnet: with folds only its answers are asked",
+        ),
         (TAUGHT + "distillation: {alpha: 1.5}\n", "9: distillation.alpha: should be less than or"),
         (
             TAUGHT.replace("minilm", "linear"),
@@ -235,6 +259,24 @@ def test_a_setting_goes_to_every_model_that_has_the_field() -> None:
     assert {one.preset.training.lr for one in singles(taught)} == {1e-3}
 
 
+def test_snapshots_are_a_schedule_of_one_model_whoever_says_so(tmp_path: Path) -> None:
+    """In a file, or by --set in any order; and what is written down is read as the same."""
+    text = TWO.replace("- preset: linear", "- preset: minilm\n    snapshots: 3")
+    shape = preset_shapes.load(write(tmp_path, text))
+    assert [cycles_of(one) for one in shape.members] == [0, 3]
+    again = preset_shapes.load(write(tmp_path, preset_shapes.resolved_text(shape)))
+    assert identity(again) == identity(shape)
+    settings = ["training.snapshots=3", "training.schedule=cyclic"]
+    for given in (settings, settings[::-1]):
+        one = changed("minilm", *given)
+        assert cycles_of(one) == 3 and identity(one) == identity(shape.members[1])
+    back = preset_shapes.with_settings(one, ["training.schedule=linear"])
+    assert identity(back) == identity(changed("minilm")), "what nothing reads is as usual"
+    taught = TWO.replace("linear", "minilm-from-mpnet\n    snapshots: 4")
+    (_, student) = preset_shapes.load(write(tmp_path, taught)).members
+    assert cycles_of(student) == 4 and cycles_of(student.teacher) == 0
+
+
 def _linear(shape: AnyPreset) -> Single:
     return next(one for one in singles(shape) if one.name == "linear")
 
@@ -247,6 +289,7 @@ def _linear(shape: AnyPreset) -> Single:
         ("ensemble-cpu", "training.lr=5", "should be less than 1"),
         ("ensemble-cpu", "distillation.alpha=0.5", "there is no field 'distillation.alpha'"),
         ("ensemble-cpu", "how.kind=avrage", "should be 'average'"),
+        ("minilm", "training.snapshots=3", "is read with schedule=cyclic alone"),
         ("minilm-from-mpnet", "distillation.temperature=0", "should be greater than 0"),
         ("linear", "training.epochs=3", "a linear model does not read it"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,9 @@ import pytest
 
 from agnews_cli.core.run.dataset import Dataset, File, Form
 from agnews_cli.core.run.preset import Preset
-from agnews_cli.errors import CannotRead, CannotWrite, NoDiskSpace, RunUnknown
+from agnews_cli.errors import CannotRead, CannotWrite, NoDiskSpace, RunUnfinished, RunUnknown
 from agnews_cli.store.disk import files
+from agnews_cli.store.model import delivered
 from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder, create, find, list_runs
 from agnews_cli.store.settings import presets
@@ -111,6 +113,20 @@ def test_find_by_id_beginning_or_folder(
     assert find(store, str(elsewhere.path)).path == elsewhere.path
     monkeypatch.chdir(tmp_path)
     assert find(store, "other/x-1").path == elsewhere.path
+
+
+def test_what_is_said_of_an_unfinished_run_can_be_pasted_wherever_it_lies(
+    preset: Preset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    usual = tmp_path / "agnews-runs"
+    for store in (usual, tmp_path / "it's elsewhere"):
+        run = make(store, preset, "minilm-aa")
+        with pytest.raises(RunUnfinished) as unfinished:
+            delivered.of_run(run)
+        for command in unfinished.value.advice.split("agnews ")[1:]:
+            word = shlex.split(command.partition(";")[0])[-1]
+            assert find(usual, word) == run, command
 
 
 def test_find_nothing_says_what_is_near(preset: Preset, tmp_path: Path) -> None:

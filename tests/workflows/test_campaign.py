@@ -22,9 +22,11 @@ from agnews_cli.errors import (
     PartsPaused,
     ReportedError,
     SessionOver,
+    TeacherOfOtherWidth,
     UsageError,
 )
 from agnews_cli.store.run import leases, runs
+from agnews_cli.workflows.runs import status as status_module
 from agnews_cli.workflows.runs.status import status
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.train import auto, campaign, jobs, result, resume, summary
@@ -131,6 +133,56 @@ def test_every_part_is_done_once_and_after_what_it_needs(at_work):
     assert again.was_there and len(at_work.jobs) == 5
 
 
+def test_snapshots_are_one_training_and_members_by_their_number(at_work):
+    """Eleven, so that the tenth does not stand beside the first; each with its own answers."""
+    members = "  - {preset: tiny.yaml, snapshots: 11}\n  - {preset: tiny.yaml, seed: 1}\n"
+    Path("both.yaml").write_text(ensemble(members))
+    said = Path("predictions", "test.safetensors")
+
+    def trained(job: Job) -> None:
+        if job.kind == "train":
+            for number in range(12):
+                folder = Path(job.folder, f"snapshot-{number}" if number else "")
+                (folder / said).parent.mkdir(parents=True)
+                (folder / said).touch()
+
+    at_work.before = trained
+    found = carry_out()
+    assert at_work.kinds == ["train", "train", "combine"]
+    cyclic, _, combine = at_work.jobs
+    assert cyclic.preset.training.cycles == 11
+    *snapshots, other = combine.members
+    assert [one.name for one in snapshots] == [
+        f"member 1 snapshot {number}: tiny" for number in range(1, 12)
+    ]
+    for number, one in enumerate(snapshots, 1):
+        folder = Path(cyclic.folder) / f"snapshot-{number}"
+        assert one.delivery == str(folder) and one.test == str(folder / said)
+        assert one.validation == (str(folder / "predictions" / "validation.safetensors"),)
+    assert (other.name, other.delivery) == ("member 2: tiny", at_work.jobs[1].folder)
+    shown = found.plan.parts()
+    assert [row[0] for row in shown if row[1] == "train"] == ["member 1", "member 2"]
+
+
+def test_hidden_states_of_another_width_are_refused_before_anything_is_trained(at_work):
+    Path("wide").mkdir()
+    for folder, width in (("model", 8), ("wide", 16)):
+        Path(folder, "config.json").write_text(json.dumps({"hidden_size": width}))
+    wide = Path("tiny.yaml").read_text().replace("name: tiny", "name: wide")
+    Path("wide.yaml").write_text(wide.replace(str(Path("model").absolute()), "wide"))
+    text = Path("student.yaml").read_text() + "distillation: {hidden: 1}\n"
+    Path("student.yaml").write_text(text.replace("both.yaml", "wide.yaml"))
+    with pytest.raises(
+        TeacherOfOtherWidth, match="wide are 16 wide and those of its student tiny 8"
+    ):
+        carry_out("student.yaml")
+    assert not at_work.jobs
+    Path("student.yaml").write_text(text.replace("both.yaml", "tiny.yaml"))
+    carry_out("student.yaml")
+    assert [job.has_hidden for job in at_work.jobs if job.kind == "predict"] == [True]
+    assert at_work.jobs[-1].distillation.hidden == 1
+
+
 def test_an_edited_graph_does_what_is_new_alone(at_work):
     carry_out()
     trained = {job.run for job in at_work.jobs}
@@ -152,7 +204,7 @@ def test_a_part_that_fails_is_named_and_the_others_go_on(at_work):
     with pytest.raises(PartsFailed) as failed:
         carry_out()
     assert at_work.kinds == ["train", "train"]  # the other one was trained
-    assert "member 0" in failed.value.message and "the loss is no number" in failed.value.message
+    assert "member 1" in failed.value.message and "the loss is no number" in failed.value.message
     at_work.jobs.clear()
     carry_out()
     assert next(job.run for job in at_work.jobs) == first
@@ -214,9 +266,12 @@ def test_a_stop_says_what_of_the_other_parts_is_kept(at_work):
     at_work.failing[second] = Interrupted(kept="nothing is saved yet", next=again)
     with pytest.raises(Interrupted) as stopped:
         carry_out()
-    said = "Interrupted; nothing of member 1 is saved yet; 2 of 6 parts are done and kept."
+    said = "Interrupted; nothing of member 2 is saved yet; 2 of 6 parts are done and kept."
     assert stopped.value.message == said
-    assert stopped.value.advice == "The same command, or agnews resume, goes on."
+    whole = plan()
+    assert (
+        stopped.value.advice == f"Go on with: agnews resume {whole.run} --store {whole.scene.store}"
+    )
 
 
 def test_two_parts_at_once_have_a_share_of_the_machine_each(at_work):
@@ -241,7 +296,7 @@ def test_status_shows_each_part(at_work):
     runs.RunFolder(Path(found.folder)).outcome.unlink()
     later = {part.title: part.state for part in status("student", None).parts}
     assert (later["student"], later["evaluate"]) == ("next", "waiting")
-    member = next(part.run for part in found.parts if part.title == "member 0")
+    member = next(part.run for part in found.parts if part.title == "member 1")
     assert status(member, None).whole == found.run
 
 
@@ -291,7 +346,7 @@ def test_what_is_too_large_for_this_machine_is_left_to_the_last_and_said(at_work
     Path("large.yaml").write_text(text.replace("name: tiny", "name: large"))
     Path("both.yaml").write_text(ensemble("  - preset: large.yaml\n" + _MEMBERS))
     found = plan()
-    assert {found.graph[run].title for run in found.slow} == {"member 0"}
+    assert {found.graph[run].title for run in found.slow} == {"member 1"}
     assert any("too large for this machine" in reason for reason in found.reasons)
     carry_out()
     labels = [job.label for job in at_work.jobs]
@@ -308,4 +363,6 @@ def test_only_the_result_answers_a_competition(at_work, monkeypatch):
 def test_what_it_took_is_what_all_parts_took(at_work, monkeypatch):
     found = carry_out()
     monkeypatch.setattr(summary, "sessions_of", lambda run: (SimpleNamespace(seconds=60.0),))
-    assert summary.of_run(found.folder.id, None).took == "3 min in 3 sessions"
+    assert summary.of_run(found.folder.id, None).took == "3 min, all 3 parts together"
+    monkeypatch.setattr(status_module, "sessions_of", lambda run: (SimpleNamespace(seconds=60.0),))
+    assert status_module.status(found.folder.id, None).sessions == 3

@@ -14,9 +14,13 @@ import pytest
 np = pytest.importorskip("numpy")
 pytest.importorskip("safetensors")
 
+from agnews_cli.core.graph.shapes import Distilled, Finished, Single, graph_of  # noqa: E402
 from agnews_cli.core.run.comparison import AnswersOf, ToCompare  # noqa: E402
+from agnews_cli.core.run.cost import like_news  # noqa: E402
 from agnews_cli.learn.figures.blend import log_loss  # noqa: E402
+from agnews_cli.store.run import parts  # noqa: E402
 from agnews_cli.store.run.runs import RunFolder  # noqa: E402
+from agnews_cli.store.settings import presets  # noqa: E402
 from agnews_cli.workflows.runs.compare import compare, of_student  # noqa: E402
 from tests import finished_runs as finished  # noqa: E402
 
@@ -73,6 +77,27 @@ def test_a_student_stands_beside_its_teacher_where_both_have_test_rows(store: Pa
     assert found is not None and {m.name for m in found.comparison.models} == {FAIR, GOOD}
     (store / GOOD / "predictions" / "test.safetensors").unlink()
     assert of_student(RunFolder(store / FAIR), GOOD) is None
+
+
+@pytest.mark.parametrize("is_there", [True, False], ids=["in the graph", "there before"])
+def test_a_student_is_shown_beside_its_teacher_later_too(
+    is_there: bool, tmp_path: Path, agnews: Any
+) -> None:
+    """Whether its teacher was trained for it or is a run that was there."""
+    store, one = tmp_path / "agnews-runs", Single(presets.load("minilm"))
+    teacher = Single(presets.load("mpnet")) if is_there else Finished(GOOD)
+    graph = graph_of(Distilled("small", teacher, one), like_news(1_000, 200))
+    student = graph.place
+    (asked,) = (node for node in graph.nodes.values() if node.work.kind == "predict")
+    taught_by = asked.work.model.run
+    for seed, name in enumerate((taught_by, student)):
+        finished.delivered(run(store, name, 0.9 - seed / 10, seed))
+    parts.write(RunFolder(store / student), graph)
+    assert parts.teacher_of(RunFolder(store / student)) == taught_by
+    assert parts.teacher_of(RunFolder(store / taught_by)) is None
+    shown = agnews("runs", "show", student)
+    assert shown.code == 0 and f"Less {taught_by}" in shown.out, shown.err
+    assert "Less" not in agnews("runs", "show", taught_by).out
 
 
 def _no_test(store: Path) -> RunFolder:

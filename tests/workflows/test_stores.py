@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -48,7 +49,7 @@ from agnews_cli.store.run.checkpoints import Checkpoints, Draft
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings import presets
 from agnews_cli.store.transfer import claims, pulls
-from agnews_cli.workflows.runs import status, stores
+from agnews_cli.workflows.runs import history, status, stores
 from agnews_cli.workflows.sessions import couriers, saves, session
 from agnews_cli.workflows.train import resume
 from agnews_cli.workflows.train.auto import Request
@@ -170,6 +171,21 @@ def test_pruning_waits_for_a_worker_that_still_saves_for_a_killed_command(run, m
         worker.kill()
         worker.wait()
     assert len(saves.pruned(run.id, run.path.parent, keep=1)) <= 1
+
+
+def test_a_command_that_names_no_store_looks_where_auto_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    usual, mine = (
+        RunFolder(tmp_path / name / "minilm-aa") for name in ("agnews-runs", "it's mine")
+    )
+    assert history.where(None) == usual.path.parent
+    assert [history.word_for(run) for run in (usual, mine)] == [
+        "minilm-aa",
+        shlex.quote(str(mine.path)),
+    ]
+    monkeypatch.setenv("AGNEWS_STORE", f"s3://bucket/runs, {mine.path.parent}")
+    assert history.where(None) == mine.path.parent
+    assert [history.word_for(run) for run in (usual, mine)] == [str(usual.path), "minilm-aa"]
 
 
 def test_what_was_delivered_before_is_not_taken_for_this_trainings_result(run, monkeypatch):

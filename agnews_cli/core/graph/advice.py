@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Finished, Single
+from agnews_cli.core.graph.asked import (
+    AnyPreset,
+    Distilled,
+    Ensemble,
+    Finished,
+    Single,
+    cycles_of,
+)
 
 GAP, TEMPERATURE, ALPHA = (2.0, 10.0), (3.0, 10.0), (0.1, 0.5)
 _GAP_SOURCE = "Mirzadeh et al. 2020, arXiv 1902.03393"
@@ -23,7 +30,7 @@ def parameters(shape: AnyPreset) -> int:
         case Single():
             return shape.preset.model.parameters
         case Ensemble():
-            return sum(map(parameters, shape.members))
+            return sum(parameters(one) * max(1, cycles_of(one)) for one in shape.members)
         case Distilled():
             return shape.student.preset.model.parameters
         case Finished():

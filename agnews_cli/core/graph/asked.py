@@ -12,10 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from typing import ClassVar
 
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Tier
 from agnews_cli.core.run.work import (
+    GIVEN,
     Average,
     Combiner,
     Distillation,
@@ -77,16 +80,24 @@ class Finished:
     def name(self) -> str:
         return self.run
 
+    @property
+    def is_to_be_asked(self) -> bool:
+        """Whether it has said nothing of any row yet: a model that no run of ours made."""
+        return self.has_model and self.run.startswith(GIVEN)
+
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
     """Members and how they become one; `folds`: each is also trained without each part by turns,
-    so that a combiner learns from what they say of rows that they have not seen."""
+    so that a combiner learns from what they say of rows that they have not seen. `data`: which rows
+    validate, where no member is trained; None: as usual."""
 
     name: str
     members: tuple[AnyPreset, ...]
     how: Combiner = _AVERAGE
     folds: int | None = None
+    limits: DiversityLimits = DiversityLimits()  # noqa: RUF009
+    data: Data | None = None
     summary: str = ""
     order: int = 0
 
@@ -132,6 +143,17 @@ def stacking(preset: Preset, folds: int, weights: str | None = None) -> Ensemble
 
 
 # ---- looking into them --------------------------------------------------------------------------
+
+
+def cycles_of(shape: AnyPreset) -> int:
+    """How many snapshots it leaves, which are members of an ensemble in its place; 0: none."""
+    match shape:
+        case Single():
+            return shape.preset.training.cycles
+        case Distilled():
+            return shape.student.preset.training.cycles
+        case Ensemble() | Finished():
+            return 0
 
 
 def mapped(shape: AnyPreset, change: Callable[[Single], Single]) -> AnyPreset:
@@ -205,6 +227,33 @@ def problem(shape: AnyPreset, *, is_in_parts: bool = False) -> str:
             return f"{shape.run} is finished, and not trained without each part" * is_in_parts
 
 
+def students(shape: AnyPreset) -> Iterator[Distilled]:
+    """Every student in it, a teacher's before those whom it teaches."""
+    match shape:
+        case Single() | Finished():
+            return
+        case Ensemble():
+            for one in shape.members:
+                yield from students(one)
+        case Distilled():
+            yield from students(shape.teacher)
+            yield shape
+
+
+def unmatched(asked: Distilled) -> str:
+    """Why a student cannot be told its teacher's hidden states; empty where it can, or is not."""
+    if not asked.distillation.hidden:
+        return ""
+    match asked.teacher:
+        case Ensemble():
+            return "an ensemble has those of each member, and none of its own"
+        case Single() if not asked.teacher.preset.method.needs_weights:
+            return "a linear model has none"
+        case Finished(has_model=False):
+            return "only its answers are there"
+    return "with folds only its answers are asked" if asked.folds else ""
+
+
 def identity(shape: AnyPreset) -> Hashable:
     """What decides its result, names left out: two that are equal are the same twice."""
     match shape:
@@ -234,6 +283,19 @@ def each(shape: AnyPreset) -> Iterator[Single]:
             return
 
 
+def ensembles(shape: AnyPreset) -> Iterator[Ensemble]:
+    """Every ensemble in it."""
+    match shape:
+        case Single() | Finished():
+            return
+        case Ensemble():
+            yield shape
+            for one in shape.members:
+                yield from ensembles(one)
+        case Distilled():
+            yield from ensembles(shape.teacher)
+
+
 def runs_in(shape: AnyPreset) -> tuple[Finished, ...]:
     """Every run in it that is finished."""
     match shape:
@@ -248,10 +310,13 @@ def runs_in(shape: AnyPreset) -> tuple[Finished, ...]:
 
 
 def data_of(shape: AnyPreset) -> Data:
-    """Of the first model that is trained, or the student's; they decide which rows validate all."""
+    """Of the first model that is trained, or the student's, or else what an ensemble says itself;
+    they decide which rows validate all."""
     if isinstance(shape, Distilled):
         return shape.student.preset.data
-    return next((one.preset.data for one in each(shape)), Data())
+    trained = (one.preset.data for one in each(shape))
+    said = (one.data for one in ensembles(shape) if one.data is not None)
+    return next(chain(trained, said), Data())
 
 
 def _taught(shape: AnyPreset) -> AnyPreset:

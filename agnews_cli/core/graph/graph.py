@@ -13,7 +13,7 @@ from itertools import count
 
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.identity import run_id
-from agnews_cli.core.run.work import RunId, RunOutput, Work, inputs, place
+from agnews_cli.core.run.work import Predict, RunId, RunOutput, Train, Work, inputs, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,14 @@ class Graph:
                 known.add(other.id)
                 chain.append(other)
         return tuple(chain)
+
+    def teacher(self, node: Node) -> RunId | None:
+        """The run whose model taught this one; None where it is no student, or files taught."""
+        taught_by = node.work.teacher if isinstance(node.work, Train) else ()
+        asked = (self.nodes.get(one.run) for one in taught_by if isinstance(one, RunOutput))
+        works = (node.work for node in asked if node is not None)
+        models = (one.model for one in works if isinstance(one, Predict))
+        return next((one.run for one in models if isinstance(one, RunOutput)), None)
 
     def part(self, node: Node) -> Graph:
         """What lies in the same folder, as a graph of its own: the rest is done before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from agnews_cli.core.graph.asked import AnyPreset as AnyPreset
@@ -9,12 +10,13 @@ from agnews_cli.core.graph.asked import Distilled as Distilled
 from agnews_cli.core.graph.asked import Ensemble as Ensemble
 from agnews_cli.core.graph.asked import Finished as Finished
 from agnews_cli.core.graph.asked import Single as Single
-from agnews_cli.core.graph.asked import data_of, settled
+from agnews_cli.core.graph.asked import cycles_of, data_of, settled
 from agnews_cli.core.graph.asked import seeds as seeds
 from agnews_cli.core.graph.asked import stacking as stacking
 from agnews_cli.core.graph.graph import Graph, Growing
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.work import (
+    GIVEN,
     TEST,
     TRAIN,
     VALIDATION,
@@ -26,6 +28,7 @@ from agnews_cli.core.run.work import (
     RowChoice,
     RunOutput,
     Train,
+    snapshot,
 )
 
 _ROOT = {"train", "student", "combine", "stack"}
@@ -85,7 +88,8 @@ class _Making:
                 return self.finished(shape)
 
     def finished(self, one: Finished) -> _Made:
-        """Nothing is added: what it left lies in its folder, its answers to the test rows too."""
+        """Nothing is added: what it left lies in its folder, its answers to the test rows too (of a
+        model that no run made they are asked where they are needed, `asked_now`)."""
         model = RunOutput(run=one.run)
         is_tested = self.growing.data.test is not None and self.is_evaluated
         return _Made(model, model if is_tested else None, one.has_model)
@@ -102,12 +106,18 @@ class _Making:
         )
 
     def ensemble(self, asked: Ensemble, title: str) -> _Made:
-        members, beside = [], []
-        for number, one in enumerate(asked.members):
-            called = _member(title, number) if len(asked.members) > 1 else _all_rows(title)
+        members: list[EnsembleMember] = []
+        beside: list[RunOutput] = []
+        for number, one in enumerate(asked.members, 1):
+            is_alone = len(asked.members) == 1 and not cycles_of(one)
+            called = _all_rows(title) if is_alone else _member(title, number)
             made = self.of(one, called)
             unseen = self.by_turns(one, called, asked.folds)
-            if made.has_model:
+            if isinstance(one, Finished) and one.is_to_be_asked:
+                made, unseen = self.asked_now(one, called)
+            if cycles_of(one):
+                members += _snapshots(made.model, unseen, cycles_of(one))
+            elif made.has_model:
                 members.append(EnsembleMember(models=(made.model,), unseen=unseen))
             else:
                 members.append(EnsembleMember(unseen=unseen or (made.answers,)))
@@ -116,6 +126,15 @@ class _Making:
         model = self.growing.add(asked.name, title, work)
         return self.evaluated(asked.name, title, model, tuple(beside))
 
+    def asked_now(self, one: Finished, title: str) -> tuple[_Made, tuple[RunOutput, ...]]:
+        """What a member that no run made says of the rows that validate, and of the test rows."""
+        label = one.run.removeprefix(GIVEN).rpartition("-")[0]
+        model = RunOutput(run=one.run)
+        work = Predict(model=model, rows=self.rows, of="validation")
+        said = self.growing.add(label, f"{title}'s predictions", work)
+        made = self.evaluated(label, title, model)
+        return made, (RunOutput(run=said.run, part=VALIDATION),)
+
     def by_turns(self, one: AnyPreset, title: str, folds: int | None) -> tuple[RunOutput, ...]:
         """What is said of each part by one that was trained without it."""
         if folds and self.rows.folds:
@@ -123,7 +142,7 @@ class _Making:
         made = []
         for fold in range(folds or 0):
             rows = self.rows.model_copy(update={"fold": fold, "folds": folds})
-            called = f"{title.removesuffix('all rows')} fold {fold}".strip()
+            called = f"{title.removesuffix('all rows')} fold {fold + 1}".strip()
             made.append(replace(self, rows=rows, is_evaluated=False).of(one, called).answers)
         return tuple(made)
 
@@ -133,9 +152,10 @@ class _Making:
         answers = self.by_turns(asked.teacher, called, asked.folds)
         if not teacher.has_model:  # it was asked before, and about all that it is asked about
             answers = (RunOutput(run=teacher.model.run, part=TRAIN),)
-        answers = answers or (self.predicted(asked, called, Predict(model=teacher.model)),)
+        ask = Predict(model=teacher.model, has_hidden=asked.distillation.hidden > 0)
+        answers = answers or (self.predicted(asked, called, ask),)
         if asked.unlabelled and teacher.has_model:
-            beside = Predict(model=teacher.model, of="unlabelled")
+            beside = ask.model_copy(update={"of": "unlabelled"})
             answers = (*answers, self.predicted(asked, called, beside))
         taught = {
             "teacher": answers,
@@ -165,8 +185,17 @@ class _Making:
         return _Made(model, self.growing.add(label, called, work))
 
 
+def _snapshots(
+    run: RunOutput, unseen: tuple[RunOutput, ...], cycles: int
+) -> Iterator[EnsembleMember]:
+    """A member of each: of the run's own, and of its folds' of the same cycle."""
+    for cycle in range(1, cycles + 1):
+        model, *said = (RunOutput(run=one.run, part=snapshot(cycle)) for one in (run, *unseen))
+        yield EnsembleMember(models=(model,), unseen=tuple(said))
+
+
 def _member(title: str, number: int) -> str:
-    """`member 2` of what is asked for, `member 2.0` of that where it has members itself."""
+    """`member 2` of what is asked for, `member 2.1` of that where it has members itself."""
     if title in _ROOT or title == "teacher":
         return f"member {number}"
     is_member = title.startswith("member ") and title.count(" ") == 1

@@ -312,6 +312,7 @@ def _from_ledger(limit: Limit, counted: Sequence[Span], now: datetime) -> _Left:
     period = period_at(window, now)
     used_s = seconds_in(period, counted)
     allowed_s = quota.value * 3600
+    given = f"{quota.value:g} h" if quota.value >= 1 else hours(allowed_s)
     returns_at = None if period.end == _END else period.end
     inside = [span for span in counted if span.seconds_in(period)]
     if window.kind == "rolling" and window.hours is not None and inside:
@@ -320,7 +321,7 @@ def _from_ledger(limit: Limit, counted: Sequence[Span], now: datetime) -> _Left:
         how="estimated",
         # Use that agnews did not see makes it no better than this.
         confidence="low" if quota.confidence in ("low", "memory") else "medium",
-        source=f"our sessions; {quota.value:g} h by {quota.source}, {quota.as_of}",
+        source=f"our sessions; {given} by {quota.source}, {quota.as_of}",
         allowed_s=allowed_s,
         used_s=used_s,
         reserved_s=0.0,

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from agnews_cli.core.run.evaluation import Interval
+from agnews_cli.core.run.latency import Latency
 
 
 class _Facts(BaseModel):
@@ -51,10 +52,11 @@ class Comparison(_Facts):
 
 
 class MemberSize(_Facts):
-    """`size_bytes`: None where it has no files that answer."""
+    """`size_bytes`, `latency`: None where it has no files that answer, or was not measured."""
 
     name: str
     size_bytes: int | None
+    latency: Latency | None = None
 
 
 class Members(_Facts):

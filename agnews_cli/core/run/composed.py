@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from agnews_cli.core.run.diversity import DiversityLimits
+from agnews_cli.core.run.preset import MOST_SNAPSHOTS, Data
 from agnews_cli.core.run.work import Average, Combiner, Distillation, RunId
 
 MOST_MEMBERS = 100
@@ -19,7 +21,7 @@ Folds = Annotated[int, Field(ge=2, le=20)]
 
 
 def _name_or_whole(given: Any) -> Any:
-    if isinstance(given, dict) or (isinstance(given, str) and given):
+    if given is None or isinstance(given, dict) or (isinstance(given, str) and given):
         return given
     raise PydanticCustomError("preset", "should be a preset's name, a file or a whole preset")
 
@@ -47,13 +49,19 @@ class MemberOf(_Strict):
     settings: tuple[str, ...] = Field(
         (), description="What is different of it, as --set takes it: training.lr=1e-4."
     )
+    snapshots: Annotated[int, Field(ge=2, le=MOST_SNAPSHOTS)] | None = Field(
+        None,
+        description="Of an ensemble's member: it is trained once, by the schedule `cyclic` with so "
+        "many cycles, and the weights at the end of each are a member (Huang et al. 2017).",
+    )
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> MemberOf:
         if (self.preset is None) == (self.run is None):
             raise PydanticCustomError("member", "should have a preset, or a run")
-        if self.run is not None and (self.settings or self.seed):
-            raise PydanticCustomError("run", "is finished: it takes no seed and no settings")
+        if self.run is not None and (self.settings or self.seed or self.snapshots):
+            said = "is finished: it takes no seed, no settings and no snapshots"
+            raise PydanticCustomError("run", said)
         return self
 
 
@@ -72,6 +80,8 @@ class EnsemblePreset(_Strict):
         "it says of the part that it has not seen is what `how` learns from. None: it learns from "
         "the rows that validate.",
     )
+    limits: DiversityLimits = DiversityLimits()
+    data: Data | None = None
 
 
 class DistilledPreset(_Strict):

@@ -27,7 +27,6 @@ from agnews_cli.core.run.work import (
     RowChoice,
     RunId,
     RunOutput,
-    Source,
     Train,
     Work,
 )
@@ -293,14 +292,19 @@ class Costs:
                 return Cost(steps, paces, self._bytes(work.model))
             case Evaluate() if not (work.beside and self._is_combined(work.model)):
                 rows = self.data.test.rows if self.data.test else 0
-                each = self._asked(work.model, rows)
+                each = self._asked(work.model, rows * (1 + self._snapshots(work.model)))
                 return Cost(1, each, self._bytes(work.model), is_divisible=False)
             case _:  # on predictions that are there, whose members were asked
                 minute = Pace(COMBINE_S, 0.0, COMBINE_S, "model", "cpu", "a minute is put down")
                 return Cost(1, {"cpu": minute}, 0, 0.0, 0.0, is_divisible=False)
 
-    def _is_combined(self, source: Source) -> bool:
-        return isinstance(source, RunOutput) and isinstance(self.work_of(source.run), Combine)
+    def _snapshots(self, source: RunOutput) -> int:
+        """How many are evaluated with it."""
+        work = self.work_of(source.run)
+        return work.recipe.training.cycles if isinstance(work, Train) else 0
+
+    def _is_combined(self, source: RunOutput) -> bool:
+        return isinstance(self.work_of(source.run), Combine)
 
     def _train(self, work: Train) -> Cost:
         if not work.recipe.method.needs_weights:
@@ -317,7 +321,7 @@ class Costs:
         known, passes_a_row = self.known(work.recipe), schedule(work, self.data).passes_a_row
         return paces(work.recipe, self._model(work.recipe), known, passes_a_row)
 
-    def _asked(self, source: Source, rows: int) -> dict[str, Pace]:
+    def _asked(self, source: RunOutput, rows: int) -> dict[str, Pace]:
         """What predicting so many rows takes, on the devices that can ask every model behind it."""
         works = self._trained(source)
         tuned = [work for work in works if work.recipe.method.needs_weights]
@@ -336,16 +340,15 @@ class Costs:
             found = {device: each.plus(pace) for device, each in found.items()}
         return found
 
-    def _bytes(self, source: Source) -> int:
+    def _bytes(self, source: RunOutput) -> int:
         models = [self._model(work.recipe) for work in self._trained(source)]
         return max((4 * m.parameters for m in models), default=0) + _ACTIVATION_BYTES
 
-    def _trained(self, source: Source) -> tuple[Train, ...]:
-        work = self.work_of(source.run) if isinstance(source, RunOutput) else None
-        match work:
-            case Train():
+    def _trained(self, source: RunOutput) -> tuple[Train, ...]:
+        match self.work_of(source.run):
+            case Train() as work:
                 return (work,)
-            case Combine():
+            case Combine() as work:
                 models = [one for member in work.members for one in member.models]
                 return tuple(train for one in models for train in self._trained(one))
             case _:

@@ -16,9 +16,9 @@ right as wrong on every row.
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from agnews_cli.core.machine.finding import Finding
 
@@ -38,12 +38,27 @@ class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Limits(_Facts):
-    """Beyond these a member costs more than it brings."""
+class DiversityLimits(BaseModel):
+    """Beyond these an ensemble says so: a further member costs more than it brings. None: as
+    `presets/limits.yaml` has it.
 
-    members: int = 10
-    q: float = 0.7
-    correlation: float = 0.85
+    What is said changes no result, so that no id has it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
+
+    members: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="So many members."
+    )
+    q: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        None, description="Yule's Q of two members' being right: 0 apart, 1 always together."
+    )
+    correlation: Annotated[float, Field(ge=-1, le=1)] | None = Field(
+        None, description="The correlation of two members' errors."
+    )
+
+    def over(self, usual: DiversityLimits) -> DiversityLimits:
+        """These, and what is usual for those that are not said."""
+        return usual.model_copy(update=self.model_dump(exclude_none=True))
 
 
 class Diversity(_Facts):
@@ -74,11 +89,10 @@ class Diversity(_Facts):
         numbers = combinations(range(len(self.members)), 2)
         return [(self.members[i], self.members[j], matrix[i][j]) for i, j in numbers]
 
-    def findings(self, limits: Limits | None = None) -> tuple[Finding, ...]:
-        """What is beyond the limits; one that says so where nothing is."""
-        limits = limits or Limits()
+    def findings(self, limits: DiversityLimits) -> tuple[Finding, ...]:
+        """What is beyond the limits, of those that are said; one that says so where nothing is."""
         found = []
-        if len(self.members) > limits.members:
+        if limits.members is not None and len(self.members) > limits.members:
             found.append(
                 Finding(
                     "ensemble size",
@@ -89,6 +103,8 @@ class Diversity(_Facts):
                 )
             )
         for measure, most in (("q", limits.q), ("correlation", limits.correlation)):
+            if most is None:
+                continue
             alike = [(v, a, b) for a, b, v in self.pairs(measure) if v is not None and v >= most]
             if alike:
                 found.append(_too_alike(measure, most, alike))

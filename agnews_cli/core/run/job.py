@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from agnews_cli.core.run.dataset import Dataset, Split
 from agnews_cli.core.run.deadline import Deadline
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.event_kinds import EventKind
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState, as_end
@@ -135,6 +136,22 @@ class PredictJob(Job):
     rows: dict[Split, str] = {}
     """As `TrainJob.rows`."""
     choice: RowChoice = RowChoice()
+    has_hidden: bool = False
+    """Whether the model's hidden states are kept too."""
+    save_every_s: float | None = None
+    """As `TrainJob.save_every_s`."""
+
+
+class EvaluateJob(Job):
+    """Ask a model that is finished about the test rows: the only work whose `test` is its all."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    model: str
+    """As `PredictJob.model`."""
+    bases: dict[str, str] = {}
+    trained: TrainJob | None = None
+    """What made it, where that is a run of ours: its test rows may be among its training rows, and
+    its cards have its figures."""
     save_every_s: float | None = None
     """As `TrainJob.save_every_s`."""
 
@@ -151,6 +168,8 @@ class CombineMember(BaseModel):
     """Files of what it says of rows that it has not seen, each row once."""
     test: str | None = None
     """A file of what it says of the test rows; opened when the combination is chosen."""
+    latency: str | None = None
+    """A file of how fast it answered when it said that."""
 
 
 class CombineJob(Job):
@@ -161,6 +180,8 @@ class CombineJob(Job):
     kind: Literal["combine"] = "combine"
     how: Combiner
     members: Annotated[tuple[CombineMember, ...], Field(min_length=1)]
+    limits: DiversityLimits = DiversityLimits()
+    """Beyond these it is said."""
 
 
 class TestOrder(BaseModel):
@@ -175,7 +196,7 @@ class TestOrder(BaseModel):
     """As `TrainJob.rows`."""
 
 
-AnyJob = Annotated[TrainJob | PredictJob | CombineJob, Field(discriminator="kind")]
+AnyJob = Annotated[TrainJob | PredictJob | EvaluateJob | CombineJob, Field(discriminator="kind")]
 
 
 class Event(BaseModel):

@@ -36,6 +36,9 @@ class Order(_Message):
 
     members: tuple[Member, ...] = ()
     labels: tuple[str, ...]
+    columns: tuple[int, ...] = ()
+    """Of a part, where its classes stand in another order than the whole's: which of its own is
+    each of those. Empty: the same order."""
     max_length: int
     base: str | None = None
     """The pretrained model that an adapter or embeddings need: a folder or a hub id."""

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agnews_cli.core.run.method import Full, Method, WordCounts
+from agnews_cli.core.run.method import Anatomy, Full, Method, WordCounts
 
 OneModel = Literal["encoder", "linear", "llm", "platform"]
 Tier = Literal[OneModel, "ensemble", "distilled"]
@@ -23,6 +23,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 _FULL_STEP_LENGTH = 256
 """Up to this many tokens of a text, a preset's step holds enough texts."""
 _MOST_EPOCHS = 20.0
+_USUAL_SNAPSHOTS, MOST_SNAPSHOTS = 5, 50
 _MOST_HELD = 1 / 3
 _MOST_FOLDS, _LEAST_FOLDS, _FOLDED_ROWS = 5, 3, 500
 
@@ -45,10 +46,33 @@ class Model(_Strict):
 
 class Training(_Strict):
     epochs: Epochs = Field(3, description="Passes over the training rows.")
-    lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="Peak learning rate of AdamW.")
+    lr: Annotated[float, Field(gt=0, lt=1)] = Field(description="Peak learning rate.")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="Share of the rate that a layer has of the one above it (Howard and Ruder "
+        "2018); the head has the whole. 0.8 to 0.95 are usual.",
+    )
+    frozen_layers: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+        None,
+        description="The embeddings and so many of the lowest layers are not trained; 0: "
+        "the embeddings alone.",
+    )
     weight_decay: Share = Field(0.01, description="Decoupled; not on biases and norms.")
     warmup: Share = Field(0.1, description="Share of the steps with a rising rate.")
-    schedule: Literal["linear", "cosine"] = Field("linear", description="Decay to zero.")
+    schedule: Literal["linear", "cosine", "polynomial", "inverse_square_root", "cyclic"] = Field(
+        "linear",
+        description="How the rate falls after the rise: to zero, but for inverse_square_root. "
+        "cyclic: by a cosine, and again from the peak in each of `snapshots` cycles (Loshchilov "
+        "and Hutter 2017); it never stops early.",
+    )
+    schedule_power: Annotated[float, Field(gt=0, le=100)] = Field(
+        2.0, description="Of the polynomial schedule; 1 is the linear one."
+    )
+    snapshots: Annotated[int, Field(ge=1, le=MOST_SNAPSHOTS)] = Field(
+        _USUAL_SNAPSHOTS,
+        description="Cycles of the schedule `cyclic`, which alone reads it. The weights at the end "
+        "of each are kept: members of a snapshot ensemble (Huang et al. 2017).",
+    )
     batch_tokens: Positive = Field(
         1024, description="Tokens in one optimizer step, padding included, over all devices."
     )
@@ -69,9 +93,19 @@ class Training(_Strict):
         description="Most tokens that may be kept of a text. None: 512, or what the model reads "
         "where that is less. --set training.max_length=N sets it to N too.",
     )
-    optimizer: Literal["adamw"] = Field("adamw", description="What changes the weights.")
-    loss: Literal["cross_entropy"] = Field(
-        "cross_entropy", description="What is minimised, before options add to it."
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor", "lamb"] = Field(
+        "adamw",
+        description="What changes the weights. adamw_8bit: by bitsandbytes, a quarter of the "
+        "state. adafactor: hardly any; its rate is relative, 1e-3 to 1e-2. lamb: for "
+        "large batches.",
+    )
+    loss: Literal["cross_entropy", "focal"] = Field(
+        "cross_entropy",
+        description="What is minimised, before options add to it. focal: rows that are answered "
+        "well count less (Lin et al. 2017).",
+    )
+    focal_gamma: Annotated[float, Field(ge=0, le=20)] = Field(
+        2.0, description="Of the focal loss; 0 is cross-entropy, 1 to 5 are usual."
     )
     clip_norm: Annotated[float, Field(gt=0, le=1e9)] = Field(
         1.0, description="Largest gradient norm."
@@ -86,6 +120,47 @@ class Training(_Strict):
         0.0,
         description="Norm of FGM's attack on a row's word embeddings (Miyato et al. 2017): each "
         "row passes once more, attacked, and both losses count. Twice the work; 0.1 to 1 is usual.",
+    )
+    pgd: Weight = Field(
+        0.0,
+        description="Radius of PGD's attack on a row's word embeddings (Madry et al. 2018): FGM's "
+        "in `attack_steps` steps, each one more pass of the row.",
+    )
+    freelb: Weight = Field(
+        0.0,
+        description="Radius of FreeLB's attack (Zhu et al. 2020): a row passes `attack_steps` "
+        "times, and every pass trains.",
+    )
+    attack_steps: Annotated[int, Field(ge=1, le=100)] = Field(
+        3, description="Of PGD and FreeLB; 2 to 5 are usual."
+    )
+    sam: Weight = Field(
+        0.0,
+        description="Radius rho of SAM (Foret et al. 2021): the step is taken by the gradient at "
+        "weights that are moved by so much to where the loss is higher. Twice the work; 0.05 to "
+        "0.2 are usual.",
+    )
+    mixup: Weight = Field(
+        0.0,
+        description="Alpha of mixup (Zhang et al. 2018) of pooled states: each row is mixed with "
+        "another of its batch, and learns both targets. 0.1 to 1 is usual.",
+    )
+    contrastive: Share = Field(
+        0.0,
+        description="Share of the loss that is supervised contrastive (Gunel et al. 2021): texts "
+        "of a class are drawn together, in a batch. 0.1 to 0.9 are usual.",
+    )
+    contrastive_temperature: Annotated[float, Field(gt=0, le=100)] = Field(
+        0.3, description="Of the contrastive loss: less looks at near rows more."
+    )
+    multi_sample_dropout: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0,
+        description="How many dropout masks the last layer sees of a pass (Inoue 2019); 0: none "
+        "of them. 4 to 8 are usual.",
+    )
+    sample_dropout: Share = Field(0.5, description="What each of those masks drops.")
+    curriculum: Literal["none", "length"] = Field(
+        "none", description="length: the first epoch goes from short texts to long ones."
     )
     linear_teacher: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0,
@@ -105,6 +180,11 @@ class Training(_Strict):
         description="Decay of an exponential average of the weights, which is then what is "
         "validated and delivered; 0: none. 0.99 to 0.999 are usual.",
     )
+    swa: Share = Field(
+        0.0,
+        description="Over this last share of the steps the mean of the weights is taken, which is "
+        "then what is validated and delivered (Izmailov et al. 2018). 0.25 is usual.",
+    )
     evaluations_per_epoch: Positive = Field(1, description="Validations in each epoch.")
     patience: Positive = Field(
         3, description="Validations without a lower calibrated loss before training stops early."
@@ -122,9 +202,19 @@ class Training(_Strict):
     gradient_checkpointing: bool = Field(False, description="Less memory for a third more time.")
 
     @property
+    def cycles(self) -> int:
+        """Of a cyclic schedule, each of which leaves a snapshot; 0: it is another schedule."""
+        return self.snapshots if self.schedule == "cyclic" else 0
+
+    @property
     def passes_in_an_epoch(self) -> int:
         """How often each row passes through the model, forwards and backwards, in one."""
-        return (2 if self.r_drop else 1) * (2 if self.fgm else 1)
+        attacked = 2 if self.fgm else 1
+        if self.pgd:
+            attacked = 1 + self.attack_steps
+        if self.freelb:
+            attacked = self.attack_steps
+        return (2 if self.r_drop else 1) * attacked * (2 if self.sam else 1)
 
     @property
     def passes(self) -> float:
@@ -250,6 +340,12 @@ class Preset(_Strict):
         if not isinstance(self.method, WordCounts) or group not in ("training", "short_of_time"):
             return True
         return name in WordCounts.training_fields
+
+    @property
+    def snapshots_bytes(self) -> int:
+        """Of all snapshots while it trains: of each what is trained, in fp32."""
+        trained = self.method.trained_parameters(Anatomy(self.model.parameters))
+        return 4 * self.training.cycles * trained
 
     def hurried(self, training: Training) -> Training:
         """`training` where there is no time for the whole recipe."""

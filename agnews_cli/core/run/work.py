@@ -25,16 +25,29 @@ RunId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*-[0-9a-f]
 Part = Annotated[
     str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)?$", max_length=100)
 ]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 MODEL: Part = "model"
 """The part of a run that predicts."""
+SNAPSHOT = "snapshot-"
+"""Begins the parts that a cyclic training leaves besides: the models at its cycles' ends."""
 VALIDATION: Part = "predictions/validation"
 """The part that every training leaves: what it says of the rows that validated it, as logits."""
 TRAIN: Part = "predictions/train"
 """The part that a teacher leaves that was asked about the rows that its student trains on."""
 TEST: Part = "predictions/test"
 """The part that every evaluation leaves."""
+GIVEN = "given."
+"""Begins the id of what no run of ours made: nothing is known of it but what it is asked."""
+
+
+def snapshot(cycle: int) -> Part:
+    """The part that is the model at the end of a cycle, counted from 1."""
+    return f"{SNAPSHOT}{cycle}"
+
+
+def is_model(part: Part) -> bool:
+    """Whether it predicts."""
+    return part == MODEL or part.startswith(SNAPSHOT)
 
 
 _UNREAD_LR = 1e-4
@@ -79,16 +92,6 @@ class RunOutput(_Strict):
     part: Part = MODEL
 
 
-class Given(_Strict):
-    """What no run of ours made: a model's folder or a file of probabilities, by its content."""
-
-    sha256: Digest
-    part: Part = MODEL
-
-
-Source = RunOutput | Given
-
-
 class Recipe(_Strict):
     """How weights are trained: a preset without its facts and its words for people."""
 
@@ -120,9 +123,10 @@ class Recipe(_Strict):
 
 
 class Distillation(_Strict):
-    """How a teacher counts: alpha CE(label) + (1 - alpha) T² KL(teacher at T || student at T).
+    """How a teacher counts: alpha CE(label) + (1 - alpha) T² KL(teacher at T || student at T)
+    + hidden (1 - cos(teacher's hidden states, student's)).
 
-    Hinton et al. 2015, arXiv 1503.02531.
+    Hinton et al. 2015, arXiv 1503.02531; Sanh et al. 2019, arXiv 1910.01108.
     """
 
     alpha: Annotated[float, Field(ge=0, le=1)] = Field(
@@ -131,10 +135,16 @@ class Distillation(_Strict):
     temperature: Annotated[float, Field(gt=0, le=100)] = Field(
         5.0, description="What logits of both are divided by: higher tells more of small ones."
     )
+    hidden: Annotated[float, Field(ge=0, le=1_000)] = Field(
+        0.0,
+        description="Weight of 1 − cosine between both models' last hidden states, averaged over a "
+        "text's tokens (DistilBERT, Sanh et al. 2019). The two must be as wide. 0: none.",
+    )
 
 
 class Train(_Strict):
-    """A model from rows. It leaves `model` and `predictions/validation`."""
+    """A model from rows. It leaves `model` and `predictions/validation`, and where its schedule has
+    cycles a `snapshot-N` of each."""
 
     kind: Literal["train"] = "train"
     recipe: Recipe
@@ -142,7 +152,7 @@ class Train(_Strict):
     seed: int = 0
     """Of the model: its head, the order of rows, dropout."""
     budget_s: float | None = None
-    teacher: tuple[Source, ...] = ()
+    teacher: tuple[RunOutput, ...] = ()
     """What is learned from beside the labels: predictions that together speak of each row once (by
     its digest, so that tokenizers may differ), or a model to be asked."""
     has_unlabelled: bool = False
@@ -155,20 +165,22 @@ class Predict(_Strict):
     """What a model says of rows, as logits by row digest. It leaves `predictions/<of>`."""
 
     kind: Literal["predict"] = "predict"
-    model: Source
+    model: RunOutput
     rows: RowChoice = RowChoice()
     of: Literal["train", "validation", "unlabelled"] = "train"
     """The rows that train, those that validate, or all that have no label; never the test rows."""
+    has_hidden: bool = False
+    """Whether its hidden states are kept too."""
 
 
 class EnsembleMember(_Strict):
     """One column of an ensemble."""
 
-    models: tuple[Source, ...] = ()
+    models: tuple[RunOutput, ...] = ()
     """Asked about new rows; of several the mean. None for one of which only files are there."""
-    unseen: tuple[Source, ...] = ()
-    """Predictions on rows that it has not seen, each row once, such as those of its folds. Empty:
-    what the models' own runs left (`predictions/validation`)."""
+    unseen: tuple[RunOutput, ...] = ()
+    """Predictions on rows that it has not seen, each row once, such as those of its folds; a model
+    stands for what it said of the rows that validated it. Empty: that of `models`."""
 
     @model_validator(mode="after")
     def _is_there(self) -> EnsembleMember:
@@ -201,12 +213,13 @@ class Evaluate(_Strict):
 
     It lies in the folder of the run whose model it is about (`place`), for the process that made
     the model asks it; it has an id of its own all the same, so that other test rows are another
-    evaluation of the same model, which need not be made again.
+    evaluation of the same model, which need not be made again. What no run of ours made has no such
+    folder, and its evaluation one of its own.
     """
 
     kind: Literal["evaluate"] = "evaluate"
-    model: Source
-    beside: tuple[Source, ...] = ()
+    model: RunOutput
+    beside: tuple[RunOutput, ...] = ()
     """`predictions/test` of other evaluations: of the members, which then are not asked again, and
     of what it is compared with."""
 
@@ -215,14 +228,14 @@ class Export(_Strict):
     """A model in another form."""
 
     kind: Literal["export"] = "export"
-    model: Source
+    model: RunOutput
     form: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
 
 
 Work = Annotated[Train | Predict | Combine | Evaluate | Export, Field(discriminator="kind")]
 
 
-def sources(work: Work) -> tuple[Source, ...]:
+def sources(work: Work) -> tuple[RunOutput, ...]:
     """All that a work needs of others."""
     match work:
         case Train():
@@ -237,18 +250,14 @@ def sources(work: Work) -> tuple[Source, ...]:
 
 def inputs(work: Work) -> tuple[RunId, ...]:
     """The runs that must be done before, each once."""
-    return tuple(dict.fromkeys(one.run for one in sources(work) if isinstance(one, RunOutput)))
+    return tuple(dict.fromkeys(one.run for one in sources(work)))
 
 
 def place(run: RunId, work: Work) -> RunId:
     """The run in whose folder the result of `work`, called `run`, lies: its own, or that of the
     model that it evaluates."""
-    if (
-        isinstance(work, Evaluate)
-        and isinstance(work.model, RunOutput)
-        and work.model.part == MODEL
-    ):
-        return work.model.run
+    if isinstance(work, Evaluate) and work.model.part == MODEL:
+        return run if work.model.run.startswith(GIVEN) else work.model.run
     return run
 
 

@@ -1,7 +1,7 @@
 """What a model said of rows, kept beside it: by what combiners, teachers and comparisons read.
 
 `predictions/validation.safetensors` in a run's folder (and `predictions/test.safetensors` once it
-was evaluated) holds four kinds of arrays, read with NumPy alone:
+was evaluated) holds these arrays, read with NumPy alone:
 
 - `rows` (rows, 16) uint8: the first 16 bytes of the SHA-256 of each row's clean text, in UTF-8.
   Rows are told by it and not by their number, so that tokenizers, files and machines may differ.
@@ -9,6 +9,8 @@ was evaluated) holds four kinds of arrays, read with NumPy alone:
 - `logits` (rows, classes) float32: of what is delivered. The logarithm of its probabilities, which
   softmax turns back into them, whatever was averaged or cooled to get them.
 - `logits.NAME` (rows, classes) float32: the same of each candidate, delivered or not.
+- `hidden` (rows, width) float16, of a teacher whose student is to resemble it: its last hidden
+  states, their mean over a text's tokens, of length 1.
 
 `labels` are the class names, in class order, as JSON in the header.
 """
@@ -37,7 +39,7 @@ MOST_BYTES = 1 << 30
 UNKNOWN = -1
 """The class of a row whose label is not known."""
 _DIGEST_BYTES = 16
-_DELIVERED = "logits"
+_DELIVERED, _HIDDEN = "logits", "hidden"
 _LEAST = 1e-12  # so that the surest answer has a logarithm
 
 
@@ -51,6 +53,8 @@ class Logits:
     classes: NDArray[np.int32]
     delivered: NDArray[np.float32]
     each: Mapping[str, NDArray[np.float32]]
+    hidden: NDArray[np.float16] | None = None
+    """(rows, width)"""
 
     @classmethod
     def of(
@@ -88,6 +92,7 @@ def write(path: Path, kept: Logits) -> bool:
     arrays: dict[str, NDArray[Any]] = {"rows": kept.rows, "classes": kept.classes}
     arrays[_DELIVERED] = kept.delivered
     arrays |= {f"{_DELIVERED}.{name}": logits for name, logits in kept.each.items()}
+    arrays |= {} if kept.hidden is None else {_HIDDEN: kept.hidden}
     path.unlink(missing_ok=True)
     if sum(array.nbytes for array in arrays.values()) > MOST_BYTES:
         return False
@@ -111,7 +116,8 @@ def read(path: Path) -> Logits:
             arrays.pop("rows"),
             arrays.pop("classes"),
             arrays.pop(_DELIVERED),
-            {name.removeprefix(f"{_DELIVERED}."): logits for name, logits in arrays.items()},
+            hidden=arrays.pop(_HIDDEN, None),
+            each={name.removeprefix(f"{_DELIVERED}."): logits for name, logits in arrays.items()},
         )
         _require(found)
         return found
@@ -142,6 +148,11 @@ def _require(found: Logits) -> None:
         shapes[f"logits {name}"] = (logits, np.float32, (count, len(found.labels)))
         if not np.isfinite(logits).all():
             raise ValueError(f"the logits {name} are not all numbers")
+    if found.hidden is not None:
+        width = found.hidden.shape[-1]
+        shapes[_HIDDEN] = (found.hidden, np.float16, (count, width))
+        if not np.isfinite(found.hidden).all():
+            raise ValueError("the hidden states are not all numbers")
     for name, (array, kind, shape) in shapes.items():
         if array.dtype != kind or array.shape != shape:
             raise ValueError(f"{name.strip()}: {array.dtype} {array.shape} is not {shape}")

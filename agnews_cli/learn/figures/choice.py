@@ -97,7 +97,7 @@ class Judge:
         """Why `chosen` is delivered alone; `plan` is what the recipe would deliver."""
         others = {name: p for name, p in by_name.items() if name != chosen}
         if not others:
-            return f"{chosen} is delivered: no other model was trained"
+            return f"{chosen} is delivered, the one model of this run"
         rival = max(others, key=lambda name: self.accuracy(others[name]))
         mine, theirs = (self.accuracy(by_name[name]) for name in (chosen, rival))
         figures = f"{mine:.1%} against {theirs:.1%} of {rival} on {self.rows}{self._measure}"

@@ -121,7 +121,15 @@ def read(folder: Path) -> Fitted:
             files=files,
         )
         _require(fitted)
-    except (OSError, SafetensorError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        SafetensorError,
+        ArithmeticError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
         reason = str(error) if str(error) else type(error).__name__
         raise ModelDamaged(path=folder, reason=reason) from error
     return fitted

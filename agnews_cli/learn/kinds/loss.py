@@ -24,6 +24,8 @@ class Targets:
     the labels."""
     teacher: torch.Tensor | None = None
     """(rows, classes): logits of a teacher, from which is learnt besides."""
+    hidden: torch.Tensor | None = None
+    """(rows, width): hidden states of a teacher, which the model's own are to resemble."""
 
     def of(self, rows: torch.Tensor) -> Targets:
         """Of these rows alone: their numbers, or whether each is one."""
@@ -37,8 +39,9 @@ class Targets:
         return self if copies == 1 else self._each(lambda tensor: torch.cat([tensor] * copies))
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Targets:
-        soft, teacher = (None if t is None else change(t) for t in (self.soft, self.teacher))
-        return replace(self, classes=change(self.classes), soft=soft, teacher=teacher)
+        further = {"soft": self.soft, "teacher": self.teacher, "hidden": self.hidden}
+        changed = {name: None if t is None else change(t) for name, t in further.items()}
+        return replace(self, classes=change(self.classes), **changed)
 
 
 Loss = Callable[[torch.Tensor, Targets], torch.Tensor]

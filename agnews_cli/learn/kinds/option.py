@@ -19,11 +19,14 @@ import torch
 from torch import nn
 
 from agnews_cli.core.run.preset import Training
-from agnews_cli.learn.rows.batches import Indices
+from agnews_cli.learn.kinds.loss import Loss
+from agnews_cli.learn.rows.batches import Indices, Order
 from agnews_cli.learn.state.snapshot import Tensors
 
 Batch = dict[str, torch.Tensor]
 Again = Callable[[], torch.Tensor]
+Gradients = Callable[[], torch.Tensor]
+"""Adds up the gradients of a whole step; returns its mean loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,8 @@ class Start:
     """Bare, on its device, with what the method added."""
     mask_id: int
     seed: int
+    lengths: Indices
+    """Tokens of each training row, (rows,)."""
 
 
 def _same_batch(batch: Batch, rows: Indices, epoch: int) -> Batch:
@@ -45,10 +50,22 @@ def _same_loss(loss: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     return loss
 
 
+def _same_criterion(loss: Loss) -> Loss:
+    return loss
+
+
+def _same_gradients(gradients: Gradients) -> torch.Tensor:
+    return gradients()
+
+
+def _same_order(batches: list[Indices], epoch: int) -> list[Indices]:
+    return batches
+
+
 def _no_more(again: Again) -> None: ...
 
 
-def _no_step(step: int) -> None: ...
+def _no_step(step: int, steps: int) -> None: ...
 
 
 def _no_state(saved: Tensors) -> None: ...
@@ -58,17 +75,26 @@ def _no_state(saved: Tensors) -> None: ...
 class Option:
     """By default nothing is done anywhere."""
 
+    order: Order = _same_order
+    """(the batches of an epoch, shuffled; the epoch, from 0): the same in another order, which is a
+    pure function of both."""
     batch: Callable[[Batch, Indices, int], Batch] = _same_batch
     """(the batch on the host, its rows, the epoch): the batch to train on."""
     copies: int = 1
     """How often the whole batch stands, one after the other, in what passes forwards."""
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = _same_loss
     """(summed loss, logits), copies included: the summed loss to minimise."""
+    criterion: Callable[[Loss], Loss] = _same_criterion
+    """The preset's loss, or what other options made of it: the loss to take in its place."""
+    pass_weight: float = 1.0
+    """How much each pass of a row counts, where an option makes several of it."""
+    gradients: Callable[[Gradients], torch.Tensor] = _same_gradients
+    """Called in the place of what it is given, at each step; it calls that itself."""
     after_backward: Callable[[Again], None] = _no_more
     """Called when a micro-batch has its gradients. `again()` passes it forwards and backwards once
     more; gradients add up."""
-    after_step: Callable[[int], None] = _no_step
-    """Called with the step (0-based) whose weights are now there."""
+    after_step: Callable[[int, int], None] = _no_step
+    """Called with the step (0-based) whose weights are now there, and how many are planned."""
     judged: Callable[[], AbstractContextManager[None]] = nullcontext
     """Within, the model holds what is to be validated."""
     delivered: Callable[[], Tensors | None] = lambda: None

@@ -1,6 +1,7 @@
 """Learning from a teacher's answers beside the labels (Hinton et al. 2015, arXiv 1503.02531):
 
     alpha · loss(labels, s) + (1 − alpha) · T² · KL(teacher at T ‖ student at T)
+    + hidden · (1 − cos(teacher's hidden states, student's))     in `step`
 
 Both answer at the temperature T; T² gives the teacher's gradients the size that the labels' have
 (their 2). A row without a label has its teacher's part alone, whole. Class weights and label
@@ -30,6 +31,8 @@ class Taught:
     """Of all rows that are learned from, those without labels last."""
     held: NDArray[np.float32] | None = None
     """Of the rows that validate; None: it says nothing of them."""
+    hidden: NDArray[np.float16] | None = None
+    """Its hidden states, (rows, width), of the rows of `logits`; None: none are to be matched."""
 
 
 def distilled(

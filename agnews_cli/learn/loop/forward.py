@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from agnews_cli.learn.models import hidden
 from agnews_cli.learn.rows.batches import Indices, by_length
 from agnews_cli.learn.rows.tokens import Tokens
 
@@ -57,6 +58,52 @@ def predict(
     With `autocast` off the pass is fp32 and does not depend on the training precision: anyone who
     loads the delivered files gets the same numbers.
     """
+
+    def ask(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.softmax(model(**batch).logits.float(), -1)
+
+    facts = (model, tokens, pad_id, processes, batch_tokens, ask)
+    return _each_row(*facts, autocast=autocast, check=check, told=told)
+
+
+def predict_with_hidden(
+    model: nn.Module,
+    tokens: Tokens,
+    pad_id: int,
+    processes: Processes,
+    batch_tokens: int,
+    *,
+    classes: int,
+    check: Callable[[], None] = lambda: None,
+    told: Callable[[int], None] = lambda rows: None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same in fp32, and the model's last hidden states, (rows, width) float32: their mean over
+    a text's tokens, of length 1."""
+
+    def ask(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        answer = model(**batch, **hidden.WANTED)
+        inside = hidden.last_of(answer, batch["attention_mask"]).float()
+        of_classes = torch.softmax(answer.logits.float(), -1)
+        return torch.cat([of_classes, torch.nn.functional.normalize(inside, dim=-1)], -1)
+
+    facts = (model, tokens, pad_id, processes, batch_tokens, ask)
+    both = _each_row(*facts, autocast=False, check=check, told=told)
+    return both[:, :classes], both[:, classes:]
+
+
+def _each_row(
+    model: nn.Module,
+    tokens: Tokens,
+    pad_id: int,
+    processes: Processes,
+    batch_tokens: int,
+    ask: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+    *,
+    autocast: bool,
+    check: Callable[[], None],
+    told: Callable[[int], None],
+) -> np.ndarray:
+    """What `ask` says of each batch, (rows, numbers), put together."""
     lengths = tokens.lengths
     model.eval()
     mine: list[tuple[Indices, np.ndarray]] = []
@@ -67,8 +114,8 @@ def predict(
             check()
             with processes.autocast() if autocast else nullcontext():
                 batch = on_device(tokens.batch(rows, pad_id), processes.device)
-                logits = model(**batch).logits.float()
-            mine.append((rows, torch.softmax(logits, -1).cpu().numpy()))
+                said = ask(batch)
+            mine.append((rows, said.cpu().numpy()))
             done += len(rows)
             told(done)
     if processes.num_processes > 1:
@@ -76,8 +123,8 @@ def predict(
         torch.distributed.all_gather_object(gathered, mine)
         mine = [pair for share in gathered for pair in share]
     out = np.empty((len(lengths), mine[0][1].shape[1]), dtype=np.float32)
-    for rows, probabilities in mine:
-        out[rows] = probabilities
+    for rows, numbers in mine:
+        out[rows] = numbers
     return out
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,11 +14,13 @@ from accelerate.utils import set_seed
 from numpy.typing import NDArray
 from torch import nn
 
+from agnews_cli.core.run.work import SNAPSHOT, snapshot
 from agnews_cli.learn.kinds.loss import Targets
 from agnews_cli.learn.kinds.option import Option
 from agnews_cli.learn.loop.position import Position
 from agnews_cli.learn.state.saving import kept_in
 from agnews_cli.learn.state.snapshot import (
+    Kept,
     Misfit,
     Tensors,
     generator_tensors,
@@ -30,6 +33,8 @@ from agnews_cli.learn.state.snapshot import (
 )
 from agnews_cli.store.run.checkpoints import Saved
 
+ANSWERS = "answers"
+
 
 @dataclass(slots=True)
 class State:
@@ -39,8 +44,8 @@ class State:
     model: nn.Module
     """As accelerate made it ready."""
     optimizer: Any
-    optimizer_shapes: Mapping[str, str]
-    """`optimizers.state_shapes`."""
+    optimizer_keeps: Callable[[torch.Tensor], Mapping[str, Kept]]
+    """`optimizers.kept`."""
     options: dict[str, Option]
     targets: Targets
     """Of all training rows."""
@@ -50,8 +55,11 @@ class State:
     """The weights that validated best."""
     lowest: NDArray[np.float64] | None = None
     """Each validation row's loss where their mean was lowest."""
-    answers: NDArray[np.float32] | None = None
-    """What the trained model said of the validation rows, where that was all it was for."""
+    answers: dict[str, NDArray[np.float32]] | None = None
+    """What the trained model (`ANSWERS`) and its snapshots said of the validation rows, where that
+    was all they were for."""
+    snapshots: dict[int, Tensors] = field(default_factory=dict)
+    """The weights at the end of each cycle that is over, by its number from 1."""
 
     @property
     def bare_model(self) -> Any:
@@ -71,6 +79,7 @@ class State:
             tensors["targets"] = {"targets": self.targets.soft}
         if self.lowest is not None:
             tensors["validation"] = {"lowest": torch.from_numpy(self.lowest)}
+        tensors |= {snapshot(number): kept for number, kept in self.snapshots.items()}
         return tensors | ({"best": self.best} if self.best is not None else {})
 
     def every_generator(self) -> Tensors:
@@ -84,9 +93,9 @@ class State:
 
     def restore(self, saved: Saved, tensors: dict[str, Tensors]) -> None:
         """Raises Misfit when what was saved does not fit; this object is then of no use."""
-        if "answers" in tensors:  # concluded: nothing is left to train
+        if ANSWERS in tensors:  # concluded: nothing is left to train
             self.position = Position.from_json(kept_in(saved.manifest.state, "position"))
-            self.answers = tensors["answers"]["answers"].numpy()
+            self.answers = {name: said.numpy() for name, said in tensors[ANSWERS].items()}
             return
         stateful = [name for name, option in self.options.items() if option.state()]
         for name in ["weights", "optimizer", "generators", *stateful]:
@@ -95,13 +104,18 @@ class State:
         position = Position.from_json(kept_in(saved.manifest.state, "position"))
         optimizer = getattr(self.optimizer, "optimizer", self.optimizer)
         restore_weights(self.bare_model, tensors["weights"])
-        restore_optimizer(self.bare_model, optimizer, tensors["optimizer"], self.optimizer_shapes)
+        restore_optimizer(self.bare_model, optimizer, tensors["optimizer"], self.optimizer_keeps)
         for name in stateful:
             self.options[name].restore(tensors[name])
         scaler = self.accelerator.scaler
         if scaler is not None and (state := saved.manifest.state.get("scaler")):
             scaler.load_state_dict(state)
         self.best = tensors.get("best")
+        self.snapshots = {
+            int(name.removeprefix(SNAPSHOT)): kept
+            for name, kept in tensors.items()
+            if name.startswith(SNAPSHOT)
+        }
         if "targets" in tensors:
             self.targets = replace(self.targets, soft=tensors["targets"]["targets"])
         if "validation" in tensors:
@@ -121,6 +135,22 @@ class State:
         else:  # more processes than before: generators of their own, a function of the position
             other = self.seed * 1_000_003 + self.position.step * 64 + rank
             set_seed(other % 2**32)
+
+    def keep(self, snapshots: tuple[int, ...]) -> None:
+        """The weights as they would be judged, for each of these cycles that is not kept yet."""
+        if all(number in self.snapshots for number in snapshots):
+            return
+        with self.judged():
+            now = on_host(weights(self.bare_model))
+        self.snapshots |= dict.fromkeys(snapshots, now)
+
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        """Within, the model holds what is to be validated."""
+        with ExitStack() as options:
+            for option in self.options.values():
+                options.enter_context(option.judged())
+            yield
 
     def deliver(self) -> None:
         """The model's weights become the best ones, or else what an option delivers, or stay."""

@@ -12,9 +12,11 @@ import torch
 
 from agnews_cli.core.run.preset import Training
 from agnews_cli.learn.kinds.loss import Loss, Targets
-from agnews_cli.learn.kinds.option import Batch
+from agnews_cli.learn.kinds.option import Batch, Gradients
 from agnews_cli.learn.loop.forward import on_device
 from agnews_cli.learn.loop.state import State
+from agnews_cli.learn.models import hidden
+from agnews_cli.learn.optimizers import RATE_SHARE
 from agnews_cli.learn.rows.batches import Indices, cut
 from agnews_cli.learn.rows.tokens import Tokens
 
@@ -28,14 +30,37 @@ class Stepper:
     tokens: Tokens
     pad_id: int
     loss: Loss
+    hidden_weight: float = 0.0
+    """How much it counts that hidden states differ from those in the targets."""
     _copies: int = field(init=False)
     """How often an option wants the whole batch."""
+    _pass_weight: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._copies = math.prod(option.copies for option in self.state.options.values())
+        options = self.state.options.values()
+        self._copies = math.prod(option.copies for option in options)
+        self._pass_weight = math.prod(option.pass_weight for option in options)
+        for option in options:
+            self.loss = option.criterion(self.loss)
 
     def step(self, rows: Indices, rate: float, epoch: int) -> torch.Tensor:
         """One step on the global batch `rows`; returns its mean loss, on the device."""
+        state, accelerator = self.state, self.state.accelerator
+        gradients: Gradients = partial(self._gradients, rows, epoch)
+        for option in state.options.values():
+            gradients = partial(option.gradients, gradients)
+        loss = gradients()
+        for group in state.optimizer.param_groups:
+            group["lr"] = rate * group[RATE_SHARE]
+        accelerator.clip_grad_norm_(state.model.parameters(), self.training.clip_norm)
+        state.optimizer.step()
+        state.optimizer.zero_grad()
+        for option in state.options.values():
+            option.after_step(state.position.step, state.position.total_steps)
+        return loss
+
+    def _gradients(self, rows: Indices, epoch: int) -> torch.Tensor:
+        """Those of the global batch `rows` are added up; returns its mean loss."""
         state, accelerator = self.state, self.state.accelerator
         mine = rows[accelerator.process_index :: accelerator.num_processes]
         parts = self._micro_batches(mine)
@@ -59,13 +84,6 @@ class Stepper:
             loss_sum += one_pass()
             for option in state.options.values():
                 option.after_backward(one_pass)
-        for group in state.optimizer.param_groups:
-            group["lr"] = rate
-        accelerator.clip_grad_norm_(state.model.parameters(), self.training.clip_norm)
-        state.optimizer.step()
-        state.optimizer.zero_grad()
-        for option in state.options.values():
-            option.after_step(state.position.step)
         return loss_sum
 
     def _pass(
@@ -78,15 +96,19 @@ class Stepper:
         state, accelerator = self.state, self.state.accelerator
         context = nullcontext() if is_last else accelerator.no_sync(state.model)
         with context, accelerator.autocast():
-            logits = state.model(**batch).logits.float()
+            answer = state.model(**batch, **(hidden.WANTED if self.hidden_weight else {}))
+            logits = answer.logits.float()
             loss = self.loss(logits, targets)
+            if self.hidden_weight and targets.hidden is not None:
+                inside = hidden.last_of(answer, batch["attention_mask"])
+                loss = loss + self.hidden_weight * hidden.distances(inside, targets.hidden).sum()
             for option in state.options.values():
                 loss = option.loss(loss, logits)
             loss = loss / rows
             if not counts:
                 loss = loss * 0.0
         # DDP averages over processes; the sum over them is wanted.
-        accelerator.backward(loss * accelerator.num_processes)
+        accelerator.backward(loss * (self._pass_weight * accelerator.num_processes))
         return loss.detach()
 
     def _micro_batches(self, mine: Indices) -> list[Indices]:

@@ -35,14 +35,15 @@ from agnews_cli.learn import losses, optimizers, options
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested
 from agnews_cli.learn.kinds.loss import Targets
 from agnews_cli.learn.kinds.option import Start
+from agnews_cli.learn.loop import cycles
 from agnews_cli.learn.loop.distil import Taught, distilled
 from agnews_cli.learn.loop.learning_rate import learning_rate
 from agnews_cli.learn.loop.pace import Clock, Running
 from agnews_cli.learn.loop.position import Position, StepTrace
-from agnews_cli.learn.loop.state import State
+from agnews_cli.learn.loop.state import ANSWERS, State
 from agnews_cli.learn.loop.step import Stepper
 from agnews_cli.learn.loop.validate import Validator
-from agnews_cli.learn.rows.batches import batches_from, steps_in
+from agnews_cli.learn.rows.batches import Indices, batches_from, steps_in
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.rows.weighing import weights_of
 from agnews_cli.learn.state.saving import Saver
@@ -95,20 +96,25 @@ class FineTuning:
         self.model, self.optimizer = accelerator.prepare(model, optimizers.build(model, training))
         bare = accelerator.unwrap_model(self.model)
         labels = torch.from_numpy(np.array(tokens.classes, np.int64))
-        teacher = None if taught is None else torch.from_numpy(taught.logits)
+        teacher = inside = None
+        if taught is not None:
+            teacher = torch.from_numpy(taught.logits)
+            inside = None if taught.hidden is None else torch.from_numpy(taught.hidden)
         self.state = State(
             accelerator,
             self.model,
             self.optimizer,
-            optimizers.state_shapes(training),
-            options.begin(Start(training, bare, mask_id, seed)),
-            Targets(labels, teacher=teacher),
+            optimizers.kept(training),
+            options.begin(Start(training, bare, mask_id, seed, tokens.lengths)),
+            Targets(labels, teacher=teacher, hidden=inside),
             seed,
         )
         known = tokens.classes[tokens.classes >= 0]
         loss = losses.begin(training, known, classes)
         self._distilled = distilled(loss, taught, tokens.classes)
-        self._stepper = Stepper(self.state, training, tokens, pad_id, self._distilled or loss)
+        weight = 0.0 if taught is None else taught.how.hidden
+        asked = (self.state, training, tokens, pad_id)
+        self._stepper = Stepper(*asked, self._distilled or loss, weight)
         self._validator: Validator | None = None
         if validation is not None:
             weighed = weights_of(training.class_weights, known, classes)
@@ -124,8 +130,9 @@ class FineTuning:
         return self.state.position
 
     @property
-    def answers(self) -> NDArray[np.float32] | None:
-        """What the trained model said of the validation rows, where that was all it was for."""
+    def answers(self) -> dict[str, NDArray[np.float32]] | None:
+        """What the trained model (`ANSWERS`) and its snapshots said of the validation rows, where
+        that was all they were for."""
         return self.state.answers
 
     def run(self, *, end_monotonic_s: float | None) -> Position:
@@ -145,18 +152,29 @@ class FineTuning:
             set_seed(self.seed % 2**32)
         if self._soft_targets is not None and self.state.targets.soft is None:
             self._learn_instead(self._soft_targets)
+        # With an end time the plan moves, and its cycles' ends with it: none is kept then.
+        kept = self.training.cycles if end_monotonic_s is None else 0
         if self.saver is not None:  # weights, two moments and the best weights
-            self.saver.expect(4 * sum(t.nbytes for t in weights(self.bare_model).values()))
+            copies = 4 + kept
+            self.saver.expect(copies * sum(t.nbytes for t in weights(self.bare_model).values()))
             self.stop.reserve_s = self.saver.reserve_s
         clock, losses = Clock(), Running()
         batches = batches_from(
-            lengths, seed=self.seed, epoch=at.epoch, position=at.batch, batch_tokens=batch_tokens
+            lengths,
+            seed=self.seed,
+            epoch=at.epoch,
+            position=at.batch,
+            batch_tokens=batch_tokens,
+            order=self._ordered,
         )
         self.model.train()
         while True:
+            over = cycles.ended(kept, at.step, at.total_steps)
             is_due = at.step and (at.step % validate_every == 0 or at.step >= at.total_steps)
-            if is_due and at.validated_step < at.step and not self._validate(clock):
+            if (is_due or over) and at.validated_step < at.step and not self._validate(clock):
                 at.interrupted = True
+            elif over:
+                self.state.keep(over)
             if at.interrupted or at.is_over:
                 break
             if self._is_stop_agreed(clock):
@@ -197,6 +215,11 @@ class FineTuning:
         if self._agree_on(is_late):
             at.total_steps = at.step  # slower than any plan: time is up
 
+    def _ordered(self, batches: list[Indices], epoch: int) -> list[Indices]:
+        for option in self.state.options.values():
+            batches = option.order(batches, epoch)
+        return batches
+
     # ---- checkpoints -----------------------------------------------------------------------------
 
     def resume(self) -> Saved | None:
@@ -205,8 +228,9 @@ class FineTuning:
         Every process reads for itself. Raises Misfit when what was saved does not fit; this
         object is then of no use.
         """
-        # Weights, best weights and two moments; buffers and generators are small.
-        most_bytes = 8 * sum(t.nbytes for t in weights(self.bare_model).values()) + (64 << 20)
+        # Weights, best weights, two moments and snapshots; buffers and generators are small.
+        copies = 8 + self.training.cycles
+        most_bytes = copies * sum(t.nbytes for t in weights(self.bare_model).values()) + (64 << 20)
         most_bytes += 4 * len(self.tokens.classes) * self._classes  # a teacher's answers
         found = self.saver.newest(most_bytes=most_bytes) if self.saver is not None else None
         if found is None:
@@ -217,14 +241,14 @@ class FineTuning:
             self._saved_at = (self.position.step, self.position.validated_step)
         return saved
 
-    def conclude(self, answers: NDArray[np.float32]) -> None:
-        """Keep what the trained model says of its validation rows, (rows, classes), and no weights.
+    def conclude(self, answers: dict[str, NDArray[np.float32]]) -> None:
+        """Keep what is said of the validation rows, each (rows, classes), and no weights.
 
         A later session finds them in `answers` once it called `resume`.
         """
         self.state.answers = answers
         if self.saver is not None and self.accelerator.is_main_process:
-            tensors = {"answers": {"answers": torch.from_numpy(answers)}}
+            tensors = {ANSWERS: {name: torch.from_numpy(said) for name, said in answers.items()}}
             self.saver.conclude(
                 Snapshot(tensors, {"position": self.position.as_json()}), step=self.position.step
             )
@@ -319,10 +343,11 @@ class FineTuning:
         is_late = wanted < at.total_steps
         if is_late or wanted > at.total_steps * 1.03:
             if abs(wanted - at.total_steps) > 0.1 * at.total_steps:
+                left = f"{spare_s:.0f} s" if spare_s > 0 else "no time"
                 self.log(
                     "note",
                     text=f"{self.name}: {wanted} steps planned instead of {at.total_steps}: "
-                    f"{seconds_per_step:.2f} s a step measured, {spare_s:.0f} s left for training",
+                    f"{seconds_per_step:.2f} s a step measured, {left} left for training",
                 )
             at.total_steps = wanted
 

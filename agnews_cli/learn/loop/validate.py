@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,9 +39,7 @@ class Validator:
         """Keep the weights if they are the best; nothing is kept where `check` raises."""
         began_s = time.monotonic()
         try:
-            with ExitStack() as judged:
-                for option in self.state.options.values():
-                    judged.enter_context(option.judged())
+            with self.state.judged():
                 probabilities = predict(
                     self.state.bare_model,  # the other talks to all, and one may have no rows
                     self.tokens,
@@ -79,7 +76,9 @@ class Validator:
             at.best_step = at.step
             state.best = on_host(weights(state.bare_model))
         at.validated_step = at.step
-        at.stopped_early = at.validations_without_gain >= self.training.patience
+        # A new cycle loses more before it loses less: all of them are gone through.
+        is_patient = bool(self.training.cycles)
+        at.stopped_early = not is_patient and at.validations_without_gain >= self.training.patience
         apart = None if self.teacher is None else divergence(self.teacher, probabilities)
         self.log(
             "validated",

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 
 from agnews_cli.learn.figures.blend import softmax
+from agnews_cli.learn.models.hidden import mean_over_tokens
 from agnews_cli.learn.rows.batches import by_length
 from agnews_cli.learn.rows.tokens import Tokens
 
@@ -39,8 +40,7 @@ def embed(
             check()
             batch = tokens.batch(rows, pad_id)
             hidden = encoder(**batch).last_hidden_state
-            mask = batch["attention_mask"].unsqueeze(-1)
-            mean = (hidden * mask).sum(1) / mask.sum(1)
+            mean = mean_over_tokens(hidden, batch["attention_mask"])
             out[rows] = torch.nn.functional.normalize(mean, dim=-1).numpy()
             done += len(rows)
             told(done)

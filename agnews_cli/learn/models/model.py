@@ -22,7 +22,8 @@ from transformers.utils import logging as hf_logging
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.errors import ModelBringsCode
 from agnews_cli.learn import methods
-from agnews_cli.learn.models import dropout
+from agnews_cli.learn.models import dropout, layers
+from agnews_cli.learn.models.head import last_layer
 from agnews_cli.store.model.models import asks_for_code, base_name, refuse_code
 
 hf_logging.set_verbosity_error()
@@ -117,6 +118,7 @@ def load_classifier(
     head = [name for name, _ in model.named_parameters() if not name.startswith(inside)]
     new = sorted({name.rpartition(".")[0] for name in [*loaded["missing_keys"], *head]} - {""})
     trained = procedure.apply(model, preset.method, new)
+    layers.freeze(trained, preset.training.frozen_layers, base_name(preset.model))
     if on_cpu:
         dropout.replace_dropout(trained)
     return trained
@@ -128,11 +130,11 @@ def cool_head(model: nn.Module, temperature: float, *, classes: int) -> bool:
     Whoever loads the files gets calibrated probabilities and the same predictions (Guo et al.
     2017). Nothing is done where the head is not a last linear layer.
     """
-    trained = [m for m in model.modules() if isinstance(m, nn.Linear) and m.weight.requires_grad]
-    if temperature < 1.005 or not trained or trained[-1].out_features != classes:
+    layer = last_layer(model)
+    if temperature < 1.005 or layer is None or layer.out_features != classes:
         return False
     with torch.no_grad():
-        for weight in trained[-1].parameters():
+        for weight in layer.parameters():
             weight.div_(temperature)
     return True
 

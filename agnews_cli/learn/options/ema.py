@@ -23,7 +23,7 @@ def begin(start: Start) -> Option | None:
     model, most = start.model, start.training.ema
     average: Tensors = {n: t.detach().clone() for n, t in weights(model).items()}
 
-    def update(step: int) -> None:
+    def update(step: int, steps: int) -> None:
         decay = min(most, (1 + step) / (10 + step))
         current = weights(model)
         with torch.no_grad():

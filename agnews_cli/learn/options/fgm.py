@@ -7,11 +7,8 @@ its tokens. Of each row by itself, so neither batches nor processes change it.
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
-
 from agnews_cli.learn.kinds.option import Again, Option, Start
+from agnews_cli.learn.models.words import WordEmbeddings, along
 
 EXAMPLE = {"fgm": 0.5}
 
@@ -20,35 +17,13 @@ def begin(start: Start) -> Option | None:
     size = start.training.fgm
     if not size:
         return None
-    embedded: torch.Tensor | None = None
-    move: torch.Tensor | None = None
-
-    def see(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
-        """Keep what the word embeddings gave, so that its gradient is kept; or move it."""
-        nonlocal embedded
-        if move is not None:
-            return output + move
-        if torch.is_grad_enabled():
-            embedded = output if output.requires_grad else output.requires_grad_()  # frozen words
-            embedded.retain_grad()
-        return output
+    words = WordEmbeddings(start.model)
 
     def again_moved(again: Again) -> None:
-        nonlocal embedded, move
-        assert embedded is not None and embedded.grad is not None
-        move, embedded = perturbation(embedded.grad, size), None
+        words.move(along(words.gradient(), size))
         try:
             again()
         finally:
-            move = None
+            words.move(None)
 
-    words: Any = start.model
-    words.get_input_embeddings().register_forward_hook(see)
     return Option(after_backward=again_moved)
-
-
-def perturbation(gradient: torch.Tensor, size: float) -> torch.Tensor:
-    """(rows, tokens, hidden): along each row's gradient, its norm `size`; 0 where that is 0."""
-    direction = gradient.float()  # in half precision the squares of small gradients are zero
-    norm = direction.norm(dim=(1, 2), keepdim=True)
-    return (direction * (size / norm.clamp_min(torch.finfo(norm.dtype).tiny))).to(gradient.dtype)

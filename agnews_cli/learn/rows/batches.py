@@ -8,7 +8,7 @@ nothing but (seed, epoch) enters, a position in training is two integers and see
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from agnews_cli.core.run.cost import POOL_BATCHES
 
 Indices = NDArray[np.int64]
+Order = Callable[[list[Indices], int], list[Indices]]
+"""(the batches of an epoch, the epoch from 0): the same batches in the order of training."""
 
 
 def epoch_batches(lengths: Indices, *, seed: int, epoch: int, batch_tokens: int) -> list[Indices]:
@@ -61,11 +63,18 @@ def steps_in(lengths: Indices, *, seed: int, epochs: float, batch_tokens: int) -
 
 
 def batches_from(
-    lengths: Indices, *, seed: int, epoch: int, position: int, batch_tokens: int
+    lengths: Indices,
+    *,
+    seed: int,
+    epoch: int,
+    position: int,
+    batch_tokens: int,
+    order: Order = lambda batches, epoch: batches,
 ) -> Iterator[tuple[int, int, Indices]]:
     """(epoch, position, rows) from a position on, without end. Seeking reads no data."""
     while True:
         batches = epoch_batches(lengths, seed=seed, epoch=epoch, batch_tokens=batch_tokens)
+        batches = order(batches, epoch)
         for at in range(position, len(batches)):
             yield epoch, at, batches[at]
         epoch, position = epoch + 1, 0

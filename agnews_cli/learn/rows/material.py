@@ -90,15 +90,17 @@ def read(
     told: Notes,
     *,
     parameters: int = 0,
+    beside_bytes: int = 0,
     has_unlabelled: bool = False,
 ) -> Material:
     """Read the rows and say which of them validate. Raises TooLittleMemory or BudgetTooShort.
 
-    `kept`: files of clean rows, as `TrainJob.rows`; `parameters`: of the model beside them.
+    `kept`: files of clean rows, as `TrainJob.rows`; `parameters`: of the model beside them;
+    `beside_bytes`: what else is kept.
     """
     wanted = choice.limit or data.train.rows
     limit = wanted if wanted < data.train.rows else None
-    _require_memory(data.train, limit, parameters=parameters)
+    _require_memory(data.train, limit, beside_bytes=16 * parameters + beside_bytes)
 
     def rows_of(split: Split, limit: int | None) -> Rows:
         return read_rows(data, split, limit, choice.seed, budget, told, kept=kept.get(split))
@@ -224,19 +226,19 @@ def read_rows(
     return rows
 
 
-def _require_memory(file: File, limit: int | None, *, parameters: int) -> None:
+def _require_memory(file: File, limit: int | None, *, beside_bytes: int) -> None:
     """Raises TooLittleMemory where the rows cannot fit beside the model, before reading them."""
     on_disk = sum(
         Path(path).stat().st_size for path in {file.path, *file.shards} if Path(path).is_file()
     )
     packed = file.form.compression or file.form.format in _PACKED
     row_bytes = _BYTES_A_ROW + on_disk * _BYTES_A_BYTE["packed" if packed else "plain"] / file.rows
-    room = available_bytes() - 16 * parameters
+    room = available_bytes() - beside_bytes
     if row_bytes * (limit or file.rows) > room:
         fits = max(0, int(0.8 * room / row_bytes))
         raise TooLittleMemory(
             rows=f"{limit or file.rows:,}",
-            needed=size(int(row_bytes * (limit or file.rows)) + 16 * parameters),
+            needed=size(int(row_bytes * (limit or file.rows)) + beside_bytes),
             free=size(available_bytes()),
             fits=max(1000, fits // 1000 * 1000),
         )

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from agnews_cli.core.run.dataset import Dataset, Split
-from agnews_cli.core.run.job import AnyJob, CombineJob, PredictJob, TrainJob
+from agnews_cli.core.run.job import (
+    AnyJob,
+    CombineJob,
+    EvaluateJob,
+    PredictJob,
+    TestOrder,
+    TrainJob,
+)
 from agnews_cli.core.run.work import RowChoice
 from agnews_cli.errors import TeacherLabelsDiffer, TeacherOfOtherRows, TeacherReadsOtherRows
 from agnews_cli.learn.combine import logits
@@ -20,6 +27,7 @@ from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.events import StopFlag
 from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.rows import material
+from agnews_cli.store.model import delivered
 from agnews_cli.store.model.delivered import Delivered
 
 
@@ -30,7 +38,8 @@ class AskedRows:
     texts: Sequence[str]
     """Clean, as the data say."""
     to_model: Sequence[str]
-    """The same rows, cleaned as the model's own were when it was trained."""
+    """The same rows as the model reads them: for a student those that train cleaned as its own
+    were when it was trained; those that judge it as the data say, as it is used afterwards."""
     classes: NDArray[np.int32]
     """-1 where rows have no label."""
     digests: NDArray[np.uint8]
@@ -47,7 +56,7 @@ def read(job: PredictJob, model: Delivered, stop: StopFlag, told: Notes) -> Aske
         _refuse_other_rows(job, Path(job.model))
     texts, classes = _rows(job, job.dataset, job.rows, stop, told)
     to_model = texts
-    if model.cleaning != job.dataset.cleaning:
+    if job.of != "validation" and model.cleaning != job.dataset.cleaning:
         as_trained = job.dataset.model_copy(update={"cleaning": model.cleaning})
         to_model, _ = _rows(job, as_trained, {}, stop, told)
         if len(to_model) != len(texts):
@@ -61,6 +70,17 @@ def read(job: PredictJob, model: Delivered, stop: StopFlag, told: Notes) -> Aske
         texts, to_model = [texts[row] for row in once], [to_model[row] for row in once]
         classes, digests = classes[once], digests[once]
     return AskedRows(texts, to_model, classes.astype(np.int32), digests, columns)
+
+
+def of_test(
+    job: EvaluateJob, order: TestOrder, model: Delivered, stop: StopFlag, told: Notes
+) -> AskedRows:
+    """All test rows. Raises TeacherLabelsDiffer, and what reading raises."""
+    columns = _columns(model, job.dataset)
+    budget = TimeBudget(stop, None, job.started_monotonic_s)
+    rows = material.read_rows(order.dataset, "test", None, 0, budget, told, kept=order.rows)
+    classes = np.asarray(rows.classes, dtype=np.int32)
+    return AskedRows(rows.texts, rows.texts, classes, logits.digests(rows.texts), columns)
 
 
 def _rows(
@@ -78,9 +98,9 @@ def _rows(
 
 def _columns(model: Delivered, data: Dataset) -> list[int]:
     """Raises TeacherLabelsDiffer unless it has the labels of the data, in whatever order."""
-    for theirs, ours in ((model.labels, data.labels), (model.label_values, data.label_values)):
-        if sorted(theirs) == sorted(ours):
-            return [theirs.index(label) for label in ours]
+    found = delivered.columns(model, data.labels, data.label_values)
+    if found is not None:
+        return list(found)
     answers, labels = (", ".join(names[:8]) for names in (model.labels, data.labels))
     raise TeacherLabelsDiffer(path=model.folder, theirs=answers, ours=labels)
 
@@ -103,6 +123,8 @@ def _refuse_other_rows(job: PredictJob, folder: Path) -> None:
 
 
 def _trainings(folder: Path) -> Iterator[TrainJob]:
+    if not (folder / "job.json").exists():  # a snapshot lies in its run's folder
+        folder = folder.parent
     with suppress(OSError, ValueError):  # of another version, or no run
         match TypeAdapter(AnyJob).validate_json((folder / "job.json").read_bytes()):
             case TrainJob() as job:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,14 +49,19 @@ def write(
     job: TrainJob, members: Sequence[CardMember], whole: Evaluation, *, trained_rows: int
 ) -> None:
     """`agnews.json` and a card in each member's folder, and the card of what they are together."""
-    run = Path(job.folder)
     for member in members:
-        folder = run / member.folder
-        facts = model_facts(job, member.facts.kind) | {"files": digests_of(folder)}
-        text = json.dumps(facts, indent=2, ensure_ascii=False)
-        write_text_atomically(folder / "agnews.json", text)
-        write_text_atomically(folder / "README.md", member_card(job, member, trained_rows))
-    write_text_atomically(run / "README.md", run_card(job, members, whole, trained_rows))
+        write_member(job, member, trained_rows)
+    card = run_card(job, members, whole, trained_rows)
+    write_text_atomically(Path(job.folder) / "README.md", card)
+
+
+def write_member(job: TrainJob, member: CardMember, trained_rows: int) -> None:
+    """`agnews.json` and the card of one folder."""
+    folder = Path(job.folder) / member.folder
+    facts = model_facts(job, member.facts.kind) | {"files": digests_of(folder)}
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    write_text_atomically(folder / "agnews.json", text)
+    write_text_atomically(folder / "README.md", member_card(job, member, trained_rows))
 
 
 def model_facts(job: TrainJob, kind: str) -> dict[str, Any]:
@@ -118,21 +124,8 @@ def run_card(
 def _head(job: TrainJob, evaluation: Evaluation) -> str:
     """The YAML that the hub reads (huggingface.co/docs/hub/model-cards)."""
     dataset, model = job.dataset, job.preset.model
-    split = evaluation.test or evaluation.validation
     on_hub = dataset.train.form.format == "hub"
     base = hub_id(model)
-    result = {
-        "task": {"type": "text-classification", "name": "Text classification"},
-        "dataset": {
-            "name": plain(dataset.name),
-            "type": dataset.train.path if on_hub else "other",
-            "split": "test" if evaluation.test else "validation",
-        },
-        "metrics": [
-            {"type": "accuracy", "name": "Accuracy", "value": round(split.accuracy.value, 6)},
-            {"type": "f1", "name": "Macro-F1", "value": round(split.macro_f1.value, 6)},
-        ],
-    }
     facts: dict[str, Any] = {"license": model.licence.lower()} if base else {}
     if base:
         facts |= {"base_model": base, "base_model_relation": "finetune"}
@@ -144,9 +137,51 @@ def _head(job: TrainJob, evaluation: Evaluation) -> str:
     }
     if on_hub:
         facts["datasets"] = [dataset.train.path]
+    result = _result(dataset, evaluation)
     facts["model-index"] = [{"name": job.preset.name, "results": [result]}]
+    return _head_of(facts)
+
+
+def _head_of(facts: dict[str, Any]) -> str:
     text = yaml.safe_dump(facts, sort_keys=False, allow_unicode=True, width=1000)
     return f"---\n{text}---\n\n"
+
+
+def _result(dataset: Dataset, evaluation: Evaluation) -> dict[str, Any]:
+    split = evaluation.test or evaluation.validation
+    on_hub = dataset.train.form.format == "hub"
+    return {
+        "task": {"type": "text-classification", "name": "Text classification"},
+        "dataset": {
+            "name": plain(dataset.name),
+            "type": dataset.train.path if on_hub else "other",
+            "split": "test" if evaluation.test else "validation",
+        },
+        "metrics": [
+            {"type": "accuracy", "name": "Accuracy", "value": round(split.accuracy.value, 6)},
+            {"type": "f1", "name": "Macro-F1", "value": round(split.macro_f1.value, 6)},
+        ],
+    }
+
+
+def with_figures(card: str, evaluation: Evaluation, dataset: Dataset) -> str:
+    """A card that is there, with the figures of another evaluation of the same model.
+
+    What else it says stays as it is: how it was trained did not change, and people add to cards.
+    """
+    head, body = "", card
+    if card.startswith("---\n") and "\n---\n" in card:
+        text, _, body = card.removeprefix("---\n").partition("\n---\n")
+        with suppress(yaml.YAMLError, LookupError, TypeError):  # people wrote it anew
+            facts = yaml.safe_load(text)
+            facts["model-index"][0]["results"] = [_result(dataset, evaluation)]
+            text = _head_of(facts).removeprefix("---\n").partition("\n---\n")[0]
+        head = f"---\n{text}\n---\n"
+    split = evaluation.test or evaluation.validation
+    shown = "\n".join((*figures(evaluation), "", *by_class(split, dataset)))
+    body = re.sub(r"(?ms)^## Figures\n.*?(?=^## |\Z)", lambda _: f"## Figures\n\n{shown}\n\n", body)
+    asked = "\n".join(_evaluated(evaluation))
+    return head + re.sub(_EVALUATED, lambda _: asked, body)
 
 
 def _what(job: TrainJob, kind: str, *, is_short: bool = False) -> str:
@@ -290,6 +325,14 @@ def _data(job: TrainJob, evaluation: Evaluation, trained_rows: int) -> Iterator[
         yield f"- Trained on {trained_rows:,} of them; validated on {held:,} rows of its own split."
     else:
         yield f"- Trained on {trained_rows:,} of them; validated on {held:,} others, held out."
+    yield from _evaluated(evaluation)
+
+
+_EVALUATED = r"(?m)^- Evaluated once on [\d,]+ test rows.*$|^- It has no test split\.$"
+"""What `_evaluated` says."""
+
+
+def _evaluated(evaluation: Evaluation) -> Iterator[str]:
     if evaluation.test is not None:
         held_out = evaluation.test.held_out_of
         of = f", held out of {held_out:,} rows before anything was trained" if held_out else ""

@@ -25,7 +25,7 @@ from agnews_cli.learn.stages import frozen, yardstick
 from agnews_cli.learn.stages.in_time import InTime
 from agnews_cli.learn.stages.prepare import Prepared
 from agnews_cli.learn.stages.setting import Setting
-from agnews_cli.learn.stages.train import Trained, Trainer
+from agnews_cli.learn.stages.train import CycleEnd, Trained, Trainer
 
 # A first fine-tuned model is worth starting when it can see this share of an epoch, one more this.
 _LEAST_PASSES, _LEAST_PASSES_MORE = 0.3, 0.7
@@ -50,6 +50,8 @@ class Competition:
 
     setting: Setting
     contenders: list[Contender] = field(default_factory=list)
+    snapshots: tuple[CycleEnd, ...] = ()
+    """Of a cyclic training, to be kept whatever is delivered."""
     rows: Prepared = field(init=False)
     trainer: Trainer = field(init=False)
     is_interrupted: bool = False
@@ -168,6 +170,7 @@ class Competition:
             validation_loss=blend.log_loss(probabilities, classes),
             seconds=round(time.monotonic() - began_s, 2),
         )
+        self.snapshots = trained.snapshots or self.snapshots
         self.contenders.append(Contender(facts, probabilities, trained.folder, trained.row_s))
         self.setting.log(
             "candidate",

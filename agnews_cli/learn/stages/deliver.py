@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agnews_cli.learn.stages import cards
+from agnews_cli.learn.stages import cards, snapshots
 from agnews_cli.learn.stages.contest import Competition
 from agnews_cli.learn.stages.evaluate import Judged
 from agnews_cli.store.disk import files
@@ -11,7 +11,8 @@ from agnews_cli.store.model import delivered
 
 
 def write_delivery(contest: Competition) -> None:
-    """`delivery.json`: which members answer, and what their texts and labels were."""
+    """`delivery.json`: which members answer, and what their texts and labels were; of each snapshot
+    too."""
     setting, max_length = contest.setting, contest.rows.training.max_length
     members = [
         {
@@ -24,6 +25,7 @@ def write_delivery(contest: Competition) -> None:
         if c.facts.weight
     ]
     delivered.write(setting.folder, setting.job.dataset, max_length=max_length, members=members)
+    snapshots.write_deliveries(contest)
 
 
 def write_figures(contest: Competition, judged: Judged) -> None:
@@ -36,4 +38,5 @@ def write_figures(contest: Competition, judged: Judged) -> None:
         if c.facts.name in judged.members
     ]
     cards.write(rows.as_trained, members, judged.whole, trained_rows=rows.trained_rows)
+    snapshots.write_cards(contest)
     files.sync_all(folder)

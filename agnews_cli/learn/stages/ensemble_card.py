@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agnews_cli.core.run import recipes
+from agnews_cli.core.run.diversity import MEASURES, Diversity
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import CombineJob
 from agnews_cli.learn import combiners
@@ -15,12 +16,17 @@ from agnews_cli.store.model import delivered
 from agnews_cli.store.model.delivered import Delivered
 from agnews_cli.store.run.runs import RunFolder
 
+PICTURE = "diversity.svg"
+_MOST_PAIRS = 45
+"""Those of ten members."""
 Shared = tuple[str, str, float]
 """(kind, folder, share) of a model that answers."""
 
 
-def text(job: CombineJob, fitted: Fitted, evaluation: Evaluation, why: str) -> str:
-    """Markdown."""
+def text(
+    job: CombineJob, fitted: Fitted, evaluation: Evaluation, apart: Diversity, why: str
+) -> str:
+    """Markdown; the picture that it shows is `PICTURE`."""
     split = evaluation.test or evaluation.validation
     folder = Path(job.folder)
     parts = [
@@ -33,8 +39,32 @@ def text(job: CombineJob, fitted: Fitted, evaluation: Evaluation, why: str) -> s
         "\n".join(by_class(split, job.dataset)),
         "What the members reach on the same rows, and how surely they differ from the whole, is in "
         "`comparison.json`. Each member has a card of its own.",
+        *_diversity(apart),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _diversity(apart: Diversity) -> Iterator[str]:
+    """Which members err alike: a picture, and a table that says the same."""
+    if len(apart.members) < 2:
+        return
+    yield "## How alike the members err"
+    yield (
+        f"On the {apart.rows:,} validation rows: members help each other where they are wrong on "
+        "different ones. 1 is always together, 0 as often as by chance."
+    )
+    yield f"![A square for each pair of members; the table below says the same]({PICTURE})"
+    heads = ("members", *MEASURES.values())
+    figures = {name: {(a, b): v for a, b, v in apart.pairs(name)} for name in MEASURES}
+    pairs = sorted(figures["q"], key=lambda pair: -(figures["q"][pair] or -1.0))
+    lines = [" | ".join(heads), " | ".join("---" for _ in heads)]
+    for one, two in pairs[:_MOST_PAIRS]:
+        values = (figures[name][one, two] for name in MEASURES)
+        cells = ("–" if value is None else f"{value:.3f}" for value in values)
+        lines.append(" | ".join((f"{escaped(one)} and {escaped(two)}", *cells)))
+    yield "\n".join(f"| {line} |" for line in lines)
+    if len(pairs) > _MOST_PAIRS:
+        yield f"The {_MOST_PAIRS} most alike of {len(pairs):,} pairs; `comparison.json` has all."
 
 
 _ANSWERS_ALONE = (
@@ -51,6 +81,9 @@ def _usage(folder: Path) -> Iterator[str]:
             "Its members are not joined by fixed weights, so that plain Python for it would be "
             "long; `combiner/combiner.json` says what was learnt."
         )
+        return
+    if any(sorted(part.labels) != sorted(whole.labels) for part in _leaves(whole)):
+        yield "A member calls the classes otherwise, so that plain Python for it would be long."
         return
     known = [(kind, path, share) for kind, path, share in shares if share]
     base = next((part.base.id for part in _leaves(whole) if part.base is not None), "")

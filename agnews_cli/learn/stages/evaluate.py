@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.run.dataset import Rows
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.logits import Logits
-from agnews_cli.learn.figures import blend
+from agnews_cli.learn.figures import blend, latency
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.rows import overlap
+from agnews_cli.learn.stages import snapshots
 from agnews_cli.learn.stages.combine import Shares
 from agnews_cli.learn.stages.contest import Competition, Probabilities
 from agnews_cli.learn.stages.predict import Answered
@@ -59,8 +59,10 @@ def on_test(contest: Competition, shares: Shares, judged: Judged, answered: Answ
         own = evaluate(answers, classes, labels, is_in_training=known)
         own = own.model_copy(update=held_out)
         members[name] = members[name].model_copy(update={"test": own})
-    _write_predictions(setting.folder, rows, labels, mixed, answered.each)
+    latency.write(setting.folder, answered.latency)
+    write_predictions(setting.folder, rows.classes, labels, mixed, answered.each)
     _keep(contest, TEST, Logits.of(labels, rows.texts, classes, mixed, answered.each))
+    snapshots.keep_test(contest, rows, answered.snapshots)
     test = test.model_copy(update=held_out)
     return Judged(judged.whole.model_copy(update={"test": test}), members)
 
@@ -72,12 +74,12 @@ def _keep(contest: Competition, part: str, said: Logits) -> None:
         contest.setting.told.note(f"{part} is not kept: it would be larger than {most}")
 
 
-def _write_predictions(
+def write_predictions(
     folder: Path,
-    rows: Rows,
+    classes: Sequence[int],
     labels: Sequence[str],
     mixed: NDArray[np.floating],
-    each: dict[str, NDArray[np.floating]],
+    each: Mapping[str, NDArray[np.floating]],
 ) -> None:
     """`predictions.csv` for what is delivered, and one file for each member of an average."""
     files = {"predictions.csv": mixed}
@@ -88,5 +90,5 @@ def _write_predictions(
             writer = csv.writer(file)
             writer.writerow(["row", "label", "predicted", *(f"p_{label}" for label in labels)])
             for row, scores in enumerate(probabilities):
-                true, guess = labels[rows.classes[row]], labels[int(scores.argmax())]
+                true, guess = labels[classes[row]], labels[int(scores.argmax())]
                 writer.writerow([row, true, guess, *(f"{p:.7f}" for p in scores)])

@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agnews_cli.core.run.comparison import MemberSize
 from agnews_cli.core.run.diversity import Diversity
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Candidate, CombineJob, CombineMember, Outcome
+from agnews_cli.core.run.latency import Latency, together
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.learn import combiners
@@ -31,11 +33,10 @@ from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.figures.blend import log_loss
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.kinds.combiner import Fitted
-from agnews_cli.learn.stages import ensemble_card
+from agnews_cli.learn.stages import ensemble_card, heat_map
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model import carried, delivered
-from agnews_cli.store.run.runs import RunFolder
 
 ENSEMBLE = "the ensemble"
 """What it is called beside its members."""
@@ -71,15 +72,18 @@ def make(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
     if mute:
         told.warn(f"of {', '.join(mute)} only answers are there: no model for new texts is made")
     apart = diversity(validation.names, validation.probabilities, validation.classes)
-    for finding in apart.findings():
+    for finding in apart.findings(job.limits):
         if finding.level != "good":
             told.decided(f"{finding.text}. {finding.mend}")
     _deliver(job, kept, fitted)
     stop.check()
     evaluation, tests = _evaluate(job, combined, kept)
     _write_figures(job, combined, apart, evaluation, tests)
-    card = ensemble_card.text(job, combined.fitted, evaluation, told.why)
+    _write_latency(job, kept)
+    card = ensemble_card.text(job, combined.fitted, evaluation, apart, told.why)
     write_text_atomically(Path(job.folder) / "README.md", card)
+    picture = heat_map.svg(apart, job.limits)
+    write_text_atomically(Path(job.folder) / ensemble_card.PICTURE, picture)
     files.sync_all(Path(job.folder))
     return Outcome(
         state=RunState.COMPLETED,
@@ -150,7 +154,7 @@ def _deliver(job: CombineJob, kept: list[CombineMember], fitted: Fitted) -> None
         if member.delivery is None:  # of files alone: there is nobody to ask about new rows
             return
         name = f"members/{number}"
-        carried.carry(delivered.of_run(RunFolder(Path(member.delivery))), folder / name)
+        carried.carry(delivered.at(Path(member.delivery)), folder / name)
         names.append(name)
     fitted.write(folder / "combiner")
     # Of its own it reads nothing: the least length there is.
@@ -221,7 +225,10 @@ def _write_figures(
     facts = {
         "schema": "agnews.comparison/1",
         "members": [
-            {"name": m.name, "size_bytes": _size_bytes(m.delivery)} for m in combined.members
+            MemberSize(
+                name=m.name, size_bytes=_size_bytes(m.delivery), latency=_latency(m)
+            ).model_dump(mode="json")
+            for m in combined.members
         ],
         "compared": compared,
         "diversity": apart.as_json(),
@@ -231,8 +238,26 @@ def _write_figures(
     write_text_atomically(folder / "evaluation.json", evaluation.model_dump_json(indent=2))
 
 
+def _latency(member: CombineMember) -> Latency | None:
+    """None where it was not measured, or the file is damaged."""
+    if member.latency is None:
+        return None
+    try:
+        return Latency.model_validate_json(Path(member.latency).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _write_latency(job: CombineJob, kept: list[CombineMember]) -> None:
+    """Of all that answer, one after another; joining what they say takes no time beside that."""
+    path, found = Path(job.folder) / "latency.json", together([_latency(m) for m in kept])
+    path.unlink(missing_ok=True)
+    if found is not None:
+        write_text_atomically(path, found.model_dump_json(indent=2))
+
+
 def _size_bytes(delivery: str | None) -> int | None:
     """Of what answers."""
     if delivery is None:
         return None
-    return delivered.size_bytes(delivered.of_run(RunFolder(Path(delivery))))
+    return delivered.size_bytes(delivered.at(Path(delivery)))

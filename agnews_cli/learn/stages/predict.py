@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,29 +13,37 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Rows
 from agnews_cli.core.run.job import TestOrder
+from agnews_cli.core.run.latency import Latency
 from agnews_cli.core.run.prediction import Member, Order
 from agnews_cli.errors import BudgetTooShort
 from agnews_cli.learn import predictor
 from agnews_cli.learn.door.budget import OutOfTime
+from agnews_cli.learn.figures import latency
 from agnews_cli.learn.predictor import Hear, Means
 from agnews_cli.learn.rows.material import read_rows
+from agnews_cli.learn.rows.tokens import Tokens
+from agnews_cli.learn.stages import snapshots
 from agnews_cli.learn.stages.combine import Shares
 from agnews_cli.learn.stages.contest import Competition, Contender
 
 # Of the test split under a budget: reading and tokenising a row, and what is asked in any case.
 _READ_ROW_S, _LEAST_TEST_ROWS, _SURELY = 3e-4, 200, 0.9
+_ENOUGH_S = 5.0
+"""Under a budget, so much must be left to measure how fast it answers."""
 _LATE_S = 10.0
 """So much after the budget's end evaluating is given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The test rows, and what each member says of them, (rows, classes)."""
+    """The test rows, and what each member says of them, (rows, classes); and each snapshot."""
 
     rows: Rows
     each: dict[str, NDArray[np.floating]]
+    snapshots: dict[str, NDArray[np.floating]]
     held_out_of: int
     """Of how many training rows they were held out; 0: the data have a test split."""
+    latency: Latency | None
 
 
 def test_rows(contest: Competition, shares: Shares) -> Answered | None:
@@ -61,15 +70,22 @@ def test_rows(contest: Competition, shares: Shares) -> Answered | None:
                 f"{len(rows.texts):,} of {file.rows:,} test rows are evaluated, the same share of "
                 "each class: the budget leaves time for no more"
             )
-        opened = predictor.open_delivery(_order(contest, delivered), _means(contest))
-        began_s = time.monotonic()
-        each = opened.each(rows.texts, lambda what, total: _hear(contest, what, total))
+        asked, means = _order(contest, delivered), _means(contest)
+        opened, read = predictor.open_delivery(asked, means), dict[tuple[str, int], Tokens]()
+        began_s, hear_of = time.monotonic(), partial(_hear, contest)
+        each = opened.each(rows.texts, hear_of, read)
+        kept = snapshots.asked(contest, asked, rows, hear_of, means, read)
     except (OutOfTime, BudgetTooShort):
         told.warn("the budget left no time for the test split: only validation was evaluated")
         return None
     took_s = time.monotonic() - began_s
     told.note(f"predicted {len(rows.texts)} test rows in {took_s:.1f} s")
-    return Answered(rows, each, sum(file.draw.class_rows) if file.draw else 0)
+    held_out_of = sum(file.draw.class_rows) if file.draw else 0
+    took: Latency | None = None
+    if budget.left_s > _ENOUGH_S:
+        per_s = len(rows.texts) / max(took_s, 1e-9)
+        took = latency.measure(opened, rows.texts, setting.accelerator, rows_per_s=per_s)
+    return Answered(rows, each, kept, held_out_of, took)
 
 
 def _limit(contest: Competition, delivered: list[Contender], there: int) -> int | None:

@@ -27,7 +27,7 @@ from agnews_cli.learn.stages.taught import Teacher
 
 @dataclass(slots=True)
 class Prepared:
-    """`read` makes `material`; `tokenise` the rest."""
+    """`read_rows` makes `material`, `read` the teacher's answers too; `tokenise` the rest."""
 
     setting: Setting
     material: Material = field(init=False)
@@ -87,8 +87,8 @@ class Prepared:
         held_out = [] if is_apart else rows.held_texts
         return overlap.hashes(chain(rows.texts, held_out, rows.unlabelled_texts))
 
-    def read(self) -> None:
-        """Raises TooLittleMemory or BudgetTooShort, and what is wrong with a teacher's answers."""
+    def read_rows(self) -> None:
+        """Raises TooLittleMemory or BudgetTooShort."""
         setting, job = self.setting, self.setting.job
         setting.log("phase", name="reading")
         self.material = material.read(
@@ -98,8 +98,14 @@ class Prepared:
             setting.budget,
             setting.told,
             parameters=job.preset.model.parameters,
+            beside_bytes=job.preset.snapshots_bytes,
             has_unlabelled=job.has_unlabelled,
         )
+
+    def read(self) -> None:
+        """Raises TooLittleMemory or BudgetTooShort, and what is wrong with a teacher's answers."""
+        setting, job = self.setting, self.setting.job
+        self.read_rows()
         self.teacher = taught.read(job, self.material, setting.told)
         if self.class_weights is not None and self.training.class_weights == "auto":
             rows = np.bincount(self.material.classes, minlength=len(setting.labels))
@@ -111,12 +117,15 @@ class Prepared:
             )
 
     def tokenise(self) -> None:
-        """Raises OutOfTime, on all processes, and ValueWrong: more tokens than the model reads."""
+        """Raises OutOfTime, on all processes, ValueWrong: more tokens than the model reads, and
+        TeacherOfOtherWidth."""
         job, told, asked = self.setting.job, self.setting.told, self.setting.job.preset.training
         self.setting.log("phase", name="tokenising")
         self.tokenizer = load_tokenizer(job.model_path, job.preset.model.revision)
         config = load_config(job.model_path, job.preset.model.revision)
         most = material.longest_of(self.tokenizer, config, asked.longest)
+        if self.teacher is not None:
+            self.teacher.require_width(config.get_text_config().hidden_size)
         if asked.max_length > most and asked.longest == asked.max_length:
             raise ValueWrong(
                 name="training.max_length",

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.job import TrainJob
 from agnews_cli.core.run.work import VALIDATION
-from agnews_cli.errors import TeacherLabelsDiffer, TeacherSawValidation, TeacherSilent, TeacherTwice
+from agnews_cli.errors import (
+    TeacherHasNoHidden,
+    TeacherLabelsDiffer,
+    TeacherOfOtherWidth,
+    TeacherSawValidation,
+    TeacherSilent,
+    TeacherTwice,
+)
 from agnews_cli.learn.combine import logits
 from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.loop.distil import Taught
@@ -38,23 +45,39 @@ class Teacher:
     unlabelled: NDArray[np.float32]
     held: NDArray[np.float32] | None
     """None where it says nothing of the rows that validate."""
+    hidden: NDArray[np.float16] | None = None
+    """Its hidden states, (rows, width), of those that train and then of those without labels; None
+    where the student is not told them."""
 
     @property
     def whole(self) -> Taught:
         """For a fine-tuning on all rows."""
         rows = np.concatenate([self.train, self.unlabelled])
-        return Taught(self.job.distillation, rows, self.held)
+        return Taught(self.job.distillation, rows, self.held, self.hidden)
 
     def fold(self, inside: Indices, outside: Indices) -> Taught:
         """For one that is trained on the rows `inside`."""
-        rows = np.concatenate([self.train[inside], self.unlabelled])
-        return Taught(self.job.distillation, rows, self.train[outside])
+        rows, hidden = np.concatenate([self.train[inside], self.unlabelled]), self.hidden
+        if hidden is not None:
+            hidden = np.concatenate([hidden[inside], hidden[len(self.train) :]])
+        return Taught(self.job.distillation, rows, self.train[outside], hidden)
+
+    def require_width(self, own: int) -> None:
+        """Raises TeacherOfOtherWidth unless a student of this width can be told hidden states."""
+        if self.hidden is not None and self.hidden.shape[1] != own:
+            raise TeacherOfOtherWidth(
+                teacher=self.job.teacher[0],
+                theirs=self.hidden.shape[1],
+                student=self.job.preset.name,
+                own=own,
+            )
 
 
 def read(job: TrainJob, material: Material, told: Notes) -> Teacher | None:
     """None where the job has no teacher.
 
-    Raises CannotRead, TeacherLabelsDiffer, TeacherTwice, TeacherSilent or TeacherSawValidation.
+    Raises CannotRead, TeacherLabelsDiffer, TeacherTwice, TeacherSilent, TeacherSawValidation or
+    TeacherHasNoHidden.
     """
     if not job.teacher:
         return None
@@ -70,7 +93,26 @@ def read(job: TrainJob, material: Material, told: Notes) -> Teacher | None:
     rows = every.of(train, "training rows")
     unlabelled = every.of(new, "rows without labels") if len(new) else rows[:0]
     of_held = every.of(held) if np.isin(held, every.rows).all() else None
-    return Teacher(job, rows, unlabelled, of_held)
+    hidden = _hidden(job, said, np.concatenate([train, new])) if job.distillation.hidden else None
+    return Teacher(job, rows, unlabelled, of_held, hidden)
+
+
+def _hidden(job: TrainJob, said: Sequence[_Said], wanted: Digests) -> NDArray[np.float16]:
+    """(rows, width). Raises TeacherHasNoHidden."""
+    inside = [one for one in said if one.hidden is not None]
+    rows = np.concatenate([one.rows for one in inside] or [wanted[:0]])
+    if not np.isin(wanted, rows).all():
+        reason = "its files hold answers alone"
+        student = job.preset.name
+        raise TeacherHasNoHidden(teacher=job.teacher[0], student=student, reason=reason)
+    states = np.concatenate([one.hidden for one in inside if one.hidden is not None])
+    return states[_first(rows, wanted)]
+
+
+def _first(rows: Digests, wanted: Digests) -> Indices:
+    """Where each that is wanted stands; of one that stands twice the first."""
+    texts, first = np.unique(rows, return_index=True)
+    return np.asarray(first[np.searchsorted(texts, wanted)])
 
 
 def _refuse_seen(
@@ -95,6 +137,7 @@ class _Said:
     path: str
     rows: Digests
     logits: NDArray[np.float32]
+    hidden: NDArray[np.float16] | None = None
 
     @classmethod
     def read(cls, path: str, labels: Sequence[str]) -> _Said:
@@ -103,7 +146,8 @@ class _Said:
             theirs, ours = (", ".join(names[:8]) for names in (kept.labels, labels))
             raise TeacherLabelsDiffer(path=path, theirs=theirs, ours=ours)
         columns = [kept.labels.index(label) for label in labels]
-        return cls(path, logits.as_values(kept.rows), kept.delivered[:, columns])
+        rows = logits.as_values(kept.rows)
+        return cls(path, rows, kept.delivered[:, columns], kept.hidden)
 
     @classmethod
     def joined(cls, said: Sequence[_Said]) -> _Said:
@@ -141,8 +185,7 @@ class _Said:
         missing = int((~np.isin(wanted, self.rows)).sum())
         if missing:
             raise TeacherSilent(path=self.path, missing=missing, rows=len(wanted), what=what)
-        texts, first = np.unique(self.rows, return_index=True)
-        return np.ascontiguousarray(self.logits[first[np.searchsorted(texts, wanted)]])
+        return np.ascontiguousarray(self.logits[_first(self.rows, wanted)])
 
 
 def _digests(texts: Sequence[str]) -> Digests:

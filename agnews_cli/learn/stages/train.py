@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.preset import Training
+from agnews_cli.core.run.work import MODEL, snapshot
 from agnews_cli.errors import NonFiniteLoss
 from agnews_cli.learn import methods
 from agnews_cli.learn.figures import blend
 from agnews_cli.learn.loop.forward import predict
 from agnews_cli.learn.loop.position import Position
+from agnews_cli.learn.loop.state import ANSWERS
 from agnews_cli.learn.loop.train import FineTuning
 from agnews_cli.learn.models import teacher
 from agnews_cli.learn.models.model import cool_head, save_delivery
@@ -24,9 +26,18 @@ from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.stages.prepare import Prepared
 from agnews_cli.learn.stages.tuning import Tunings
+from agnews_cli.learn.state.snapshot import restore_weights
 
 Probabilities = NDArray[np.floating]
 SoftTargets = Callable[[], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class CycleEnd:
+    """A snapshot whose model is written; `name` is the run's part that it is."""
+
+    name: str
+    validation: Probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,7 @@ class Trained:
     folder: Path
     validation: Probabilities
     row_s: float
+    snapshots: tuple[CycleEnd, ...] = ()
 
 
 @dataclass(slots=True)
@@ -83,22 +95,27 @@ class Trainer:
         row_s = (time.monotonic() - asked_s) / len(rows.held_classes)
         probabilities = self._cooled(name, bare, probabilities)
         self._write(bare, folder)
+        snapshots = self._snapshots(tuning, number)
         setting.accelerator.free_memory()
-        return Trained(name, folder, probabilities, row_s)
+        return Trained(name, folder, probabilities, row_s, snapshots)
 
     def by_turns(self) -> Trained | None:
         """Cross-validation, then a model of all rows, for as long as the best of the folds were."""
         setting, rows = self.rows.setting, self.rows.material
-        answers = np.zeros((len(rows.classes), len(setting.labels)), dtype=np.float32)
+        shape = (len(rows.classes), len(setting.labels))
+        kept = map(snapshot, range(1, self.rows.training.cycles + 1))
+        answers = {name: np.zeros(shape, dtype=np.float32) for name in (ANSWERS, *kept)}
         shares: list[float] = []
         for number in range(rows.folds):
             inside, outside = rows.parts(number)
             found = self._fold(number, inside, outside)
             if found is None:
                 return None
-            answers[outside] = found.answers
+            for what, said in (found.answers or {}).items():
+                answers[what][outside] = said
             at = found.position
-            shares.append(at.best_step / at.total_steps if at.best_step else 1.0)
+            is_whole = bool(self.rows.training.cycles) or not at.best_step
+            shares.append(1.0 if is_whole else at.best_step / at.total_steps)
         name, folder = setting.job.preset.name, setting.folder / "model"
         epochs = self.rows.training.epochs * float(np.mean(shares))
         training = self.rows.training.model_copy(update={"epochs": epochs})
@@ -116,10 +133,11 @@ class Trainer:
         if not self._train(tuning, folder, None):
             return None
         bare = self._merged(tuning)
-        probabilities = self._cooled(name, bare, answers)
+        probabilities = self._cooled(name, bare, answers[ANSWERS])
         self._write(bare, folder)
+        snapshots = self._snapshots(tuning, said=answers)
         setting.accelerator.free_memory()
-        return Trained(name, folder, probabilities, 0.0)
+        return Trained(name, folder, probabilities, 0.0, snapshots)
 
     def _fold(self, number: int, inside: Indices, outside: Indices) -> FineTuning | None:
         """A fine-tuning whose `answers` are there; None where it was interrupted."""
@@ -142,9 +160,40 @@ class Trainer:
         if tuning.answers is None:
             if not self._train(tuning, None, None):
                 return None
-            tuning.conclude(self._asked(self._bare(tuning), part.validation))
+            bare = self._bare(tuning)
+            answers = {ANSWERS: self._asked(bare, part.validation)}
+            for number, kept in sorted(tuning.state.snapshots.items()):
+                restore_weights(bare, kept, snapshot(number))
+                answers[snapshot(number)] = self._asked(bare, part.validation)
+            tuning.conclude(answers)
         setting.accelerator.free_memory()
         return tuning
+
+    def _snapshots(
+        self,
+        tuning: FineTuning,
+        number: int = 1,
+        *,
+        said: Mapping[str, Probabilities] | None = None,
+    ) -> tuple[CycleEnd, ...]:
+        """Each cycle's model, written beside the run's. `said`: by name, what models that had not
+        seen the held rows said of them; None: these are asked.
+
+        Each is loaded anew, as a method may spend the model that it merges into.
+        """
+        setting, found = self.rows.setting, []
+        for cycle, kept in sorted(tuning.state.snapshots.items()):
+            name = snapshot(cycle)
+            model = self.tunings.load(number)
+            setting.log("phase", name=f"validating {name}")
+            restore_weights(model, kept, name)
+            model.to(setting.accelerator.device)
+            methods.of(setting.job.preset.method).merge(model)
+            held = self._asked(model, self.rows.tokens.validation) if said is None else said[name]
+            held = self._cooled(name, model, held)
+            self._write(model, setting.folder / name / MODEL)
+            found.append(CycleEnd(name, held))
+        return tuple(found)
 
     def _train(self, tuning: FineTuning, folder: Path | None, end_s: float | None) -> bool:
         """Run it to its end; False where it was interrupted.

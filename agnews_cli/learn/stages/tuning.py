@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -71,7 +72,7 @@ class Tunings:
         setting, job = self.setting, self.setting.job
         now = fingerprint.take(setting.accelerator, setting.precision)
         now |= fingerprint.of_material(tokens, validation, model)
-        now |= fingerprint.of_teacher(taught.logits) if taught is not None else {}
+        now |= fingerprint.of_teacher(taught.logits, taught.hidden) if taught is not None else {}
         is_traced = job.trace and setting.is_main
         tuning = FineTuning(
             name=name,
@@ -116,7 +117,7 @@ class Tunings:
         changed and that was not allowed.
         """
         job, log = self.setting.job, self.setting.log
-        again = f"agnews auto --fresh trains it anew; agnews runs --store {Path(job.folder).parent}"
+        again = "The command that began it, with --fresh, trains it anew."
         try:
             saved = tuning.resume()
         except Misfit as error:
@@ -127,7 +128,7 @@ class Tunings:
         libraries = [name for name in changed if name not in fingerprint.MACHINE]
         if libraries and not job.is_inexact:
             which = ", ".join(f"{n} was {changed[n][0]} and is {changed[n][1]}" for n in libraries)
-            inexact = f"agnews resume {job.run} --inexact goes on all the same"
+            inexact = f"agnews resume {shlex.quote(job.folder)} --inexact goes on all the same"
             raise CannotResume(
                 run=job.run, reason=f"the result could differ: {which}", next=inexact
             )

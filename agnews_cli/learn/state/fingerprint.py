@@ -54,6 +54,11 @@ def of_material(train: Tokens, validation: Tokens | None, model: nn.Module) -> d
     return facts
 
 
-def of_teacher(logits: NDArray[np.float32]) -> dict[str, str]:
-    """What a teacher says of the rows that are learned from."""
-    return {"teacher": hashlib.sha256(logits.tobytes()).hexdigest()[:16]}
+def of_teacher(
+    logits: NDArray[np.float32], hidden: NDArray[np.float16] | None = None
+) -> dict[str, str]:
+    """What a teacher says of the rows that are learned from, and its hidden states."""
+    digest = hashlib.sha256(logits.tobytes())
+    if hidden is not None:
+        digest.update(hidden.tobytes())
+    return {"teacher": digest.hexdigest()[:16]}

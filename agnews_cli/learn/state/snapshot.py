@@ -9,7 +9,7 @@ Restoring checks every name and shape first: it happens as a whole or not at all
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ import torch
 from torch import nn
 
 Tensors = dict[str, torch.Tensor]
+Kept = tuple[int, ...] | type[int]
+"""The shape of a tensor that an optimizer keeps of a parameter; or that it keeps a whole number."""
 
 
 class Misfit(Exception):
@@ -58,7 +60,7 @@ def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> Ten
     """The optimizer's moments and counts as `parameter|key`."""
     names = {id(p): name for name, p in model.named_parameters()}
     return {
-        f"{names[id(p)]}|{key}": value
+        f"{names[id(p)]}|{key}": torch.as_tensor(value)
         for p, facts in optimizer.state.items()
         for key, value in facts.items()
     }
@@ -97,9 +99,9 @@ def restore_optimizer(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     saved: Tensors,
-    shapes: Mapping[str, str],
+    kept: Callable[[torch.Tensor], Mapping[str, Kept]],
 ) -> None:
-    """`shapes`: `optimizers.state_shapes`.
+    """`kept`: `optimizers.kept`.
 
     Raises Misfit when `saved` names other parameters, or has other shapes.
     """
@@ -112,15 +114,24 @@ def restore_optimizer(
     if by_name and set(by_name) != set(ordered):
         raise Misfit(f"optimizer: {_difference(set(ordered), set(by_name))}")
     for name, fields in by_name.items():
-        if set(fields) != set(shapes):
-            raise Misfit(f"optimizer: {name} has {sorted(fields)}, not {sorted(shapes)}")
+        expected = kept(ordered[name])
+        if set(fields) != set(expected):
+            raise Misfit(f"optimizer: {name} has {sorted(fields)}, not {sorted(expected)}")
         for field, tensor in fields.items():
-            shape = () if shapes[field] == "scalar" else tuple(ordered[name].shape)
+            wanted = expected[field]
+            shape = wanted if isinstance(wanted, tuple) else ()
             if tuple(tensor.shape) != shape:
                 found = f"{tuple(tensor.shape)} instead of {shape}"
                 raise Misfit(f"optimizer: {name}|{field} has the shape {found}")
     whole = optimizer.state_dict()
-    whole["state"] = {at: by_name[name] for at, name in enumerate(ordered) if name in by_name}
+    whole["state"] = {
+        at: {
+            field: tensor if isinstance(kept(ordered[name])[field], tuple) else int(tensor)
+            for field, tensor in by_name[name].items()
+        }
+        for at, name in enumerate(ordered)
+        if name in by_name
+    }
     optimizer.load_state_dict(whole)
 
 

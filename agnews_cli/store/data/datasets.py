@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -24,10 +24,21 @@ from agnews_cli.store.data import class_names, columns, row_file, splits, test_s
 from agnews_cli.store.data.cleaning import kind_of_texts
 from agnews_cli.store.data.columns import Columns, locate
 from agnews_cli.store.data.labels import known
+from agnews_cli.store.data.repeats import RepeatedTexts
 from agnews_cli.store.data.row_cache import RowCache, RowQuestion, States, states
 from agnews_cli.store.data.splits import is_hub_id
 from agnews_cli.store.data.verdicts import Verdicts, command, file_of
-from agnews_cli.store.data.walk import SAME_COLUMNS, TOLD_ROWS, Keep, Scan, Told, Walk, nobody, scan
+from agnews_cli.store.data.walk import (
+    SAME_COLUMNS,
+    TOLD_ROWS,
+    Digest,
+    Keep,
+    Scan,
+    Told,
+    Walk,
+    nobody,
+    scan,
+)
 from agnews_cli.store.formats import tables
 from agnews_cli.store.formats.table import Table
 
@@ -84,7 +95,9 @@ def _found(
     if len(place.tables) > 1:  # the files say which split is which
         chosen = replace(chosen, split=None)
     walk = Walk(chosen, "none" if reading.raw_text else kind_of_texts(first_texts(train, chosen)))
-    scans = scan(train, walk, "train", told, keep)
+    repeats = RepeatedTexts()
+    hears = repeats.see if keep is None else _both(keep, repeats.see)
+    scans = scan(train, walk, "train", told, hears)
     notes, warnings = [chosen.note, *place.notes, *train.notes], list[str]()
     if chosen.split is not None:
         notes.append(f"the column {chosen.split!r} says which split a row is in")
@@ -95,7 +108,7 @@ def _found(
         if split == "train":
             continue
         if not _has_no_labels(table, chosen):
-            scans |= scan(table, walk, split, told, keep)
+            scans |= scan(table, walk, split, told, hears)
             continue
         to_predict = _to_predict(table, chosen) if split == "test" else to_predict
         use = "its rows are predicted after training" if split == "test" else "it is not used"
@@ -109,6 +122,8 @@ def _found(
         notes.append(note)
     verdicts = Verdicts(reading, again, notes, warnings)
     files, values, names = _files(scans, verdicts, place, chosen.label)
+    notes += repeats.notes()
+    warnings += repeats.warnings(source)
     if chosen.label == columns.predicted_column(train.columns):
         warnings.append(
             f"{train.place} has columns of probabilities as `agnews predict` writes them: its "
@@ -135,6 +150,14 @@ def _found(
         warnings=tuple(warnings),
     )
     return found, read
+
+
+def _both(one: Keep, two: Keep) -> Keep:
+    def keep(split: Split, text: str, label: str) -> None:
+        one(split, text, label)
+        two(split, text, label)
+
+    return keep
 
 
 def _files(
@@ -219,29 +242,17 @@ def read(
     if kept is not None:
         rows = row_file.read(kept)
         return rows if keep is None else _some(rows, keep)
-    walk = Walk(
-        Columns(dataset.text_columns, dataset.label_column, split=dataset.split_column),
-        dataset.cleaning,
-    )
-    table = _reopened(file)
+    walk = _walk(dataset)
+    table = reopened(file)
     if split == "unlabelled":
         return unlabelled.read(table, file, walk, told)
     if table.sha256 != file.sha256 and table.sha256:
         raise DataChanged(path=file.path, now=table.sha256, before=file.sha256)
-    numbers = {value: number for number, value in enumerate(dataset.label_values)}
-    chosen = _Chosen(file.draw, keep, len(numbers))
+    chosen = _Chosen(file.draw, keep, len(dataset.label_values))
     texts: list[str] = []
     classes: list[int] = []
     digest = hashlib.sha256()
-    for at, (line, label, cells, where) in enumerate(walk.rows(table, split, digest)):
-        if at % TOLD_ROWS == 0:
-            told(at)
-        if where is not None and where not in file.split_values:
-            continue
-        meant = None if isinstance(label, BadRow) else known(label[0], numbers)
-        if meant is None or isinstance(walk.whether_text(table, line, cells), BadRow):
-            continue  # left out, or `find` would have refused the file
-        number = numbers[meant]
+    for line, number, cells in _used(dataset, split, table, walk, digest, told):
         if not chosen.takes(number):
             continue
         text = walk.text(table, line, cells)
@@ -250,6 +261,49 @@ def read(
     if not table.sha256 and digest.hexdigest() != file.sha256:
         raise DataChanged(path=table.place, now=digest.hexdigest(), before=file.sha256)
     return Rows(texts, classes)
+
+
+def lines(dataset: Dataset, split: Split) -> Iterator[int]:
+    """Where each row that `read` gives begins: its line, or its number where there are no lines."""
+    file = dataset.file(split)
+    assert file is not None
+    table = reopened(file)
+    chosen = _Chosen(file.draw, None, len(dataset.label_values))
+    for line, number, _ in _used(dataset, split, table, _walk(dataset), hashlib.sha256(), _deaf):
+        if chosen.takes(number):
+            yield line
+
+
+def _deaf(rows: int) -> None:
+    pass
+
+
+def _walk(dataset: Dataset) -> Walk:
+    columns = Columns(dataset.text_columns, dataset.label_column, split=dataset.split_column)
+    return Walk(columns, dataset.cleaning)
+
+
+def _used(
+    dataset: Dataset,
+    split: Split,
+    table: Table,
+    walk: Walk,
+    digest: Digest,
+    told: Callable[[int], None],
+) -> Iterator[tuple[int, int, Sequence[object]]]:
+    """(line, class, cells of the text) of each row that can be used; a draw may take some."""
+    file = dataset.file(split)
+    assert file is not None
+    numbers = {value: number for number, value in enumerate(dataset.label_values)}
+    for at, (line, label, cells, where) in enumerate(walk.rows(table, split, digest)):
+        if at % TOLD_ROWS == 0:
+            told(at)
+        if where is not None and where not in file.split_values:
+            continue
+        meant = None if isinstance(label, BadRow) else known(label[0], numbers)
+        if meant is None or isinstance(walk.whether_text(table, line, cells), BadRow):
+            continue  # left out, or `find` would have refused the file
+        yield line, numbers[meant], cells
 
 
 class _Chosen:
@@ -281,7 +335,8 @@ def _some(rows: Rows, keep: Sequence[Collection[int]]) -> Rows:
     return Rows(rows.texts.take(numbers), [rows.classes[at] for at in numbers])
 
 
-def _reopened(file: File) -> Table:
+def reopened(file: File) -> Table:
+    """The table of a split, read as it was the first time."""
     if file.form.format != "hub":
         return tables.reopen(file.path, file.form, shards=file.shards, bytes_read=file.bytes_read)
     table = tables.hub(file.path).get(file.part)

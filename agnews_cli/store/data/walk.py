@@ -156,9 +156,7 @@ class Scan:
         return "; ".join(shown) + (f"; and {more:,} more" if more else "")
 
 
-def scan(
-    table: Table, walk: Walk, split: Split, told: Told, keep: Keep | None = None
-) -> dict[Split, Scan]:
+def scan(table: Table, walk: Walk, split: Split, told: Told, keep: Keep) -> dict[Split, Scan]:
     """One pass over a table that is `split`, or over one whose rows say which split is theirs.
 
     `keep` is handed the clean text and the label of every row that is good.
@@ -178,12 +176,6 @@ def scan(
             scan.split_values.add(where)
         if isinstance(label, BadRow):
             scan.refuse(label)
-        elif keep is None:
-            if isinstance(is_nothing := walk.whether_text(table, line, cells), BadRow):
-                scan.refuse(is_nothing)
-                continue
-            scan.labels.add(*label, line)
-            scan.nothings += is_nothing
         elif isinstance(text := walk.text(table, line, cells), BadRow):
             scan.refuse(text)
         else:

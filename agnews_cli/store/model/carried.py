@@ -23,9 +23,14 @@ def carry(source: Delivered, target: Path) -> None:
     require_space(target, sum(path.stat().st_size for path in paths.values()))
     shutil.rmtree(target, ignore_errors=True)
     for name, path in paths.items():
-        place = target / name
-        files.make_folder(place.parent)
-        files.write_new(place, _pieces(path))
+        copy(path, target / name)
+
+
+def copy(path: Path, target: Path) -> None:
+    """One file, in the place of what is there. Raises CannotWrite, NoDiskSpace or CannotRead."""
+    files.make_folder(target.parent)
+    files.remove(target)
+    files.write_new(target, _pieces(path))
 
 
 def _paths(source: Delivered) -> Iterator[tuple[str, Path]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, TypeVar
@@ -183,7 +184,7 @@ def find(store: Path, name: str) -> Delivered:
         folder = local(name) if name else None
         if folder is None or not folder.is_dir():
             raise
-    return of_folder(folder.absolute())
+    return at(folder.absolute())
 
 
 def at(folder: Path) -> Delivered:
@@ -196,7 +197,7 @@ def of_run(folder: RunFolder, *, depth: int = 0) -> Delivered:
     """Raises RunUnfinished, ModelBringsCode or ModelNotReadable."""
     path = folder.path / _DELIVERY
     if not path.exists():
-        raise RunUnfinished(run=folder.id)
+        raise RunUnfinished(run=shlex.quote(str(folder.path)))
     facts = _read(path, _Delivery, follows=False)
     named = (*(m.folder for m in facts.members), *facts.parts)
     for name in (*named, *((facts.combiner,) if facts.combiner else ())):
@@ -222,11 +223,19 @@ def of_run(folder: RunFolder, *, depth: int = 0) -> Delivered:
     if facts.combiner is None:
         return whole
     models.require_plain(folder.path / facts.combiner)
-    parts = tuple(of_run(RunFolder(folder.path / name), depth=depth + 1) for name in facts.parts)
+    parts = tuple(_part(RunFolder(folder.path / name), depth + 1) for name in facts.parts)
     for part in parts:
-        if sorted(part.labels) != sorted(facts.labels):
-            raise ModelNotReadable(path=path, reason=f"{part.name} in it knows other classes")
+        if columns(part, whole.labels, whole.label_values) is None:
+            reason = f"its classes are {', '.join(part.labels[:8])}, and not those of the whole"
+            raise ModelNotReadable(path=part.folder, reason=reason)
     return replace(whole, parts=parts, combiner=folder.path / facts.combiner)
+
+
+def _part(folder: RunFolder, depth: int) -> Delivered:
+    """A member of an ensemble: what a run delivered, or what no run of ours made."""
+    is_other = any(map(folder.has, (CARD, "config.json", "adapter_config.json")))
+    is_run = folder.has(_DELIVERY) or not is_other
+    return of_run(folder, depth=depth) if is_run else of_folder(folder.path)
 
 
 def of_folder(folder: Path) -> Delivered:
@@ -284,9 +293,26 @@ def order_of(model: Delivered, located: Callable[[Model], str]) -> Order:
         labels=model.labels,
         max_length=model.max_length,
         base=None if model.base is None else located(model.base),
-        parts=tuple(order_of(part, located) for part in model.parts),
+        parts=tuple(_order_of_part(part, model, located) for part in model.parts),
         combiner=None if model.combiner is None else str(model.combiner),
     )
+
+
+def _order_of_part(part: Delivered, of: Delivered, located: Callable[[Model], str]) -> Order:
+    found = columns(part, of.labels, of.label_values) or ()
+    is_same = found == tuple(range(len(of.labels)))
+    return order_of(part, located).model_copy(update={"columns": () if is_same else found})
+
+
+def columns(
+    model: Delivered, labels: Sequence[str], label_values: Sequence[str]
+) -> tuple[int, ...] | None:
+    """Of what the model answers, that of each of the labels, by whose names or spellings it tells
+    the classes apart; None where it tells others apart."""
+    for theirs, ours in ((model.labels, labels), (model.label_values, label_values)):
+        if sorted(theirs) == sorted(ours):
+            return tuple(theirs.index(label) for label in ours)
+    return None
 
 
 def bases_of(model: Delivered) -> tuple[Model, ...]:

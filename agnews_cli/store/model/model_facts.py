@@ -53,6 +53,23 @@ def facts(id_: str, found: Resolved, *, timeout_s: float = 10.0) -> ModelFacts:
     return ModelFacts(kind, parameters, _is_decoder(config), "unknown")
 
 
+def width(found: Resolved) -> int | None:
+    """How many numbers its hidden states have; None where nobody says it now."""
+    path = Path(found.path_or_id) / "config.json"
+    if found.source == "hub":
+        from huggingface_hub import hf_hub_download
+
+        try:
+            path = Path(hf_hub_download(found.path_or_id, "config.json"))
+        except Exception:  # of whatever its transport raises: it is asked again by who loads it
+            return None
+    config = _object(path)
+    inner = config.get("text_config")
+    names = [config, inner if isinstance(inner, dict) else {}]
+    said = (each.get(name) for each in names for name in ("hidden_size", "dim", "d_model"))
+    return next((value for value in said if isinstance(value, int)), None)
+
+
 def trainable_kinds() -> frozenset[str]:
     """The kinds that the installed transformers makes classifiers of; empty where there is none.
 

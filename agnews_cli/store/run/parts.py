@@ -33,6 +33,8 @@ class GraphPart(BaseModel):
     title: str = Field(max_length=500)
     kind: str = Field(max_length=50)
     after: tuple[_Id, ...] = ()
+    teacher: _Id | None = None
+    """Of a student: the run whose model taught it."""
 
 
 class GraphParts(BaseModel):
@@ -51,6 +53,7 @@ def write(folder: RunFolder, graph: Graph) -> None:
             title=node.title,
             kind=node.work.kind,
             after=tuple(one for one in inputs(node.work) if one in graph.nodes),
+            teacher=graph.teacher(node),
         )
         for node in graph.nodes.values()
     )
@@ -66,6 +69,13 @@ def read(folder: RunFolder) -> GraphParts | None:
         return GraphParts.model_validate_json(files.read_plain(folder.graph, _MOST_BYTES))
     except (OSError, ValidationError):
         return None
+
+
+def teacher_of(folder: RunFolder) -> str | None:
+    """The run whose model taught this one, as what it was trained for says; None where none did."""
+    found = having(folder)
+    nodes = () if found is None else found[1].nodes
+    return next((part.teacher for part in nodes if part.id == folder.id), None)
 
 
 def having(folder: RunFolder) -> tuple[RunFolder, GraphParts] | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -91,6 +90,10 @@ class RunFolder:
         return self.path / "evaluation.json"
 
     @property
+    def latency(self) -> Path:
+        return self.path / "latency.json"
+
+    @property
     def predictions(self) -> Path:
         return self.path / "predictions.csv"
 
@@ -158,7 +161,7 @@ class RunFolder:
         """
         odd = [path for path in _inside(self.path) if not _is_plain(path)]
         if odd:
-            raise LinkInRun(path=odd[0], count=len(odd), folder=shlex.quote(str(self.path)))
+            raise LinkInRun(path=odd[0], count=len(odd), folder=self.path)
 
     def order(self) -> Wish | None:
         """What was asked for when the run was created; None where nobody wrote it down whole."""
@@ -196,6 +199,11 @@ class RunFolder:
         except (ValueError, KeyError, TypeError):
             return None
         return moment if moment.tzinfo and 1970 <= moment.year < 3000 else None
+
+    def preset_name(self) -> str:
+        """Of the preset that it trains by; a student is called what it is made for."""
+        found = self._created().get("preset")
+        return found if isinstance(found, str) else self.id.rpartition("-")[0]
 
     def is_of_other_rules(self) -> bool:
         """Whether its id was made by other rules than today's, so that none of today's is it."""

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from agnews_cli.core.run.contradictions import contradictions
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import SettingInvalid
@@ -22,7 +23,7 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
     A field that holds text takes the value as typed (`model.revision=0123`). What was measured
     was measured without the settings, so it is dropped. A length or number of epochs that was set
     is not adapted to the data. A `kind` is set first, for it decides which fields there are. Raises
-    SettingInvalid.
+    SettingInvalid, also for fields that cannot go together when all are set.
     """
     for given in sorted(settings, key=lambda given: not _sets_kind(preset, given)):
         preset = with_setting(preset, given)
@@ -32,9 +33,20 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
         exact["longest"] = preset.training.max_length
     if "training.epochs" in asked and "training.least_steps" not in asked:
         exact["least_steps"] = 0
+    is_cyclic = preset.training.schedule == "cyclic"
+    if settings and not is_cyclic and "training.snapshots" not in asked:
+        # Left of a schedule that was set aside.
+        exact["snapshots"] = type(preset.training).model_fields["snapshots"].default
     if exact:
         training = preset.training.model_copy(update=exact)
         preset = preset.model_copy(update={"training": training})
+    for field, why in contradictions(preset.training):
+        about = [
+            given for given in settings if given.partition("=")[0].strip().startswith("training.")
+        ]
+        raise SettingInvalid(
+            given=" --set ".join(about), reason=f"training.{field} {why}", preset=preset.name
+        )
     return preset.model_copy(update={"measured": ()}) if settings else preset
 
 

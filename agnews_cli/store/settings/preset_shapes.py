@@ -15,6 +15,7 @@ from typing import Any, get_args
 from agnews_cli.core.graph import asked
 from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Finished, Single, mapped
 from agnews_cli.core.run.composed import Composed, DistilledPreset, EnsemblePreset, MemberOf
+from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.identity import without_defaults
 from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import Preset, Tier
@@ -101,9 +102,13 @@ class _Reading:
             members.append(one)
         if len(members) < len(of.members):
             return None
-        return Ensemble(of.name, tuple(members), of.how, of.folds, of.summary, of.order)
+        named = (of.name, tuple(members), of.how, of.folds, of.limits, of.data)
+        return Ensemble(*named, summary=of.summary, order=of.order)
 
     def distilled(self, of: DistilledPreset, loc: Loc) -> Distilled | None:
+        for name, one in (("teacher", of.teacher), ("student", of.student)):
+            if one.snapshots is not None:
+                self.file.note((*loc, name, "snapshots"), "are members: of an ensemble alone")
         teacher = self.member(of.teacher, (*loc, "teacher"))
         student = self.member(of.student, (*loc, "student"))
         place = (*loc, "student", "preset")
@@ -118,9 +123,13 @@ class _Reading:
         if teacher is None or student is None:
             return None
         how = of.distillation
-        return Distilled(
+        found = Distilled(
             of.name, teacher, student, how, of.folds, summary=of.summary, order=of.order
         )
+        why = asked.unmatched(found)
+        if why:
+            self.file.note((*loc, "distillation", "hidden"), f"{teacher.name}: {why}")
+        return found
 
     def member(self, member: MemberOf, loc: Loc) -> AnyPreset | None:
         if member.run is not None:
@@ -138,7 +147,27 @@ class _Reading:
         except SettingInvalid as error:
             given, reason = error.facts["given"], error.facts["reason"]
             self.file.note((*loc, "settings"), f"{given}: {reason}")
+        if member.snapshots is not None:
+            found = self.cyclic(found, member.snapshots, (*loc, "snapshots"))
         return mapped(found, lambda one: replace(one, seed=one.seed + member.seed))
+
+    def cyclic(self, of: AnyPreset, snapshots: int, loc: Loc) -> AnyPreset:
+        """The model that answers, trained in so many cycles."""
+        settings = ("training.schedule=cyclic", f"training.snapshots={snapshots}")
+        try:
+            match of:
+                case Single():
+                    return with_settings(of, settings)
+                case Distilled():
+                    student = replace(
+                        of.student, preset=presets.with_settings(of.student.preset, settings)
+                    )
+                    return replace(of, student=student)
+        except SettingInvalid as error:
+            self.file.note(loc, f"{error.facts['reason']}")
+            return of
+        self.file.note(loc, f"are of one training ({of.name} is {of.tier})")
+        return of
 
     def named(self, name: str, loc: Loc) -> AnyPreset | None:
         try:
@@ -183,6 +212,10 @@ def _mapping(shape: AnyPreset) -> dict[str, Any]:
         case Ensemble():
             said |= {"members": list(map(_member, shape.members))}
             said |= {"how": without_defaults(shape.how)}
+            if shape.limits != DiversityLimits():
+                said |= {"limits": without_defaults(shape.limits)}
+            if shape.data is not None:
+                said |= {"data": without_defaults(shape.data)}
         case Distilled():
             said |= {"teacher": _member(shape.teacher), "student": _member(shape.student)}
             said |= {"distillation": without_defaults(shape.distillation)}
@@ -234,7 +267,7 @@ def with_settings(shape: AnyPreset, settings: Sequence[str]) -> AnyPreset:
 
 
 _OF_ALL: dict[type, tuple[str, ...]] = {
-    Ensemble: ("how", "folds"),
+    Ensemble: ("how", "folds", "limits"),
     Distilled: ("distillation", "folds"),
 }
 
@@ -244,6 +277,6 @@ def _with(shape: Ensemble | Distilled, given: str) -> Ensemble | Distilled:
     found = changed.with_setting(model.model_validate(_mapping(shape)), given)
     if isinstance(shape, Ensemble):
         assert isinstance(found, EnsemblePreset)
-        return replace(shape, how=found.how, folds=found.folds)
+        return replace(shape, how=found.how, folds=found.folds, limits=found.limits)
     assert isinstance(found, DistilledPreset)
     return replace(shape, distillation=found.distillation, folds=found.folds)

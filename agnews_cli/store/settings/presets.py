@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from agnews_cli.core.run.composed import DistilledPreset, EnsemblePreset
+from agnews_cli.core.run.contradictions import contradictions
 from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import OneModel, Preset, Tier
 from agnews_cli.core.text.spelling import nearest
@@ -28,7 +29,7 @@ from agnews_cli.errors import (
 )
 from agnews_cli.store.disk.home import preset_folders
 from agnews_cli.store.disk.names import local
-from agnews_cli.store.settings import checked, strict_yaml
+from agnews_cli.store.settings import checked, model_limits, strict_yaml
 from agnews_cli.store.settings.changed import with_settings as with_settings
 from agnews_cli.store.settings.strict_yaml import Document, Loc, Refused, shown
 
@@ -107,7 +108,9 @@ def _files() -> dict[str, Path]:
     for folder in (each / part for each in preset_folders() for part in _PARTS):
         if folder.is_dir():
             found |= {
-                path.stem: path for path in sorted(folder.iterdir()) if path.suffix == ".yaml"
+                path.stem: path
+                for path in sorted(folder.iterdir())
+                if path.suffix == ".yaml" and path.stem != model_limits.NAME
             }
     return found
 
@@ -194,6 +197,8 @@ def validate(data: Mapping[str, Any]) -> tuple[AnyWritten | None, list[checked.P
     found, errors = checked.validate(Preset, data)
     known = f"should be {checked.either(get_args(Tier))} (found {shown(tier)})"
     unread = [] if found is None else [(loc, _UNREAD) for loc in _unread(found)]
+    if found is not None:
+        unread += [(("training", name), why) for name, why in contradictions(found.training)]
     return found, unread + [
         (loc, known if loc == ("tier",) and "tier" in data else why) for loc, why in errors
     ]

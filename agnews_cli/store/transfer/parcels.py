@@ -22,6 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from agnews_cli.core.graph import asked
+from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import ENDED, RunState
 from agnews_cli.core.saving.checkpoint import Blob, Key, Manifest
 from agnews_cli.core.text import strict_json
@@ -94,14 +95,18 @@ class Parcel:
 
 def most_bytes(run: RunFolder) -> int:
     """More than any checkpoint or delivery of this run has: a store may claim anything."""
-    each = [_FEW_PARAMETERS]
+    each = [8 * _FEW_PARAMETERS]
     with suppress(AgnewsError):
         if run.has("preset.yaml"):
             shape = preset_shapes.load(str(run.preset))
-            known = [one.preset.model.parameters for one in asked.each(shape)]
-            each = [max(one, _FEW_PARAMETERS) for one in (*known, *(0 for _ in asked.runs_in(shape)))]
-    # Weights, best weights, average, a teacher's and two moments, of four bytes each.
-    return 8 * 4 * sum(each) + _MOST_OTHER_BYTES
+            each = [_times_parameters(one.preset) for one in asked.each(shape)]
+            each += [8 * _FEW_PARAMETERS for _ in asked.runs_in(shape)]
+    return 4 * sum(each) + _MOST_OTHER_BYTES
+
+
+def _times_parameters(preset: Preset) -> int:
+    """Weights, best weights, average, a teacher's, two moments, snapshots: of four bytes each."""
+    return (8 + preset.training.cycles) * max(preset.model.parameters, _FEW_PARAMETERS)
 
 
 def unique(manifest: Manifest) -> tuple[Blob, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +44,13 @@ class MeasuredCosts:
 
     @classmethod
     def read(cls, store: Path, preset: Preset) -> MeasuredCosts:
-        """A run that put another model into the preset tells nothing of this one."""
+        """A run that put another model into the preset tells nothing of this one, and one that only
+        asks a model nothing of training it."""
         speeds: dict[str, float] = {}
         sources = []
-        named = [f for f in _folders(store) if f.id.rpartition("-")[0] == preset.name]
-        for folder in named[:_MOST_RUNS]:
-            if not _has_model(folder, preset):
+        named = (folder for folder in _folders(store) if _is_called(folder, preset.name))
+        for folder in islice(named, _MOST_RUNS):
+            if not _trains(folder, preset):
                 continue
             kind, speed, _ = _progress(folder)
             if speed and kind not in speeds:  # the newest run counts
@@ -136,13 +138,22 @@ def _folders(store: Path) -> tuple[RunFolder, ...]:
     return runs.list_runs(store)
 
 
-def _has_model(folder: RunFolder, preset: Preset) -> bool:
-    """Whether the run trains the preset's model; so it is taken where nothing says otherwise."""
+def _is_called(folder: RunFolder, name: str) -> bool:
+    """Whether its preset may be of that name. The run's own name, which is there, comes first."""
+    return folder.id.rpartition("-")[0] == name or folder.preset_name() == name
+
+
+def _trains(folder: RunFolder, preset: Preset) -> bool:
+    """Whether the run trains the preset's model; so it is taken where nothing can be read. What
+    asks a model has the preset of all that it is for, and no model of its own."""
     try:
-        found = strict_yaml.read(folder.preset, follows=False).data["model"]["id"]
-    except (OSError, Refused, LookupError, TypeError):
+        data = strict_yaml.read(folder.preset, follows=False).data
+    except (OSError, Refused):
         return True
-    return bool(found == preset.model.id)
+    try:
+        return bool((data["name"], data["model"]["id"]) == (preset.name, preset.model.id))
+    except (LookupError, TypeError):
+        return False
 
 
 def _progress(folder: RunFolder) -> tuple[str, float, float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from agnews_cli.core.run.comparison import AnswersOf, Comparison, Members, ToCompare
+from agnews_cli.core.run.latency import Latency
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.core.text.spelling import nearest
@@ -27,7 +28,7 @@ from agnews_cli.store.disk import files
 from agnews_cli.store.model import delivered
 from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
-from agnews_cli.workflows.runs.history import where
+from agnews_cli.workflows.runs.history import where, word_for
 
 On = Literal["test", "validation"]
 SCHEMA = "agnews.compare/1"
@@ -44,6 +45,8 @@ class RunsCompared:
     comparison: Comparison
     size_bytes: Mapping[str, int | None]
     """Of each model's files, by its run; None where only its answers are there."""
+    latency: Mapping[str, Latency | None]
+    """How fast each answers; None where that was not measured."""
     looks: int | None
 
     def as_json(self) -> dict[str, Any]:
@@ -55,7 +58,11 @@ class RunsCompared:
             "looks": self.looks,
             "against": self.comparison.against,
             "models": [
-                one.model_dump(mode="json") | {"size_bytes": self.size_bytes.get(one.name)}
+                one.model_dump(mode="json")
+                | {
+                    "size_bytes": self.size_bytes.get(one.name),
+                    "latency": (took := self.latency.get(one.name)) and took.as_json(),
+                }
                 for one in self.comparison.models
             ],
             "differences": [one.model_dump(mode="json") for one in self.comparison.differences],
@@ -79,13 +86,14 @@ def compare(
         found.append(rival)
     require_different(found)
     if len(found) < 2:
-        raise TooFewRuns(run=found[0].id if found else "RUN")
+        raise TooFewRuns(run=word_for(found[0]) if found else "RUN")
     told = tuple(AnswersOf(name=one.id, files=(str(said_of(one, split)),)) for one in found)
     order = ToCompare(models=told, against="best" if rival is None else rival.id)
     return RunsCompared(
         on=split,
         comparison=figures.compare(order),
         size_bytes={one.id: size_bytes(one) for one in found},
+        latency={one.id: latency(one) for one in found},
         looks=_looks(found) if split == "test" else None,
     )
 
@@ -103,7 +111,9 @@ def of_ensemble(folder: RunFolder) -> RunsCompared | None:
         return None
     whole = {one.name: size_bytes(folder) for one in found.compared[split].models}
     sizes = whole | {one.name: one.size_bytes for one in found.members}
-    return RunsCompared(split, found.compared[split], sizes, None)
+    took = {one.name: latency(folder) for one in found.compared[split].models}
+    took |= {one.name: one.latency for one in found.members}
+    return RunsCompared(split, found.compared[split], sizes, took, None)
 
 
 def of_student(folder: RunFolder, teacher: str) -> RunsCompared | None:
@@ -127,7 +137,7 @@ def finished(store: Path, name: str) -> RunFolder:
     folder = runs.find(store, name)
     outcome = folder.ended()
     if outcome is None or outcome.state != RunState.COMPLETED:
-        raise RunUnfinished(run=folder.id)
+        raise RunUnfinished(run=word_for(folder))
     return folder
 
 
@@ -150,7 +160,7 @@ def said_of(folder: RunFolder, split: On, *, hint: str = "") -> Path:
 def _hint(folder: RunFolder, split: On) -> str:
     if split == "test" and folder.has(f"{VALIDATION}.safetensors"):
         return "Compare on the rows that validated: agnews compare RUN RUN --on validation"
-    return f"An older agnews kept none; train it again: agnews runs show {folder.id}"
+    return f"An older agnews kept none; train it again: agnews runs show {word_for(folder)}"
 
 
 def size_bytes(folder: RunFolder) -> int | None:
@@ -158,6 +168,14 @@ def size_bytes(folder: RunFolder) -> int | None:
     try:
         return delivered.size_bytes(delivered.of_run(folder))
     except AgnewsError:
+        return None
+
+
+def latency(folder: RunFolder) -> Latency | None:
+    """How fast its model answered when it was evaluated; None where nobody measured it."""
+    try:
+        return Latency.model_validate_json(files.read_plain(folder.latency, _MOST_BYTES))
+    except (OSError, ValueError):
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,8 +40,21 @@ class RunLine:
 
 
 def where(store: Path | None) -> Path:
-    """The store that is meant when none is named."""
-    return local(store) if store else runs.default_store(detect().name)
+    """The folder that is meant; where none is named, the one that `agnews auto` would work in."""
+    from agnews_cli.workflows.runs.stores import choose
+
+    found = store or choose(()).folder
+    return local(found) if found else runs.default_store(detect().name)
+
+
+def is_usual(folder: runs.RunFolder) -> bool:
+    """Whether commands find the run by its id alone."""
+    return folder.path.parent == where(None).absolute()
+
+
+def word_for(folder: runs.RunFolder) -> str:
+    """What to type for the run: its id, or where it lies elsewhere its folder."""
+    return shlex.quote(folder.id if is_usual(folder) else str(folder.path))
 
 
 def history(store: Path | None) -> tuple[RunLine, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import Any
 
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import strict_json
-from agnews_cli.host.detect import detect
 from agnews_cli.store.run import leases, parts, runs
 from agnews_cli.store.run.events import Events
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.transfer import parcels
 from agnews_cli.store.transfer.parcels import Parcel
 from agnews_cli.store.transfer.receipts import Page, books
-from agnews_cli.workflows.runs.history import sessions_of, where
+from agnews_cli.workflows.runs.history import sessions_of, where, word_for
 from agnews_cli.workflows.runs.parts_status import PartLine, lines
 
 SCHEMA = "agnews.status/1"
@@ -61,12 +59,13 @@ class Status:
         """The command that follows; empty while it runs."""
         if self.is_running:
             return ""
-        usual = runs.default_store(detect().name).absolute()
-        folder = Path(self.folder).absolute()
-        name = self.run if folder.parent == usual else shlex.quote(str(folder))
-        if self.state == RunState.COMPLETED:
-            return f"agnews runs show {name}"
-        return f"agnews resume {name}"
+        does = "runs show" if self.state == RunState.COMPLETED else "resume"
+        return f"agnews {does} {self.word}"
+
+    @property
+    def word(self) -> str:
+        """What a command takes for this run here."""
+        return word_for(RunFolder(Path(self.folder).absolute()))
 
     def as_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **asdict(self)}
@@ -77,9 +76,11 @@ def status(run: str, store: Path | None) -> Status:
     folder = runs.find(where(store), run)
     is_running = leases.is_held(folder.path, datetime.now(UTC))
     candidate, step, total_steps = _step(folder)
-    sessions, hours = _sessions(folder.id)
     state = RunState.RUNNING if is_running else parcels.run_state(folder)
     graph = parts.having(folder)
+    is_whole = graph is not None and graph[0].id == folder.id
+    each = {part.run for part in graph[1].nodes} if graph and is_whole else set()
+    sessions, hours = _sessions({folder.id, *each})
     return Status(
         run=folder.id,
         state=state,
@@ -141,6 +142,7 @@ def _step(folder: RunFolder) -> tuple[str | None, int | None, int | None]:
     return candidate, step, total
 
 
-def _sessions(run: str) -> tuple[int, float]:
-    found = sessions_of(run)
+def _sessions(runs_: set[str]) -> tuple[int, float]:
+    """Of a run, or of all that it is made of."""
+    found = [session for run in sorted(runs_) for session in sessions_of(run)]
     return len(found), sum(session.seconds for session in found) / 3600

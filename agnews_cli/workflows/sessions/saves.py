@@ -30,7 +30,7 @@ from agnews_cli.store.transfer import parcels
 from agnews_cli.store.transfer.pulls import Pulled, unpack_record
 from agnews_cli.store.transfer.sync import Sync
 from agnews_cli.workflows.runs import stores
-from agnews_cli.workflows.runs.history import where
+from agnews_cli.workflows.runs.history import where, word_for
 from agnews_cli.workflows.runs.status import status
 from agnews_cli.workflows.sessions.couriers import fencing_floor
 
@@ -74,7 +74,7 @@ def why_none(run: str, store: Path | None) -> str:
     if found.state == RunState.COMPLETED:
         return f"{found.run} is finished and keeps no checkpoints. Its result: {found.next}"
     if found.is_running:
-        ask = f"agnews checkpoints save-now {found.run}"
+        ask = f"agnews checkpoints save-now {found.word}"
         return f"{found.run} is running, and nothing is saved yet. To have it saved now: {ask}"
     return f"Nothing is saved of {found.run}; it begins anew with: {found.next}"
 
@@ -122,7 +122,7 @@ def save_now(run: str, store: Path | None, *, wait_s: float) -> SavedOnRequest:
     """
     folder = runs.find(where(store), run)
     if not leases.is_held(folder.path, datetime.now(UTC)):
-        raise NotRunning(run=folder.id)
+        raise NotRunning(run=word_for(folder))
     tail = Tail(folder.events, is_new=True)
     request = folder.path / runs.SAVE_NOW
     files.write_text_atomically(request, datetime.now(UTC).isoformat())
@@ -134,7 +134,7 @@ def save_now(run: str, store: Path | None, *, wait_s: float) -> SavedOnRequest:
                 return SavedOnRequest(folder.id, step, float(event.data.get("seconds") or 0.0))
         time.sleep(_POLL_S)
     request.unlink(missing_ok=True)
-    raise NotAnswered(run=folder.id, seconds=wait_s)
+    raise NotAnswered(run=word_for(folder), seconds=wait_s)
 
 
 @dataclass(frozen=True, slots=True)

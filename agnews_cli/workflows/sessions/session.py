@@ -6,6 +6,7 @@ last upload.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 import time
@@ -46,6 +47,7 @@ from agnews_cli.store.run import leases
 from agnews_cli.store.run.leases import Lease
 from agnews_cli.store.run.runs import SAVE_NOW, RunFolder
 from agnews_cli.workflows.runs import stores
+from agnews_cli.workflows.runs.history import word_for
 from agnews_cli.workflows.sessions.couriers import Fleet, Note, fencing_floor
 from agnews_cli.workflows.sessions.heart import Heart
 from agnews_cli.workflows.sessions.kept import kept
@@ -184,7 +186,9 @@ class _Session:
             return outcome
         if outcome is not None and outcome.state == RunState.COMPLETED:
             text = f"{fleet.fenced_by} has another session of this run, and not this model"
-            self.tell(Note(f"{text}: agnews checkpoints push {self.folder.id} sends it", True))
+            there = shlex.quote(fleet.fenced_by)
+            push = f"agnews checkpoints push {word_for(self.folder)} --store {there}"
+            self.tell(Note(f"{text}: {push} sends it", True))
             return outcome
         self._require_silence(fleet.fenced, fleet.fenced_by)
         if fleet.fenced_by not in silent:
@@ -240,7 +244,8 @@ class _Session:
         found = kept(self.folder)
         facts = {"newest": fenced.facts["newest"], "token": fenced.facts["token"]}
         return said(
-            TakenOver(who=who, run=self.folder.id, kept=f"here, {found.sentence}", **facts), found
+            TakenOver(who=who, run=word_for(self.folder), kept=f"here, {found.sentence}", **facts),
+            found,
         )
 
     def _trained(self, lease: Lease, fleet: Fleet, *, is_fresh: bool) -> Outcome | None:

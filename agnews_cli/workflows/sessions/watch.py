@@ -247,6 +247,9 @@ class _Watch:
 def _unseen(event: Event) -> None: ...
 
 
+AGAIN = "The same command trains this run again."
+
+
 def resume_command(folder: RunFolder, remotes: Sequence[Remote] = ()) -> str:
     """What to type to go on, from anywhere on this machine; with a further store, on any."""
     further = [remote.address for remote in remotes if not remote.promises.is_read_only]
@@ -281,7 +284,7 @@ def go_on(folder: RunFolder, found: Kept, remotes: Sequence[Remote] = ()) -> str
     """The next command, as a sentence."""
     if found.is_anything:
         return f"Go on with: {resume_command(folder, remotes)}"
-    return "The same command trains this run again."
+    return AGAIN
 
 
 def said(error: Failed, found: Kept) -> Failed:

@@ -128,7 +128,8 @@ def _better(result: Result) -> Iterator[str]:
     elif budget_s is not None and not is_tuned:
         longer = duration.write(round(_MORE_TIMES * budget_s))
         yield f"more time: {duration.show(budget_s)} left none for fine-tuning; --budget {longer}"
-    if plan.scene.platform.accelerator.kind == "cpu" and plan.passed_over:
+    on_cpu = plan.scene.platform.accelerator.kind == "cpu"
+    if on_cpu and isinstance(plan, Plan) and plan.passed_over:
         passed = plan.passed_over[0]
         yield f"a bigger model, {passed.name}, on another machine; here: {passed.reason}"
     weakest = _weakest(split, plan.scene.dataset.train.class_rows)

@@ -21,12 +21,13 @@ from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of, singles
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.machine.platform import Platform
-from agnews_cli.core.run.job import CombineJob, Event, PredictJob, ReaderLeft
+from agnews_cli.core.run.job import Event, Job, ReaderLeft, TestOrder
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import (
     MODEL,
     VALIDATION,
     Combine,
+    Evaluate,
     Predict,
     RunId,
     RunOutput,
@@ -49,7 +50,7 @@ from agnews_cli.errors import (
 from agnews_cli.store.model.models import Resolved
 from agnews_cli.store.run import leases, parts
 from agnews_cli.store.run.runs import RunFolder
-from agnews_cli.store.settings import preset_shapes
+from agnews_cli.store.settings import model_limits, preset_shapes
 from agnews_cli.store.transfer import pulls
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.outlook import of_parts
@@ -57,8 +58,8 @@ from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.sessions.session import Lane
-from agnews_cli.workflows.sessions.watch import signals
-from agnews_cli.workflows.train import jobs, single
+from agnews_cli.workflows.sessions.watch import AGAIN, resume_command, signals
+from agnews_cli.workflows.train import jobs, matched, single
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.result import Result, result_of
 from agnews_cli.workflows.train.scene import Scene
@@ -76,7 +77,8 @@ Show = Callable[[Event], None]
 def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign:
     """The graph of `shape`, and how each training of it is done here.
 
-    Raises UsageError under a budget, HubUnreachable where a model is not to be had.
+    Raises UsageError under a budget, HubUnreachable where a model is not to be had, LimitsInvalid,
+    TeacherOfOtherWidth where hidden states cannot be matched.
     """
     wish = scene.wish
     if wish.budget_s is not None:
@@ -84,6 +86,7 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
             message=f"--budget is the time of one model, and {shape.name} is several.",
             hint="Leave out --budget; --session-hours pauses in time, and agnews resume goes on.",
         )
+    limits = model_limits.load()
     found: dict[str, Resolved] = {}
 
     def here(one: Single) -> Single:
@@ -93,6 +96,7 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
         return placed
 
     shape = mapped(shape, here)
+    matched.require(shape, scene.store, found)
     whole = preset_shapes.resolved_text(shape)
     graph = shapes.graph_of(shape, scene.dataset, wish.seed, limit=wish.limit_train)
     on_cpu = scene.platform.accelerator.kind == "cpu"
@@ -114,27 +118,23 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
                 ),
                 whole=whole,
             )
-    notes = (f"weights of {name}: {model.note}" for name, model in found.items())
+    named = {s.preset.model.id for s in singles(shape) if s.preset.method.needs_weights}
+    notes = (f"weights of {name}: {found[name].note}" for name in sorted(named))
     ground = Ground(scene.store, cpu=scene.platform.accelerator)
     ahead = of_parts(
         graph, singles(shape), scene.dataset, scene.platform, ground=ground, left_s=scene.session_s
     )
     reasons = (*scene.reasons, *why, *notes, *ahead.reasons)
-    return Campaign(scene, shape, graph, plans, whole, reasons, ahead.slow)
+    return Campaign(scene, shape, graph, plans, whole, reasons, limits, ahead.slow)
 
 
 def _asked_teachers(graph: Graph, work: Train) -> Iterator[RunOutput]:
     """The models that were asked about the rows that train; each has said what it thinks of those
     that validate when it was made."""
     for source in work.teacher:
-        node = graph.nodes.get(source.run) if isinstance(source, RunOutput) else None
+        node = graph.nodes.get(source.run)
         asked = None if node is None else node.work
-        if (
-            isinstance(asked, Predict)
-            and asked.of == "train"
-            and isinstance(asked.model, RunOutput)
-            and asked.model.part == MODEL
-        ):
+        if isinstance(asked, Predict) and asked.of == "train" and asked.model.part == MODEL:
             yield asked.model
 
 
@@ -159,10 +159,6 @@ def _beside_parts(error: AgnewsError, title: str, done: int, count: int) -> Agne
     if done:
         here = error.message.replace("nothing is saved", f"nothing of {title} is saved")
         error.message = f"{here.rstrip('.')}; {done} of {count} parts are done and kept."
-        error.advice = error.advice.replace(
-            "The same command trains this run again.",
-            "The same command, or agnews resume, goes on.",
-        )
     return error
 
 
@@ -178,7 +174,7 @@ def carry_out(campaign: Campaign, *, show: Show) -> Result:
     except KeyboardInterrupt:  # outside of a node's own session
         raise Interrupted(
             kept=f"{len(at_work.done):,} of {len(campaign.graph.nodes):,} parts are done and kept",
-            next="The same command, or agnews resume, goes on.",
+            next=f"Go on with: {at_work.resume}",
         ) from None
 
 
@@ -353,7 +349,8 @@ class _AtWork:
         self.tried.add(node.id)
         number, count = list(self.graph.nodes).index(node.id) + 1, len(self.graph.nodes)
         show = self.show if lane is None else _titled(self.show, node.title)
-        self._tell(Note(f"part {number} of {count}, {node.title}: {node.place}", is_phase=True))
+        self._tell(Note(f"part {number} of {count}, {node.title}: {node.place}"))
+        self._tell(Note("starting", is_phase=True))
         try:
             match self.graph[node.place].work if node.place in self.graph.nodes else node.work:
                 case Train():
@@ -364,10 +361,15 @@ class _AtWork:
                     self._session(job, scene, lane, show)
                 case Predict() as work:
                     self._session(jobs.predicting(self.campaign, node, work), scene, lane, show)
+                case Evaluate() as work:
+                    asked, test = jobs.evaluating(self.campaign, node, work)
+                    self._session(asked, scene, lane, show, test=test)
                 case work:
                     raise NotImplementedError(f"nothing does {work.kind!r} alone")
         except (Interrupted, SessionOver) as error:
             self._look()
+            for said in (AGAIN, f"Go on with: {self._resume(node.place)}"):
+                error.advice = error.advice.replace(said, f"Go on with: {self.resume}")
             raise _beside_parts(error, node.title, len(self.done), count) from None
         except RunBusy as error:  # somebody was quicker, or a further store shows a session
             self.tried.discard(node.id)
@@ -380,7 +382,13 @@ class _AtWork:
             self.redone.add(node.place)
 
     def _session(
-        self, job: CombineJob | PredictJob, scene: Scene, lane: Lane | None, show: Show
+        self,
+        job: Job,
+        scene: Scene,
+        lane: Lane | None,
+        show: Show,
+        *,
+        test: TestOrder | None = None,
     ) -> None:
         """One session of a node that is no training."""
         folder = RunFolder(Path(job.folder))
@@ -398,6 +406,7 @@ class _AtWork:
             takeover=options.takeover,
             is_fresh=options.fresh,
             remotes=self.scene.remotes,
+            test=test,
             lane=lane,
         )
 
@@ -410,9 +419,8 @@ class _AtWork:
         """Others hold all that is ready: look again, as long as this session lasts."""
         end_s = self.scene.clock["session_end_monotonic_s"]
         if end_s is not None and time.monotonic() > end_s:
-            raise PartsPaused(
-                done=len(self.done), count=len(self.graph.nodes), run=self.campaign.run
-            )
+            done, count = len(self.done), len(self.graph.nodes)
+            raise PartsPaused(done=done, count=count, run=self.campaign.run, next=self.resume)
         place, where = next(iter(self.busy.items()))
         text = f"waiting for {place}, which {where} is at"
         if text != self.said:
@@ -425,7 +433,16 @@ class _AtWork:
             f"  {self.graph[run].title} ({run}): {error.message}"
             for run, error in self.failed.items()
         )
-        return PartsFailed(count=len(self.failed), names=names, run=self.campaign.run)
+        run = self.campaign.run
+        return PartsFailed(count=len(self.failed), names=names, run=run, next=self.resume)
+
+    @property
+    def resume(self) -> str:
+        """What to type to go on with all of it."""
+        return self._resume(self.graph.place)
+
+    def _resume(self, place: str) -> str:
+        return resume_command(RunFolder(self.scene.store / place), self.scene.remotes)
 
     def _tell(self, note: Note) -> None:
         with suppress(ReaderLeft):  # the watch will hear of it

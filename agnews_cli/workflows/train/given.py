@@ -17,6 +17,7 @@ from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.job import Outcome
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.taken import Answers, TakenPart, ToTakeIn
+from agnews_cli.core.run.work import GIVEN
 from agnews_cli.errors import CannotRead, FileMissing
 from agnews_cli.host import figures
 from agnews_cli.store.disk import files
@@ -25,7 +26,6 @@ from agnews_cli.store.model import carried, delivered, models
 from agnews_cli.store.run.runs import RunFolder
 
 _DIGITS, _LONGEST = 10, 40
-_LABEL = "given"
 
 
 def answers(
@@ -72,7 +72,7 @@ def model(store: Path, path: Path, *, is_rehearsal: bool = False) -> Finished:
 
 def _folder(store: Path, name: str, digest: str) -> RunFolder:
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower())[:_LONGEST].strip("-") or "model"
-    return RunFolder(store / f"{_LABEL}.{plain}-{digest[:_DIGITS]}")
+    return RunFolder(store / f"{GIVEN}{plain}-{digest[:_DIGITS]}")
 
 
 def _finish(folder: RunFolder) -> None:

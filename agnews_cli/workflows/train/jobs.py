@@ -6,11 +6,21 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agnews_cli.core.graph.asked import ensembles
 from agnews_cli.core.graph.graph import Graph, Node
-from agnews_cli.core.run.job import CombineJob, CombineMember, PredictJob
+from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run.diversity import DiversityLimits
+from agnews_cli.core.run.job import (
+    CombineJob,
+    CombineMember,
+    EvaluateJob,
+    PredictJob,
+    TestOrder,
+)
 from agnews_cli.core.run.preset import Model
 from agnews_cli.core.run.work import (
     MODEL,
+    SNAPSHOT,
     TEST,
     VALIDATION,
     Combine,
@@ -19,31 +29,35 @@ from agnews_cli.core.run.work import (
     Predict,
     RunId,
     RunOutput,
-    Source,
+    is_model,
 )
 from agnews_cli.host import network
 from agnews_cli.store.data import datasets
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.model import delivered, models
+from agnews_cli.store.model.delivered import Delivered
 from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.train.plans import Campaign
+from agnews_cli.workflows.train.scene import Scene
 
 
-def path_of(store: Path, source: Source, part: str | None = None) -> Path:
-    """Where what a run leaves lies."""
-    assert isinstance(source, RunOutput)
-    wanted = part or source.part
-    folder = store / source.run
-    return folder if wanted == MODEL else folder / f"{wanted}.safetensors"
+def path_of(store: Path, source: RunOutput, part: str | None = None) -> Path:
+    """Where what a run leaves lies. `part`: of what a model of it leaves, another than itself."""
+    folder, wanted = store / source.run, part or source.part
+    if is_model(source.part) and source.part != MODEL:  # a snapshot is a delivery in its run's
+        folder /= source.part
+    return folder if is_model(wanted) else folder / f"{wanted}.safetensors"
 
 
 def _there(path: Path) -> str | None:
     return str(path) if path.is_file() else None
 
 
-def _runs(member: EnsembleMember) -> list[RunId]:
-    return [one.run for one in (*member.models, *member.unseen) if isinstance(one, RunOutput)]
+def _cycle(output: RunOutput) -> str:
+    """Of a snapshot, which one it is; else empty."""
+    is_snapshot = output.part.startswith(SNAPSHOT)
+    return output.part.removeprefix(SNAPSHOT) if is_snapshot else ""
 
 
 def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[RunId]) -> CombineJob:
@@ -51,7 +65,12 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
     graph, tests = campaign.graph, _tests(campaign.graph, node, done)
     folder = created(campaign, node)
     order = {run: n for n, run in enumerate(graph.nodes)}
-    named = sorted(work.members, key=lambda m: [(order.get(r, -1), r) for r in _runs(m)])
+
+    def place(member: EnsembleMember) -> list[tuple[int, RunId, int]]:
+        each = (*member.models, *member.unseen)
+        return [(order.get(one.run, -1), one.run, int(_cycle(one) or 0)) for one in each]
+
+    named = sorted(work.members, key=place)
     members = tuple(_member(campaign, member, tests) for member in named)
     return CombineJob(
         run=node.id,
@@ -61,9 +80,18 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
         dataset=campaign.scene.dataset,
         how=work.how,
         members=members,
+        limits=_limits(campaign, node, work),
         seed=campaign.scene.wish.seed,
         **campaign.scene.clock,
     )
+
+
+def _limits(campaign: Campaign, node: Node, work: Combine) -> DiversityLimits:
+    """As the ensemble says, else as usual."""
+    mine = (
+        o.limits for o in ensembles(campaign.shape) if (o.name, o.how) == (node.label, work.how)
+    )
+    return next(mine, DiversityLimits()).over(campaign.limits.diversity)
 
 
 def _member(
@@ -72,36 +100,43 @@ def _member(
     store = campaign.scene.store
     unseen = member.unseen or member.models
     first = next(iter((*member.models, *unseen)))
-    assert isinstance(first, RunOutput)
-    node = campaign.graph.nodes.get(first.run)
+    node, asked = campaign.graph.nodes.get(first.run), tests.get(first.run)
     return CombineMember(
-        name=first.run if node is None else f"{node.title}: {node.label}",
-        delivery=str(store / first.run) if member.models else None,
+        name=first.run if node is None else f"{_title(node, first)}: {node.label}",
+        delivery=str(path_of(store, first)) if member.models else None,
         validation=tuple(
-            str(path_of(store, one, VALIDATION if one.part == MODEL else one.part))
+            str(path_of(store, one, VALIDATION if is_model(one.part) else one.part))
             for one in unseen
-            if isinstance(one, RunOutput)
         ),
-        test=_there(path_of(store, first, TEST)) if first.run in tests else None,
+        test=asked and _there(path_of(store, RunOutput(run=asked, part=first.part), TEST)),
+        latency=asked and _there(store / asked / "latency.json"),
     )
 
 
+def _title(node: Node, model: RunOutput) -> str:
+    cycle = _cycle(model)
+    return f"{node.title} snapshot {cycle}" if cycle else node.title
+
+
 def _tests(graph: Graph, node: Node, done: Collection[RunId]) -> Mapping[RunId, RunId]:
-    """The evaluations that stand beside the node's own, by the run that they are about."""
+    """Where the answers to the test rows lie that stand beside the node's own, by the run that
+    gave them."""
+    found: dict[RunId, RunId] = {}
     for other in graph.together(node, done):
         if isinstance(other.work, Evaluate):
-            beside = [one.run for one in other.work.beside if isinstance(one, RunOutput)]
-            # A run of another graph has its own answers; what evaluates one here is a node.
-            nodes = graph.nodes
-            return {nodes[run].place if run in nodes else run: run for run in beside}
-    return {}
+            for run in (one.run for one in other.work.beside):
+                asked = graph.nodes.get(run)
+                if asked is not None and isinstance(asked.work, Evaluate):
+                    found[asked.work.model.run] = asked.place
+                else:  # a run of another graph has its own answers
+                    found[run] = run
+    return found
 
 
 def predicting(campaign: Campaign, node: Node, work: Predict) -> PredictJob:
     """Raises what is wrong with the model that is asked; HubUnreachable for what it needs."""
     folder = created(campaign, node)
     model = path_of(campaign.scene.store, work.model)
-    asked = delivered.at(model)
     rows = datasets.RowCache.of(cache()).rows(campaign.scene.dataset)
     return PredictJob(
         run=node.id,
@@ -110,16 +145,45 @@ def predicting(campaign: Campaign, node: Node, work: Predict) -> PredictJob:
         cache=str(cache()),
         dataset=campaign.scene.dataset,
         model=str(model),
-        bases={base.id: _located(campaign, base) for base in delivered.bases_of(asked)},
+        bases=bases(campaign.scene, delivered.at(model)),
         of=work.of,
         rows={split: str(path) for split, path in rows.items() if split != "test"},
         choice=work.rows,
+        has_hidden=work.has_hidden,
         **campaign.scene.clock,
     )
 
 
-def _located(campaign: Campaign, base: Model) -> str:
-    return models.resolve(base, hub=campaign.scene.hub, endpoint=network.endpoint()).path_or_id
+def evaluating(campaign: Campaign, node: Node, work: Evaluate) -> tuple[EvaluateJob, TestOrder]:
+    """Of a model that no run made; and what it is asked. Raises like `predicting`."""
+    folder = created(campaign, node)
+    model = path_of(campaign.scene.store, work.model)
+    job = EvaluateJob(
+        run=node.id,
+        nodes=(node.id,),
+        folder=str(folder.path),
+        cache=str(cache()),
+        dataset=campaign.scene.dataset,
+        model=str(model),
+        bases=bases(campaign.scene, delivered.at(model)),
+        **campaign.scene.clock,
+    )
+    return job, test_order(campaign.scene.dataset)
+
+
+def test_order(data: Dataset) -> TestOrder:
+    """The test rows of `data`, which has some."""
+    kept = datasets.RowCache.of(cache()).rows(data).get("test")
+    return TestOrder(dataset=data, rows=None if kept is None else str(kept))
+
+
+def bases(scene: Scene, model: Delivered) -> dict[str, str]:
+    """Where each pretrained model lies that it needs besides. Raises HubUnreachable."""
+
+    def located(base: Model) -> str:
+        return models.resolve(base, hub=scene.hub, endpoint=network.endpoint()).path_or_id
+
+    return {base.id: located(base) for base in delivered.bases_of(model)}
 
 
 def created(campaign: Campaign, node: Node) -> RunFolder:

@@ -11,8 +11,9 @@ from agnews_cli.core.graph.asked import AnyPreset
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.run.choose import PassedOver
 from agnews_cli.core.run.job import CandidateKind
+from agnews_cli.core.run.model_limits import ModelLimits
 from agnews_cli.core.run.preset import Preset
-from agnews_cli.core.run.work import Predict, RunId, RunOutput, Train, inputs
+from agnews_cli.core.run.work import RunId, Train, inputs
 from agnews_cli.store.model import models
 from agnews_cli.workflows.train.scene import Scene
 
@@ -79,9 +80,9 @@ class Campaign:
     whole: str
     """The preset, with all that it names, as one file."""
     reasons: tuple[str, ...]
+    limits: ModelLimits
     slow: frozenset[RunId] = frozenset()
     """Trainings that nobody should wait for here while there are others: too large for it."""
-    passed_over: tuple[PassedOver, ...] = ()
 
     @property
     def run(self) -> RunId:
@@ -103,16 +104,6 @@ class Campaign:
     @property
     def tier(self) -> str:
         return self.shape.tier
-
-    @property
-    def teacher(self) -> RunId | None:
-        """The run whose model taught the result; None where it is no student, or files taught."""
-        work = self.graph.nodes[self.run].work
-        taught_by = work.teacher if isinstance(work, Train) else ()
-        asked = (self.graph.nodes.get(one.run) for one in taught_by if isinstance(one, RunOutput))
-        works = (node.work for node in asked if node is not None)
-        models = (one.model for one in works if isinstance(one, Predict))
-        return next((one.run for one in models if isinstance(one, RunOutput)), None)
 
     def as_json(self, state: str) -> dict[str, Any]:
         """The part of the result that is known before anything is done (docs/json.md)."""

@@ -9,11 +9,19 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from agnews_cli.core.graph.advice import advice
-from agnews_cli.core.graph.asked import AnyPreset, Single, runs_in, singles
+from agnews_cli.core.graph.asked import (
+    AnyPreset,
+    Single,
+    cycles_of,
+    runs_in,
+    singles,
+    students,
+    unmatched,
+)
 from agnews_cli.core.run.choose import nearest
 from agnews_cli.core.run.preset import Model, Preset
 from agnews_cli.core.run.training_options import model_of
-from agnews_cli.errors import ModelUnsuitable, SetTwice
+from agnews_cli.errors import ModelUnsuitable, SetTwice, TeacherHasNoHidden
 from agnews_cli.host import network
 from agnews_cli.store.model import models
 from agnews_cli.store.model.model_facts import facts
@@ -43,9 +51,14 @@ def shape(
 def given(asked: AnyPreset, settings: Sequence[str]) -> tuple[AnyPreset, tuple[str, ...]]:
     """`asked` with settings applied and weights known by content; and why.
 
-    Raises SettingInvalid.
+    Raises SettingInvalid or TeacherHasNoHidden.
     """
     found = preset_shapes.with_settings(asked, settings)
+    for one in students(found):
+        why = unmatched(one)
+        if why:
+            teacher, student = one.teacher.name, one.student.name
+            raise TeacherHasNoHidden(teacher=teacher, student=student, reason=why)
     return weighed(found), (f"preset {found.name}: as asked{_of(found)}", *advice(found))
 
 
@@ -53,9 +66,13 @@ def _of(shape: AnyPreset) -> str:
     """Which models, in words, where there are several."""
     if isinstance(shape, Single):
         return ""
-    names = [one.name for one in singles(shape)] + [one.run for one in runs_in(shape)]
+    names = [_in_cycles(one) for one in singles(shape)] + [one.run for one in runs_in(shape)]
     counted = Counter(names)
     return ": " + ", ".join(f"{n} x {name}" if n > 1 else name for name, n in counted.items())
+
+
+def _in_cycles(one: Single) -> str:
+    return f"{one.name} ({cycles_of(one)} snapshots)" if cycles_of(one) else one.name
 
 
 def recipe(

@@ -17,6 +17,7 @@ from agnews_cli.store.disk import files
 from agnews_cli.store.run import runs
 from agnews_cli.workflows.prediction import submission
 from agnews_cli.workflows.prediction.submission import Submission
+from agnews_cli.workflows.runs.history import where
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.train import afterwards
 from agnews_cli.workflows.train.plans import Campaign, Plan
@@ -38,9 +39,8 @@ class Result:
 
     @property
     def use(self) -> afterwards.Use:
-        usual = runs.default_store(self.plan.scene.platform.name).absolute()
         store = self.plan.scene.store
-        return afterwards.use(self.folder, store=None if store == usual else store)
+        return afterwards.use(self.folder, store=None if store == where(None).absolute() else store)
 
     def as_json(self) -> dict[str, Any]:
         """Schema `agnews.result/1` (docs/json.md)."""

@@ -24,6 +24,7 @@ from agnews_cli.errors import (
     HubUnreachable,
     Interrupted,
     NothingFits,
+    OptimizerMissing,
 )
 from agnews_cli.host import network
 from agnews_cli.store.data import datasets
@@ -37,6 +38,7 @@ from agnews_cli.workflows.forecast.outlook import ahead
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.watch import stopped
+from agnews_cli.workflows.train import jobs, other_test
 from agnews_cli.workflows.train.plans import Plan
 from agnews_cli.workflows.train.result import Result, result_of
 from agnews_cli.workflows.train.scene import HUB_TIMEOUT_S, Scene
@@ -50,6 +52,7 @@ _TRAINING_MODULES = (
     "safetensors",
     "sklearn",
 )
+_OPTIMIZER_PACKAGES = {"adamw_8bit": "bitsandbytes"}
 
 
 # ---- deciding -----------------------------------------------------------------------------------
@@ -73,7 +76,10 @@ def prepare(scene: Scene, given: Preset | None, why_given: Sequence[str]) -> Pla
     graph = shapes.graph_of(
         single, scene.dataset, wish.seed, limit=wish.limit_train, budget_s=wish.budget_s
     )
-    if wish.budget_s is None:
+    asked_again = other_test.reason(scene.store, graph)
+    if asked_again:
+        reasons.append(asked_again)
+    elif wish.budget_s is None:
         ground = Ground(scene.store, cpu=device)
         data, platform = scene.dataset, scene.platform
         reasons += ahead(graph, single, data, platform, ground=ground, left_s=scene.session_s)
@@ -170,7 +176,10 @@ def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane |
     if there is not None and not request.session.fresh:
         return there
     require_training_modules()
-    runs.require_space(plan.scene.store, 3 * 4 * plan.preset.model.parameters + 50_000_000)
+    require_optimizer(plan.preset)
+    # A model and two checkpoints; snapshots lie in these, and whole in folders of their own.
+    whole = 4 * plan.preset.model.parameters * (3 + plan.preset.training.cycles)
+    runs.require_space(plan.scene.store, whole + plan.preset.snapshots_bytes + 50_000_000)
     folder = runs.create(
         plan.scene.store,
         plan.run,
@@ -186,8 +195,12 @@ def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane |
         there = finished(plan, show)
         if there is not None:
             return there
+    evaluation = other_test.all_that_is_left(plan)
+    if evaluation is not None and not request.session.fresh:
+        outcome = other_test.carry_out(plan, evaluation, job_of(plan, folder), show=show, lane=lane)
+        return result_of(plan, folder, outcome, show, was_there=False)
     outcome = session.train(
-        _job(plan, folder),
+        job_of(plan, folder),
         folder,
         plan.scene.platform,
         processes=plan.scene.processes,
@@ -201,7 +214,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane |
     return result_of(plan, folder, outcome, show, was_there=False)
 
 
-def _job(plan: Plan, folder: runs.RunFolder) -> TrainJob:
+def job_of(plan: Plan, folder: runs.RunFolder) -> TrainJob:
     wish, options, work = plan.scene.request.wish, plan.scene.request.session, plan.work
     rows = datasets.RowCache.of(cache()).rows(plan.scene.dataset)
     return TrainJob(
@@ -235,8 +248,7 @@ def _test_order(plan: Plan) -> TestOrder | None:
     """The test rows, where they are to be asked of this model."""
     if not any(isinstance(node.work, Evaluate) for node in plan.graph.nodes.values()):
         return None
-    kept = datasets.RowCache.of(cache()).rows(plan.scene.dataset).get("test")
-    return TestOrder(dataset=plan.scene.dataset, rows=None if kept is None else str(kept))
+    return jobs.test_order(plan.scene.dataset)
 
 
 def require_training_modules() -> None:
@@ -244,6 +256,14 @@ def require_training_modules() -> None:
     for module in _TRAINING_MODULES:
         if importlib.util.find_spec(module) is None:
             raise ExtraMissing(extra="train", module=module)
+
+
+def require_optimizer(preset: Preset) -> None:
+    """Raises OptimizerMissing."""
+    optimizer = preset.training.optimizer
+    package = _OPTIMIZER_PACKAGES.get(optimizer)
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise OptimizerMissing(optimizer=optimizer, package=package)
 
 
 def _interrupted(folder: runs.RunFolder) -> Interrupted:
@@ -273,6 +293,6 @@ def finished(plan: Plan, show: Callable[[Event], None]) -> Result | None:
     outcome = folder.ended()
     if outcome is None or outcome.state != RunState.COMPLETED or folder.evaluated() is None:
         return None
-    if plan.graph.left(outcome.done).nodes:  # evaluated on other test rows
+    if plan.graph.left(folder.done()).nodes:  # evaluated on other test rows
         return None
     return result_of(plan, folder, outcome, show, was_there=True)

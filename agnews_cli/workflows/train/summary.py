@@ -17,14 +17,14 @@ from agnews_cli.core.hours.resource import RESOURCES
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Outcome
+from agnews_cli.core.run.request import Wish
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError, RunUnfinished
-from agnews_cli.host.detect import detect
 from agnews_cli.store.disk import files
 from agnews_cli.store.run import parts, runs
 from agnews_cli.store.settings import limits
-from agnews_cli.workflows.runs.history import sessions_of, where
+from agnews_cli.workflows.runs.history import is_usual, sessions_of, where, word_for
 from agnews_cli.workflows.train import afterwards
 
 if TYPE_CHECKING:
@@ -109,9 +109,8 @@ def of_run(run: str, store: Path | None) -> Summary:
     folder = runs.find(where(store), run)
     outcome, evaluation = folder.ended(), folder.evaluated()
     if outcome is None or outcome.state != RunState.COMPLETED or evaluation is None:
-        raise RunUnfinished(run=folder.id)
-    is_usual = folder.path.parent == runs.default_store(detect().name).absolute()
-    use = afterwards.use(folder, store=None if is_usual else folder.path.parent)
+        raise RunUnfinished(run=word_for(folder))
+    use = afterwards.use(folder, store=None if is_usual(folder) else folder.path.parent)
     return _summary(folder, outcome, evaluation, _kept(folder) or _Kept(), use)
 
 
@@ -158,10 +157,17 @@ def _took(folder: runs.RunFolder, kept: _Kept) -> str:
     graph = parts.read(folder)
     every = {part.run for part in graph.nodes} if graph is not None else {folder.id}
     found = tuple(session.seconds for run in sorted(every) for session in sessions_of(run))
+    if len(every) > 1 and found:
+        return f"{duration.show(sum(found))}, all {len(every)} parts together"
     if len(found) > 1:
         return f"{duration.show(sum(found))} in {len(found)} sessions"
     whole_s = kept.wall_s if kept.wall_s is not None else sum(found)
-    return duration.show(whole_s) if whole_s else "not known on this machine"
+    if not whole_s:
+        return "not known on this machine"
+    budget_s = (folder.order() or Wish()).budget_s
+    over_s = 0.0 if budget_s is None else whole_s - budget_s
+    late = f", {duration.show(over_s)} more than the budget" if over_s >= 1 else ""
+    return duration.show(whole_s) + late
 
 
 def _quota(kept: _Kept) -> str:

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from agnews_cli.core.graph.asked import Distilled, Finished, Single, data_of, each, runs_in
+from agnews_cli.core.graph.asked import Distilled, Finished, Single
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.run.method import WordCounts
-from agnews_cli.core.run.preset import Data
 from agnews_cli.core.run.request import DATA, Wish, of_group
 from agnews_cli.core.run.taken import Answers, TakenPart
 from agnews_cli.core.run.work import Distillation
@@ -27,7 +26,7 @@ from agnews_cli.store.settings import preset_shapes
 from agnews_cli.workflows.runs.compare import finished
 from agnews_cli.workflows.runs.history import where
 from agnews_cli.workflows.train import auto, given
-from agnews_cli.workflows.train.finished import require_name, wish_of
+from agnews_cli.workflows.train.finished import data_of_run, require_name, wish_of
 from agnews_cli.workflows.train.plans import Campaign
 from agnews_cli.workflows.train.scene import Request, asked_once, look, require_sense
 
@@ -102,7 +101,8 @@ def _run(store: Path, teacher: str) -> RunFolder | None:
     except RunUnknown as error:
         if local(teacher).exists():
             return None
-        raise TeacherUnknown(name=teacher, store=store, near=error.facts["near"]) from None
+        near, hint = error.facts["near"], error.facts["hint"]
+        raise TeacherUnknown(name=teacher, store=store, near=near, hint=hint) from None
     if found.path.parent != store:
         raise RunElsewhere(run=found.id, folder=found.path.parent, store=store)
     return found
@@ -110,17 +110,8 @@ def _run(store: Path, teacher: str) -> RunFolder | None:
 
 def _like(run: RunFolder, student: Single) -> Single:
     """With the same rows validating."""
-    preset = student.preset.model_copy(update={"data": _data(run)})
+    preset = student.preset.model_copy(update={"data": data_of_run(run)})
     return replace(student, preset=preset)
-
-
-def _data(run: RunFolder) -> Data:
-    """Which rows validated a run; of runs that were joined, the first one's."""
-    shape = preset_shapes.load(str(run.preset))
-    inside = [RunFolder(run.path.parent / one.run) for one in runs_in(shape) if one.has_model]
-    known = (one for one in inside if one.has("preset.yaml"))
-    first = None if any(each(shape)) else next(known, None)
-    return data_of(shape) if first is None else _data(first)
 
 
 def _wish(run: RunFolder, wish: Wish) -> Wish:

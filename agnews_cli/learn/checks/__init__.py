@@ -1,0 +1,1 @@
+"""What is measured of rows before training. No torch, but where meanings are asked for."""
