@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _CERTAIN = 0.05
 _NAME = 38
+_P = (
+    "only right: rows that this one alone has right, and the other one alone. p: McNemar's test, "
+    "corrected for how many are compared (Holm)"
+)
 
 
 def screen(found: RunsCompared) -> tuple[RenderableType, ...]:
@@ -43,13 +47,10 @@ def tables(of: RunsCompared) -> tuple[RenderableType, ...]:
             screens.percent(one.macro_f1),
             f"{max(0.0, one.loss):.4f}",
             screens.percent(one.calibration_error),
-            None if (held := of.size_bytes.get(one.name)) is None else size(held),
-            *_speed(took.get(one.name)),
         )
         for one in found.models
     ]
-    speed = ("one text", "rows/s")
-    heads = ("model", "accuracy", "95%", "macro-F1", "log loss", "calib.", "size", *speed)
+    heads = ("model", "accuracy", "95%", "macro-F1", "log loss", "calib.")
     title = f"On the same {found.rows:,} {of.on} rows"
     parts: list[RenderableType] = [screens.table(heads, figures, title=title), ""]
     if found.differences:
@@ -62,14 +63,22 @@ def tables(of: RunsCompared) -> tuple[RenderableType, ...]:
                 f"{100 * one.accuracy.value:+.2f}",
                 _between(one.accuracy, "+"),
                 f"{one.only_one_right}:{one.only_two_right}",
-                _p(one.p),
                 _p(one.p_holm),
                 "they differ" if one.p_holm < _CERTAIN else "may be chance",
             )
             for one in found.differences
         ]
-        of_pairs = ("model", "points", "95%", "alone right", "p", "Holm", "")
-        parts += [screens.table(of_pairs, rows, title=f"Less {other}"), ""]
+        of_pairs = ("model", "points", "95%", "only right", "p", "")
+        parts += [screens.table(of_pairs, rows, title=f"Points of accuracy above {other}"), _P, ""]
+    costs = [
+        (
+            screens.one_line(one.name, _NAME),
+            None if (held := of.size_bytes.get(one.name)) is None else size(held),
+            *_speed(took.get(one.name)),
+        )
+        for one in found.models
+    ]
+    parts += [screens.table(("model", "size", "one text", "rows/s"), costs), ""]
     machines = sorted({one.machine for one in took.values() if one is not None})
     if machines:
         summed = any(one is not None and one.is_sum for one in took.values())

@@ -276,7 +276,7 @@ def test_every_process_maps_the_rows_and_none_parses_the_file(tmp_path, monkeypa
     def refuse(*_):
         raise AssertionError("the file was opened")
 
-    monkeypatch.setattr(datasets, "_reopened", refuse)
+    monkeypatch.setattr(datasets, "reopened", refuse)
     mapped = tiny.rows(tmp_path, data, recipe, rows=files)
     assert list(mapped.texts) == list(parsed.texts)
     assert list(mapped.held_texts) == list(parsed.held_texts)

@@ -96,7 +96,7 @@ def test_a_student_is_shown_beside_its_teacher_later_too(
     assert parts.teacher_of(RunFolder(store / student)) == taught_by
     assert parts.teacher_of(RunFolder(store / taught_by)) is None
     shown = agnews("runs", "show", student)
-    assert shown.code == 0 and f"Less {taught_by}" in shown.out, shown.err
+    assert shown.code == 0 and f"Points of accuracy above {taught_by}" in shown.out, shown.err
     assert "Less" not in agnews("runs", "show", taught_by).out
 
 

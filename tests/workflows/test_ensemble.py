@@ -79,7 +79,9 @@ def test_finished_runs_become_a_run_that_says_their_mean(store: Path, agnews: An
     again = agnews("ensemble", RUNS[2], RUNS[0], RUNS[1][:2], "--how", "average", "--json").json
     assert (again["run"], again["was_there"]) == (found["run"], True)
     shown = agnews("runs", "show", found["run"])
-    assert "Less the ensemble" in shown.out and all(name in shown.out for name in RUNS)
+    assert "Points of accuracy above the ensemble" in shown.out and all(
+        name in shown.out for name in RUNS
+    )
     assert "60.0 ms" in shown.out and "on a box" in shown.out, "10 and 20 and 30"
     beside = agnews("compare", found["run"], RUNS[0], "--json").json["models"]
     speeds = {one["name"]: one["latency"] for one in beside}
@@ -188,9 +190,9 @@ def test_a_classifiers_folder_is_asked_about_the_rows_of_the_first_run(
     asked = EnsembleRequest((*RUNS[:2], str(classifier(tmp_path / "Theirs"))))
     plan = joined.prepare(asked, request)
     kinds = {node.title: node.work for node in plan.graph.nodes.values()}
-    given = kinds["member 2's predictions"].model
+    given = kinds["member 3's predictions"].model
     assert given.run.startswith("given.theirs-") and plan.graph.outside == {*RUNS[:2], given.run}
-    assert kinds["member 2's predictions"].rows.data.seed == 7
+    assert kinds["member 3's predictions"].rows.data.seed == 7
     assert [work.kind for work in kinds.values()] == ["predict", "evaluate", "combine", "evaluate"]
     said = next(node for node in plan.graph.nodes.values() if node.work.kind == "evaluate")
     assert said.place == said.id, "it has no folder of a run to lie in"

@@ -76,6 +76,12 @@ def test_what_runs_of_other_data_or_another_model_did_does_not_count(reviews: Pa
     assert "nothing is left to do" in plan.make(asked).reasons
 
 
+@pytest.mark.parametrize("preset", ["ensemble-cpu", "minilm-from-ensemble", "ensemble-small-gpu"])
+def test_no_model_is_trained_on_a_cpu_for_hours_where_a_gpu_takes_minutes(preset: str) -> None:
+    found = plan.make(plan.PlanRequest(preset=preset, on=("here", "colab-free"))).plan
+    assert found.gap < 0.25
+
+
 WRONG: dict[str, tuple[plan.PlanRequest, type[AgnewsError]]] = {
     "no such file": (plan.PlanRequest(data="none.csv"), FileMissing),
     "no such column": (

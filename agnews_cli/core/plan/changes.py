@@ -14,6 +14,8 @@ from agnews_cli.core.plan.schedule import Part, Schedule
 T = TypeVar("T")
 
 _MOST_PERIODS = 50
+_SLOW, _WORTH = 2.0, 0.2
+"""So many times as long as on the best is slow, where that is so much of the whole work."""
 _DIRECTED = 0.6
 _ANYWHEN = 0.3
 """Shares of changes that direct a part or a session; of moments that are no event's."""
@@ -38,6 +40,9 @@ def plain(graph: Numbered) -> Iterator[Rules]:
     for r, count in enumerate(most):
         if count > 1:
             yield replace(base, places=(*most[:r], count - 1, *most[r + 1 :]))
+    slow = frozenset(_slow(graph))
+    if slow:
+        yield replace(base, banned=slow)
     if len(most) > 1:
         for r in range(len(most)):
             banned = frozenset((i, r) for i in range(len(graph.jobs)))
@@ -73,6 +78,17 @@ def with_one_less(choice: Rules, exception: object) -> Rules:
 def exceptions(choice: Rules) -> tuple[object, ...]:
     """What binds single parts and sessions."""
     return (*choice.directives, *choice.shut)
+
+
+def _slow(graph: Numbered) -> Iterator[tuple[int, int]]:
+    """(job, resource) where a job takes several times as long as on its best: a training on a CPU
+    beside a GPU, but no evaluation of a minute."""
+    whole_s = sum(graph.shortest_s)
+    for i, homes in enumerate(graph.home):
+        for r in homes:
+            takes_s = graph.jobs[i].steps * graph.step_s[i][r]
+            if takes_s > max(_SLOW * graph.shortest_s[i], _WORTH * whole_s):
+                yield i, r
 
 
 class Changes:

@@ -19,6 +19,7 @@ from agnews_cli.store.data.answers import cell
 from agnews_cli.store.disk import outputs
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.disk.space import refusal
+from agnews_cli.store.formats import tables
 from agnews_cli.store.formats.table import Table
 
 _IN_ORDER: tuple[Split, ...] = ("train", "validation", "test")
@@ -183,6 +184,7 @@ def _class_names(dataset: Dataset, folder: Path) -> None:
     """classes.txt, where the labels alone would not be called as they are, or stand otherwise."""
     beside = Path(dataset.train.path).parent / "classes.txt"
     if beside.is_file():
-        outputs.write(folder / "classes.txt", beside.read_bytes())
+        names = tables.lines(str(beside))
+        outputs.write(folder / "classes.txt", "".join(f"{name}\n" for name in names))
     elif dataset.labels != dataset.label_values:
         outputs.write(folder / "classes.txt", "".join(f"{name}\n" for name in dataset.labels))
