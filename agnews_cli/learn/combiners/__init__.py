@@ -62,7 +62,8 @@ def open_fitted(folder: Path, there: tuple[int, int] | None = None) -> Fitted:
         raise ModelDamaged(path=folder, reason=f"the combiner {fitted.kind!r} is not known here")
     try:
         equal = np.full((fitted.members, 1, fitted.classes), 1 / fitted.classes)
-        found = apply(fitted, equal)
+        with np.errstate(all="ignore"):  # what is no number is asked for below
+            found = apply(fitted, equal)
         if found.shape != (1, fitted.classes) or not np.isfinite(found).all():
             raise ValueError("it answers with what is no number of each class")
         if found.min() < -_NEARLY or abs(found.sum() - 1) > _NEARLY:

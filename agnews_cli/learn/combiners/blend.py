@@ -52,6 +52,8 @@ def apply(fitted: Fitted, said: Said) -> NDArray[np.float64]:
     facts = fitted.facts
     shares = _shares(np.asarray(facts["biases"]), facts["slope"], said)
     belief = facts["belief"]
+    if not 0 <= belief <= 1:  # it may be anybody's file, and what is mixed still adds up to 1
+        raise ValueError(f"the share of its weights is {belief}")
     return mixed(belief * shares + (1 - belief) / len(said), said)
 
 
