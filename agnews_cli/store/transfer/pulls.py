@@ -21,13 +21,15 @@ from agnews_cli.errors import AgnewsError, CheckpointDamaged, StoreTrouble
 from agnews_cli.store.disk import files
 from agnews_cli.store.remotes.remote import Entry, Remote
 from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.store.settings import strict_yaml
 from agnews_cli.store.transfer import claims, parcels
 from agnews_cli.store.transfer.claims import LeaseSign
 from agnews_cli.store.transfer.parcels import DELIVERY
 from agnews_cli.store.transfer.receipts import Book
 
 _CHECKPOINTS = re.compile(r"checkpoints/[^/]+")
-_PLAIN = ("created.json", "preset.yaml", "whole.yaml")
+_YAML = ("preset.yaml", "whole.yaml")
+_PLAIN = ("created.json", *_YAML)
 _MOST_TRIED = 20
 """Records of one run that are looked into: two are kept."""
 
@@ -67,9 +69,9 @@ def seen(remote: Remote, work: Path, run: str | None = None) -> tuple[Seen, ...]
         entries = [e for e in entries if _token(e.name) <= newest]
         keys = [key for e in entries if (key := _checkpoint_key(e.name)) is not None]
         texts = _newest_record(remote, entries, work)
-        created = parcels.facts_of(texts.get("created.json", ""))
-        if not _is_moment(created.get("created_at")) or "preset.yaml" not in texts:
+        if not _is_sound(texts):
             continue
+        created = parcels.facts_of(texts["created.json"])
         state = parcels.state_of(parcels.facts_of(texts.get("outcome.json", "")))
         found.append(
             Seen(name, remote, str(created["created_at"]), state, max(keys, default=None), texts)
@@ -167,6 +169,19 @@ def _token(name: str) -> int:
     return key.token if key is not None else 0
 
 
+def _is_sound(texts: Mapping[str, str]) -> bool:
+    """Whether a run can be made of it: when it began, and what was asked for, as YAML."""
+    created = parcels.facts_of(texts.get("created.json", ""))
+    if not _is_moment(created.get("created_at")) or "preset.yaml" not in texts:
+        return False
+    try:
+        for name in _YAML:
+            strict_yaml.Document.parse(texts.get(name, ""))
+    except (strict_yaml.Refused, RecursionError):
+        return False
+    return True
+
+
 def _is_moment(found: object) -> bool:
     try:
         moment = datetime.fromisoformat(str(found))
@@ -179,7 +194,8 @@ def _newest_record(remote: Remote, entries: Iterable[Entry], work: Path) -> dict
     keyed = [(key, e.name) for e in entries if (key := parcels.record_key(e.name)) is not None]
     for _, name in sorted(keyed, reverse=True)[:_MOST_TRIED]:
         with suppress(StoreTrouble, CheckpointDamaged):
-            return parcels.read_record(remote, name, work)
+            if _is_sound(texts := parcels.read_record(remote, name, work)):
+                return texts
     texts = {}
     for entry in entries:  # a run's own folder, such as a finished notebook's output
         name = entry.name.partition("/")[2]
