@@ -7,7 +7,7 @@ from typer import Context, Typer
 from agnews_cli.cli.manual import Command, Group, examples
 from agnews_cli.cli.options import Folder, Json, Run
 
-_MOST_SHOWN = 100
+_MOST_SHOWN, _MOST_NAMED = 100, 3
 
 app = Typer(
     cls=Group,
@@ -30,8 +30,11 @@ def runs(context: Context, store: Folder = None, json: Json = False) -> None:
     from agnews_cli.workflows.runs.history import newest, where
 
     out = Output(json=json)
-    found, older = newest(store, None if json else _MOST_SHOWN)
+    found, older, damaged = newest(store, None if json else _MOST_SHOWN)
     out.result([line.as_json() for line in found])
+    if damaged:
+        names = ", ".join(damaged[:_MOST_NAMED]) + (" and others" * (len(damaged) > _MOST_NAMED))
+        out.warn(f"Passed over, for created.json is damaged in it: {names}")
     if not found:
         out.screen(f"No runs in {where(store)}. Next: agnews auto, or name another folder: --store")
         return

@@ -323,6 +323,9 @@ def test_commands_meet_pipes_and_devices_as_records(run: RunFolder) -> None:
     code, said = command("runs", "--store", store)
     assert code == 0
     assert RUN in said
+    assert "created.json is damaged in it: x, y, z" in said
+    code, said = command("status", "y", "--store", store)
+    assert (code, "No run 'y' in" in said, "created.json is damaged" in said) == (2, True, True)
     assert command("checkpoints", "verify", RUN, "--store", store)[0] == 0
     (run.path / "preset.yaml").unlink()
     a_pipe(run.path / "preset.yaml")

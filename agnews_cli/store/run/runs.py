@@ -300,10 +300,22 @@ def list_runs(store: Path) -> tuple[RunFolder, ...]:
 
     Raises CannotRead where it cannot be listed, or is no folder.
     """
+    return sound_and_damaged(store)[0]
+
+
+def sound_and_damaged(store: Path) -> tuple[tuple[RunFolder, ...], tuple[str, ...]]:
+    """Of `list_runs`; and the names of what is passed over, for its created.json is damaged.
+    Raises CannotRead as `list_runs` does."""
     root = store.absolute()
     folders = [RunFolder(root / name) for name in files.names(root) if (root / name).is_dir()]
-    dated = [(moment, folder) for folder in folders if (moment := folder.created_at())]
-    return tuple(folder for _, folder in sorted(dated, key=lambda d: (d[0], d[1].id), reverse=True))
+    dated, damaged = [], []
+    for folder in folders:
+        if moment := folder.created_at():
+            dated.append((moment, folder))
+        elif os.path.lexists(folder.path / _CREATED):
+            damaged.append(folder.id)
+    sound = sorted(dated, key=lambda d: (d[0], d[1].id), reverse=True)
+    return tuple(folder for _, folder in sound), tuple(damaged)
 
 
 def _result_of(runs: tuple[RunFolder, ...]) -> RunFolder:
@@ -319,7 +331,7 @@ def find(store: Path, name: str) -> RunFolder:
 
     Raises RunUnknown, naming the ids that are near or that a beginning could mean.
     """
-    runs, hint = list_runs(store), ""
+    (runs, damaged), hint = sound_and_damaged(store), ""
     if name == LATEST and runs:
         return _result_of(runs)
     ids = {run.id: run for run in runs}
@@ -333,6 +345,8 @@ def find(store: Path, name: str) -> RunFolder:
     if begun:
         more = f" and {len(begun) - 3} more" if len(begun) > 3 else ""
         near = f": it may be {' or '.join(map(repr, begun[:3]))}{more}"
+    elif name in damaged:
+        near, hint = ": its created.json is damaged", f"Copy that file back into {store / name}."
     elif not runs:
         near, hint = (
             ", which holds no runs",

@@ -62,10 +62,13 @@ def history(store: Path | None) -> tuple[RunLine, ...]:
     return newest(store, None)[0]
 
 
-def newest(store: Path | None, most: int | None) -> tuple[tuple[RunLine, ...], int]:
-    """The newest first, no more than `most`; and how many older ones there are."""
-    found = runs.list_runs(where(store))
-    return tuple(map(_line, found[:most])), len(found) - len(found[:most])
+def newest(
+    store: Path | None, most: int | None
+) -> tuple[tuple[RunLine, ...], int, tuple[str, ...]]:
+    """The newest first, no more than `most`; how many older ones there are; the names of damaged
+    ones."""
+    found, damaged = runs.sound_and_damaged(where(store))
+    return tuple(map(_line, found[:most])), len(found) - len(found[:most]), damaged
 
 
 def sessions_of(run: str) -> tuple[Session, ...]:
