@@ -20,7 +20,14 @@ from typing import IO, Protocol, TypeVar
 from pydantic import ValidationError
 
 from agnews_cli.core.run.prediction import Answer, Figures, Order, Texts
-from agnews_cli.errors import InternalError, Interrupted, PredictorDied, ReportedError
+from agnews_cli.errors import (
+    InternalError,
+    Interrupted,
+    PredictorDied,
+    ReaderGone,
+    ReportedError,
+    Terminated,
+)
 from agnews_cli.host import children
 from agnews_cli.host.launch import environment
 
@@ -172,12 +179,15 @@ def _in_words(answer: Answer) -> ReportedError | InternalError:
 
 @contextmanager
 def stoppable(kept: str) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end what is going on in good order, all in the same way.
+    """Ctrl-C, SIGTERM and SIGHUP end what is going on in good order, each with its own words.
 
-    Raises Interrupted; `kept` is its word on what is there then.
+    Raises Interrupted, Terminated or ReaderGone; `kept` says what is there then.
     """
+    kind: type[Interrupted] = Interrupted
 
     def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal kind
+        kind = {signal.SIGTERM: Terminated, signal.SIGHUP: ReaderGone}.get(number, Interrupted)
         for each in before:
             signal.signal(each, signal.SIG_IGN)  # once: tidying up is not to be disturbed
         raise KeyboardInterrupt
@@ -192,7 +202,7 @@ def stoppable(kept: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise Interrupted(kept=kept, next="") from None
+        raise kind(kept=kept, next="") from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

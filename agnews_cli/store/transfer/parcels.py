@@ -22,7 +22,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from agnews_cli.core.graph import asked
-from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import ENDED, RunState
 from agnews_cli.core.saving.checkpoint import Blob, Key, Manifest
 from agnews_cli.core.text import strict_json
@@ -99,14 +98,13 @@ def most_bytes(run: RunFolder) -> int:
     with suppress(AgnewsError):
         if run.has("preset.yaml"):
             shape = preset_shapes.load(str(run.preset))
-            each = [_times_parameters(one.preset) for one in asked.each(shape)]
+            them = [one.preset for one in asked.each(shape)]
+            # Weights, best weights, average, a teacher's, two moments, snapshots: of 4 bytes each.
+            each = [
+                (8 + p.training.cycles) * max(p.model.parameters, _FEW_PARAMETERS) for p in them
+            ]
             each += [8 * _FEW_PARAMETERS for _ in asked.runs_in(shape)]
     return 4 * sum(each) + _MOST_OTHER_BYTES
-
-
-def _times_parameters(preset: Preset) -> int:
-    """Weights, best weights, average, a teacher's, two moments, snapshots: of four bytes each."""
-    return (8 + preset.training.cycles) * max(preset.model.parameters, _FEW_PARAMETERS)
 
 
 def unique(manifest: Manifest) -> tuple[Blob, ...]:
