@@ -26,7 +26,7 @@ def words(
 ) -> str:
     """`5 models, about 6 h, 1 session`; without what is not known."""
     every = singles(shape)
-    said = [f"{len(every)} models"]
+    said = [f"{len(every)} model{'s' if len(every) > 1 else ''}"]
     total_s = None if data is None else seconds(shape, data, device, known)
     if total_s is not None:
         said.append(f"about {duration.show(total_s)} by the model of cost")
