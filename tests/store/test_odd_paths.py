@@ -130,3 +130,20 @@ def test_what_is_kept_names_the_model_wherever_the_next_command_is_typed(tmp_pat
     assert models.base_name(plan.preset.model) == "m"  # and no path in what is delivered
     with pytest.raises(FileMissing):
         planned("./m")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "x" * 5000, "hello"),
+        ("status", "x" * 5000),
+        ("presets", "validate", f"./{'x' * 300}.yaml"),
+        ("runs", "--store", "é" * 200),
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_no_file_can_be_called_is_not_there(agnews, words):
+    ended = agnews(*words)
+    assert ended.code in (2, 66)
+    assert "Traceback" not in ended.err
+    assert len(ended.err) < 12_000
