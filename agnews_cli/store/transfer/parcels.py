@@ -94,17 +94,16 @@ class Parcel:
 
 def most_bytes(run: RunFolder) -> int:
     """More than any checkpoint or delivery of this run has: a store may claim anything."""
-    each = [8 * _FEW_PARAMETERS]
+    each: list[int] = []
     with suppress(AgnewsError):
         if run.has("preset.yaml"):
             shape = preset_shapes.load(str(run.preset))
-            them = [one.preset for one in asked.each(shape)]
-            # Weights, best weights, average, a teacher's, two moments, snapshots: of 4 bytes each.
-            each = [
-                (8 + p.training.cycles) * max(p.model.parameters, _FEW_PARAMETERS) for p in them
-            ]
             each += [8 * _FEW_PARAMETERS for _ in asked.runs_in(shape)]
-    return 4 * sum(each) + _MOST_OTHER_BYTES
+            for one in asked.each(shape):
+                cycles, parameters = one.preset.training.cycles, one.preset.model.parameters
+                each.append((8 + cycles) * max(parameters, _FEW_PARAMETERS))
+    # Weights, best weights, average, a teacher's, two moments, snapshots: of four bytes each.
+    return 4 * sum(each or [8 * _FEW_PARAMETERS]) + _MOST_OTHER_BYTES
 
 
 def unique(manifest: Manifest) -> tuple[Blob, ...]:
