@@ -12,7 +12,7 @@ import subprocess
 import threading
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import IO, Protocol, TypeVar
@@ -34,6 +34,7 @@ from agnews_cli.host.launch import environment
 _AHEAD = 2
 """Chunks that are on the way, so that neither side waits for the other."""
 _LAST_WORDS_BYTES = 4000
+_STOPS: Mapping[int, type[Interrupted]] = {signal.SIGTERM: Terminated, signal.SIGHUP: ReaderGone}
 
 
 class Chunk(Protocol):
@@ -187,7 +188,7 @@ def stoppable(kept: str) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal kind
-        kind = {signal.SIGTERM: Terminated, signal.SIGHUP: ReaderGone}.get(number, Interrupted)
+        kind = _STOPS.get(number, Interrupted)
         for each in before:
             signal.signal(each, signal.SIG_IGN)  # once: tidying up is not to be disturbed
         raise KeyboardInterrupt
