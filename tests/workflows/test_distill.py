@@ -66,7 +66,10 @@ def test_a_run_is_asked_about_its_own_data_and_teaches(store: Path) -> None:
     assert [one.work.kind for one in chain] == ["train", "evaluate"]
     assert job.teacher[0].name == "train.safetensors"
     assert job.teacher_held == (store / TEACHER / "predictions" / "validation.safetensors",)
-    assert plan.run.startswith("minilm-distilled-") and plan.teacher == TEACHER
+    assert (
+        plan.run.startswith("minilm-distilled-")
+        and plan.graph.teacher(plan.graph.nodes[plan.run]) == TEACHER
+    )
 
 
 def test_the_rows_of_runs_that_were_joined_are_those_of_the_first(store: Path) -> None:
@@ -91,7 +94,7 @@ def test_a_file_teaches_without_being_asked(store: Path, tmp_path: Path) -> None
     plan = planned(store, str(path), data=str(store.parent / "rows"), name="small")
     kinds = [node.work.kind for node in plan.graph.nodes.values()]
     assert kinds == ["train", "evaluate"] and plan.run.startswith("small-")
-    assert plan.teacher is None
+    assert plan.graph.teacher(plan.graph.nodes[plan.run]) is None
     assert not (store / next(iter(plan.graph.outside))).exists(), "a rehearsal writes nothing"
 
 

@@ -25,7 +25,7 @@ from agnews_cli.learn import methods
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model.delivered import digests_of
 from agnews_cli.store.model.models import base_name, hub_id
-from agnews_cli.store.settings import strict_yaml
+from agnews_cli.store.settings.strict_yaml import Document, Refused
 
 MODEL_SCHEMA = "agnews.model/1"
 _LONGEST_NAME = 120
@@ -173,8 +173,8 @@ def with_figures(card: str, evaluation: Evaluation, dataset: Dataset) -> str:
     head, body = "", card
     if card.startswith("---\n") and "\n---\n" in card:
         text, _, body = card.removeprefix("---\n").partition("\n---\n")
-        with suppress(strict_yaml.Refused, LookupError, TypeError):  # people wrote it anew
-            facts = strict_yaml.Document.parse(text).data
+        with suppress(Refused, LookupError, TypeError):  # people wrote it anew
+            facts = Document.parse(text).data
             facts["model-index"][0]["results"] = [_result(dataset, evaluation)]
             text = _head_of(facts).removeprefix("---\n").partition("\n---\n")[0]
         head = f"---\n{text}\n---\n"
