@@ -98,6 +98,6 @@ def test_yaml_is_parsed_in_one_module_alone() -> None:
 def _parses(node: Any) -> bool:
     if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "yaml":
         return True
-    is_of_yaml = isinstance(node, ast.Attribute) and "yaml" in ast.unparse(node.value)
+    is_of_yaml = isinstance(node, ast.Attribute) and ast.unparse(node.value).split(".")[0] == "yaml"
     readers = ("load", "safe_load", "full_load", "unsafe_load", "parse", "compose", "scan")
     return is_of_yaml and node.attr.removesuffix("_all") in readers
