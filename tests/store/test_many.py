@@ -73,7 +73,7 @@ def test_of_runs_that_are_not_shown_only_the_beginning_is_read(tmp_path, monkeyp
     begin(tmp_path, 130)
     read = []
     monkeypatch.setattr(RunFolder, "ended", lambda run: read.append(run.id))
-    lines, older = history.newest(tmp_path, 100)
+    lines, older, _ = history.newest(tmp_path, 100)
     assert (len(lines), older, lines[0].run) == (100, 30, f"minilm-{129:010x}")
     assert read == [line.run for line in lines]
 
