@@ -155,7 +155,7 @@ def _fields(model: type[BaseModel], group: str) -> list[str]:
             said = kind.model_fields["kind"].default if "kind" in kind.model_fields else ""
             several = f" ({said or kind.__name__.lower()})" if len(groups) > 1 else ""
             said = f"## `{group}{name}`{several}"
-            what = (kind.__doc__ or "").partition("\n\n")[0]
+            what = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0]
             inside += [said, "", *([what, ""] if what else []), *_fields(kind, f"{group}{name}.")]
     return [*table(("field", "what", "default", "meaning"), rows), *inside]
 

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("numpy")
+pytest.importorskip("safetensors")
+
 from agnews_cli.core.run.job import EvaluateJob, Outcome
 from agnews_cli.errors import Interrupted
 from agnews_cli.host import probe
