@@ -332,6 +332,8 @@ def _texts(others: Sequence[str], looks: dict[str, _Look]) -> tuple[tuple[str, .
 @lru_cache(1024)
 def split_said(column: str, cell: str) -> Split | None:
     """The split that a cell of a column names: test, Test set, PublicTest; 1 in is_test."""
+    if len(cell) > _LONGEST_SPLIT:  # a text: not to be cut into its words
+        return None
     told = _IS_SPLIT.fullmatch(normal(column))
     if told and (of := split_of(told[1])) and canonical(cell) in _TRUTH:
         return of if _TRUTH[canonical(cell)] else "test" if of == "train" else "train"
@@ -339,6 +341,8 @@ def split_said(column: str, cell: str) -> Split | None:
     return split_of(cell) or (found.pop() if len(found) == 1 else None)
 
 
+_LONGEST_SPLIT: Final = 80
+"""Characters in the longest name of a split."""
 _TRUTH: Final = {"1": True, "true": True, "0": False, "false": False}
 
 
