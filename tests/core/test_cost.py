@@ -62,7 +62,7 @@ def test_the_runs_that_were_measured_lie_in_its_range() -> None:
         found = time(chosen, 10_000)
         assert found is not None
         assert 0.99 * found.least_s < minutes * 60 < found.most_s
-    assert found.words() == "19 to 51 min, as measured on 2 cores"
+    assert found.words() == "18 to 50 min, as measured on 2 cores"
 
 
 def test_twice_the_rows_take_twice_as_long_and_half_the_work_half() -> None:
@@ -71,7 +71,7 @@ def test_twice_the_rows_take_twice_as_long_and_half_the_work_half() -> None:
     plain = time(presets.with_settings(preset, ["training.r_drop=0"]), 40_000, AMX)
     assert one is not None and two is not None and plain is not None
     assert two.most_s == pytest.approx(2 * one.most_s, rel=0.02)
-    assert plain.most_s == pytest.approx(one.most_s / 2)
+    assert plain.most_s == pytest.approx(one.most_s / 2, rel=0.02)  # but for what validates
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_every_speed_has_its_source_and_date() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"), [(8, "at most 32 s"), (2_000, "4 to 10 min"), (120_000, "4 to 11 h")]
+    ("rows", "words"), [(8, "at most 33 s"), (2_000, "4 to 10 min"), (120_000, "4 to 10 h")]
 )
 def test_words_are_no_more_exact_than_what_is_known(rows: int, words: str) -> None:
     found = time(presets.load("minilm"), rows)
@@ -130,7 +130,12 @@ def test_a_run_s_own_speed_goes_before_a_benchmark_s_and_that_before_the_model()
     assert hows == ["run", "benchmark", "model"]
     measured = cost(preset, 9_000, CPU, examples_per_s={"cpu": 40.0}).takes("cpu")
     once = preset.training.epochs * 9_000 * 0.95 / 40.0  # each row once an epoch, R-Drop or not
-    assert measured is not None and measured.seconds == pytest.approx(once, rel=0.01)
+    times = preset.training.epochs * preset.training.evaluations_per_epoch + 1
+    validated = 0.3 * times * 450 / 80.0  # asked without R-Drop, forwards alone
+    assert measured is not None
+    assert measured.seconds == pytest.approx(once + validated, rel=0.01)
+    unseen = cost(preset, 9_000, CPU, examples_per_s={"cpu": 40.0}, load_s=11.0, save_s=2.5)
+    assert (unseen.load_s, unseen.save_s) == (11.0, 2.5)
 
 
 def test_what_is_done_is_planned_no_more_and_what_is_begun_is_shorter() -> None:

@@ -185,20 +185,21 @@ def test_what_runs_have_shown_is_read_from_the_newest_of_many(tmp_path, monkeypa
     begin(tmp_path, 12)
     read: list[str] = []
 
-    def progress(run: RunFolder) -> tuple[str, float, float]:
+    def told(run: RunFolder) -> costs._Told:
         read.append(run.id)
-        return "cpu", 10.0, 0.5
+        return costs._Told("cpu", False, 10.0, candidate="minilm", saved=1, total=2)
 
     monkeypatch.setattr(costs, "_MOST_RUNS", 5)
-    monkeypatch.setattr(costs, "_progress", progress)
+    monkeypatch.setattr(costs, "_told", told)
     found = costs.MeasuredCosts.read(tmp_path, presets.load("minilm"))
     assert read == [f"minilm-{number:010x}" for number in (11, 10, 9, 8, 7)]
     assert found.examples_per_s == {"cpu": 10.0}
     read.clear()
-    graph = graph_of(Single(presets.load("minilm")), like_news(120_000))
-    assert costs.Ground(tmp_path).progress(graph) == {}
+    news = like_news(120_000)
+    graph = graph_of(Single(presets.load("minilm")), news)
+    assert costs.Ground(tmp_path).progress(graph, news) == {}
     (tmp_path / "minilm-000000000b").rename(tmp_path / graph.place)
-    assert costs.Ground(tmp_path).progress(graph) == {graph.place: 0.5}
+    assert costs.Ground(tmp_path).progress(graph, news) == {graph.place: 0.5}
     assert read == [graph.place], "of a graph its own runs alone are read"
 
 

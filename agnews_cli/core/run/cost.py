@@ -18,7 +18,7 @@ from typing import Literal, Protocol
 from agnews_cli.core.run.dataset import Dataset, File, Form
 from agnews_cli.core.run.method import Anatomy, Method, weights_bytes
 from agnews_cli.core.run.preset import Model, Preset, Training
-from agnews_cli.core.run.rows import trainings
+from agnews_cli.core.run.rows import trainings, validating
 from agnews_cli.core.run.work import (
     Combine,
     Evaluate,
@@ -36,8 +36,8 @@ TOKENS_A_ROW = 64
 """What a row takes in a batch: AG News has 52 tokens, batches are padded."""
 POOL_BATCHES = 64
 """Rows of about so many batches are sorted by length together."""
-COMBINE_S = 60.0
-"""Averaging or stacking probability files takes seconds; a minute is put down."""
+COMBINE_S = 15.0
+"""Averaging or stacking files of answers, its process included: 5 to 12 s on two cores."""
 MOST_CPU_PARAMETERS = 30_000_000
 """Above this, fine-tuning on a CPU takes hours for the row counts people have, and memory that
 nobody checked."""
@@ -75,11 +75,13 @@ class TrainingSteps:
     """The whole of a training, without early stopping.
 
     `rows`: counted once in each epoch; some options pass each so often, forwards and backwards.
+    `validated`: rows that are asked about, over all validations.
     """
 
     steps: int
     rows: float
     passes_a_row: int
+    validated: float
 
 
 def schedule(work: Train, data: Dataset) -> TrainingSteps:
@@ -89,7 +91,10 @@ def schedule(work: Train, data: Dataset) -> TrainingSteps:
     training = work.recipe.training
     recipe = training.of_steps(steps_of(training, each[-1], 1))
     steps = sum(steps_of(recipe, rows, recipe.epochs) for rows in each)
-    return TrainingSteps(steps, sum(each) * recipe.epochs, recipe.passes_in_an_epoch)
+    # The best is asked once more, when it is delivered.
+    times = math.ceil(recipe.epochs * recipe.evaluations_per_epoch) + 1
+    validated = times * sum(validating(work.rows, data))
+    return TrainingSteps(steps, sum(each) * recipe.epochs, recipe.passes_in_an_epoch, validated)
 
 
 # ---- speeds -------------------------------------------------------------------------------------
@@ -144,7 +149,8 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Row passes a second of one model, trained whole: the slowest and the fastest measured.
+    """Row passes a second of one model, trained whole: the slowest and the fastest measured. A row
+    that validates counts as `_FORWARD` of a pass.
 
     Nothing is carried over to another model, to a GPU or to more cores, and texts are taken to be
     as long as those measured, news items of about 52 tokens.
@@ -170,7 +176,7 @@ SPEEDS: tuple[Speed, ...] = (
     ),
     # 9,500 rows, R-Drop: 3 epochs in 37 min in fp32 beside other work; 4 in 18 min 40 s in bf16.
     Speed(
-        *(_MINILM, "cpu", False, 25, 68, "2 cores"),
+        *(_MINILM, "cpu", False, 26, 70, "2 cores"),
         source="benchmarks/RESULTS.md",
         as_of="2026-11-25",
     ),
@@ -197,6 +203,9 @@ class KnownSpeeds:
     examples_per_s: Mapping[str, float] = field(default_factory=dict)
     runs: str = ""
     has_fast_bf16: bool = False
+    load_s: float | None = None
+    """From the start of a process to the first step, where a run has shown it."""
+    save_s: float | None = None
 
 
 def paces(recipe: Recipe, model: Model, known: KnownSpeeds, passes_a_row: int) -> dict[str, Pace]:
@@ -295,8 +304,10 @@ class Costs:
                 each = self._asked(work.model, rows * (1 + self._snapshots(work.model)))
                 return Cost(1, each, self._bytes(work.model), is_divisible=False)
             case _:  # on predictions that are there, whose members were asked
-                minute = Pace(COMBINE_S, 0.0, COMBINE_S, "model", "cpu", "a minute is put down")
-                return Cost(1, {"cpu": minute}, 0, 0.0, 0.0, is_divisible=False)
+                little = Pace(
+                    COMBINE_S, 0.0, COMBINE_S, "model", "cpu", "some seconds are put down"
+                )
+                return Cost(1, {"cpu": little}, 0, 0.0, 0.0, is_divisible=False)
 
     def _snapshots(self, source: RunOutput) -> int:
         """How many are evaluated with it."""
@@ -312,10 +323,13 @@ class Costs:
             each = {"cpu": _linear(rows)}
             return Cost(1, each, _LINEAR_BYTES, _LINEAR_LOAD_S, 0.0, is_divisible=False)
         whole = schedule(work, self.data)
-        a_step = whole.rows * whole.passes_a_row / whole.steps
+        passed = whole.rows * whole.passes_a_row + _FORWARD * whole.validated
+        a_step, known = passed / whole.steps, self.known(work.recipe)
         each = {device: pace.times(a_step) for device, pace in self._passes(work).items()}
         memory = training_bytes(self._model(work.recipe), work.recipe.method)
-        return Cost(whole.steps, each, memory)
+        load_s = _LOAD_S if known.load_s is None else known.load_s
+        save_s = _SAVE_S if known.save_s is None else known.save_s
+        return Cost(whole.steps, each, memory, load_s, save_s)
 
     def _passes(self, work: Train) -> dict[str, Pace]:
         known, passes_a_row = self.known(work.recipe), schedule(work, self.data).passes_a_row

@@ -50,6 +50,15 @@ def trainings(rows: RowChoice, data: Dataset) -> tuple[int, ...]:
     return (every - sum(held(n, share) for n in classes),)
 
 
+def validating(rows: RowChoice, data: Dataset) -> tuple[int, ...]:
+    """How many rows validate each of `trainings`; what is trained on all rows after folds: none."""
+    each = trainings(rows, data)
+    if data.validation is not None and rows.fold is None:
+        return (data.validation.rows,)
+    every = sum(drawn([n for n in data.train.class_rows if n] or [data.train.rows], rows.limit))
+    return tuple(every - trained for trained in each)
+
+
 def _dealt(rows: int, fold: int, folds: int) -> int:
     """Rows are dealt to the folds one by one."""
     return rows // folds + (fold < rows % folds)

@@ -6,11 +6,13 @@ Reads runs and writes nothing; asked again after a session, it counts what that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agnews_cli.core.graph.graph import Graph
 from agnews_cli.core.graph.shapes import Single
@@ -19,7 +21,8 @@ from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.run.cost import Cost, Costs, KnownSpeeds, Rated
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.preset import Preset
-from agnews_cli.core.run.work import Recipe, RunId
+from agnews_cli.core.run.rows import trainings
+from agnews_cli.core.run.work import Recipe, RunId, Train
 from agnews_cli.core.text import strict_json
 from agnews_cli.store.disk import files
 from agnews_cli.store.settings import offers, strict_yaml
@@ -41,6 +44,8 @@ class MeasuredCosts:
 
     examples_per_s: dict[str, float]
     source: str
+    load_s: float | None = None
+    save_s: float | None = None
 
     @classmethod
     def read(cls, store: Path, preset: Preset) -> MeasuredCosts:
@@ -48,15 +53,18 @@ class MeasuredCosts:
         asks a model nothing of training it."""
         speeds: dict[str, float] = {}
         sources = []
+        load_s = save_s = None
         named = (folder for folder in _folders(store) if _is_called(folder, preset.name))
         for folder in islice(named, _MOST_RUNS):
             if not _trains(folder, preset):
                 continue
-            kind, speed, _ = _progress(folder)
-            if speed and kind not in speeds:  # the newest run counts
+            told = _told(folder)
+            if told.examples_per_s and told.device not in speeds:  # the newest run counts
+                kind, speed = told.device, told.examples_per_s
                 speeds[kind] = speed
                 sources.append(f"{speed:,.0f} examples a second on {kind} in run {folder.id}")
-        return cls(speeds, "; ".join(sources))
+            load_s, save_s = load_s or told.load_s, save_s or told.save_s
+        return cls(speeds, "; ".join(sources), load_s, save_s)
 
 
 @dataclass(slots=True)
@@ -83,7 +91,14 @@ class Ground:
             self.devices = offers.assumed().devices
         measured = self.measured(preset)
         has_fast_bf16 = self.cpu is not None and bool(self.cpu.has_fast_bf16)
-        return KnownSpeeds(self.devices, measured.examples_per_s, measured.source, has_fast_bf16)
+        return KnownSpeeds(
+            self.devices,
+            measured.examples_per_s,
+            measured.source,
+            has_fast_bf16,
+            measured.load_s,
+            measured.save_s,
+        )
 
     def costs(self, graph: Graph, data: Dataset, singles: Sequence[Single]) -> Costs:
         """The cost of each node; `singles`: all models of the graph."""
@@ -92,7 +107,7 @@ class Ground:
         works = {run: node.work for run, node in graph.nodes.items()}
         return Costs(data, models, known.__getitem__, works.get)
 
-    def progress(self, wanted: Graph) -> dict[RunId, float]:
+    def progress(self, wanted: Graph, data: Dataset) -> dict[RunId, float]:
         """The share of each run of a graph that is behind it."""
         found: dict[RunId, float] = {}
         if not self.store.is_dir():
@@ -107,7 +122,10 @@ class Ground:
             if ended is not None and ended.state == "completed":
                 found |= dict.fromkeys((folder.id, *ended.done), 1.0)
             else:
-                found[folder.id] = min(_progress(folder)[2], _UNFINISHED)
+                node = wanted.nodes.get(folder.id)
+                work = node.work if node is not None else None
+                each = trainings(work.rows, data) if isinstance(work, Train) else (1,)
+                found[folder.id] = min(_told(folder).share_of(each), _UNFINISHED)
         return found
 
 
@@ -156,25 +174,80 @@ def _trains(folder: RunFolder, preset: Preset) -> bool:
         return False
 
 
-def _progress(folder: RunFolder) -> tuple[str, float, float]:
-    """(kind of device, examples a second, share saved) of a run; 0 where it is not known."""
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a run's last events say of it; `saved` of `total` steps of the training `candidate`."""
+
+    device: str
+    is_completed: bool
+    examples_per_s: float = 0.0
+    load_s: float | None = None
+    save_s: float | None = None
+    candidate: str = ""
+    saved: int = 0
+    total: int = 0
+
+    def share_of(self, rows: Sequence[int]) -> float:
+        """The share that is saved, of trainings of so many rows, one after the other: those of the
+        folds, if there are any, and then the last."""
+        if self.is_completed:
+            return 1.0
+        if not self.total:
+            return 0.0
+        fold = _FOLD.search(self.candidate)
+        now = min(int(fold[1]), len(rows)) - 1 if fold else len(rows) - 1
+        done = sum(rows[:now]) + rows[now] * min(1.0, self.saved / self.total)
+        return float(done / sum(rows))
+
+
+_FOLD: Final = re.compile(r"-fold([1-9]\d{0,3})$")
+_STARTS_S = 5.0
+"""From the launch of a worker's process to its first event."""
+
+
+def _told(folder: RunFolder) -> _Told:
     from agnews_cli.store.run.events import Events
 
     environment, outcome = _object(folder.environment), _object(folder.outcome)
-    kind = accelerator.model(str(environment.get("accelerator") or "cpu"))
-    speed, saved, total = 0.0, 0, 0
+    found = _Told(
+        accelerator.model(str(environment.get("accelerator") or "cpu")),
+        outcome.get("state") == "completed",
+    )
+    started_s = None
     for event in Events(folder.events, _TAIL_BYTES):
-        data = event.data
-        try:
-            if event.kind == "progress":
-                speed, total = float(data["examples_per_s"]), int(data["total_steps"])
-                speed = speed if 0 < speed < _MOST_EXAMPLES_PER_S else 0.0
+        with suppress(LookupError, TypeError, ValueError, OverflowError):
+            if event.kind == "started":
+                started_s = event.elapsed_s
+            elif event.kind in ("progress", "resumed"):
+                found = _at(found, event.data)
+                if started_s is not None and event.kind == "progress":
+                    took_s = event.elapsed_s - started_s + _STARTS_S
+                    found = replace(found, load_s=_bounded(found.load_s, took_s))
+                    started_s = None
             elif event.kind == "saved":
-                saved = max(saved, int(data["step"]))
-        except (LookupError, TypeError, ValueError, OverflowError):
-            continue
-    share = 1.0 if outcome.get("state") == "completed" else saved / total if total else 0.0
-    return kind, speed, min(1.0, share)
+                found = _at(found, event.data)
+                found = replace(found, saved=max(found.saved, int(event.data["step"])))
+                found = replace(found, save_s=_bounded(found.save_s, event.data["cost_s"]))
+    return found
+
+
+def _bounded(most_s: float | None, took_s: Any) -> float:
+    """The longer one; what no start and no save takes counts as an hour."""
+    return max(most_s or 0.0, min(max(0.0, float(took_s)), 3600.0))
+
+
+def _at(found: _Told, data: Mapping[str, Any]) -> _Told:
+    """Raises TypeError or ValueError for what no worker tells."""
+    candidate = str(data.get("candidate", found.candidate))
+    if candidate == "predictions":
+        return found
+    if candidate != found.candidate:
+        found = replace(found, candidate=candidate, saved=0, total=0)
+    if "total_steps" in data:
+        found = replace(found, total=int(data["total_steps"]))
+    if 0 < (speed := float(data.get("examples_per_s") or 0.0)) < _MOST_EXAMPLES_PER_S:
+        found = replace(found, examples_per_s=speed)
+    return found
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def ahead(
     now: datetime | None = None,
 ) -> tuple[str, ...]:
     """In words, of a graph of one model. `left_s`: of this session, None without an end."""
-    costs, progress = ground.costs(graph, data, (single,)), ground.progress(graph)
+    costs, progress = ground.costs(graph, data, (single,)), ground.progress(graph, data)
     training = costs(graph[graph.place].work)
     is_tuned = single.preset.method.needs_weights
     device = accelerator.device(platform.accelerator) if is_tuned else "cpu"
@@ -90,7 +90,7 @@ def of_parts(
     now: datetime | None = None,
 ) -> Outlook:
     """In words, and the parts that should rather be left to another machine."""
-    costs, progress = ground.costs(graph, data, models), ground.progress(graph)
+    costs, progress = ground.costs(graph, data, models), ground.progress(graph, data)
     device = accelerator.device(platform.accelerator)
     left = graph.left({run for run, share in progress.items() if share >= 1.0})
     slow, total_s = set(), 0.0

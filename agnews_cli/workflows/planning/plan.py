@@ -187,7 +187,7 @@ def make(request: PlanRequest, now: datetime | None = None) -> Planned:
     asked = _asked(request, ground, here)
     costs, progress = (
         ground.costs(asked.graph, asked.data, asked.singles),
-        ground.progress(asked.graph),
+        ground.progress(asked.graph, asked.data),
     )
     jobs = tasks(asked.graph, costs, progress)
     why = [*asked.reasons, *_reasons(asked, ground, costs, progress)]
