@@ -227,7 +227,10 @@ def combiners() -> str:
         f"{_GENERATED} A combiner maps what members say of a row, their probabilities,",
         "to one row of probabilities. What it learns comes from rows that no member has seen, and",
         "is kept as `combiner.json`, beside it `combiner.safetensors` or a booster's own file:",
-        "nothing in them runs code. Members without weight are not asked, and not delivered.",
+        "nothing in them runs code. Members without weight are not asked, and not delivered. Where",
+        "100 rows or more validate, the answer gets a temperature, p^(1/T), under which the rows'",
+        "classes are likeliest: a mean of calibrated models is too unsure of itself (Rahaman and",
+        "Thiery 2021, [arXiv 2007.08792](https://arxiv.org/abs/2007.08792)). It changes no answer.",
         "",
         *table(
             ("kind", "what it does"),

@@ -445,12 +445,45 @@ def test_one_thread_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == {1}
 
 
+# ---- one temperature ----------------------------------------------------------------------------
+
+
+def test_a_mean_of_calibrated_models_is_too_unsure_until_it_has_a_temperature() -> None:
+    """On rows that it was not fitted on, and no answer is another."""
+    said, true = case(rows=4_000, members=6)
+    said = np.stack([blend.calibrated(one, true, least=0.02) for one in said])
+    seen, unseen = said[:, :2_000], said[:, 2_000:]
+    plain = combiners.fit(Average(), seen, true[:2_000])
+    warm = combiners.calibrated(plain, seen, true[:2_000])
+    assert 0.3 < warm.temperature < 0.95
+    before, after = combiners.apply(plain, unseen), combiners.apply(warm, unseen)
+    assert blend.log_loss(after, true[2_000:]) < 0.95 * blend.log_loss(before, true[2_000:])
+    assert (before.argmax(1) == after.argmax(1)).all()
+    np.testing.assert_allclose(after.sum(1), 1.0)
+
+
+def test_few_rows_say_nothing_of_a_temperature() -> None:
+    said, true = case(rows=99)
+    assert combiners.calibrated(combiners.fit(Average(), said, true), said, true).temperature == 1.0
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_temperature_is_kept_and_leaves_each_kind_s_answers(name: str, tmp_path: Path) -> None:
+    said, true = case(rows=120)
+    fitted = combiners.fit(ready(EXAMPLES[name]), said, true)
+    warm = combiners.calibrated(fitted, said, true)
+    warm.write(tmp_path)
+    again = combiners.apply(open_fitted(tmp_path), said)
+    np.testing.assert_array_equal(again, combiners.apply(warm, said))
+    np.testing.assert_array_equal(again.argmax(1), combiners.apply(fitted, said).argmax(1))
+
+
 # ---- files and imports ---------------------------------------------------------------------------
 
 DAMAGE: dict[str, Any] = {
     "none": None,
     "no JSON": "{",
-    "another format": {"format": 2},
+    "another format": {"format": 3},
     "a weight too few": {"weights": [1.0]},
     "weights that are none": {"weights": [3.0, -1.0, -1.0, 0.0]},
     "a file that is away": {"sha256": {"x.json": "0" * 64}},
@@ -464,8 +497,10 @@ DAMAGE: dict[str, Any] = {
     "weights that are a list each": {"weights": [[1], [1], [1], [1]]},
     "infinitely many": {"members": math.inf},
     "nested deep": "[" * 200_000,
-    "facts nested deep": '{"format": 1, "facts": ' + "[" * 200_000 + "]" * 200_000 + "}",
+    "facts nested deep": '{"format": 2, "facts": ' + "[" * 200_000 + "]" * 200_000 + "}",
     "a kind that is a path": {"kind": "../evil"},
+    "a temperature of none": {"temperature": 0},
+    "a temperature that is no number": {"temperature": math.nan},
     "a file named otherwise": {"sha256": {"a\0b": "0" * 64}},
 }
 

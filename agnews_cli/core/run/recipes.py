@@ -96,12 +96,13 @@ def average(
     base: str,
     is_alone: bool = False,
     is_listed: bool = False,
+    temperature: float = 1.0,
 ) -> str:
     """Plain Python for what a run delivers. members: (kind, folder, share) of each.
 
     `is_listed`: they stand in the lines, as no file lists all of them (an ensemble's, which lie in
     folders of their own). `is_alone`: one member's folder, without the run around it. `base`: the
-    encoder of embeddings.
+    encoder of embeddings. `temperature`: of the average.
     """
     kinds = sorted({kind for kind, _, _ in members})
     imports = sorted({line for kind in kinds for line in _IMPORTS[kind]})
@@ -127,6 +128,9 @@ def average(
             else 'probabilities = sum(m["share"] * kinds[m["kind"]](m["folder"], texts)\n'
             '                    for m in facts["members"])\n'
         )
+    if temperature != 1.0:
+        last += f"probabilities = probabilities ** (1 / {temperature:.6g})\n"
+        last += "probabilities /= probabilities.sum(1, keepdims=True)\n"
     return f"{code}\n{texts}{last}print([labels[k] for k in probabilities.argmax(1)])\n"
 
 

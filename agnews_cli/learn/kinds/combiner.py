@@ -32,9 +32,10 @@ Said = NDArray[np.floating]
 Classes = NDArray[np.integer]
 
 _FACTS, _ARRAYS = "combiner.json", "combiner.safetensors"
-_FORMAT = 1
+_FORMAT = 2
 _MOST = 100_000
 _MOST_FACTS_BYTES, _MOST_FILE_BYTES = 16_000_000, 1 << 30
+_LEAST_TEMPERATURE, _MOST_TEMPERATURE = 0.01, 100.0
 NEGLIGIBLE = 1e-3
 """A member of less weight is left out: its answers cost more than they change."""
 
@@ -48,6 +49,8 @@ class Fitted:
     classes: int
     weights: tuple[float, ...] | None = None
     """Of each member, together 1; None where they have no one weight for all rows."""
+    temperature: float = 1.0
+    """Its answer's p becomes p^(1/temperature), adding up to 1 again."""
     why: str = ""
     """What should be said of how it came to this."""
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +89,7 @@ class Fitted:
             "members": self.members,
             "classes": self.classes,
             "weights": self.weights,
+            "temperature": self.temperature,
             "why": self.why,
             "facts": dict(self.facts),
             "sha256": {name: _digest(files[name]) for name in sorted(files)},
@@ -115,6 +119,7 @@ def read(folder: Path) -> Fitted:
             members=int(held["members"]),
             classes=int(held["classes"]),
             weights=None if held["weights"] is None else tuple(map(float, held["weights"])),
+            temperature=float(held["temperature"]),
             why=str(held["why"]),
             facts=dict(held["facts"]),
             arrays={} if arrays is None else load(arrays),
@@ -148,6 +153,8 @@ def _whole(path: Path, digest: str) -> bytes:
 
 def _require(fitted: Fitted) -> None:
     weights = fitted.weights
+    if not _LEAST_TEMPERATURE <= fitted.temperature <= _MOST_TEMPERATURE:
+        raise ValueError(f"the temperature {fitted.temperature} is none")
     if not (0 < fitted.members < _MOST and 0 < fitted.classes < _MOST):
         raise ValueError(f"{fitted.members} members and {fitted.classes} classes")
     if weights is not None:
@@ -169,7 +176,7 @@ def of_weights(
     shares = np.asarray(weights, dtype=np.float64)
     shares = np.where(shares < NEGLIGIBLE / len(shares), 0.0, shares)
     shares = shares / shares.sum()
-    return Fitted(kind, len(said), said.shape[2], tuple(float(s) for s in shares), why)
+    return Fitted(kind, len(said), said.shape[2], tuple(float(s) for s in shares), why=why)
 
 
 def weighted_mean(fitted: Fitted, said: Said) -> NDArray[np.float64]:

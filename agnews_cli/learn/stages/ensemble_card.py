@@ -78,8 +78,8 @@ def _usage(folder: Path) -> Iterator[str]:
     shares = list(_shares(whole, folder, 1.0))
     if any(share is None for _, _, share in shares):
         yield (
-            "Its members are not joined by fixed weights, so that plain Python for it would be "
-            "long; `combiner/combiner.json` says what was learnt."
+            "Its members are not joined by fixed weights alone, so that plain Python for it would "
+            "be long; `combiner/combiner.json` says what was learnt."
         )
         return
     if any(sorted(part.labels) != sorted(whole.labels) for part in _leaves(whole)):
@@ -87,13 +87,14 @@ def _usage(folder: Path) -> Iterator[str]:
         return
     known = [(kind, path, share) for kind, path, share in shares if share]
     base = next((part.base.id for part in _leaves(whole) if part.base is not None), "")
-    code = recipes.average(known, base=base, is_listed=True)
+    code = recipes.average(known, base=base, is_listed=True, temperature=_temperature(whole))
     yield "Without agnews, in this folder:\n\n" + fenced(code)
 
 
 def _shares(
-    found: Delivered, root: Path, share: float | None
+    found: Delivered, root: Path, share: float | None, *, is_whole: bool = True
 ) -> Iterator[tuple[str, str, float | None]]:
+    """Each model's share of the mean; None where it is no mean of models alone."""
     from agnews_cli.learn.kinds import combiner
 
     for member in found.members:
@@ -102,10 +103,17 @@ def _shares(
     if found.combiner is None:
         return
     fitted = combiner.read(found.combiner)
-    plain = fitted.weights if combiners.is_mean(fitted) else None
+    is_plain = combiners.is_mean(fitted) and (is_whole or fitted.temperature == 1.0)
+    plain = fitted.weights if is_plain else None
     for number, part in enumerate(found.parts):
         mine = None if plain is None or share is None else share * plain[number]
-        yield from _shares(part, root, mine)
+        yield from _shares(part, root, mine, is_whole=False)
+
+
+def _temperature(whole: Delivered) -> float:
+    from agnews_cli.learn.kinds import combiner
+
+    return combiner.read(whole.combiner).temperature if whole.combiner is not None else 1.0
 
 
 def _leaves(found: Delivered) -> Iterator[Delivered]:

@@ -62,6 +62,7 @@ def make(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
     held = {m.name: [logits.read(Path(p)) for p in m.validation] for m in members}
     validation = align(held, labels=job.dataset.labels)
     fitted = combiners.fit(job.how, validation.probabilities, validation.classes, job.seed)
+    fitted = combiners.calibrated(fitted, validation.probabilities, validation.classes)
     stop.check()
     kept = [members[n] for n in fitted.needed]
     said = validation.probabilities[list(fitted.needed)]
