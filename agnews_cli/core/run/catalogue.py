@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import log
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,7 +54,7 @@ class Shape(_Strict):
     embedding: Positive | None = Field(None, description="Of a token; None: hidden.")
 
 
-class Entry(_Strict):
+class Listed(_Strict):
     """One model."""
 
     id: str = Field(description="On the hub.")
@@ -101,7 +102,7 @@ class Family(_Strict):
     )
     refused: dict[str, str] = Field({}, description="Methods that cannot train it, and why.")
     meant: dict[Name, Meant] = Field({}, description="Names that people use of what is not there.")
-    models: dict[Name, Entry]
+    models: dict[Name, Listed]
 
 
 USUAL_NAMES: Mapping[str, str] = {
@@ -120,7 +121,7 @@ class CatalogueModel:
     """One model with what it has of its family."""
 
     name: str
-    entry: Entry
+    entry: Listed
     family: Family
 
     @property
@@ -267,8 +268,7 @@ class Catalogue:
             for other in self.models.values()
             if other.family.kind == model.family.kind and other.family.model_type in kinds
         ]
-        ratio = lambda n: max(n / size, size / n)  # noqa: E731
-        return min(near, key=lambda other: ratio(other.entry.parameters), default=None)
+        return min(near, key=lambda other: abs(log(other.entry.parameters / size)), default=None)
 
 
 def plain(name: str) -> str:

@@ -21,7 +21,7 @@ def load() -> Catalogue:
     """Raises CatalogueInvalid, which lists every problem of the first bad file with its line."""
     families: dict[str, Family] = {}
     owners: dict[str, Path] = {}
-    for name, path in sorted(_files().items()):
+    for name, path in _files().items():
         family = families[name] = read(path)
         for model in family.models:
             if model in owners:
