@@ -19,13 +19,24 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
-from agnews_cli.cli import bars, checkpoints, described, machine, output, planned, predict, quota
+from agnews_cli.cli import (
+    bars,
+    catalogued,
+    checkpoints,
+    described,
+    machine,
+    output,
+    planned,
+    predict,
+    quota,
+)
 from agnews_cli.core.guards import data_facts
 from agnews_cli.core.hours.quota import Budget, Forecast
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.finding import Finding
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.machine.probe import ProbeReport
+from agnews_cli.core.run.catalogue import Published
 from agnews_cli.core.run.comparison import Compared, Difference
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import Candidate
@@ -113,6 +124,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "agnews.submission/1": {"": Submission.as_json},
     "agnews runs": {"": RunLine},
     "agnews presets ls": {"": described.as_json, "measured": Measured},
+    "agnews models": {"": catalogued.as_json, "published": Published},
     "agnews checkpoints ls": {"": saves.CheckpointLine},
     "agnews checkpoints verify": {"": checkpoints.verify},
     "agnews checkpoints push": {"": saves.Sent},

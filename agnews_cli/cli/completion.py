@@ -58,6 +58,20 @@ def presets(incomplete: str) -> list[str]:
     return _beginning(incomplete, sorted([*_stems(""), *_stems("ensemble"), *_stems("distilled")]))
 
 
+def base_models(incomplete: str) -> list[str]:
+    """Names of the catalogue's models, found by their indentation."""
+    from agnews_cli.store.disk.home import preset_folders
+
+    found: list[str] = []
+    for folder in preset_folders():
+        with suppress(OSError):
+            for path in sorted((folder / "catalogue").glob("*.yaml")):
+                of_models = path.read_text("utf-8").partition("\nmodels:\n")[2]
+                lines = (line for line in of_models.splitlines() if line[:2] == "  ")
+                found += [line.strip(" :") for line in lines if line[2:3] not in (" ", "#")]
+    return _beginning(incomplete, sorted(found))
+
+
 def platforms(incomplete: str) -> list[str]:
     """Platforms that limits are known of."""
     return _beginning(incomplete, _stems("platforms"))

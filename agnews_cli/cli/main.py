@@ -29,6 +29,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "check": Lazy("check:check", "Look at data before training: leaks, repeats, labels."),
         "notebook": Lazy("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
         "presets": Lazy("presets:app", "List, show and check presets: models with their recipes."),
+        "models": Lazy("models:app", "Known base models: sizes, shapes, licences."),
     },
     "Use, runs and stores": {
         "predict": Lazy("predict:predict", "Label texts with a finished run's model."),

@@ -159,6 +159,7 @@ def _plain(names: str, said: str) -> Line:
     says it."""
     for pattern, word in _VALUES:
         names = pattern.sub(word, names)
+    said = said.replace(", to copy it or customize the installation", "")  # a line of Typer's
     extra = _EXTRA.search(said)
     if extra is None or extra[0].strip() == "[]":
         return names, said

@@ -42,6 +42,20 @@ class PresetInvalid(AgnewsError):
     hint = "`agnews presets show minilm` prints a complete one."
 
 
+class ModelUnknown(AgnewsError):
+    """No model {name!r} is in the catalogue{near}."""
+
+    exit_code = 78
+    hint = "`agnews models ls` lists them all."
+
+
+class CatalogueInvalid(AgnewsError):
+    """{path} does not describe models as it should:\n{problems}"""
+
+    exit_code = 78
+    hint = "Mend or remove that file; agnews's own models are known without it."
+
+
 class PresetOfSeveral(AgnewsError):
     """{name!r} is a preset of tier {tier}: {action} takes a preset of one model."""
 

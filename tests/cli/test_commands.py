@@ -241,3 +241,15 @@ def test_output_that_cannot_be_written_is_an_error_and_no_traceback(command, to,
     assert "Cannot write to standard output: " in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_models_are_listed_and_shown(agnews):
+    listed = agnews("models", "ls")
+    assert listed.code == 0 and "deberta-v3-base" in listed.out
+    names = [model["name"] for model in agnews("models", "ls", "--json").json]
+    assert len(names) == len(set(names)) >= 55
+    shown = agnews("models", "show", "DeBERTa-v3-XLarge")
+    assert "hub id" in shown.out and "deberta-v2-xlarge is meant" in shown.out
+    assert agnews("models", "show", "Llama 2 7B", "--json").json["is_gated"] is True
+    unknown = agnews("models", "show", "falcon40b")
+    assert unknown.code == 78 and "'falcon-40b'" in unknown.err

@@ -124,3 +124,10 @@ def test_an_answer_imports_nothing_slow(tmp_path: Path) -> None:
         loaded = set(done.stdout.splitlines()[-1].split())
         assert "agnews_cli" in loaded
         assert not loaded & HEAVY
+
+
+def test_base_models_are_those_of_the_catalogue(tab: Tab) -> None:
+    from agnews_cli.store.settings import catalogue
+
+    assert tab("agnews models show deberta-v3-b") == ["deberta-v3-base"]
+    assert set(tab("agnews models show ")) == set(catalogue.load().models)

@@ -81,8 +81,10 @@ def _place_of(model: type[BaseModel], detail: Any) -> Loc:
 
 
 def _there(loc: Loc, data: Any) -> Loc:
-    """The same without what pydantic puts between in lists of unions, which is no place."""
+    """The same without what pydantic puts between in lists of unions, or behind a key that is
+    wrong itself, which is no place."""
     found: list[str | int] = []
+    loc = loc[:-1] if loc[-1:] == ("[key]",) else loc
     for number, part in enumerate(loc, 1):
         try:
             data = data[part]
