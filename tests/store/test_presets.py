@@ -34,6 +34,14 @@ training:
   lr: 1e-4
 """
 
+MEASURED = """\
+measured:
+  - {dataset: d, train_rows: 5, test_rows: 4, accuracy: 0.5,
+     machine: 2 cores, as_of: 2026-01-01, commit: 2d2f516}
+published:
+  - {dataset: AG News, accuracy: 0.949, of: XLNet large, source: Yang et al. 2019}
+"""
+
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -218,8 +226,8 @@ colour: red
     assert problems(tmp_path, content) == [
         "1: name: String should match pattern '^[a-z0-9][a-z0-9.-]*$' (found 'Mine')",
         "1: summary: required (found nothing)",
-        "2: tier: should be 'encoder', 'linear', 'llm', 'platform', 'ensemble' "
-        "or 'distilled' (found 'encodr')",
+        "2: tier: should be 'encoder', 'linear', 'llm', 'ensemble', 'distilled', "
+        "'platform' or 'goal' (found 'encodr')",
         "4: model.parameters: required (found nothing)",
         "6: model.paramters: there is no such field (did you mean 'parameters'?) (found 5)",
         "9: training.lr: should be a valid number (found '1e-4')",
@@ -329,12 +337,35 @@ def test_settings_apply_in_order() -> None:
 
 
 def test_a_setting_drops_what_was_measured_without_it(tmp_path: Path) -> None:
-    measured = GOOD + (
-        "measured:\n  - {dataset: d, train_rows: 5, accuracy: 0.5, source: s, as_of: 2026-01-01}\n"
-    )
-    preset = presets.load(write(tmp_path, measured))
+    preset = presets.load(write(tmp_path, GOOD + MEASURED))
     assert preset.measured[0].as_of == "2026-01-01"
-    assert presets.with_settings(preset, ["training.lr=1e-4"]).measured == ()
+    assert preset.measured[0].words == "50.0% measured (d, 5 rows, 2 cores, 2026-01-01)"
+    assert preset.published[0].words == "94.9% published (AG News, Yang et al. 2019)"
+    changed = presets.with_settings(preset, ["training.lr=1e-4"])
+    assert (changed.measured, changed.published) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "expected"),
+    [
+        (", commit: 2d2f516", "", "measured.0.commit: required"),
+        ("commit: 2d2f516", "commit: HEAD", "measured.0.commit: String should match"),
+        ("as_of: 2026-01-01", "as_of: lately", "measured.0.as_of: String should match"),
+        ("machine: 2 cores, ", "", "measured.0.machine: required"),
+        ("test_rows: 4, ", "", "measured.0.test_rows: required"),
+        (", source: Yang et al. 2019", "", "published.0.source: required"),
+        ("accuracy: 0.949", "accuracy: 94.9", "published.0.accuracy: Input should be less than 1"),
+    ],
+)
+def test_an_accuracy_says_who_measured_it_on_what_and_when(
+    good: str, bad: str, expected: str, tmp_path: Path
+) -> None:
+    """There is no expected accuracy but a measured or a published one."""
+    assert good in MEASURED
+    [found] = problems(tmp_path, GOOD + MEASURED.replace(good, bad))
+    assert expected.replace("Input should", "should") in found
+    [found] = problems(tmp_path, GOOD + "expected: 0.95\n")
+    assert "expected: there is no such field" in found
 
 
 @pytest.mark.parametrize(
