@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agnews_cli.core.graph.asked import singles
+from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, training_bytes
 from agnews_cli.core.run.method import Full, Lora
-from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.preset import NAMING, Preset
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
-from agnews_cli.store.settings import preset_shapes, presets, strict_yaml
+from agnews_cli.store.settings import extended, preset_shapes, presets, strict_yaml
 from agnews_cli.store.settings.changed import takes
 
 ROOT = Path(__file__).parents[2]
@@ -71,22 +72,58 @@ def problems(folder: Path, content: str | bytes) -> list[str]:
 
 
 def test_every_shipped_file_is_a_preset() -> None:
-    several = [
-        path for tier in ("ensemble", "distilled") for path in (ROOT / "presets" / tier).iterdir()
-    ]
-    files = {*(ROOT / "presets").glob("*.yaml"), *several} - {ROOT / "presets" / "limits.yaml"}
-    assert len(files) >= 20 and len(several) >= 8
+    folders = {"ensemble": "ensemble", "distilled": "distilled"}
+    folders |= {"platform": "for-platform", "goal": "for-goal"}
+    inside = [path for part in folders.values() for path in (ROOT / "presets" / part).iterdir()]
+    files = {*(ROOT / "presets").glob("*.yaml"), *inside} - {ROOT / "presets" / "limits.yaml"}
+    assert len(files) >= 20 and len(inside) >= 23
     assert {path.stem for path in files} == set(presets.names())
     for path in files:
         shape = preset_shapes.load(path.stem)
         assert shape.name == path.stem
-        assert (shape.tier == path.parent.name) == (path in several)
+        assert path.parent.name == folders.get(shape.tier, "presets")
         for one in singles(shape):
-            assert one.preset.measured == (), "no accuracy without who measured it and where"
             assert one.preset.training.lr < 0.01
         assert "\n" not in shape.summary
         assert path.read_text("utf-8").startswith("# "), "a user reads what it is first"
         assert max(map(len, path.read_text("utf-8").splitlines())) <= 100
+
+
+MEMORY_GB = {
+    "gpu-8gb": 8, "gpu-16gb": 16, "gpu-24gb": 24, "gpu-80gb": 40, "colab-t4": 15, "colab-l4": 22,
+    "colab-a100": 40, "kaggle-t4x2": 15,
+}  # fmt: skip
+"""Of one device, the smallest that a preset is for."""
+CPU_ALONE = {"cpu", "edge", "quick"}
+
+
+def _naming() -> list[str]:
+    return [one.name for one in preset_shapes.load_all() if one.tier in NAMING]
+
+
+@pytest.mark.parametrize("name", _naming())
+def test_a_preset_for_a_platform_names_another_and_repeats_nothing_of_it(name: str) -> None:
+    path = presets.locate(name)
+    layers, said = extended.read(path), strict_yaml.read(path).data
+    assert len(layers.files) > 1 and said.keys() >= {"name", "extends", "summary"}
+    theirs = extended.read(layers.files[1]).data
+    for group, value in said.items():
+        inside = value.items() if isinstance(value, dict) else [(None, value)]
+        for key, mine in inside:
+            assert mine != (theirs.get(group, {}).get(key) if key else theirs.get(group)), group
+
+
+@pytest.mark.parametrize("name", MEMORY_GB)
+def test_every_model_of_it_fits_the_machine_that_it_is_for(name: str) -> None:
+    for one in singles(preset_shapes.load(name)):
+        needed = training_bytes(one.preset.model, one.preset.method)
+        assert needed <= 0.8 * MEMORY_GB[name] * 1e9, one.name
+
+
+@pytest.mark.parametrize("name", CPU_ALONE)
+def test_what_is_for_a_cpu_is_trained_on_one(name: str) -> None:
+    for one in singles(preset_shapes.load(name)):
+        assert one.preset.model.parameters <= MOST_CPU_PARAMETERS, one.name
 
 
 def test_text_is_the_file_with_its_comments() -> None:
