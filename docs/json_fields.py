@@ -36,11 +36,11 @@ from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.finding import Finding
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.machine.probe import ProbeReport
-from agnews_cli.core.run.catalogue import Published
+from agnews_cli.core.run.catalogue import PublishedCount
 from agnews_cli.core.run.comparison import Compared, Difference
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
+from agnews_cli.core.run.expected import Measured, Published
 from agnews_cli.core.run.job import Candidate
-from agnews_cli.core.run.preset import Measured
 from agnews_cli.store.data import answers
 from agnews_cli.workflows.check.check import DataCheck
 from agnews_cli.workflows.check.cleaned import CleanedCopy
@@ -53,6 +53,7 @@ from agnews_cli.workflows.planning.plan import Planned
 from agnews_cli.workflows.planning.rehearse import Rehearsal
 from agnews_cli.workflows.prediction.predict import Report
 from agnews_cli.workflows.prediction.submission import Submission
+from agnews_cli.workflows.presets.explained import ExplainedField, ExplainedPreset
 from agnews_cli.workflows.runs.compare import RunsCompared
 from agnews_cli.workflows.runs.history import RunLine
 from agnews_cli.workflows.runs.parts_status import PartLine
@@ -123,8 +124,13 @@ SOURCES: dict[str, dict[str, Any]] = {
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
     "agnews.submission/1": {"": Submission.as_json},
     "agnews runs": {"": RunLine},
-    "agnews presets ls": {"": described.as_json, "measured": Measured},
-    "agnews models": {"": catalogued.as_json, "published": Published},
+    "agnews presets ls": {
+        "": described.as_json,
+        "measured": Measured,
+        "published": Published,
+    },
+    "agnews presets explain": {"": ExplainedPreset, "fields": ExplainedField},
+    "agnews models": {"": catalogued.as_json, "published": PublishedCount},
     "agnews checkpoints ls": {"": saves.CheckpointLine},
     "agnews checkpoints verify": {"": checkpoints.verify},
     "agnews checkpoints push": {"": saves.Sent},

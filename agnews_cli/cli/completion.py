@@ -55,7 +55,9 @@ class _AsTyped:
 
 def presets(incomplete: str) -> list[str]:
     """Names of presets."""
-    return _beginning(incomplete, sorted([*_stems(""), *_stems("ensemble"), *_stems("distilled")]))
+    from agnews_cli.store.disk.home import PRESET_PARTS
+
+    return _beginning(incomplete, sorted(name for part in PRESET_PARTS for name in _stems(part)))
 
 
 def base_models(incomplete: str) -> list[str]:

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from json import dumps
+from typing import TYPE_CHECKING, Any
 
 from agnews_cli.core.graph.advice import parameters
-from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Finished, Single, singles
+from agnews_cli.core.graph.asked import (
+    AnyPreset,
+    Distilled,
+    Ensemble,
+    Finished,
+    Single,
+    expected,
+    singles,
+)
 from agnews_cli.core.graph.shapes import graph_of
 from agnews_cli.core.run.cost import like_news
 from agnews_cli.core.run.work import Train
+
+if TYPE_CHECKING:
+    from agnews_cli.cli.output import Output
+    from agnews_cli.workflows.presets.explained import ExplainedPreset
 
 _ROWS = 1000
 """Of any data: which models are trained does not hang on them."""
 
 
-def row(shape: AnyPreset) -> tuple[str, ...]:
-    """Name, weights, method, what it is good for."""
-    return (shape.name, _millions(parameters(shape)), _method(shape), shape.summary)
+def table(shapes: Sequence[AnyPreset]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Columns and rows: name, weights, method, accuracy where one is known, what it is good for."""
+    columns = ["name", "weights", "method", "good for"]
+    rows = [[one.name, _millions(parameters(one)), _method(one), one.summary] for one in shapes]
+    if any(map(expected, shapes)):
+        columns.insert(3, "accuracy")
+        for row, shape in zip(rows, shapes, strict=True):
+            row.insert(3, _expected(shape))
+    return tuple(columns), list(map(tuple, rows))
+
+
+def _expected(shape: AnyPreset) -> str:
+    """In a word; with all that belongs to it, `agnews presets explain` says it."""
+    if shape.measured:
+        return f"{max(one.accuracy for one in shape.measured):.1%} measured"
+    if shape.published:
+        return f"{max(one.accuracy for one in shape.published):.1%} published"
+    return ""
 
 
 def as_json(shape: AnyPreset) -> dict[str, Any]:
@@ -30,8 +59,30 @@ def as_json(shape: AnyPreset) -> dict[str, Any]:
         "parameters": parameters(shape),
         "members": _named(shape),
         "summary": shape.summary,
-        "measured": [one.model_dump() for one in preset.measured] if preset else [],
+        "measured": [one.model_dump() for one in shape.measured],
+        "published": [one.model_dump() for one in shape.published],
     }
+
+
+def explained(out: Output, found: ExplainedPreset) -> None:
+    """What is said, with meaning, file and reason; then all that is as usual."""
+    out.screen(f"{found.name} is a preset of tier {found.tier}: {found.summary}")
+    out.screen(*(f"Extends {file}" for file in found.extends))
+    out.screen(*(f"Expected accuracy: {words}" for words in found.expected))
+    out.screen("", found.about)
+    for one in found.fields:
+        if one.said != "usual":
+            out.screen("", f"{one.field}: {_shown(one.value)}", f"  said in {one.where}")
+            out.screen(
+                *(f"  {text}" for text in (one.meaning, one.why and f"Why: {one.why}") if text)
+            )
+    usual = [(f.field, _shown(f.value), f.meaning) for f in found.fields if f.said == "usual"]
+    out.screen("")
+    out.table(("field", "value", "meaning"), usual, title="as usual, for no file says it")
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else dumps(value)
 
 
 def models(shape: AnyPreset) -> tuple[list[tuple[str, ...]], int]:

@@ -259,3 +259,15 @@ def test_a_preset_of_several_models_is_carried_with_all_that_it_names(desk, tmp_
     (tmp_path / "my-home" / "presets" / "tiny.yaml").unlink()
     assert preset_shapes.load(str(tmp_path / "there.yaml")) == meant
     assert [one.name for one in singles(meant)] == ["tiny", "tiny"]
+
+
+def test_a_preset_that_extends_another_of_the_users_is_carried_whole(tmp_path, monkeypatch):
+    """Where the notebook runs there is neither of them."""
+    monkeypatch.setenv("AGNEWS_HOME", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "presets"
+    folder.mkdir(parents=True)
+    (folder / "base.yaml").write_text("name: base\nextends: minilm\ntraining: {epochs: 7}\n")
+    (folder / "mine.yaml").write_text("name: mine\nextends: base\n")
+    order = NotebookOrder("colab", tmp_path / "n.ipynb", "mine", ("--preset", "mine"))
+    cells = json.dumps(made(order))
+    assert "epochs: 7.0" in cells and "extends" not in cells

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agnews_cli.core.graph.asked import singles
+from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, training_bytes
 from agnews_cli.core.run.method import Full, Lora
-from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.preset import NAMING, Preset
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
-from agnews_cli.store.settings import preset_shapes, presets, strict_yaml
+from agnews_cli.store.settings import extended, preset_shapes, presets, strict_yaml
 from agnews_cli.store.settings.changed import takes
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +33,14 @@ model:
   licence: mit
 training:
   lr: 1e-4
+"""
+
+MEASURED = """\
+measured:
+  - {dataset: d, train_rows: 5, test_rows: 4, accuracy: 0.5,
+     machine: 2 cores, as_of: 2026-01-01, commit: 2d2f516}
+published:
+  - {dataset: AG News, accuracy: 0.949, of: XLNet large, source: Yang et al. 2019}
 """
 
 
@@ -63,22 +72,58 @@ def problems(folder: Path, content: str | bytes) -> list[str]:
 
 
 def test_every_shipped_file_is_a_preset() -> None:
-    several = [
-        path for tier in ("ensemble", "distilled") for path in (ROOT / "presets" / tier).iterdir()
-    ]
-    files = {*(ROOT / "presets").glob("*.yaml"), *several} - {ROOT / "presets" / "limits.yaml"}
-    assert len(files) >= 20 and len(several) >= 8
+    folders = {"ensemble": "ensemble", "distilled": "distilled"}
+    folders |= {"platform": "for-platform", "goal": "for-goal"}
+    inside = [path for part in folders.values() for path in (ROOT / "presets" / part).iterdir()]
+    files = {*(ROOT / "presets").glob("*.yaml"), *inside} - {ROOT / "presets" / "limits.yaml"}
+    assert len(files) >= 20 and len(inside) >= 23
     assert {path.stem for path in files} == set(presets.names())
     for path in files:
         shape = preset_shapes.load(path.stem)
         assert shape.name == path.stem
-        assert (shape.tier == path.parent.name) == (path in several)
+        assert path.parent.name == folders.get(shape.tier, "presets")
         for one in singles(shape):
-            assert one.preset.measured == (), "no accuracy without who measured it and where"
             assert one.preset.training.lr < 0.01
         assert "\n" not in shape.summary
         assert path.read_text("utf-8").startswith("# "), "a user reads what it is first"
         assert max(map(len, path.read_text("utf-8").splitlines())) <= 100
+
+
+MEMORY_GB = {
+    "gpu-8gb": 8, "gpu-16gb": 16, "gpu-24gb": 24, "gpu-80gb": 40, "colab-t4": 15, "colab-l4": 22,
+    "colab-a100": 40, "kaggle-t4x2": 15,
+}  # fmt: skip
+"""Of one device, the smallest that a preset is for."""
+CPU_ALONE = {"cpu", "edge", "quick"}
+
+
+def _naming() -> list[str]:
+    return [one.name for one in preset_shapes.load_all() if one.tier in NAMING]
+
+
+@pytest.mark.parametrize("name", _naming())
+def test_a_preset_for_a_platform_names_another_and_repeats_nothing_of_it(name: str) -> None:
+    path = presets.locate(name)
+    layers, said = extended.read(path), strict_yaml.read(path).data
+    assert len(layers.files) > 1 and said.keys() >= {"name", "extends", "summary"}
+    theirs = extended.read(layers.files[1]).data
+    for group, value in said.items():
+        inside = value.items() if isinstance(value, dict) else [(None, value)]
+        for key, mine in inside:
+            assert mine != (theirs.get(group, {}).get(key) if key else theirs.get(group)), group
+
+
+@pytest.mark.parametrize("name", MEMORY_GB)
+def test_every_model_of_it_fits_the_machine_that_it_is_for(name: str) -> None:
+    for one in singles(preset_shapes.load(name)):
+        needed = training_bytes(one.preset.model, one.preset.method)
+        assert needed <= 0.8 * MEMORY_GB[name] * 1e9, one.name
+
+
+@pytest.mark.parametrize("name", CPU_ALONE)
+def test_what_is_for_a_cpu_is_trained_on_one(name: str) -> None:
+    for one in singles(preset_shapes.load(name)):
+        assert one.preset.model.parameters <= MOST_CPU_PARAMETERS, one.name
 
 
 def test_text_is_the_file_with_its_comments() -> None:
@@ -218,8 +263,8 @@ colour: red
     assert problems(tmp_path, content) == [
         "1: name: String should match pattern '^[a-z0-9][a-z0-9.-]*$' (found 'Mine')",
         "1: summary: required (found nothing)",
-        "2: tier: should be 'encoder', 'linear', 'llm', 'platform', 'ensemble' "
-        "or 'distilled' (found 'encodr')",
+        "2: tier: should be 'encoder', 'linear', 'llm', 'ensemble', 'distilled', "
+        "'platform' or 'goal' (found 'encodr')",
         "4: model.parameters: required (found nothing)",
         "6: model.paramters: there is no such field (did you mean 'parameters'?) (found 5)",
         "9: training.lr: should be a valid number (found '1e-4')",
@@ -329,12 +374,35 @@ def test_settings_apply_in_order() -> None:
 
 
 def test_a_setting_drops_what_was_measured_without_it(tmp_path: Path) -> None:
-    measured = GOOD + (
-        "measured:\n  - {dataset: d, train_rows: 5, accuracy: 0.5, source: s, as_of: 2026-01-01}\n"
-    )
-    preset = presets.load(write(tmp_path, measured))
+    preset = presets.load(write(tmp_path, GOOD + MEASURED))
     assert preset.measured[0].as_of == "2026-01-01"
-    assert presets.with_settings(preset, ["training.lr=1e-4"]).measured == ()
+    assert preset.measured[0].words == "50.0% measured (d, 5 rows, 2 cores, 2026-01-01)"
+    assert preset.published[0].words == "94.9% published (AG News, Yang et al. 2019)"
+    changed = presets.with_settings(preset, ["training.lr=1e-4"])
+    assert (changed.measured, changed.published) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "expected"),
+    [
+        (", commit: 2d2f516", "", "measured.0.commit: required"),
+        ("commit: 2d2f516", "commit: HEAD", "measured.0.commit: String should match"),
+        ("as_of: 2026-01-01", "as_of: lately", "measured.0.as_of: String should match"),
+        ("machine: 2 cores, ", "", "measured.0.machine: required"),
+        ("test_rows: 4, ", "", "measured.0.test_rows: required"),
+        (", source: Yang et al. 2019", "", "published.0.source: required"),
+        ("accuracy: 0.949", "accuracy: 94.9", "published.0.accuracy: Input should be less than 1"),
+    ],
+)
+def test_an_accuracy_says_who_measured_it_on_what_and_when(
+    good: str, bad: str, expected: str, tmp_path: Path
+) -> None:
+    """There is no expected accuracy but a measured or a published one."""
+    assert good in MEASURED
+    [found] = problems(tmp_path, GOOD + MEASURED.replace(good, bad))
+    assert expected.replace("Input should", "should") in found
+    [found] = problems(tmp_path, GOOD + "expected: 0.95\n")
+    assert "expected: there is no such field" in found
 
 
 @pytest.mark.parametrize(

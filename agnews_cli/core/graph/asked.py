@@ -16,6 +16,7 @@ from itertools import chain
 from typing import ClassVar
 
 from agnews_cli.core.run.diversity import DiversityLimits
+from agnews_cli.core.run.expected import Expected, Measured, Published
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Tier
 from agnews_cli.core.run.work import (
     GIVEN,
@@ -57,6 +58,14 @@ class Single:
         return self.preset.order
 
     @property
+    def measured(self) -> tuple[Measured, ...]:
+        return self.preset.measured
+
+    @property
+    def published(self) -> tuple[Published, ...]:
+        return self.preset.published
+
+    @property
     def recipe(self) -> Recipe:
         """Without a budget."""
         return Recipe.of(self.preset, self.weights)
@@ -75,6 +84,8 @@ class Finished:
     summary: ClassVar[str] = ""
     order: ClassVar[int] = 0
     tier: ClassVar[Tier] = "ensemble"
+    measured: ClassVar[tuple[Measured, ...]] = ()
+    published: ClassVar[tuple[Published, ...]] = ()
 
     @property
     def name(self) -> str:
@@ -100,10 +111,9 @@ class Ensemble:
     data: Data | None = None
     summary: str = ""
     order: int = 0
-
-    @property
-    def tier(self) -> Tier:
-        return "ensemble"
+    tier: Tier = "ensemble"
+    measured: tuple[Measured, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +132,9 @@ class Distilled:
     unlabelled: bool = False
     summary: str = ""
     order: int = 0
-
-    @property
-    def tier(self) -> Tier:
-        return "distilled"
+    tier: Tier = "distilled"
+    measured: tuple[Measured, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 AnyPreset = Single | Ensemble | Distilled | Finished
@@ -143,6 +152,11 @@ def stacking(preset: Preset, folds: int, weights: str | None = None) -> Ensemble
 
 
 # ---- looking into them --------------------------------------------------------------------------
+
+
+def expected(shape: AnyPreset) -> tuple[Expected, ...]:
+    """Accuracies, what was measured first."""
+    return (*shape.measured, *shape.published)
 
 
 def cycles_of(shape: AnyPreset) -> int:

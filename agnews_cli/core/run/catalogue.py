@@ -30,7 +30,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
 
-class Published(_Strict):
+class PublishedCount(_Strict):
     """How many weights somebody else counted."""
 
     parameters: Positive
@@ -61,7 +61,7 @@ class Listed(_Strict):
     revision: str | None = Field(None, description="Hub commit; None: nobody looked it up.")
     shape: Shape
     parameters: Positive = Field(description="Of the model below the head, counted by building it.")
-    published: Published
+    published: PublishedCount
     licence: str | None = Field(None, description="Where it differs from its family's.")
     gated: bool | None = Field(None, description="Where it differs from its family's.")
     config: dict[str, Any] = Field({}, description="Of its config.json, what no shape says.")

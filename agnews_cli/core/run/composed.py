@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from pydantic_core import PydanticCustomError
 
 from agnews_cli.core.run.diversity import DiversityLimits
-from agnews_cli.core.run.preset import MOST_SNAPSHOTS, Data
+from agnews_cli.core.run.expected import Measured, Published
+from agnews_cli.core.run.preset import MOST_SNAPSHOTS, Data, Naming
 from agnews_cli.core.run.work import Average, Combiner, Distillation, RunId
 
 MOST_MEMBERS = 100
@@ -67,7 +68,7 @@ class MemberOf(_Strict):
 
 class EnsemblePreset(_Strict):
     name: Name
-    tier: Literal["ensemble"]
+    tier: Literal["ensemble", Naming]
     summary: str = Field(description="One line: what it is good for.")
     order: int = Field(description="Our order of preference, higher first; not a measurement.")
     members: Annotated[tuple[MemberOf, ...], Field(min_length=1, max_length=MOST_MEMBERS)] = Field(
@@ -81,12 +82,16 @@ class EnsemblePreset(_Strict):
         "the rows that validate.",
     )
     limits: DiversityLimits = DiversityLimits()
-    data: Data | None = None
+    data: Data | None = Field(
+        None, description="Which rows validate, where no member is trained. None: as usual."
+    )
+    measured: tuple[Measured, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 class DistilledPreset(_Strict):
     name: Name
-    tier: Literal["distilled"]
+    tier: Literal["distilled", Naming]
     summary: str = Field(description="One line: what it is good for.")
     order: int = Field(description="Our order of preference, higher first; not a measurement.")
     teacher: MemberOf = Field(description="Who is learned from: a preset of any tier.")
@@ -97,6 +102,8 @@ class DistilledPreset(_Strict):
         description="The teacher is also trained without each of so many parts by turns, and the "
         "student is told of each row by one that has not seen it. None: by the teacher itself.",
     )
+    measured: tuple[Measured, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 Composed = EnsemblePreset | DistilledPreset

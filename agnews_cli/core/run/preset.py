@@ -6,14 +6,18 @@ silent default. Field descriptions are the documentation: `agnews presets show N
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agnews_cli.core.run.expected import Measured, Published
 from agnews_cli.core.run.method import Anatomy, Full, Method, WordCounts
 
-OneModel = Literal["encoder", "linear", "llm", "platform"]
-Tier = Literal[OneModel, "ensemble", "distilled"]
+Naming = Literal["platform", "goal"]
+"""For a machine, or for what is wanted: a preset of another tier, which it extends."""
+OneModel = Literal["encoder", "linear", "llm", Naming]
+Tier = Literal["encoder", "linear", "llm", "ensemble", "distilled", Naming]
+NAMING: tuple[str, ...] = get_args(Naming)
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Positive = Annotated[int, Field(gt=0, le=1_000_000_000)]
 Epochs = Annotated[float, Field(gt=0, le=100_000)]
@@ -310,16 +314,6 @@ class Data(_Strict):
         return rows * (folds if folds else 1 - self.held_share(rows))
 
 
-class Measured(_Strict):
-    """An accuracy that somebody measured; a preset states none without saying who and where."""
-
-    dataset: str
-    train_rows: Positive
-    accuracy: Annotated[float, Field(gt=0, lt=1)]
-    source: str
-    as_of: str
-
-
 class Preset(_Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
     tier: OneModel
@@ -333,6 +327,7 @@ class Preset(_Strict):
     short_of_time: ShortOfTime = ShortOfTime()
     data: Data = Data()
     measured: tuple[Measured, ...] = ()
+    published: tuple[Published, ...] = ()
 
     def reads(self, field: str) -> bool:
         """Whether a field by its dotted name decides anything: of a linear model few do."""

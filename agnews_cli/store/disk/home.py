@@ -13,6 +13,9 @@ import platformdirs
 
 import agnews_cli
 
+PRESET_PARTS = ("", "ensemble", "distilled", "for-platform", "for-goal")
+"""Folders of a folder of presets: those of one model in it, others by tier."""
+
 
 def home() -> Path:
     """The ledger's and the user's presets' folder: `AGNEWS_HOME`, or the platform's data folder."""

@@ -15,15 +15,16 @@ from agnews_cli.store.settings import checked
 from agnews_cli.store.settings.strict_yaml import Document, Refused
 
 M = TypeVar("M", bound=BaseModel)
+_NOT_SET = ("measured", "published")
 
 
 def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
     """The preset with `field.path=value` applied in order, the value read as YAML.
 
     A field that holds text takes the value as typed (`model.revision=0123`). What was measured
-    was measured without the settings, so it is dropped. A length or number of epochs that was set
-    is not adapted to the data. A `kind` is set first, for it decides which fields there are. Raises
-    SettingInvalid, also for fields that cannot go together when all are set.
+    or published was so without the settings, so it is dropped. A length or number of epochs that
+    was set is not adapted to the data. A `kind` is set first, for it decides which fields there
+    are. Raises SettingInvalid, also for fields that cannot go together when all are set.
     """
     for given in sorted(settings, key=lambda given: not _sets_kind(preset, given)):
         preset = with_setting(preset, given)
@@ -47,7 +48,7 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
         raise SettingInvalid(
             given=" --set ".join(about), reason=f"training.{field} {why}", preset=preset.name
         )
-    return preset.model_copy(update={"measured": ()}) if settings else preset
+    return preset.model_copy(update={"measured": (), "published": ()}) if settings else preset
 
 
 def takes(preset: Preset, given: str) -> bool:
@@ -73,7 +74,7 @@ def with_setting(preset: M, given: str) -> M:
     name, equals, raw = given.partition("=")
     name, known = (
         name.strip(),
-        [field for field in checked.fields(type(preset)) if field != "measured"],
+        [field for field in checked.fields(type(preset)) if field not in _NOT_SET],
     )
     if not equals:
         raise refuse("expected FIELD=VALUE, such as training.lr=1e-4")

@@ -103,7 +103,7 @@ class _Reading:
         if len(members) < len(of.members):
             return None
         named = (of.name, tuple(members), of.how, of.folds, of.limits, of.data)
-        return Ensemble(*named, summary=of.summary, order=of.order)
+        return Ensemble(*named, **_said(of))
 
     def distilled(self, of: DistilledPreset, loc: Loc) -> Distilled | None:
         for name, one in (("teacher", of.teacher), ("student", of.student)):
@@ -123,9 +123,7 @@ class _Reading:
         if teacher is None or student is None:
             return None
         how = of.distillation
-        found = Distilled(
-            of.name, teacher, student, how, of.folds, summary=of.summary, order=of.order
-        )
+        found = Distilled(of.name, teacher, student, how, of.folds, **_said(of))
         why = asked.unmatched(found)
         if why:
             self.file.note((*loc, "distillation", "hidden"), f"{teacher.name}: {why}")
@@ -171,7 +169,7 @@ class _Reading:
 
     def named(self, name: str, loc: Loc) -> AnyPreset | None:
         try:
-            path = presets.locate(name, beside=self.file.path.parent)
+            path = presets.locate(name, beside=self.file.folder(loc))
         except PresetUnknown as error:
             self.file.note(loc, f"there is no preset {name!r}{error.facts['near']}")
             return None
@@ -197,6 +195,12 @@ class _Reading:
         return shape
 
 
+def _said(of: Composed) -> dict[str, Any]:
+    """For people."""
+    said = ("summary", "order", "tier", "measured", "published")
+    return {name: getattr(of, name) for name in said}
+
+
 # ---- writing ------------------------------------------------------------------------------------
 
 
@@ -219,6 +223,8 @@ def _mapping(shape: AnyPreset) -> dict[str, Any]:
         case Distilled():
             said |= {"teacher": _member(shape.teacher), "student": _member(shape.student)}
             said |= {"distillation": without_defaults(shape.distillation)}
+    expected = {"measured": shape.measured, "published": shape.published}
+    said |= {name: without_defaults(each) for name, each in expected.items() if each}
     return said if shape.folds is None else said | {"folds": shape.folds}
 
 
@@ -263,7 +269,10 @@ def with_settings(shape: AnyPreset, settings: Sequence[str]) -> AnyPreset:
         mine = [given for given in of_models if changed.takes(one.preset, given)]
         return replace(one, preset=presets.with_settings(one.preset, mine))
 
-    return mapped(shape, with_mine)
+    shape = mapped(shape, with_mine)
+    if not settings or isinstance(shape, Single | Finished):
+        return shape
+    return replace(shape, measured=(), published=())
 
 
 _OF_ALL: dict[type, tuple[str, ...]] = {

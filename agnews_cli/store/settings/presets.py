@@ -1,17 +1,12 @@
-"""Presets on disk: found, read and checked, with line numbers.
+"""Presets read from their files and checked, with line numbers.
 
-Three places, the later wins where two files have one name: the package's own folder (a wheel
-carries it inside, an editable install beside the package), then `<home>/presets`. A NAME that
-looks like a file (`my.yaml`) is read as that file.
-
-Here a preset is what its file says; `preset_shapes` puts what it names in its place.
+Here a preset is what its file says, over what it extends; `preset_shapes` puts what it names in its
+place.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -19,34 +14,24 @@ from typing import Any, get_args
 from agnews_cli.core.run.composed import DistilledPreset, EnsemblePreset
 from agnews_cli.core.run.contradictions import contradictions
 from agnews_cli.core.run.method import WordCounts
-from agnews_cli.core.run.preset import OneModel, Preset, Tier
-from agnews_cli.core.text.spelling import nearest
-from agnews_cli.errors import (
-    FileMissing,
-    PresetInvalid,
-    PresetOfSeveral,
-    PresetUnknown,
-)
-from agnews_cli.store.disk.home import preset_folders
-from agnews_cli.store.disk.names import local
-from agnews_cli.store.settings import checked, model_limits, strict_yaml
+from agnews_cli.core.run.preset import NAMING, OneModel, Preset, Tier
+from agnews_cli.errors import PresetInvalid, PresetOfSeveral
+from agnews_cli.store.settings import checked, extended
 from agnews_cli.store.settings.changed import with_settings as with_settings
-from agnews_cli.store.settings.strict_yaml import Document, Loc, Refused, shown
+from agnews_cli.store.settings.extended import Layers, Problem
+from agnews_cli.store.settings.preset_files import is_own as is_own
+from agnews_cli.store.settings.preset_files import is_path as is_path
+from agnews_cli.store.settings.preset_files import locate as locate
+from agnews_cli.store.settings.preset_files import names as names
+from agnews_cli.store.settings.preset_files import text as text
+from agnews_cli.store.settings.strict_yaml import Loc, shown
 
 _MOST_PROBLEMS = 50
-_SUFFIXES = (".yaml", ".yml")
-_PARTS = ("", "ensemble", "distilled")
-"""Where they lie in a folder of presets: those of several models in folders of their own."""
 _EXAMPLES = {"linear": "linear", "ensemble": "ensemble-cpu", "distilled": "minilm-from-mpnet"}
 AnyWritten = Preset | EnsemblePreset | DistilledPreset
 
 
-# ---- finding ------------------------------------------------------------------------------------
-
-
-def names() -> tuple[str, ...]:
-    """Names of all presets, agnews's and the user's, in alphabetical order."""
-    return tuple(sorted(_files()))
+# ---- all of one model ---------------------------------------------------------------------------
 
 
 def load(name_or_path: str, *, action: str = "this") -> Preset:
@@ -62,70 +47,21 @@ def load(name_or_path: str, *, action: str = "this") -> Preset:
 
 
 def load_all() -> tuple[Preset, ...]:
-    """Every preset of one model, by tier, then the preferred first. Raises PresetInvalid for the
-    first bad."""
-    every = (written(path, is_named=True).preset() for _, path in sorted(_files().items()))
+    """Every preset of one model, by tier, then the preferred first; not those for a platform or a
+    goal, which name one of these. Raises PresetInvalid for the first bad."""
+    every = (written(locate(name), is_named=True).preset() for name in names())
     tiers = get_args(OneModel)
     return tuple(
         sorted(
-            (preset for preset in every if isinstance(preset, Preset)),
+            (one for one in every if isinstance(one, Preset) and one.tier not in NAMING),
             key=lambda preset: (tiers.index(preset.tier), -preset.order, preset.name),
         )
     )
 
 
-def text(name_or_path: str) -> str:
-    """The YAML itself, comments included."""
-    path = locate(name_or_path)
-    with _refusals(path):
-        return strict_yaml.content(path)
-
-
-def is_own(name_or_path: str) -> bool:
-    """Whether it is the user's, and not there where agnews alone is. Raises like `load`."""
-    return is_path(name_or_path) or locate(name_or_path).is_relative_to(preset_folders()[-1])
-
-
-def is_path(name: str) -> bool:
-    return name.endswith(_SUFFIXES) or "/" in name or os.sep in name
-
-
-def locate(name: str, *, beside: Path = Path()) -> Path:
-    """Its file. `beside`: the folder that a relative path begins in."""
-    if is_path(name):
-        path = beside / local(name)
-        if not path.exists():
-            raise FileMissing(path=name, hint="`agnews presets ls` lists the presets by name.")
-        return path
-    files = _files()
-    if name not in files:
-        raise PresetUnknown(name=name, near=nearest(name, sorted(files)))
-    return files[name]
-
-
-def _files() -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for folder in (each / part for each in preset_folders() for part in _PARTS):
-        if folder.is_dir():
-            found |= {
-                path.stem: path
-                for path in sorted(folder.iterdir())
-                if path.suffix == ".yaml" and path.stem != model_limits.NAME
-            }
-    return found
-
-
-@contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    """What the reader refuses, as PresetInvalid."""
-    try:
-        yield
-    except Refused as error:
-        line = f"  {path}:{error.line}: {error.reason}"
-        raise PresetInvalid(path=path, problems=line) from error
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}" if path.is_file() else "not a file"
-        raise PresetInvalid(path=path, problems=f"  {path}:1: {reason}") from error
+def extends(name_or_path: str) -> bool:
+    """Whether its file leaves to another what it does not say. Raises like `load`."""
+    return len(written(locate(name_or_path)).layers.files) > 1
 
 
 # ---- reading ------------------------------------------------------------------------------------
@@ -133,11 +69,19 @@ def _refusals(path: Path) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Written:
-    """A preset's file, and what was found wrong in it so far."""
+    """What a preset's file says, and what was found wrong in it so far."""
 
-    path: Path
-    document: Document
-    problems: list[tuple[int, Loc, str]]
+    layers: Layers
+    problems: list[Problem]
+
+    @property
+    def path(self) -> Path:
+        return self.layers.path
+
+    def folder(self, loc: Loc) -> Path:
+        """Where a relative path that is said there begins: a preset that is extended may lie
+        elsewhere."""
+        return self.layers.origin(loc).path.parent
 
     def preset(self) -> AnyWritten:
         """Raises PresetInvalid with every problem."""
@@ -148,7 +92,7 @@ class Written:
 
     def at(self, loc: Loc) -> AnyWritten | None:
         """What a mapping in it says; problems are noted."""
-        data: Any = self.document.data
+        data: Any = self.layers.data
         for part in loc:
             data = data[part]
         found, errors = validate(data)
@@ -157,42 +101,41 @@ class Written:
         return None if errors else found
 
     def note(self, loc: Loc, why: str) -> None:
-        self.problems.append((self.document.line(loc), loc, why))
+        self.problems.append(Problem(self.layers.origin(loc), loc, why))
 
     def require_none(self) -> None:
         """Raises PresetInvalid where there are problems."""
         if not self.problems:
             return
-        lines = [_problem(self.path, *problem) for problem in sorted(self.problems, key=_place)]
+        lines = [problem.words() for problem in sorted(self.problems, key=self._place)]
         if len(lines) > _MOST_PROBLEMS:
             lines[_MOST_PROBLEMS:] = [f"  … and {len(lines) - _MOST_PROBLEMS} more"]
-        whole = _EXAMPLES.get(str(self.document.data.get("tier")), "minilm")
+        whole = _EXAMPLES.get(str(self.layers.data.get("tier")), "minilm")
         hint = f"`agnews presets show {whole}` prints a complete one."
         raise PresetInvalid(path=self.path, problems="\n".join(lines), hint=hint)
+
+    def _place(self, problem: Problem) -> tuple[int, int, str]:
+        file = self.layers.files.index(problem.origin.path)
+        return file, problem.origin.line, ".".join(map(str, problem.loc))
 
 
 def written(path: Path, *, is_named: bool = False) -> Written:
     """`is_named`: it was asked for by its file's name, which it must bear. Raises PresetInvalid for
-    what is no mapping in YAML."""
-    with _refusals(path):
-        document = strict_yaml.read(path)
-    if not isinstance(document.data, dict):
-        found = "nothing" if document.data is None else shown(document.data)
-        line = f"  {path}:{document.lines[()]}: should be fields and values (found {found})"
-        raise PresetInvalid(path=path, problems=line)
-    made = Written(path, document, list(document.problems))
-    name = document.data.get("name")
+    what is no mapping in YAML, and for what it cannot extend."""
+    layers = extended.read(path)
+    made = Written(layers, list(layers.problems))
+    name = layers.data.get("name")
     if is_named and isinstance(name, str) and name != path.stem:
         made.note(("name",), f"should be the file's name, {path.stem!r} (found {shown(name)})")
     return made
 
 
 def validate(data: Mapping[str, Any]) -> tuple[AnyWritten | None, list[checked.Problem]]:
-    """By its tier."""
+    """By its tier; those that name presets of any tier, by what they have."""
     tier = data.get("tier")
-    if tier == "ensemble":
+    if tier == "ensemble" or (tier in NAMING and "members" in data):
         return checked.validate(EnsemblePreset, data)
-    if tier == "distilled":
+    if tier == "distilled" or (tier in NAMING and "student" in data):
         return checked.validate(DistilledPreset, data)
     found, errors = checked.validate(Preset, data)
     known = f"should be {checked.either(get_args(Tier))} (found {shown(tier)})"
@@ -219,12 +162,3 @@ def _unread(preset: Preset) -> list[Loc]:
         and not preset.reads(f"training.{name}")
         and value != usual[name].default
     ]
-
-
-def _problem(path: Path, line: int, loc: Loc, reason: str) -> str:
-    where = ".".join(map(str, loc))
-    return f"  {path}:{line}: {where + ': ' if where else ''}{reason}"
-
-
-def _place(problem: tuple[int, Loc, str]) -> tuple[int, str]:
-    return problem[0], ".".join(map(str, problem[1]))

@@ -160,11 +160,11 @@ def _taken(arguments: Sequence[str]) -> _Taken:
 
 
 def _carried_preset(name: str) -> tuple[str, str]:
-    """(its YAML, its file's name) for a machine that has none of the user's: one of several models
-    with all that it names."""
+    """(its YAML, its file's name) for a machine that has none of the user's: with all that it
+    extends and names."""
     shape = preset_shapes.load(name)
-    is_one = isinstance(shape, Single)
-    text = presets.text(name) if is_one else preset_shapes.resolved_text(shape)
+    is_whole = isinstance(shape, Single) and not presets.extends(name)
+    text = presets.text(name) if is_whole else preset_shapes.resolved_text(shape)
     return text, f"{shape.name}.yaml"
 
 

@@ -21,7 +21,7 @@ from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.platform import Platform, describe
 from agnews_cli.core.run.cost import KnownSpeeds
 from agnews_cli.core.run.dataset import Dataset, Reading, split_of
-from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.preset import NAMING, Preset
 from agnews_cli.errors import AgnewsError, BadRow, HubUnreachable, NoLabelColumn, NoTextColumn
 from agnews_cli.host import network
 from agnews_cli.host.detect import detect
@@ -137,7 +137,8 @@ def look_around(file: str, *, may_ask_hub: bool) -> Surroundings:
     """This machine and this folder. Takes as long as the hub's answer, at most a few seconds."""
     platform = detect()
     has_hub = may_ask_hub and network.hub_answers(_HUB_TIMEOUT_S)
-    shapes = preset_shapes.load_all()
+    # Those for a platform or a goal name one of the others, among which the wizard chooses itself.
+    shapes = [one for one in preset_shapes.load_all() if one.tier not in NAMING]
     every = tuple(one.preset for one in shapes if isinstance(one, Single))
     return Surroundings(
         machines=(_here(platform), *(m for m in _elsewhere() if m.name != platform.name)),

@@ -1,0 +1,1 @@
+"""What presets say, and files of one's own that extend them."""
