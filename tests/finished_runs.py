@@ -16,9 +16,10 @@ from agnews_cli.core.run.request import Wish, as_record
 from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.logits import Logits
 from agnews_cli.store.data import datasets
-from agnews_cli.store.run import runs
+from agnews_cli.store.run import runs, test_lock
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings import presets
+from tests import looking
 
 LABELS = ("sea", "sun")
 
@@ -76,6 +77,10 @@ def make(
     rows = 0 if test is None else len(test.classes)
     labels = LABELS if validation is None else validation.labels
     figures = evaluation(labels, rows)
+    if rows:
+        order = looking.look(datasets.find(str(of)), name)
+        look = test_lock.take(store, order, datetime.now(UTC))
+        figures = figures.model_copy(update={"look": look})
     found.evaluation.write_text(figures.model_dump_json())
     if state:
         found.outcome.write_text(Outcome(state=state, done=(name,)).model_dump_json())

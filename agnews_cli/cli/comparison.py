@@ -25,13 +25,21 @@ def screen(found: RunsCompared) -> tuple[RenderableType, ...]:
     """All of it, and what to mind."""
     parts = [*tables(found)]
     if found.looks is not None:
-        parts.append(
-            f"{found.looks:,} runs of the store were asked about such test rows: the best of many "
-            "is better by luck too"
-        )
+        parts.append(looks(found))
     else:
         parts.append("These rows chose the models, or their steps: all figures are optimistic")
     return tuple(parts)
+
+
+def looks(found: RunsCompared) -> str:
+    """How often the rows were looked at, and what the best is worth then."""
+    taken, best = found.looks or 0, found.best_of
+    if best is None:
+        return f"{taken:,} look{'s' * (taken != 1)} at these test rows, by all runs"
+    return (
+        f"{taken:,} looks at these test rows, by all runs: the best of many is better by luck too. "
+        f"As the best of {taken:,} its accuracy is {_between(best)} (95%, Šidák)"
+    )
 
 
 def tables(of: RunsCompared) -> tuple[RenderableType, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from agnews_cli.core.run import looks
 from agnews_cli.core.text import duration
 
 if TYPE_CHECKING:
@@ -264,8 +265,12 @@ def _figures(evaluation: Evaluation, split: SplitEvaluation) -> list[RenderableT
     if split.absent:
         macro += f", over the {len(split.classes) - split.absent} classes that have rows here"
     loss = f"(loss {max(0.0, split.loss):.4f})"
-    pairs = [
-        ("accuracy", f"{_counted(split.accuracy.value, split.rows)}  {_interval(split.accuracy)}"),
+    accuracy = f"{_counted(split.accuracy.value, split.rows)}  {_interval(split.accuracy)}"
+    pairs = [("accuracy", accuracy)]
+    if evaluation.look is not None and evaluation.best_of is not None:
+        best = f"{percent(split.accuracy.value)}  {_interval(evaluation.best_of)}, by Šidák"
+        pairs.append((f"as the best of {evaluation.look.looks:,}", best))
+    pairs += [
         ("macro-F1", macro),
         ("calibration error", f"{percent(split.calibration_error)} {_OFF}  {loss}"),
     ]
@@ -284,7 +289,9 @@ def _title(evaluation: Evaluation, split: SplitEvaluation) -> str:
         fresh = "" if split.rows_in_training else "; none is a training row"
         of = split.held_out_of
         yours = f" held out of yours ({split.rows / of:.0%})" if of else ""
-        return f"Test: {split.rows:,} rows{yours}, asked once{fresh}"
+        look = evaluation.look
+        asked = "asked once" if look is None or look.looks == 1 else looks.words(look)
+        return f"Test: {split.rows:,} rows{yours}, {asked}{fresh}"
     chose = f"; {_CHOSE}" if split.chose else ""
     return f"Validation, as no test rows were asked: {split.rows:,} rows{chose}"
 

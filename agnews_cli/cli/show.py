@@ -150,6 +150,7 @@ def summary(out: Output, found: Summary) -> None:
         ("model", found.model),
         ("took", found.took),
         ("quota", found.quota),
+        *(("test looks", _looks(found)) for _ in found.looks[1:2]),
     )
     out.screen(
         *screens.remarks("Mind", found.warnings),
@@ -161,6 +162,15 @@ def summary(out: Output, found: Summary) -> None:
         screens.key_values(facts),
         screens.Verbatim(f"folder {found.folder}"),
         screens.Verbatim(found.use.text),
+    )
+
+
+def _looks(found: Summary) -> str:
+    """Where there were several: the first and the last."""
+    first, last = found.looks[0], found.looks[-1]
+    return (
+        f"{len(found.looks):,}: {first.run} on {screens.moment(first.at.isoformat())} first, "
+        f"{last.run} on {screens.moment(last.at.isoformat())} last"
     )
 
 

@@ -72,3 +72,11 @@ class TooLittleMemory(TrainingFailed):
     """{rows} rows need about {needed} of memory with the model, and {free} are free."""
 
     hint = "Close other programs, or train on fewer rows: --limit-train {fits}"
+
+
+class TestRowsLocked(TrainingFailed):
+    """{path} holds test rows, and what trains, tunes or chooses asked for it: they are read by the
+    final evaluation alone."""
+
+    __test__ = False  # no test, whatever it is called
+    hint = "Its figures would be untrue, so nothing was evaluated. Have it validate on other rows."

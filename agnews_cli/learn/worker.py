@@ -42,6 +42,7 @@ from agnews_cli.errors import (
     NotDeterministic,
     OutOfMemory,
 )
+from agnews_cli.learn.door import test_lock
 from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested, WithoutSecrets
 from agnews_cli.store.disk import space
@@ -160,6 +161,7 @@ def _named(error: Exception) -> str | None:
 def _work(job: AnyJob, log: EventLog, stop: StopFlag) -> Outcome:
     log("started", pid=os.getpid(), world=int(os.environ.get("WORLD_SIZE", "1")))
     stop.check()
+    test_lock.lock(job)
     match job:
         case TrainJob():
             return _trained(job, log, stop)

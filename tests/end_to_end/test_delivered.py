@@ -18,10 +18,10 @@ import yaml
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
-from agnews_cli.core.run.job import TestOrder, TrainJob  # noqa: E402
+from agnews_cli.core.run.job import TrainJob  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.settings import presets  # noqa: E402
-from tests import tiny  # noqa: E402
+from tests import looking, tiny  # noqa: E402
 
 HOSTILE = "a|b `<img src=x>` [l](http://x)\u202e *~_$# & \\"
 CASES = {
@@ -146,7 +146,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path]
             model_path=str(base), dataset=dataset, seed=0, candidates=candidates,
             blend=len(candidates) > 1, started_monotonic_s=0.0,
         )  # fmt: skip
-        (run / "test.json").write_text(TestOrder(dataset=dataset).model_dump_json())
+        looking.write(run / "test.json", dataset)
         job = job.model_copy(update={"test": str(run / "test.json"), "test_rows": 2 * classes})
         (run / "job.json").write_text(job.model_dump_json())
         (run / "texts.json").write_text(json.dumps(datasets.read(dataset, "test").texts))

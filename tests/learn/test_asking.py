@@ -17,7 +17,6 @@ from agnews_cli.core.run.evaluation import Evaluation  # noqa: E402
 from agnews_cli.core.run.job import (  # noqa: E402
     EvaluateJob,
     PredictJob,
-    TestOrder,
     TrainJob,
 )
 from agnews_cli.core.run.latency import Latency  # noqa: E402
@@ -48,6 +47,7 @@ from agnews_cli.learn.stages import (  # noqa: E402
 )
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.model import delivered  # noqa: E402
+from tests import looking  # noqa: E402
 from tests.finished_runs import evaluation  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
@@ -232,7 +232,7 @@ def judged(
         test.write_text("\n".join([test.read_text(), place.data.read_text().splitlines()[3]]))
     data = datasets.find(str(split))
     order = folder / "test.json"
-    order.write_text(TestOrder(dataset=data).model_dump_json())
+    looking.write(order, data)
     trained = TrainJob.model_validate_json((teacher / "job.json").read_bytes())
     facts = {
         "run": "e-0123456789", "nodes": ("node",), "folder": str(folder), "dataset": data,

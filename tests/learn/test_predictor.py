@@ -14,7 +14,6 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from agnews_cli.core.run.combiner import Average  # noqa: E402
-from agnews_cli.core.run.job import TestOrder  # noqa: E402
 from agnews_cli.core.run.prediction import Member, Order  # noqa: E402
 from agnews_cli.errors import ModelDamaged  # noqa: E402
 from agnews_cli.learn import combiners, predictor  # noqa: E402
@@ -23,6 +22,7 @@ from agnews_cli.learn.models import embedding  # noqa: E402
 from agnews_cli.learn.models.model import load_encoder  # noqa: E402
 from agnews_cli.learn.stages import predict  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
+from tests import looking  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 
@@ -40,7 +40,7 @@ def trained(tmp_path_factory):
     found = datasets.find(str(data))
     assert found.test is not None
     order = place / "test.json"
-    order.write_text(TestOrder(dataset=found).model_dump_json())
+    looking.write(order, found)
     told = {"test": str(order), "test_rows": found.test.rows}
     done.setting.job = done.setting.job.model_copy(update=told)
     return done

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 
-from agnews_cli.core.run.job import CombineJob, CombineMember, TestOrder, TrainJob  # noqa: E402
+from agnews_cli.core.run.job import CombineJob, CombineMember, TrainJob  # noqa: E402
 from agnews_cli.core.run.work import Average  # noqa: E402
 from agnews_cli.learn import predictor  # noqa: E402
 from agnews_cli.learn.combine import logits  # noqa: E402
@@ -18,6 +18,7 @@ from agnews_cli.learn.door.events import EventLog  # noqa: E402
 from agnews_cli.learn.worker import _work  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.model import delivered  # noqa: E402
+from tests import looking  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 NAMES = ("snapshot-1", "snapshot-2", "snapshot-3")
@@ -53,7 +54,7 @@ def test_each_is_a_delivery_and_together_they_are_an_ensemble(rows, method, tmp_
         precision="fp32",
     ).model_copy(update={"method": tiny.method(method)})
     found = datasets.find(str(data))
-    (run / "test.json").write_text(TestOrder(dataset=found).model_dump_json())
+    looking.write(run / "test.json", found)
     job = tiny.order(run, data, recipe, candidates=("finetune",), dataset=found)
     work(job.model_copy(update={"test": str(run / "test.json"), "nodes": ("node",)}))
 

@@ -10,13 +10,14 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 torch = pytest.importorskip("torch")
 
-from agnews_cli.core.run.job import TestOrder, TrainJob  # noqa: E402
+from agnews_cli.core.run.job import TrainJob  # noqa: E402
 from agnews_cli.errors import DataChanged, FileMissing  # noqa: E402
 from agnews_cli.learn.combine import logits  # noqa: E402
 from agnews_cli.learn.door.events import EventLog  # noqa: E402
 from agnews_cli.learn.worker import _work  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.data.datasets import RowCache  # noqa: E402
+from tests import looking  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 
@@ -31,7 +32,7 @@ def worked(folder: Path, data: Path, cache: RowCache, before: str = "") -> Path:
     run = folder / "run"
     run.mkdir(parents=True)
     order = run / "test.json"
-    order.write_text(TestOrder(dataset=found, rows=str(rows["test"])).model_dump_json())
+    looking.write(order, found, rows=rows["test"])
     job = tiny.order(folder, data, recipe).model_copy(
         update={"folder": str(run), "test": str(order), "test_rows": found.test.rows}
     )

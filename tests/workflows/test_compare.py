@@ -57,7 +57,7 @@ def test_runs_are_compared_with_the_best_in_pairs_and_corrected(store: Path, agn
     assert by_name[POOR]["p_holm"] < 0.001 < 0.2 < by_name[FAIR]["p_holm"]
     assert by_name[FAIR]["p"] <= by_name[FAIR]["p_holm"]
     shown = agnews("compare", POOR, GOOD, FAIR)
-    assert "may be chance" in shown.out and "differ" in shown.out and "3 runs" in shown.out
+    assert "may be chance" in shown.out and "differ" in shown.out and "3 looks" in shown.out
 
 
 def test_against_another_run_and_on_the_rows_that_validated(store: Path) -> None:

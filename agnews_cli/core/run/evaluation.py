@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from agnews_cli.core.run import looks
+from agnews_cli.core.run.looks import TakenLook
+
 
 class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -17,7 +20,7 @@ class Interval(_Facts):
     value: float
     low: float
     high: float
-    method: Literal["wilson", "bootstrap"]
+    method: Literal["wilson", "bootstrap", "sidak"]
 
 
 class ClassFigures(_Facts):
@@ -77,6 +80,17 @@ class Evaluation(_Facts):
     labels: tuple[str, ...]
     validation: SplitEvaluation
     test: SplitEvaluation | None = None
+    look: TakenLook | None = None
+    """At the test rows; None of what an older agnews evaluated."""
+
+    @property
+    def best_of(self) -> Interval | None:
+        """The test accuracy's 95% interval as that of the best of so many looks; None of one."""
+        if self.test is None or self.look is None or self.look.looks < 2:
+            return None
+        share, rows = self.test.accuracy.value, self.test.rows
+        low, high = looks.best_of(share, rows, self.look.looks)
+        return Interval(value=share, low=low, high=high, method="sidak")
 
     def as_json(self) -> dict[str, Any]:
         """As in `--json` (docs/json.md)."""
@@ -84,4 +98,6 @@ class Evaluation(_Facts):
             "labels": list(self.labels),
             "validation": self.validation.as_json(),
             "test": self.test.as_json() if self.test else None,
+            "look": self.look and self.look.as_json(),
+            "best_of": (best := self.best_of) and best.model_dump(),
         }

@@ -14,6 +14,7 @@ from agnews_cli.core.run.dataset import Dataset, Split
 from agnews_cli.core.run.deadline import Deadline
 from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.event_kinds import EventKind
+from agnews_cli.core.run.looks import LookOrder
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState, as_end
 from agnews_cli.core.run.work import Combiner, Distillation, RowChoice
@@ -41,6 +42,9 @@ class Job(BaseModel):
     """Without its test split: who trains and chooses cannot know where that lies."""
     test: str | None = None
     """A file, beside this one, with the `TestOrder`: opened when nothing is left to choose."""
+    locked: tuple[str, ...] = ()
+    """Files that hold test rows alone, by digests that name none (`learn.door.test_lock`): to open
+    one before `test` is opened is an error."""
     test_rows: int = 0
     """How many test rows there are, so that a budget leaves time for them."""
     seed: int = 0
@@ -194,6 +198,10 @@ class TestOrder(BaseModel):
     dataset: Dataset
     rows: str | None = None
     """As `TrainJob.rows`."""
+    look: LookOrder
+    """What is written down before."""
+    store: str
+    """The folder that keeps it."""
 
 
 AnyJob = Annotated[TrainJob | PredictJob | EvaluateJob | CombineJob, Field(discriminator="kind")]

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from agnews_cli.core.run import recipes
+from agnews_cli.core.run import looks, recipes
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import Candidate, TrainJob
@@ -289,7 +289,13 @@ def figures(evaluation: Evaluation) -> Iterator[str]:
     yield "In brackets: 95% intervals (accuracy: Wilson; macro-F1: parametric bootstrap)."
     if evaluation.validation.chose:
         yield "The validation rows also chose the model, so their figures are optimistic."
-    test = evaluation.test
+    test, best = evaluation.test, evaluation.best_of
+    if test is not None and evaluation.look is not None:
+        as_best = ""
+        if best is not None:
+            of, between = evaluation.look.looks, f"{best.low:.2%} to {best.high:.2%}"
+            as_best = f"; as the best of {of:,} its accuracy has the 95% interval {between} (Šidák)"
+        yield f"The figures on test rows are {looks.words(evaluation.look)}{as_best}."
     if test is None:
         yield "There was no test split: nothing here was measured on rows that chose nothing."
     elif test.rows_in_training:

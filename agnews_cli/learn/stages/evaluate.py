@@ -58,13 +58,14 @@ def on_test(contest: Competition, shares: Shares, judged: Judged, answered: Answ
     for name, answers in answered.each.items():
         own = evaluate(answers, classes, labels, is_in_training=known)
         own = own.model_copy(update=held_out)
-        members[name] = members[name].model_copy(update={"test": own})
+        members[name] = members[name].model_copy(update={"test": own, "look": answered.look})
     latency.write(setting.folder, answered.latency)
     write_predictions(setting.folder, rows.classes, labels, mixed, answered.each)
     _keep(contest, TEST, Logits.of(labels, rows.texts, classes, mixed, answered.each))
     snapshots.keep_test(contest, rows, answered.snapshots)
     test = test.model_copy(update=held_out)
-    return Judged(judged.whole.model_copy(update={"test": test}), members)
+    whole = judged.whole.model_copy(update={"test": test, "look": answered.look})
+    return Judged(whole, members)
 
 
 def _keep(contest: Competition, part: str, said: Logits) -> None:

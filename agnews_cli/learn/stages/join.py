@@ -28,6 +28,7 @@ from agnews_cli.learn.combine.compare import compare
 from agnews_cli.learn.combine.diversity import diversity
 from agnews_cli.learn.combine.logits import Logits
 from agnews_cli.learn.combine.members import Aligned, align
+from agnews_cli.learn.door import test_lock
 from agnews_cli.learn.door.events import EventLog, StopFlag
 from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.figures.blend import log_loss
@@ -179,17 +180,18 @@ def _evaluate(
     labels, held = job.dataset.labels, combined.validation
     validation = evaluate(combined.mixed, held.classes, labels, chose=True)
     _keep(job, VALIDATION, labels, held, combined.mixed)
-    tests = {m.name: [logits.read(Path(m.test))] for m in combined.members if m.test is not None}
     evaluation = Evaluation(labels=tuple(labels), validation=validation)
-    if set(tests) != {member.name for member in combined.members}:
+    if any(member.test is None for member in combined.members):
         return evaluation, None
+    look = test_lock.opened(job, writes=True)[1] if job.test is not None else None
+    tests = {m.name: [logits.read(Path(m.test))] for m in combined.members if m.test is not None}
     rows = align(tests, labels=tuple(labels))
     number = {name: n for n, name in enumerate(rows.names)}
     said = rows.probabilities[[number[member.name] for member in kept]]
     tested = Tested(rows, combiners.apply(combined.fitted, said))
     _keep(job, TEST, labels, rows, tested.mixed)
     test = evaluate(tested.mixed, rows.classes, labels)
-    return evaluation.model_copy(update={"test": test}), tested
+    return evaluation.model_copy(update={"test": test, "look": look}), tested
 
 
 def _keep(

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import EvaluateJob, Outcome, TestOrder, TrainJob
+from agnews_cli.core.run.looks import TakenLook
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.errors import CannotRead, CannotWrite
 from agnews_cli.learn import predictor
 from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.logits import Logits
+from agnews_cli.learn.door import test_lock
 from agnews_cli.learn.door.events import EventLog, StopFlag
 from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.figures import blend, latency
@@ -53,7 +55,7 @@ def of_finished(job: EvaluateJob, log: EventLog, stop: StopFlag) -> Outcome:
     accelerator, precision = setting.take_machine(job, log, wanted="fp32")
     told, model = Notes(log), delivered.at(Path(job.model))
     log("phase", name="reading the test rows")
-    order = TestOrder.model_validate_json(Path(job.test).read_text("utf-8"))
+    order, look = test_lock.opened(job, writes=accelerator.is_main_process)
     rows = asked_rows.of_test(job, order, model, stop, told)
     log("phase", name=f"asking {model.name} about {len(rows.texts):,} test rows")
     said: Said = {}
@@ -76,7 +78,7 @@ def of_finished(job: EvaluateJob, log: EventLog, stop: StopFlag) -> Outcome:
         latency.write(Path(job.folder), latency.measure(opened, rows.to_model, accelerator))
         if job.trained is not None:
             at = Setting(_timeless(job.trained), accelerator, precision, log, stop)
-            _judge(job, at, order, rows, mixed, said)
+            _judge(job, at, order, look, rows, mixed, said)
         files.sync_all(Path(job.folder))
     accelerator.wait_for_everyone()
     total, notes = len(rows.texts), tuple(told.kept)
@@ -122,6 +124,7 @@ def _judge(
     job: EvaluateJob,
     at: Setting,
     order: TestOrder,
+    look: TakenLook | None,
     rows: AskedRows,
     mixed: NDArray[np.floating],
     said: Said,
@@ -140,7 +143,7 @@ def _judge(
     def judged(probabilities: NDArray[np.floating], of: Evaluation, with_texts: bool) -> Evaluation:
         texts = rows.texts if with_texts else None
         found = evaluate(probabilities, classes, labels, texts, is_in_training=known)
-        return of.model_copy(update={"test": found.model_copy(update=held_out)})
+        return of.model_copy(update={"test": found.model_copy(update=held_out), "look": look})
 
     whole = judged(mixed, before, True)
     write_text_atomically(folder / "evaluation.json", whole.model_dump_json(indent=2))

@@ -6,17 +6,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Rows
-from agnews_cli.core.run.job import TestOrder
 from agnews_cli.core.run.latency import Latency
+from agnews_cli.core.run.looks import TakenLook
 from agnews_cli.core.run.prediction import Member, Order
 from agnews_cli.errors import BudgetTooShort
 from agnews_cli.learn import predictor
+from agnews_cli.learn.door import test_lock
 from agnews_cli.learn.door.budget import OutOfTime
 from agnews_cli.learn.figures import latency
 from agnews_cli.learn.predictor import Hear, Means
@@ -44,6 +44,8 @@ class Answered:
     held_out_of: int
     """Of how many training rows they were held out; 0: the data have a test split."""
     latency: Latency | None
+    look: TakenLook | None
+    """As it was written down; None in a process that writes nothing."""
 
 
 def test_rows(contest: Competition, shares: Shares) -> Answered | None:
@@ -56,7 +58,7 @@ def test_rows(contest: Competition, shares: Shares) -> Answered | None:
     job = setting.job
     if job.test is None:
         return None
-    order = TestOrder.model_validate_json(Path(job.test).read_text("utf-8"))
+    order, look = test_lock.opened(job, writes=setting.is_main)
     file = order.dataset.test
     assert file is not None
     setting.log("phase", name="evaluating on the test split")
@@ -85,7 +87,7 @@ def test_rows(contest: Competition, shares: Shares) -> Answered | None:
     if budget.left_s > _ENOUGH_S:
         per_s = len(rows.texts) / max(took_s, 1e-9)
         took = latency.measure(opened, rows.texts, setting.accelerator, rows_per_s=per_s)
-    return Answered(rows, each, kept, held_out_of, took)
+    return Answered(rows, each, kept, held_out_of, took, look)
 
 
 def _limit(contest: Competition, delivered: list[Contender], there: int) -> int | None:

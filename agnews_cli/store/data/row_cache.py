@@ -285,6 +285,8 @@ class Drafts:
         path = self.cache.path(dataset, split)
         assert path is not None
         self._of.pop(split).finish(path, class_of)
+        if split == "test":  # nobody is to change what models are judged by
+            path.chmod(0o400)
 
     def _require_room(self) -> None:
         written = sum(draft.text_bytes for draft in self._of.values())

@@ -155,10 +155,10 @@ def append_line(path: Path, line: str) -> None:
         raise refusal(path, error, len(data)) from error
 
 
-def create_exclusively(path: Path, data: bytes) -> bool:
+def create_exclusively(path: Path, data: bytes, *, mode: int = 0o600) -> bool:
     """A small file of bytes for its owner alone, its folders too; otherwise `write_exclusively`."""
     make_folder(path.parent)
-    return _create(path, data, mode=0o600)
+    return _create(path, data, mode=mode)
 
 
 def make_folder(folder: Path) -> None:

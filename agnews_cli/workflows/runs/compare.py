@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from agnews_cli.core.run import looks
 from agnews_cli.core.run.comparison import AnswersOf, Comparison, Members, ToCompare
+from agnews_cli.core.run.evaluation import Interval
 from agnews_cli.core.run.latency import Latency
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import TEST, VALIDATION
@@ -28,6 +30,7 @@ from agnews_cli.store.disk import files
 from agnews_cli.store.model import delivered
 from agnews_cli.store.run import runs
 from agnews_cli.store.run.runs import RunFolder
+from agnews_cli.workflows.runs import looks_taken
 from agnews_cli.workflows.runs.history import where, word_for
 
 On = Literal["test", "validation"]
@@ -38,7 +41,7 @@ _PARTS: Mapping[On, str] = {"test": TEST, "validation": VALIDATION}
 
 @dataclass(frozen=True, slots=True)
 class RunsCompared:
-    """`looks`: how many runs of the store were asked about such test rows; None of those that
+    """`looks`: how many were taken at the test rows of these, by whatever run; None of rows that
     validate."""
 
     on: On
@@ -49,6 +52,15 @@ class RunsCompared:
     """How fast each answers; None where that was not measured."""
     looks: int | None
 
+    @property
+    def best_of(self) -> Interval | None:
+        """The best one's accuracy as that of the best of so many looks; None where it is of one."""
+        if self.looks is None or self.looks < 2:
+            return None
+        share, rows = self.comparison.models[0].accuracy.value, self.comparison.rows
+        low, high = looks.best_of(share, rows, self.looks)
+        return Interval(value=share, low=low, high=high, method="sidak")
+
     def as_json(self) -> dict[str, Any]:
         """Schema `agnews.compare/1` (docs/json.md)."""
         return {
@@ -56,6 +68,7 @@ class RunsCompared:
             "on": self.on,
             "rows": self.comparison.rows,
             "looks": self.looks,
+            "best_of": (best := self.best_of) and best.model_dump(),
             "against": self.comparison.against,
             "models": [
                 one.model_dump(mode="json")
@@ -180,12 +193,6 @@ def latency(folder: RunFolder) -> Latency | None:
 
 
 def _looks(found: Sequence[RunFolder]) -> int:
-    """Runs of the same stores whose figures are of so many test rows, and of the same classes."""
-    like = {_asked(one) for one in found} - {None}
-    stores = dict.fromkeys(one.path.parent for one in found)
-    return sum(_asked(one) in like for store in stores for one in runs.list_runs(store))
-
-
-def _asked(folder: RunFolder) -> tuple[object, ...] | None:
-    found = folder.evaluated()
-    return None if found is None or found.test is None else (found.labels, found.test.rows)
+    """At the test rows of these runs, in every store that is known."""
+    evaluations = [one for folder in found if (one := folder.evaluated()) is not None]
+    return len(looks_taken.of(evaluations, found[0].path.parent))

@@ -27,7 +27,7 @@ from agnews_cli.store.remotes.patience import Patient
 from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.store.settings.secrets import hidden
-from agnews_cli.store.transfer import claims, parcels
+from agnews_cli.store.transfer import claims, look_mirror, parcels
 from agnews_cli.store.transfer.receipts import Book
 from agnews_cli.store.transfer.sync import Sync
 
@@ -133,7 +133,7 @@ class Courier(threading.Thread):
                 else:
                     self._sync.look()
                 if is_first or is_last:
-                    self._exchange_ledgers()
+                    self._exchange()
                     is_first = False
                 if is_last:
                     self._sync.release()
@@ -156,16 +156,25 @@ class Courier(threading.Thread):
                 self.notes.append(Note(f"{self.address} answers again; it is up to date"))
             self.problem, failures, pause_s = "", 0, claims.BEAT_S / 10
 
-    def _exchange_ledgers(self) -> None:
-        """Hours that are not told now are told next time: no reason to try the round again."""
-        remote, folder = self._sync.remote, self._sync.run.path.parent / copies.FOLDER
+    def _exchange(self) -> None:
+        """Hours, and looks at test rows, that are not told now are told next time: no reason to try
+        the round again."""
+        remote, store = self._sync.remote, self._sync.run.path.parent
         if not remote.promises.beats:  # there a small file costs as much as a large one
             return
-        try:
-            ledger_mirror.exchange(remote, folder)
-        except (AgnewsError, OSError) as error:
-            text = f"{self.address}: the ledger of hours was not exchanged: {error}"
-            self.notes.append(Note(hidden(text), True))
+        each: tuple[tuple[str, Callable[[], int]], ...] = (
+            (
+                "the ledger of hours was",
+                lambda: ledger_mirror.exchange(remote, store / copies.FOLDER),
+            ),
+            ("looks at test rows were", lambda: look_mirror.exchange(remote, store)),
+        )
+        for what, exchange in each:
+            try:
+                exchange()
+            except (AgnewsError, OSError) as error:
+                text = f"{self.address}: {what} not exchanged: {error}"
+                self.notes.append(Note(hidden(text), True))
 
     def _tell(self, error: Exception) -> None:
         text = error.message if isinstance(error, AgnewsError) else f"{self.address}: {error}"

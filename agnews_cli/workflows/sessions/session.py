@@ -48,6 +48,7 @@ from agnews_cli.store.run.leases import Lease
 from agnews_cli.store.run.runs import SAVE_NOW, RunFolder
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.runs.history import word_for
+from agnews_cli.workflows.sessions import locking
 from agnews_cli.workflows.sessions.couriers import Fleet, Note, fencing_floor
 from agnews_cli.workflows.sessions.heart import Heart
 from agnews_cli.workflows.sessions.kept import kept
@@ -253,6 +254,7 @@ class _Session:
         from agnews_cli.store.hours.ledger import Ledger
 
         folder = self.folder
+        was_looked_at = is_fresh and folder.evaluated() is not None
         if is_fresh:
             shutil.rmtree(folder.checkpoints, ignore_errors=True)
             for old in (folder.events, folder.path / "trace.jsonl"):
@@ -264,7 +266,7 @@ class _Session:
         for stale in (folder.outcome, folder.evaluation, folder.predictions, delivery, asked):
             stale.unlink(missing_ok=True)
         with Ledger() as ledger:
-            job, opened, opened_s = self._opened(ledger, lease, fleet)
+            job, opened, opened_s = self._opened(ledger, lease, fleet, is_made_anew=was_looked_at)
             agree = _agreement(ledger, folder, self.tell)
             agree()
             how: SessionEnd = "error"
@@ -322,8 +324,12 @@ class _Session:
         with suppress(CannotWrite, NoDiskSpace):
             files.append_line(self.folder.events, event.model_dump_json())
 
-    def _opened(self, ledger: Ledger, lease: Lease, fleet: Fleet) -> tuple[Job, str, float]:
-        """The worker's job on the disk, the session in the ledger, and when it was opened."""
+    def _opened(
+        self, ledger: Ledger, lease: Lease, fleet: Fleet, *, is_made_anew: bool
+    ) -> tuple[Job, str, float]:
+        """The worker's job on the disk, the session in the ledger, and when it was opened.
+
+        `is_made_anew`: whether what is made here was looked at, and is made another time."""
         job, device, age = self.job, self.platform.accelerator, session_age()
         ledger.record_run(
             job.run,
@@ -345,7 +351,8 @@ class _Session:
         )
         if self.test is not None and self.test.dataset.test is not None:
             path, rows = self.folder.test_order, self.test.dataset.test.rows
-            write_text_atomically(path, self.test.model_dump_json(indent=2))
+            order = locking.prepared(self.test, self.folder, is_made_anew=is_made_anew)
+            write_text_atomically(path, order.model_dump_json(indent=2))
             job = job.model_copy(update={"test": str(path), "test_rows": rows})
         write_text_atomically(self.folder.job, job.model_dump_json(indent=2))
         opened_s = time.monotonic()

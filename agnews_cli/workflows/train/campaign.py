@@ -357,13 +357,14 @@ class _AtWork:
                     plan = replace(self.campaign.plans[node.place], scene=scene)
                     single.carry_out(plan, show=show, lane=lane)
                 case Combine() as work:
-                    job = jobs.combining(self.campaign, self.graph[node.place], work, self.done)
-                    self._session(job, scene, lane, show)
+                    here = self.graph[node.place]
+                    job, asked = jobs.combining(self.campaign, here, work, self.done)
+                    self._session(job, scene, lane, show, test=asked)
                 case Predict() as work:
                     self._session(jobs.predicting(self.campaign, node, work), scene, lane, show)
                 case Evaluate() as work:
-                    asked, test = jobs.evaluating(self.campaign, node, work)
-                    self._session(asked, scene, lane, show, test=test)
+                    judged, asked = jobs.evaluating(self.campaign, node, work)
+                    self._session(judged, scene, lane, show, test=asked)
                 case work:
                     raise NotImplementedError(f"nothing does {work.kind!r} alone")
         except (Interrupted, SessionOver) as error:
@@ -417,7 +418,7 @@ class _AtWork:
 
     def _wait(self) -> None:
         """Others hold all that is ready: look again, as long as this session lasts."""
-        end_s = self.scene.clock["session_end_monotonic_s"]
+        end_s = self.scene.of_any_job["session_end_monotonic_s"]
         if end_s is not None and time.monotonic() > end_s:
             done, count = len(self.done), len(self.graph.nodes)
             raise PartsPaused(done=done, count=count, run=self.campaign.run, next=self.resume)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agnews_cli.core.graph.asked import ensembles
 from agnews_cli.core.graph.graph import Graph, Node
-from agnews_cli.core.run.dataset import Dataset
+from agnews_cli.core.run import looks
 from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.job import (
     CombineJob,
@@ -17,6 +17,7 @@ from agnews_cli.core.run.job import (
     PredictJob,
     TestOrder,
 )
+from agnews_cli.core.run.looks import LookOrder
 from agnews_cli.core.run.preset import Model
 from agnews_cli.core.run.work import (
     MODEL,
@@ -36,7 +37,7 @@ from agnews_cli.store.data import datasets
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.model import delivered, models
 from agnews_cli.store.model.delivered import Delivered
-from agnews_cli.store.run import runs
+from agnews_cli.store.run import runs, test_lock
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.train.plans import Campaign
 from agnews_cli.workflows.train.scene import Scene
@@ -60,8 +61,11 @@ def _cycle(output: RunOutput) -> str:
     return output.part.removeprefix(SNAPSHOT) if is_snapshot else ""
 
 
-def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[RunId]) -> CombineJob:
-    """`done`: what of the graph is, of which the members' answers to test rows are taken."""
+def combining(
+    campaign: Campaign, node: Node, work: Combine, done: Collection[RunId]
+) -> tuple[CombineJob, TestOrder | None]:
+    """And what it is evaluated on. `done`: what of the graph is, of which the members' answers to
+    test rows are taken."""
     graph, tests = campaign.graph, _tests(campaign.graph, node, done)
     folder = created(campaign, node)
     order = {run: n for n, run in enumerate(graph.nodes)}
@@ -72,9 +76,12 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
 
     named = sorted(work.members, key=place)
     members = tuple(_member(campaign, member, tests) for member in named)
-    return CombineJob(
+    together = graph.together(node, done)
+    common = campaign.scene.of_any_job
+    said = tuple(test_lock.digest(one.test) for one in members if one.test is not None)
+    job = CombineJob(
         run=node.id,
-        nodes=tuple(one.id for one in graph.together(node, done)),
+        nodes=tuple(one.id for one in together),
         folder=str(folder.path),
         cache=str(cache()),
         dataset=campaign.scene.dataset,
@@ -82,8 +89,12 @@ def combining(campaign: Campaign, node: Node, work: Combine, done: Collection[Ru
         members=members,
         limits=_limits(campaign, node, work),
         seed=campaign.scene.wish.seed,
-        **campaign.scene.clock,
+        **common | {"locked": (*common["locked"], *said)},
     )
+    evaluation = next((one for one in together if isinstance(one.work, Evaluate)), None)
+    if evaluation is None or campaign.scene.dataset.test is None:
+        return job, None
+    return job, test_order(campaign.scene, evaluation, f"an ensemble of {len(members)} members")
 
 
 def _limits(campaign: Campaign, node: Node, work: Combine) -> DiversityLimits:
@@ -150,7 +161,7 @@ def predicting(campaign: Campaign, node: Node, work: Predict) -> PredictJob:
         rows={split: str(path) for split, path in rows.items() if split != "test"},
         choice=work.rows,
         has_hidden=work.has_hidden,
-        **campaign.scene.clock,
+        **campaign.scene.of_any_job,
     )
 
 
@@ -166,15 +177,25 @@ def evaluating(campaign: Campaign, node: Node, work: Evaluate) -> tuple[Evaluate
         dataset=campaign.scene.dataset,
         model=str(model),
         bases=bases(campaign.scene, delivered.at(model)),
-        **campaign.scene.clock,
+        **campaign.scene.of_any_job,
     )
-    return job, test_order(campaign.scene.dataset)
+    return job, test_order(campaign.scene, node, "a model that no run of agnews made")
 
 
-def test_order(data: Dataset) -> TestOrder:
-    """The test rows of `data`, which has some."""
-    kept = datasets.RowCache.of(cache()).rows(data).get("test")
-    return TestOrder(dataset=data, rows=None if kept is None else str(kept))
+def test_order(scene: Scene, evaluation: Node, why: str) -> TestOrder:
+    """The test rows, of which there are some, for this evaluation; `why` they are looked at."""
+    data = scene.dataset
+    kept, key = datasets.RowCache.of(cache()).rows(data).get("test"), looks.test_key(data)
+    assert data.test is not None and key is not None
+    look = LookOrder(
+        test=key, rows=data.test.rows, run=evaluation.place, evaluation=evaluation.id, why=why
+    )
+    return TestOrder(
+        dataset=data,
+        rows=None if kept is None else str(kept),
+        look=look,
+        store=str(scene.store),
+    )
 
 
 def bases(scene: Scene, model: Delivered) -> dict[str, str]:

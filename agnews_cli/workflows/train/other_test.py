@@ -78,7 +78,7 @@ def carry_out(
         bases=jobs.bases(scene, delivered.of_run(run)),
         trained=trained,
         save_every_s=scene.request.session.save_every_s,
-        **scene.clock,
+        **scene.of_any_job,
     )
     try:
         session.train(
@@ -88,7 +88,7 @@ def carry_out(
             processes=scene.processes,
             show=show,
             takeover=scene.request.session.takeover,
-            test=jobs.test_order(scene.dataset),
+            test=jobs.test_order(scene, evaluation, "a finished model, and other test rows"),
             lane=lane,
         )
     except (Interrupted, SessionOver) as error:

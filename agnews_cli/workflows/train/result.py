@@ -17,6 +17,7 @@ from agnews_cli.store.disk import files
 from agnews_cli.store.run import runs
 from agnews_cli.workflows.prediction import submission
 from agnews_cli.workflows.prediction.submission import Submission
+from agnews_cli.workflows.runs import looks_taken
 from agnews_cli.workflows.runs.history import where
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.train import afterwards
@@ -84,7 +85,7 @@ def result_of(
         plan=plan,
         folder=folder,
         outcome=outcome,
-        evaluation=evaluation,
+        evaluation=looks_taken.recounted(evaluation, folder.path.parent),
         wall_s=time.monotonic() - plan.scene.request.started_monotonic_s,
         was_there=was_there,
         submission=None if _is_part(plan) else _submission(plan, folder, show),

@@ -16,8 +16,9 @@ from typing import Any
 import agnews_cli
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.machine.platform import Platform, describe
+from agnews_cli.core.run import looks
 from agnews_cli.core.run.allowance import bytes_within, rows_within
-from agnews_cli.core.run.dataset import Dataset, Reading
+from agnews_cli.core.run.dataset import Dataset, Reading, Split
 from agnews_cli.core.run.job import Event, ReaderLeft
 from agnews_cli.core.run.request import FIELDS, SessionOptions, Wish, as_record, written
 from agnews_cli.core.text import duration
@@ -28,9 +29,9 @@ from agnews_cli.store.data import datasets
 from agnews_cli.store.disk import names
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.remotes.remote import Remote
-from agnews_cli.store.run import runs
+from agnews_cli.store.run import runs, test_lock
 from agnews_cli.workflows.hours.deadline import session_left_s
-from agnews_cli.workflows.runs import stores
+from agnews_cli.workflows.runs import known_stores, stores
 from agnews_cli.workflows.sessions.lasting import lasting
 from agnews_cli.workflows.train import option_bounds
 
@@ -39,6 +40,7 @@ SAMPLE = "sample:"
 """Names the built-in sample as `data`, wherever the package lies."""
 HUB_TIMEOUT_S = 5.0
 RESULT_SCHEMA = "agnews.result/1"
+_NO_TEST: tuple[Split, ...] = ("train", "validation", "unlabelled")
 _CLOSING_S = 2.0  # from the last save to the end of this process
 _LEAST_BUDGET_S = 30.0
 
@@ -109,15 +111,27 @@ class Scene:
         return as_record(replace(self.wish, data=data, unlabelled=unlabelled))
 
     @property
-    def clock(self) -> dict[str, Any]:
-        """The fields of any job that say who watches it, and when it must have ended."""
+    def of_any_job(self) -> dict[str, Any]:
+        """The fields of any job: who watches it, when it must have ended, what is locked to it."""
         began_s, budget_s = self.request.started_monotonic_s, self.wish.budget_s
         return {
             "parent_pid": os.getpid(),
             "started_monotonic_s": began_s,
             "deadline_monotonic_s": budget_s and began_s + budget_s,
             "session_end_monotonic_s": self.session_s and began_s + self.session_s - _CLOSING_S,
+            "locked": self._locked(),
         }
+
+    def _locked(self) -> tuple[str, ...]:
+        """The files that hold test rows and no others, named to nobody who does not know them."""
+        data = self.dataset
+        if data.test is None:
+            return ()
+        kept = datasets.RowCache.of(cache()).rows(data).get("test")
+        others = [file for split in _NO_TEST if (file := data.file(split)) is not None]
+        shared = {path for file in others for path in looks.files_of(file)}
+        own = [path for path in looks.files_of(data.test) if path not in shared]
+        return tuple(map(test_lock.digest, [*own, *([str(kept)] if kept else [])]))
 
     def as_json(self, run: str, state: str) -> dict[str, Any]:
         """What a result says of them (docs/json.md)."""
@@ -173,6 +187,7 @@ def look(
     reasons += [too_many] if too_many else []
     store = names.local(chosen.folder or runs.default_store(platform.name)).absolute()
     names.require_unicode(store, cache())
+    dataset = _with_change(dataset, store)
     stays = lasting(platform, store, remotes)
     reasons += [f"storage: {stays.text}"] if stays else []
     return Scene(
@@ -187,6 +202,15 @@ def look(
         reasons=(describe(platform), *reasons),
         is_lost_with_session=bool(stays and stays.is_lost),
     )
+
+
+def _with_change(dataset: Dataset, store: Path) -> Dataset:
+    """Warns where the test rows are not those that these data had when they were first seen."""
+    seen = looks.sighting(dataset, datetime.now(UTC))
+    told = "" if seen is None else test_lock.change(seen, known_stores.known(store))
+    if not told:
+        return dataset
+    return dataset.model_copy(update={"warnings": (*dataset.warnings, told)})
 
 
 def asked_once() -> Callable[[], bool]:

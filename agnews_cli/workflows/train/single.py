@@ -240,15 +240,17 @@ def job_of(plan: Plan, folder: runs.RunFolder) -> TrainJob:
         is_inexact=options.inexact,
         save_every_s=options.save_every_s,
         trace=options.trace,
-        **plan.scene.clock,
+        **plan.scene.of_any_job,
     )
 
 
 def _test_order(plan: Plan) -> TestOrder | None:
     """The test rows, where they are to be asked of this model."""
-    if not any(isinstance(node.work, Evaluate) for node in plan.graph.nodes.values()):
+    every = (node for node in plan.graph.nodes.values() if isinstance(node.work, Evaluate))
+    evaluation = next(every, None)
+    if evaluation is None:
         return None
-    return jobs.test_order(plan.scene.dataset)
+    return jobs.test_order(plan.scene, evaluation, "what training chose, when it had chosen")
 
 
 def require_training_modules() -> None:

@@ -17,6 +17,7 @@ from agnews_cli.core.hours.resource import RESOURCES
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Outcome
+from agnews_cli.core.run.looks import RecordedLook
 from agnews_cli.core.run.request import Wish
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import duration
@@ -24,6 +25,7 @@ from agnews_cli.errors import AgnewsError, RunUnfinished
 from agnews_cli.store.disk import files
 from agnews_cli.store.run import parts, runs
 from agnews_cli.store.settings import limits
+from agnews_cli.workflows.runs import looks_taken
 from agnews_cli.workflows.runs.history import is_usual, sessions_of, where, word_for
 from agnews_cli.workflows.train import afterwards
 
@@ -79,6 +81,8 @@ class Summary:
     """What is written already, and last the command."""
     better: tuple[str, ...]
     warnings: tuple[str, ...]
+    looks: tuple[RecordedLook, ...]
+    """All that were taken at its test rows, the oldest first."""
 
     def as_json(self) -> dict[str, Any]:
         """Schema `agnews.summary/1` (docs/json.md)."""
@@ -94,6 +98,9 @@ class Summary:
             "submit": list(self.submit),
             "better": list(self.better),
             "warnings": list(self.warnings),
+            "looks": [
+                {"at": one.at.isoformat(), "run": one.run, "why": one.why} for one in self.looks
+            ],
         }
 
 
@@ -129,17 +136,19 @@ def _summary(
     kept: _Kept,
     use: afterwards.Use,
 ) -> Summary:
+    store = folder.path.parent
     return Summary(
         run=folder.id,
         folder=folder.path,
         model=_model(outcome, kept),
-        evaluation=evaluation,
+        evaluation=looks_taken.recounted(evaluation, store),
         took=_took(folder, kept),
         quota=_quota(kept),
         use=use,
         submit=_submit(kept.submission, use),
         better=kept.better,
         warnings=kept.warnings or outcome.notes,
+        looks=looks_taken.of((evaluation,), store),
     )
 
 
