@@ -13,6 +13,7 @@ import inspect
 import textwrap
 import typing
 from collections.abc import Iterator, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ from agnews_cli.cli import (
     quota,
 )
 from agnews_cli.core.guards import data_facts
+from agnews_cli.core.guards.risk import JudgedIndicator, Risk
 from agnews_cli.core.hours.quota import Budget, Forecast
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.finding import Finding
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.machine.probe import ProbeReport
 from agnews_cli.core.run.catalogue import PublishedCount
+from agnews_cli.core.report.figures import OddRow, Reliability, RunFigures
 from agnews_cli.core.run.comparison import Compared, Difference
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.expected import Measured, Published
@@ -54,6 +57,8 @@ from agnews_cli.workflows.planning.rehearse import Rehearsal
 from agnews_cli.workflows.prediction.predict import Report
 from agnews_cli.workflows.prediction.submission import Submission
 from agnews_cli.workflows.presets.explained import ExplainedField, ExplainedPreset
+from agnews_cli.workflows.report.lived import LivedThrough, Saves, SessionLived
+from agnews_cli.workflows.report.report import RunReported, RunsReported
 from agnews_cli.workflows.runs.compare import RunsCompared
 from agnews_cli.workflows.runs.history import RunLine
 from agnews_cli.workflows.runs.parts_status import PartLine
@@ -114,6 +119,27 @@ SOURCES: dict[str, dict[str, Any]] = {
         "plan": hours.Demand.as_json,
     },
     "agnews.status/1": {"": (Status.as_json, Status), "parts": PartLine},
+    "agnews.report/1": {
+        "": RunsReported.as_json,
+        "runs": RunReported.as_json,
+        "runs.lived": LivedThrough.as_json,
+        "runs.lived.sessions": SessionLived,
+        "runs.lived.saves": Saves,
+        "runs.risk": Risk.as_json,
+        "runs.risk.indicators": JudgedIndicator,
+        "runs.evaluation": None,
+        "runs.figures": RunFigures,
+        "runs.figures.curves": None,
+        "runs.figures.classes": None,
+        "runs.figures.reliability": Reliability,
+        "runs.figures.reliability.before": None,
+        "runs.figures.reliability.after": None,
+        "runs.figures.hardest": OddRow,
+        "runs.figures.mislabelled": None,
+        "runs.figures.diversity": None,
+        "runs.figures.members": None,
+        "runs.figures.pictures": None,
+    },
     "agnews.compare/1": {
         "": RunsCompared.as_json,
         "models": Compared,
@@ -256,7 +282,8 @@ def json_fields() -> str:
     for name, said in prose["objects"].items():
         whole = shape_of(SOURCES[name])
         for path in said.get("without", ()):  # it has another name when it is printed
-            del whole[path]
+            *above, last = path.split(".")
+            del reduce(lambda inner, name: inner[name], above, whole)[last]
         for path in said.get("short", ()):  # another object's section has its fields
             whole[path].clear()
         lines += [f"## `{name}`{said.get('of', '')}", ""]

@@ -37,6 +37,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "compare": Lazy(
             "compare:compare", "Finished runs on the same rows, and whether by chance."
         ),
+        "report": Lazy("report:report", "All that is known of runs, in one file to open offline."),
         "status": Lazy("status:status", "How a run stands, and what of it is saved where."),
         "checkpoints": Lazy("checkpoints:app", "What is saved of unfinished runs: list, push, …"),
         "verify-resume": Lazy("verify:verify_resume", "Prove that a killed run goes on exactly."),

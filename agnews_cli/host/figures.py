@@ -9,6 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from agnews_cli.core.guards.data_facts import DataFacts, ToCheck
+from agnews_cli.core.report.figures import Figured, ToReport
 from agnews_cli.core.run.comparison import Comparison, ToCompare
 from agnews_cli.core.run.job import Failure
 from agnews_cli.core.run.taken import TakenRows, ToTakeIn
@@ -31,6 +32,11 @@ def take_in(order: ToTakeIn) -> TakenRows:
 def check_data(order: ToCheck) -> DataFacts:
     """Raises what the process put into words (ReportedError)."""
     return _asked("agnews_cli.learn.check_data", order, DataFacts)
+
+
+def report(order: ToReport) -> Figured:
+    """Raises what the process put into words (ReportedError)."""
+    return _asked("agnews_cli.learn.report_figures", order, Figured)
 
 
 def _asked(module: str, order: BaseModel, kind: type[Answer]) -> Answer:

@@ -242,6 +242,8 @@ class Candidate(BaseModel):
     seconds: float
     weight: float = 0.0
     """Its share in the delivered average; 0 means it was not delivered."""
+    temperature: float | None = None
+    """By which its logits are divided, built into its head; None where nothing was."""
 
 
 class Outcome(BaseModel):

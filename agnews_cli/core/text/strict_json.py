@@ -8,6 +8,7 @@ rely on. Whoever reads a record, a lease, an event or a journal reads it here.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -41,6 +42,13 @@ def whole(value: object, *, most: int = 10**15) -> int | None:
     """`value` where it is a whole number from 0 to `most`; None for all else."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
         return value
+    return None
+
+
+def number(value: object) -> float | None:
+    """`value` where it is a finite number; None for all else."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
     return None
 
 

@@ -169,6 +169,7 @@ class Competition:
             validation_accuracy=float((probabilities.argmax(1) == classes).mean()),
             validation_loss=blend.log_loss(probabilities, classes),
             seconds=round(time.monotonic() - began_s, 2),
+            temperature=trained.temperature,
         )
         self.snapshots = trained.snapshots or self.snapshots
         self.contenders.append(Contender(facts, probabilities, trained.folder, trained.row_s))

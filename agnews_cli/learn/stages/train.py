@@ -49,6 +49,8 @@ class Trained:
     validation: Probabilities
     row_s: float
     snapshots: tuple[CycleEnd, ...] = ()
+    temperature: float | None = None
+    """Built into its head; None: nothing was."""
 
 
 @dataclass(slots=True)
@@ -93,11 +95,11 @@ class Trainer:
         asked_s = time.monotonic()
         probabilities = self._asked(bare, rows.tokens.validation)
         row_s = (time.monotonic() - asked_s) / len(rows.held_classes)
-        probabilities = self._cooled(name, bare, probabilities)
+        probabilities, t = self._cooled(name, bare, probabilities)
         self._write(bare, folder)
         snapshots = self._snapshots(tuning, number)
         setting.accelerator.free_memory()
-        return Trained(name, folder, probabilities, row_s, snapshots)
+        return Trained(name, folder, probabilities, row_s, snapshots, t)
 
     def by_turns(self) -> Trained | None:
         """Cross-validation, then a model of all rows, for as long as the best of the folds were."""
@@ -133,11 +135,11 @@ class Trainer:
         if not self._train(tuning, folder, None):
             return None
         bare = self._merged(tuning)
-        probabilities = self._cooled(name, bare, answers[ANSWERS])
+        probabilities, t = self._cooled(name, bare, answers[ANSWERS])
         self._write(bare, folder)
         snapshots = self._snapshots(tuning, said=answers)
         setting.accelerator.free_memory()
-        return Trained(name, folder, probabilities, 0.0, snapshots)
+        return Trained(name, folder, probabilities, 0.0, snapshots, t)
 
     def _fold(self, number: int, inside: Indices, outside: Indices) -> FineTuning | None:
         """A fine-tuning whose `answers` are there; None where it was interrupted."""
@@ -190,7 +192,7 @@ class Trainer:
             model.to(setting.accelerator.device)
             methods.of(setting.job.preset.method).merge(model)
             held = self._asked(model, self.rows.tokens.validation) if said is None else said[name]
-            held = self._cooled(name, model, held)
+            held, _ = self._cooled(name, model, held)
             self._write(model, setting.folder / name / MODEL)
             found.append(CycleEnd(name, held))
         return tuple(found)
@@ -267,15 +269,18 @@ class Trainer:
             told=setting.told.work("validating", len(tokens.classes)),
         )
 
-    def _cooled(self, name: str, model: Any, probabilities: Probabilities) -> Probabilities:
-        """The validation probabilities with the temperature that is built into the model's head."""
+    def _cooled(
+        self, name: str, model: Any, probabilities: Probabilities
+    ) -> tuple[Probabilities, float | None]:
+        """The validation probabilities with the temperature that is built into the model's head,
+        and that."""
         setting = self.rows.setting
         scores = np.log(probabilities.astype(np.float64) + 1e-12)
         t = blend.temperature(scores, self.rows.held_classes, least=1.0)
         if not cool_head(model, t, classes=len(setting.labels)):
-            return probabilities
+            return probabilities, None
         setting.log("note", text=f"{name}: too sure of itself; temperature {t:.2f} is built in")
-        return blend.softmax(scores / t)
+        return blend.softmax(scores / t), t
 
     def _write(self, model: Any, folder: Path) -> None:
         """What is delivered. `model` is spent."""

@@ -205,6 +205,11 @@ class RunFolder:
         found = self._created().get("preset")
         return found if isinstance(found, str) else self.id.rpartition("-")[0]
 
+    def dataset_name(self) -> str:
+        """Of the data that it was made of; empty where nobody wrote it down."""
+        found = self._created().get("dataset")
+        return found if isinstance(found, str) else ""
+
     def is_of_other_rules(self) -> bool:
         """Whether its id was made by other rules than today's, so that none of today's is it."""
         return self._created().get("identity") != identity.VERSION

@@ -87,9 +87,17 @@ def check(
     say(f"Looking at {sum(_rows(dataset).values()):,} rows{'' if is_quick else ' …'}")
     order = _order(dataset, is_quick=is_quick, encoder=encoder, wants_rows=folder is not None)
     facts = figures.check_data(order)
-    found = guards.findings(_seen(dataset, facts, wish))
+    found = guards.findings(_seen(dataset, facts, wish.data or dataset.name))
     copy = None if folder is None else cleaned.write(dataset, facts, folder)
     return DataCheck(dataset, facts, found, copy)
+
+
+def of_dataset(dataset: Dataset, source: str, *, is_quick: bool) -> DataCheck:
+    """The same of data that were read before, such as those of a run. `source`: what a command
+    takes for them. Raises what reading them again raises."""
+    order = _order(dataset, is_quick=is_quick, encoder=None, wants_rows=False)
+    facts = figures.check_data(order)
+    return DataCheck(dataset, facts, guards.findings(_seen(dataset, facts, source)), None)
 
 
 def _found(whole: Wish, hub: Callable[[], bool]) -> Dataset:
@@ -120,7 +128,7 @@ def _rows(dataset: Dataset) -> dict[str, int]:
     return {split: file.rows for split, file in files.items() if file is not None}
 
 
-def _seen(dataset: Dataset, facts: DataFacts, wish: Wish) -> DataSeen:
+def _seen(dataset: Dataset, facts: DataFacts, source: str) -> DataSeen:
     warnings = tuple(w for w in dataset.warnings if not repeats.is_told_better(w))
     tuned = (p for p in presets.load_all() if p.method.kind == "full")
     return DataSeen(
@@ -131,5 +139,5 @@ def _seen(dataset: Dataset, facts: DataFacts, wish: Wish) -> DataSeen:
         columns=other_columns(dataset),
         reader_warnings=warnings,
         trained=tuple((preset.name, preset.model.parameters) for preset in tuned),
-        source=shlex.quote(wish.data or dataset.name),
+        source=shlex.quote(source),
     )
