@@ -38,8 +38,8 @@ from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.finding import Finding
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.machine.probe import ProbeReport
-from agnews_cli.core.run.catalogue import PublishedCount
 from agnews_cli.core.report.figures import OddRow, Reliability, RunFigures
+from agnews_cli.core.run.catalogue import PublishedCount
 from agnews_cli.core.run.comparison import Compared, Difference
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.expected import Measured, Published
