@@ -6,6 +6,8 @@ The lines are executed as they stand by tests/learn/test_methods.py.
 
 from __future__ import annotations
 
+import json
+
 from agnews_cli.core.run.method import Qlora
 
 _LOADED = """labels = json.load(open(f"{folder}/labels.json", encoding="utf-8"))
@@ -20,7 +22,7 @@ for module in model.modules():
 model = PeftModel.from_pretrained(model, folder).eval()
 """
 _OWN = """)
-tensors = load_file(f"{folder}/adapter.safetensors")
+tensors = safetensors.torch.load_file(f"{folder}/adapter.safetensors")
 model.load_state_dict(tensors, strict=False)  # the head
 """
 _BOTTLENECK = """
@@ -70,27 +72,36 @@ _BLOCKS = """for vector, name in zip(vectors, facts["blocks"]):
         lambda module, given, v=vector, name=name: (put(v, given[0], name), *given[1:]))
 model.eval()
 """
-_IMPORTS = """import json
+_FILES = "import safetensors.torch"
+_MORE = {
+    "qlora": ("from peft import PeftModel",),
+    "houlsby": (_FILES, "from torch.nn.functional import linear, silu"),
+    "pfeiffer": (_FILES, "from torch.nn.functional import linear, relu"),
+}
 
-import torch
-MORE
-from transformers import AutoModelForSequenceClassification"""
-_FUNCTIONAL = "from safetensors.torch import load_file"
+
+def imports(kind: str) -> tuple[str, ...]:
+    """What the lines of `body` need."""
+    names = "AutoModelForSequenceClassification"
+    names += ", BitsAndBytesConfig" if kind == "qlora" else ""
+    more = _MORE.get(kind, (_FILES,))
+    return ("import json", "import torch", *more, f"from transformers import {names}")
+
+
+def body(kind: str) -> str | None:
+    """Lines that make `model` of what the method `kind` left in `folder`, on `base`, the base
+    model's id or folder; None where that is a whole model."""
+    found = _BODIES.get(kind)
+    return None if found is None else _LOADED + found
 
 
 def opened(kind: str, base: str, folder: str) -> str | None:
-    """Lines that make `model` of what the method `kind` left in `folder`; None where that is a
-    whole model, or an adapter that PEFT opens."""
-    body = _BODIES.get(kind)
-    if body is None:
+    """The same, complete."""
+    lines = body(kind)
+    if lines is None:
         return None
-    more = {
-        "qlora": "from peft import PeftModel",
-        "houlsby": f"{_FUNCTIONAL}\nfrom torch.nn.functional import linear, silu",
-        "pfeiffer": f"{_FUNCTIONAL}\nfrom torch.nn.functional import linear, relu",
-    }.get(kind, _FUNCTIONAL)
-    imports = _IMPORTS.replace("MORE", more) + (", BitsAndBytesConfig" if kind == "qlora" else "")
-    return f"{imports}\n\nbase, folder = {base!r}, {folder!r}\n{_LOADED}{body}"
+    places = f"base, folder = {json.dumps(base, ensure_ascii=False)}, {json.dumps(folder)}"
+    return "\n".join(imports(kind)) + f"\n\n{places}\n{lines}"
 
 
 _BODIES = {

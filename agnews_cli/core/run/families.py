@@ -34,6 +34,11 @@ _REFUSED: Mapping[str, Mapping[str, str]] = {
 }
 
 
+def is_refused_somewhere(method: str) -> bool:
+    """Whether it matters to the method which family a model is of."""
+    return method in _REFUSED
+
+
 def refusal(method: str, family: str) -> str | None:
     """Why a method, by its kind, does nothing for a family; None: nothing is known against it."""
     return _REFUSED.get(method, {}).get(family)
