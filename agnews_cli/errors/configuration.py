@@ -98,6 +98,13 @@ class ModelUnsuitable(AgnewsError):
     hint = "Models that are known to work: agnews presets ls"
 
 
+class MethodUnsuited(AgnewsError):
+    """method.kind={method} does nothing for {model}: {reason}."""
+
+    exit_code = 78
+    hint = "docs/methods.md shows which methods go with which models; --set method.kind=lora goes with all."
+
+
 class NothingFits(AgnewsError):
     """No preset fits this machine:\n{reasons}"""
 

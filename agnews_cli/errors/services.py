@@ -12,8 +12,8 @@ class ExtraMissing(AgnewsError):
     hint = "pip install 'agnews-cli[{extra}]'"
 
 
-class OptimizerMissing(AgnewsError):
-    """training.optimizer={optimizer} needs the package {package}, which is not installed."""
+class PackageMissing(AgnewsError):
+    """{setting} needs the package {package}, which is not installed."""
 
     exit_code = 69
     hint = "pip install {package}"

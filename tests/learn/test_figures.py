@@ -75,13 +75,13 @@ def test_an_equal_later_validation_is_kept_and_a_worse_one_is_not():
 
 
 @pytest.mark.parametrize("kind", modules(methods))
-def test_a_cooled_head_divides_the_logits_and_nothing_else(kind):
+def test_a_cooled_head_divides_the_logits_and_nothing_else(kind, tmp_path):
     config = BertConfig(
         vocab_size=60, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
         intermediate_size=32, max_position_embeddings=32, num_labels=3,
     )  # fmt: skip
     model, method = BertForSequenceClassification(config), tiny.method(kind)
-    net = methods.of(method).apply(model, method, ["classifier"]).eval()
+    net = tiny.applied(model, method, tmp_path).eval()
     ids = torch.arange(3, 13).view(2, 5)
     before = net(input_ids=ids).logits
     assert cool_head(net, 2.5, classes=3)

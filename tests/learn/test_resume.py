@@ -131,9 +131,7 @@ class Run:
         )  # fmt: skip
         if variant.is_fast_dropout:
             config._attn_implementation = dropout.register()
-        model = methods.of(variant.method).apply(
-            BertForSequenceClassification(config), variant.method, ["classifier"]
-        )
+        model = tiny.applied(BertForSequenceClassification(config), variant.method, folder / "base")
         layers.freeze(model, variant.training.get("frozen_layers"), "tiny")
         if variant.is_fast_dropout:
             dropout.replace_dropout(model)

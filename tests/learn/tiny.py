@@ -46,6 +46,16 @@ def method(name: str) -> Method:
     return TypeAdapter(Method).validate_python(fields)
 
 
+def applied(model: Any, of: Method, folder: Path) -> Any:
+    """A BERT that the method trains; from `folder`, where it must be loaded in its own way."""
+    procedure = methods.of(of)
+    options = procedure.load_options(of)
+    if options:
+        model.save_pretrained(folder)
+        model = type(model).from_pretrained(folder, **options)
+    return procedure.apply(model, of, ["classifier"])
+
+
 def csv_file(
     path: Path, rows: dict[str, int], *, words: int = 6, signal: float = 1.0, seed: int = 0
 ) -> Path:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal, Protocol
 
+from agnews_cli.core.run.anatomy import Anatomy
 from agnews_cli.core.run.dataset import Dataset, File, Form
-from agnews_cli.core.run.method import Anatomy, Method, weights_bytes
+from agnews_cli.core.run.method import Method, weights_bytes
 from agnews_cli.core.run.preset import Model, Preset, Training
 from agnews_cli.core.run.rows import trainings, validating
 from agnews_cli.core.run.work import (

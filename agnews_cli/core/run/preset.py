@@ -10,8 +10,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agnews_cli.core.run.anatomy import Anatomy
 from agnews_cli.core.run.expected import Measured, Published
-from agnews_cli.core.run.method import Anatomy, Full, Method, WordCounts
+from agnews_cli.core.run.method import Full, Method, WordCounts
 
 Naming = Literal["platform", "goal"]
 """For a machine, or for what is wanted: a preset of another tier, which it extends."""

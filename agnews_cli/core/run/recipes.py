@@ -6,7 +6,10 @@ tests/end_to_end/test_delivered.py.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+
+from agnews_cli.core.run import adapter_recipes
 
 _LINEAR = """
 def linear(folder, texts):
@@ -24,6 +27,14 @@ def linear(folder, texts):
 _FINETUNE = """
 def finetune(folder, texts):
     classify = pipeline("text-classification", model=folder, truncation=True, top_k=None)
+    found = [{each["label"]: each["score"] for each in row} for row in classify(texts)]
+    return np.array([[row[label] for label in labels] for row in found])
+"""
+_FINETUNE_ON_BASE = """
+def finetune(folder, texts):
+BODY
+    classify = pipeline("text-classification", model=model, truncation=True, top_k=None,
+                        tokenizer=AutoTokenizer.from_pretrained(folder))
     found = [{each["label"]: each["score"] for each in row} for row in classify(texts)]
     return np.array([[row[label] for label in labels] for row in found])
 """
@@ -52,6 +63,22 @@ _IMPORTS = {
         "from transformers import AutoModel, AutoTokenizer",
     ),
 }
+
+
+_ON_BASE = """tokenizer = AutoTokenizer.from_pretrained(folder)
+classify = pipeline("text-classification", model=model, tokenizer=tokenizer, truncation=True)
+print(classify(TEXT))
+"""
+
+
+def on_base(kind: str, folder: str, base: str, text: str = "your text") -> str | None:
+    """As `pipeline`, for what a method left that needs its base model; None: it needs none."""
+    lines = adapter_recipes.opened(kind, base, folder)
+    if lines is None:
+        return None
+    more = "from transformers import AutoTokenizer, pipeline\nfrom transformers import "
+    lines = lines.replace("from transformers import ", more, 1)
+    return lines + _ON_BASE.replace("TEXT", _quoted(text))
 
 
 def pipeline(folder: str, text: str = "your text") -> str:
@@ -97,22 +124,31 @@ def average(
     is_alone: bool = False,
     is_listed: bool = False,
     temperature: float = 1.0,
+    method: str = "full",
 ) -> str:
     """Plain Python for what a run delivers. members: (kind, folder, share) of each.
 
     `is_listed`: they stand in the lines, as no file lists all of them (an ensemble's, which lie in
     folders of their own). `is_alone`: one member's folder, without the run around it. `base`: the
-    encoder of embeddings. `temperature`: of the average.
+    model that embeddings need, and what `method` left, by which the others were fine-tuned.
+    `temperature`: of the average.
     """
     kinds = sorted({kind for kind, _, _ in members})
-    imports = sorted({line for kind in kinds for line in _IMPORTS[kind]})
+    functions, needed = _FUNCTIONS, {line for kind in kinds for line in _IMPORTS[kind]}
+    adapted = adapter_recipes.body(method) if "finetune" in kinds else None
+    if adapted is not None:
+        functions = functions | {
+            "finetune": _FINETUNE_ON_BASE.replace("BODY", textwrap.indent(adapted, "    ").rstrip())
+        }
+        needed |= {*adapter_recipes.imports(method), "from transformers import AutoTokenizer"}
+    imports = sorted(needed - {"import json"})
     lines = ["import json", "import numpy as np", *imports, ""]
     source = '"agnews.json"' if is_alone else '"delivery.json"'
     lines.append(f'facts = json.load(open({source}, encoding="utf-8"))')
     lines.append('labels = facts["labels"]')
-    if "embedding" in kinds:
+    if "embedding" in kinds or adapted is not None:
         lines.append(f"base = {_quoted(base)}")
-    code = "\n".join(lines) + "\n" + "".join(_FUNCTIONS[kind] for kind in kinds)
+    code = "\n".join(lines) + "\n" + "".join(functions[kind] for kind in kinds)
     texts = 'texts = ["your text"]\n'
     if is_alone:
         last = f'probabilities = {members[0][0]}(".", texts)\n'

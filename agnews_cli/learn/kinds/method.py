@@ -35,8 +35,6 @@ class Procedure:
     save: Callable[[Any, Path, str], None]
     """(the trained module, a folder, the base model's hub id or the name of its folder): write all
     that predicts. The module is spent."""
-    marker: str
-    """The file that shows that a folder is one of those which `open` reads."""
     open: Callable[[Path, str | None, dict[str, Any]], nn.Module]
     """(a folder that was written, where the base model lies, further options of `from_pretrained`):
     the model that predicts as the trained one did. The base is None where the folder is whole."""

@@ -9,16 +9,18 @@ from typing import Any
 from torch import nn
 
 from agnews_cli.core.run.method import Method
+from agnews_cli.learn.adapters import files
 from agnews_cli.learn.kinds.method import Procedure
 from agnews_cli.learn.kinds.registry import modules
+from agnews_cli.store.model.delivered import METHOD
 
-_PLAIN = "config.json"
+_PLAIN = {"adapter_config.json": "lora", "config.json": "full"}
+"""What others write too, and who reads that here; the second may lie beside the first."""
 
 
 def of(method: Method) -> Procedure:
     """What the method does."""
-    found: Procedure = modules(sys.modules[__name__])[method.kind].PROCEDURE
-    return found
+    return _of(method.kind)
 
 
 def open_folder(folder: Path, base: str | None = None, **options: Any) -> nn.Module:
@@ -26,10 +28,15 @@ def open_folder(folder: Path, base: str | None = None, **options: Any) -> nn.Mod
 
     `base`: where the model lies that an adapter needs; `options`: of `from_pretrained`.
     """
-    each: list[Procedure] = [one.PROCEDURE for one in modules(sys.modules[__name__]).values()]
-    each.sort(key=lambda one: one.marker == _PLAIN)  # it may lie beside an adapter, too
-    there = [one for one in each if (folder / one.marker).is_file()]
-    if not there:
-        names = " or ".join(sorted({one.marker for one in each}))
-        raise FileNotFoundError(f"there is no {names} in it")
-    return there[0].open(folder, base, options).eval()
+    method = files.method_of(folder)
+    if method is not None:
+        return of(method).open(folder, base, options).eval()
+    for name, kind in _PLAIN.items():
+        if (folder / name).is_file():
+            return _of(kind).open(folder, base, options).eval()
+    raise FileNotFoundError(f"there is no {' or '.join((METHOD, *_PLAIN))} in it")
+
+
+def _of(kind: str) -> Procedure:
+    found: Procedure = modules(sys.modules[__name__])[kind].PROCEDURE
+    return found

@@ -41,4 +41,5 @@ class Pooled:
             return given
         at = torch.arange(mask.shape[1], device=mask.device)
         last = (mask * at).argmax(1).repeat(len(given) // len(mask)).to(given.device)
+        last = last + given.shape[1] - mask.shape[1]  # a method's virtual tokens come first
         return given[torch.arange(len(given), device=given.device), last]

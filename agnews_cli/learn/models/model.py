@@ -22,6 +22,7 @@ from transformers.utils import logging as hf_logging
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.errors import ModelBringsCode
 from agnews_cli.learn import methods
+from agnews_cli.learn.adapters import places
 from agnews_cli.learn.models import dropout, layers
 from agnews_cli.learn.models.head import last_layer
 from agnews_cli.store.model.models import asks_for_code, base_name, refuse_code
@@ -104,7 +105,7 @@ def load_classifier(
 
     try:
         model, loaded = load(**options)
-    except ValueError:  # an architecture outside transformers' attention registry
+    except (ValueError, KeyError):  # an architecture outside transformers' attention registry
         torch.manual_seed(seed)
         model, loaded = load()
     if on_cpu and not getattr(model, "_supports_attention_backend", False):
@@ -117,6 +118,7 @@ def load_classifier(
     inside = f"{model.base_model_prefix}."
     head = [name for name, _ in model.named_parameters() if not name.startswith(inside)]
     new = sorted({name.rpartition(".")[0] for name in [*loaded["missing_keys"], *head]} - {""})
+    places.freeze_unread(model)
     trained = procedure.apply(model, preset.method, new)
     layers.freeze(trained, preset.training.frozen_layers, base_name(preset.model))
     if on_cpu:

@@ -8,6 +8,7 @@ moves along the gradient, and back into the ball of radius ε, which is `freelb`
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 
 from agnews_cli.learn.kinds.option import Again, Batch, Option, Start
 from agnews_cli.learn.models.words import WordEmbeddings, along, step_size, within
@@ -25,7 +26,11 @@ def begin(start: Start) -> Option | None:
 
     def at_random(given: torch.Tensor) -> torch.Tensor:
         nonlocal move
-        there = mask.to(given.device).repeat(len(given) // len(mask), 1)[:, :, None]
+        virtual = (
+            given.shape[1] - mask.shape[1]
+        )  # tokens of a method, which stand before the text's end
+        there = F.pad(mask.to(given.device), (virtual, 0), value=1)
+        there = there.repeat(len(given) // len(mask), 1)[:, :, None]
         numbers = there.sum((1, 2), keepdim=True) * given.shape[2]
         move = torch.empty_like(given, dtype=torch.float32).uniform_(-most, most)
         move = move * there / numbers.sqrt()

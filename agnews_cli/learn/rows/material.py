@@ -310,11 +310,11 @@ def tokenise(
     return Tokenised(taken, validation, tail_of(tokenizer), unlabelled)
 
 
-def longest_of(tokenizer: Any, config: Any, asked: int | None) -> int:
-    """The most tokens of a text that the model reads and that are wanted."""
+def longest_of(tokenizer: Any, config: Any, asked: int | None, *, virtual: int = 0) -> int:
+    """The most tokens of a text that the model reads and that are wanted, beside `virtual` ones."""
     positions = getattr(config, "max_position_embeddings", None) or LENGTHS[-1]
     positions -= 2 if positions % 64 == 2 else 0  # RoBERTa and MPNet number theirs from 2
-    return int(min(asked or LENGTHS[-1], positions, tokenizer.model_max_length))
+    return int(min(asked or LENGTHS[-1], positions - virtual, tokenizer.model_max_length))
 
 
 def length_for(full: NDArray[np.int64], least: int, most: int) -> int:

@@ -212,22 +212,26 @@ def _usage(job: TrainJob, members: Sequence[CardMember], *, is_run: bool) -> str
     parts = []
     if is_plain:
         folder = members[0].folder if is_run else "."
+        name = base_name(job.preset.model)
+        on_base = recipes.on_base(job.preset.method.kind, folder, name)
+        how = "`transformers` alone" if on_base is None else f"the base model {escaped(name)}"
         parts.append(
-            f"With `transformers` alone, in {where} (or give its path):\n\n"
-            + fenced(recipes.pipeline(folder))
+            f"With {how}, in {where} (or give its path):\n\n"
+            + fenced(on_base or recipes.pipeline(folder))
         )
     else:
         code = recipes.average(
             [(m.facts.kind, m.folder if is_run else ".", m.facts.weight) for m in members],
             base=base_name(job.preset.model),
             is_alone=not is_run,
+            method=job.preset.method.kind,
         )
         parts.append(f"Without agnews, in {where} (or give its path):\n\n" + fenced(code))
     beside = methods.of(job.preset.method).beside if tuned else None
     if beside is not None:
         folder = f"{tuned[0].folder}/{beside}" if is_run else beside
         parts.append(
-            "The weights hold the LoRA update already. The update alone lies in "
+            f"The weights hold the update ({job.preset.method.kind}) already. It alone lies in "
             f"`{folder}/`, for the unchanged base model:\n\n"
             + fenced(
                 recipes.adapter(

@@ -123,7 +123,8 @@ class Prepared:
         self.setting.log("phase", name="tokenising")
         self.tokenizer = load_tokenizer(job.model_path, job.preset.model.revision)
         config = load_config(job.model_path, job.preset.model.revision)
-        most = material.longest_of(self.tokenizer, config, asked.longest)
+        virtual = job.preset.method.virtual_tokens
+        most = material.longest_of(self.tokenizer, config, asked.longest, virtual=virtual)
         if self.teacher is not None:
             self.teacher.require_width(config.get_text_config().hidden_size)
         if asked.max_length > most and asked.longest == asked.max_length:

@@ -40,6 +40,8 @@ from agnews_cli.store.settings import presets
 _SCHEMA, _DELIVERY = "agnews.delivery/1", "delivery.json"
 CARD = "agnews.json"
 """Lies in every delivered folder."""
+METHOD, _ADAPTER = "method.json", "adapter_config.json"
+"""One of both lies where a base model is needed: ours, or PEFT's."""
 _LONGEST = 512
 _MOST_BYTES = 16_000_000
 _MOST_PARTS = 1000
@@ -154,6 +156,12 @@ class _Adapter(BaseModel):
     base_model_name_or_path: str
 
 
+class _Method(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    base: str
+
+
 def write(folder: Path, dataset: Dataset, **answers: object) -> None:
     """`delivery.json`: how texts and labels were written, and who answers: `members` and the
     `max_length` that they read, or `parts` and the `combiner` that joins them.
@@ -242,15 +250,18 @@ def of_folder(folder: Path) -> Delivered:
     """Raises NotAModel, ModelBringsCode or ModelNotReadable."""
     words: _Words
     card, config = folder / CARD, folder / "config.json"
-    adapter = folder / "adapter_config.json"
+    adapter, ours = folder / _ADAPTER, folder / METHOD
+    has_names = (folder / "labels.json").is_file()
     if card.is_file():
         facts = _read(card, _Card)
         words, kind, base = facts, facts.kind, facts.base
-    elif config.is_file() or (adapter.is_file() and (folder / "labels.json").is_file()):
+    elif config.is_file() or (has_names and (adapter.is_file() or ours.is_file())):
         words, kind, base = _foreign(folder), "finetune", None
     else:
         raise NotAModel(path=folder, looked_for="delivery.json, agnews.json or config.json")
     member = Member(name=folder.name, kind=kind, folder=str(folder), digests=_digests(folder))
+    if _needs_base(member) and base is None and ours.is_file():
+        base = _read(ours, _Method).base
     if _needs_base(member) and base is None and adapter.is_file():
         base = _read(adapter, _Adapter).base_model_name_or_path
     model = _model(base) if base is not None and _needs_base(member) else None
@@ -352,7 +363,7 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _needs_base(member: Member) -> bool:
-    has_adapter = (Path(member.folder) / "adapter_config.json").exists()
+    has_adapter = any((Path(member.folder) / name).exists() for name in (METHOD, _ADAPTER))
     return member.kind == "embedding" or (member.kind == "finetune" and has_adapter)
 
 

@@ -70,6 +70,23 @@ def width(found: Resolved) -> int | None:
     return next((value for value in said if isinstance(value, int)), None)
 
 
+def family(found: Resolved, *, timeout_s: float = 10.0) -> str | None:
+    """transformers' `model_type` of a model; None where nobody says it now. Nothing is downloaded."""
+    if found.source == "hub":
+        from huggingface_hub import HfApi
+
+        try:
+            endpoint = os.environ.get("HF_ENDPOINT")
+            info = HfApi(endpoint=endpoint).model_info(found.path_or_id, timeout=timeout_s)
+            config = dict(info.config or {})
+        except Exception:  # of whatever its transport raises: it is asked again by who loads it
+            return None
+    else:
+        config = _object(Path(found.path_or_id) / "config.json")
+    kind = config.get("model_type")
+    return kind if isinstance(kind, str) else None
+
+
 def trainable_kinds() -> frozenset[str]:
     """The kinds that the installed transformers makes classifiers of; empty where there is none.
 

@@ -68,6 +68,7 @@ def use(folder: RunFolder, *, store: Path | None) -> Use:
     if not folder.has("delivery.json"):
         return _of_answers(folder)
     alone = _only_model(folder)
+    needs_base = alone is not None and (alone / delivered.METHOD).exists()
     sample = "--out submission.csv --like sample_submission.csv"
     return Use(
         folder=alone or folder.path,
@@ -75,7 +76,7 @@ def use(folder: RunFolder, *, store: Path | None) -> Use:
         file=f"{command} --file new.csv --out labelled.csv{place}",
         competition=f"{command} --file test.csv {sample}{place}",
         load=recipes.load(str(folder.path)),
-        python=None if alone is None else recipes.pipeline(str(alone)),
+        python=None if alone is None or needs_base else recipes.pipeline(str(alone)),
         card=(alone or folder.path) / "README.md",
     )
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.shapes import Single
 from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.run import families
 from agnews_cli.core.run.choose import PassedOver, choose
 from agnews_cli.core.run.job import CandidateKind, Event, ReaderLeft, TestOrder, TrainJob
 from agnews_cli.core.run.preset import Preset
@@ -23,14 +24,15 @@ from agnews_cli.errors import (
     ExtraMissing,
     HubUnreachable,
     Interrupted,
+    MethodUnsuited,
     NothingFits,
-    OptimizerMissing,
+    PackageMissing,
 )
 from agnews_cli.host import network
 from agnews_cli.store.data import datasets
 from agnews_cli.store.disk import names
 from agnews_cli.store.disk.home import cache
-from agnews_cli.store.model import models
+from agnews_cli.store.model import model_facts, models
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
 from agnews_cli.workflows.forecast.costs import Ground
@@ -52,7 +54,10 @@ _TRAINING_MODULES = (
     "safetensors",
     "sklearn",
 )
-_OPTIMIZER_PACKAGES = {"adamw_8bit": "bitsandbytes"}
+_PACKAGES = {
+    "training.optimizer=adamw_8bit": "bitsandbytes",
+    "method.kind=qlora": "bitsandbytes",
+}
 
 
 # ---- deciding -----------------------------------------------------------------------------------
@@ -64,6 +69,9 @@ def prepare(scene: Scene, given: Preset | None, why_given: Sequence[str]) -> Pla
     passed: tuple[PassedOver, ...] = ()
     if given is not None:
         preset, model, reasons = given, located(given, scene.hub), [*why_given]
+        if (unsuited := _unsuited(preset, model)) is not None:
+            kind = preset.method.kind
+            raise MethodUnsuited(model=preset.model.id, method=kind, reason=unsuited)
     else:
         preset, model, why, passed = _best_that_fits(wish, device, scene.hub)
         reasons = [f"preset {preset.name}: {why}"]
@@ -99,6 +107,15 @@ def located(preset: Preset, hub: Callable[[], bool]) -> models.Resolved:
     return models.of_preset(preset, hub=hub, endpoint=network.endpoint(), timeout_s=HUB_TIMEOUT_S)
 
 
+def _unsuited(preset: Preset, model: models.Resolved) -> str | None:
+    """Why its method does nothing for such a model, said before anything of it is fetched."""
+    kind = preset.method.kind
+    if not families.is_refused_somewhere(kind):
+        return None
+    found = model_facts.family(model, timeout_s=HUB_TIMEOUT_S)
+    return None if found is None else families.refusal(kind, found)
+
+
 def _best_that_fits(
     wish: Wish, accelerator: Accelerator, hub: Callable[[], bool]
 ) -> tuple[Preset, models.Resolved, str, tuple[PassedOver, ...]]:
@@ -110,7 +127,7 @@ def _best_that_fits(
             there[preset.name] = located(preset, hub)
         except HubUnreachable as error:
             return error.message
-        return None
+        return _unsuited(preset, there[preset.name])
 
     tuned = (
         p for p in presets.load_all() if p.method.needs_weights
@@ -176,7 +193,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane |
     if there is not None and not request.session.fresh:
         return there
     require_training_modules()
-    require_optimizer(plan.preset)
+    require_packages(plan.preset)
     # A model and two checkpoints; snapshots lie in these, and whole in folders of their own.
     whole = 4 * plan.preset.model.parameters * (3 + plan.preset.training.cycles)
     runs.require_space(plan.scene.store, whole + plan.preset.snapshots_bytes + 50_000_000)
@@ -260,12 +277,16 @@ def require_training_modules() -> None:
             raise ExtraMissing(extra="train", module=module)
 
 
-def require_optimizer(preset: Preset) -> None:
-    """Raises OptimizerMissing."""
-    optimizer = preset.training.optimizer
-    package = _OPTIMIZER_PACKAGES.get(optimizer)
-    if package is not None and importlib.util.find_spec(package) is None:
-        raise OptimizerMissing(optimizer=optimizer, package=package)
+def require_packages(preset: Preset) -> None:
+    """Raises PackageMissing."""
+    asked = {
+        "training.optimizer": preset.training.optimizer,
+        "method.kind": preset.method.kind,
+    }
+    for setting in (f"{field}={value}" for field, value in asked.items()):
+        package = _PACKAGES.get(setting)
+        if package is not None and importlib.util.find_spec(package) is None:
+            raise PackageMissing(setting=setting, package=package)
 
 
 def _interrupted(folder: runs.RunFolder) -> Interrupted:

@@ -1,0 +1,1 @@
+"""What several fine-tuning methods share: PEFT's wrapping, bottlenecks, virtual tokens, files."""

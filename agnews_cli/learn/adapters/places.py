@@ -1,0 +1,78 @@
+"""Where in a loaded classifier a method finds its layers, and what of it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from torch import nn
+
+from agnews_cli.core.run.anatomy import Anatomy, blocks
+from agnews_cli.errors import MethodUnsuited
+
+
+def linear(model: nn.Module, new: Sequence[str]) -> dict[str, nn.Linear]:
+    """Linear layers by name, but for those of the head and of whatever else is `new`."""
+    found = {name: one for name, one in model.named_modules() if isinstance(one, nn.Linear)}
+    return {name: one for name, one in found.items() if not _is_in(name, new)}
+
+
+def chosen(model: Any, new: Sequence[str], adapts: Callable[[str], bool], method: str) -> list[str]:
+    """Names of the linear layers that a method adapts. Raises MethodUnsuited: there are none."""
+    found = [name for name in linear(model, new) if adapts(name)]
+    if not found:
+        raise MethodUnsuited(
+            model=model.config.model_type,
+            method=method,
+            reason="none of its layers is one that the method adapts",
+        )
+    return found
+
+
+def biases(model: nn.Module, new: Sequence[str]) -> Iterator[nn.Parameter]:
+    """What is added to states, below the head."""
+    for name, weight in model.named_parameters():
+        if name.rpartition(".")[2] == "bias" and not _is_in(name, new):
+            yield weight
+
+
+_UNREAD = {"xlnet": ("r_s_bias", "seg_embed", "mask_emb")}
+"""Parameters, by the end of their names, that no classified text reaches: they get no gradient, and
+an optimizer would keep nothing of them that a checkpoint could hold."""
+
+
+def freeze_unread(model: Any) -> None:
+    """Call before a method is applied."""
+    ends = _UNREAD.get(model.config.model_type, ())
+    for name, weight in model.named_parameters():
+        if name.rpartition(".")[2] in ends:
+            weight.requires_grad_(False)
+
+
+def train_only_new(model: nn.Module, new: Sequence[str]) -> None:
+    """Freeze all but the head and what else is `new`."""
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(_is_in(name, new))
+
+
+def anatomy_of(model: Any, new: Sequence[str]) -> Anatomy:
+    """Of a classifier before a method is applied, as planning describes it."""
+    layers = linear(model, new)
+    there = {name: weight.numel() for name, weight in model.named_parameters()}
+    ends = _UNREAD.get(model.config.model_type, ())
+    unread = sum(count for name, count in there.items() if name.rpartition(".")[2] in ends)
+    config = model.config.get_text_config()
+    return Anatomy(
+        parameters=sum(there.values()) - unread,
+        linear=tuple((name, one.in_features, one.out_features) for name, one in layers.items()),
+        new=sum(count for name, count in there.items() if _is_in(name, new)),
+        biases=sum(weight.numel() for weight in biases(model, new)),
+        embedding=model.get_input_embeddings().weight.shape[1],
+        hidden=config.hidden_size,
+        blocks=len(blocks(list(layers))),
+    )
+
+
+def _is_in(name: str, modules: Sequence[str]) -> bool:
+    """Whether a module or a parameter is one of these modules, or in one."""
+    return any(f"{name}.".startswith(f"{one}.") for one in modules)
