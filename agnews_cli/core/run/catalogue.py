@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from agnews_cli.core.run.method import Anatomy
+from agnews_cli.core.run.anatomy import Anatomy
 
 Positive = Annotated[int, Field(gt=0, le=10**15)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
