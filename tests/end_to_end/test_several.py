@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -120,6 +121,10 @@ def test_a_student_is_an_ordinary_model_and_its_teacher_one_folder(straight, wor
         right = sum(a["label"] == k for a, (_, k) in zip(answers, tiny.rows(3, 17), strict=True))
         assert right / len(answers) == pytest.approx(evaluation["test"]["accuracy"]["value"])
         said.append(answers)
+        with (work / "straight" / run / "predictions.csv").open(encoding="utf-8") as table:
+            rows = list(csv.DictReader(table))
+        assert [row["predicted"] for row in rows] == [a["label"] for a in answers]
+        assert [row["label"] for row in rows] == [label for _, label in tiny.rows(3, 17)]
     card = (work / "straight" / teacher / "README.md").read_text("utf-8")
     code = card.split("Without agnews")[1].split("```python\n")[1].split("```")[0]
     code = code.replace('["your text"]', repr(texts[:5])).replace("labels[k]", "str(labels[k])")

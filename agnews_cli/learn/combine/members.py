@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +76,20 @@ def _whole(name: str, parts: Sequence[Logits], labels: tuple[str, ...]) -> Logit
     rows = np.concatenate([part.rows for part in ordered])
     classes = np.concatenate([part.classes for part in ordered])
     logits = np.concatenate([part.delivered for part in ordered])
-    # Of equal rows by what is said of them, so that the order that they came in decides nothing.
-    order = np.lexsort((logits[:, 0], classes, *_numbers(rows)))
+    order = _order(Logits(labels, rows, classes, logits, {}))
     return Logits(labels, rows[order], classes[order], logits[order], {})
+
+
+def _order(one: Logits) -> NDArray[np.intp]:
+    """Equal rows by what is said of them, so that the order that they came in decides nothing."""
+    return np.lexsort((one.delivered[:, 0], one.classes, *_numbers(one.rows)))
+
+
+def as_given(values: NDArray[Any], one: Logits, labels: tuple[str, ...]) -> NDArray[Any]:
+    """`values` of rows in `Aligned`'s order, (rows, ..), in the order in which `one` has them."""
+    found = np.empty_like(values)
+    found[_order(_relabelled("", one, labels))] = values
+    return found
 
 
 def _relabelled(name: str, one: Logits, labels: tuple[str, ...]) -> Logits:

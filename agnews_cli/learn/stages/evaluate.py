@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.work import TEST, VALIDATION
@@ -21,6 +17,7 @@ from agnews_cli.learn.stages import snapshots
 from agnews_cli.learn.stages.combine import Shares
 from agnews_cli.learn.stages.contest import Competition, Probabilities
 from agnews_cli.learn.stages.predict import Answered
+from agnews_cli.learn.stages.predictions_file import write_predictions
 from agnews_cli.store.disk import space
 
 
@@ -73,23 +70,3 @@ def _keep(contest: Competition, part: str, said: Logits) -> None:
     if not logits.write(contest.setting.folder / f"{part}.safetensors", said):
         most = space.size(logits.MOST_BYTES)
         contest.setting.told.note(f"{part} is not kept: it would be larger than {most}")
-
-
-def write_predictions(
-    folder: Path,
-    classes: Sequence[int],
-    labels: Sequence[str],
-    mixed: NDArray[np.floating],
-    each: Mapping[str, NDArray[np.floating]],
-) -> None:
-    """`predictions.csv` for what is delivered, and one file for each member of an average."""
-    files = {"predictions.csv": mixed}
-    if len(each) > 1:
-        files |= {f"predictions-{name}.csv": part for name, part in each.items()}
-    for name, probabilities in files.items():
-        with (folder / name).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["row", "label", "predicted", *(f"p_{label}" for label in labels)])
-            for row, scores in enumerate(probabilities):
-                true, guess = labels[classes[row]], labels[int(scores.argmax())]
-                writer.writerow([row, true, guess, *(f"{p:.7f}" for p in scores)])

@@ -27,7 +27,7 @@ from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.compare import compare
 from agnews_cli.learn.combine.diversity import diversity
 from agnews_cli.learn.combine.logits import Logits
-from agnews_cli.learn.combine.members import Aligned, align
+from agnews_cli.learn.combine.members import Aligned, align, as_given
 from agnews_cli.learn.door import test_lock
 from agnews_cli.learn.door.events import EventLog, StopFlag
 from agnews_cli.learn.door.notes import Notes
@@ -35,6 +35,7 @@ from agnews_cli.learn.figures.blend import log_loss
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.kinds.combiner import Fitted
 from agnews_cli.learn.stages import ensemble_card, heat_map
+from agnews_cli.learn.stages.predictions_file import write_predictions
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model import carried, delivered
@@ -190,6 +191,9 @@ def _evaluate(
     said = rows.probabilities[[number[member.name] for member in kept]]
     tested = Tested(rows, combiners.apply(combined.fitted, said))
     _keep(job, TEST, labels, rows, tested.mixed)
+    first = next(iter(tests.values()))[0]
+    classes, mixed = (as_given(v, first, rows.labels) for v in (rows.classes, tested.mixed))
+    write_predictions(Path(job.folder), classes.tolist(), labels, mixed, {})
     test = evaluate(tested.mixed, rows.classes, labels)
     return evaluation.model_copy(update={"test": test, "look": look}), tested
 

@@ -31,7 +31,7 @@ from agnews_cli.learn.rows import overlap
 from agnews_cli.learn.stages import asked_rows, cards, setting
 from agnews_cli.learn.stages.ask import NAME, Asking
 from agnews_cli.learn.stages.asked_rows import AskedRows
-from agnews_cli.learn.stages.evaluate import write_predictions
+from agnews_cli.learn.stages.predictions_file import write_predictions
 from agnews_cli.learn.stages.prepare import Prepared
 from agnews_cli.learn.stages.setting import Setting
 from agnews_cli.store.disk import files, space
