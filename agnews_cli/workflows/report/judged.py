@@ -9,9 +9,10 @@ from agnews_cli.core.guards.data_facts import DataFacts
 from agnews_cli.core.guards.risk import Name, Risk, RiskNumber, risk
 from agnews_cli.core.report.curves import Curve
 from agnews_cli.core.report.figures import RunFigures
+from agnews_cli.core.run.anatomy import Anatomy
 from agnews_cli.core.run.dataset import Split
 from agnews_cli.core.run.evaluation import Evaluation
-from agnews_cli.core.run.method import Anatomy, Full
+from agnews_cli.core.run.method import Full
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import AgnewsError
