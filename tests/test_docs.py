@@ -71,6 +71,7 @@ def test_every_object_that_is_printed_is_on_the_page():
         "checkpoint",
         "record",
         "delivery",
+        "method",
         "model",
         "graph",
         "comparison",

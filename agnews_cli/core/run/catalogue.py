@@ -188,8 +188,14 @@ class CatalogueModel:
         """Of the classifier of so many classes."""
         new = self.head_parameters(classes)
         blocks = tuple(self.block()) * self.stored_blocks
-        linear = (*blocks, *self._layers(self.family.beside))
-        return Anatomy(self.entry.parameters + new, linear, new)
+        return Anatomy(
+            parameters=self.entry.parameters + new,
+            linear=(*blocks, *self._layers(self.family.beside)),
+            new=new,
+            embedding=self.width("embedding"),
+            hidden=self.shape.hidden,
+            blocks=self.stored_blocks * (2 if self.family.kind == "encoder-decoder" else 1),
+        )
 
     def config(self) -> dict[str, Any]:
         """What transformers' configuration of it is made with."""
@@ -258,6 +264,14 @@ class Catalogue:
         """The model with this hub id."""
         word = hub_id.casefold()
         return next((m for m in self.models.values() if m.entry.id.casefold() == word), None)
+
+    def refusal(self, method: str, model_type: str) -> str | None:
+        """Why a method, by its kind, cannot train models of transformers' `model_type`; None: it
+        can, as far as is known."""
+        for model in self.models.values():
+            if model.family.model_type == model_type and method in model.family.refused:
+                return model.family.refused[method]
+        return None
 
     def nearest(self, model: CatalogueModel, kinds: frozenset[str]) -> CatalogueModel | None:
         """Of those that transformers makes classifiers of (`kinds`), the one of its kind and
