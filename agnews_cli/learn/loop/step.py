@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from agnews_cli.core.run.preset import Training
 from agnews_cli.learn.kinds.loss import Loss, Targets
@@ -35,8 +36,12 @@ class Stepper:
     _copies: int = field(init=False)
     """How often an option wants the whole batch."""
     _pass_weight: float = field(init=False)
+    _row_of: Indices | None = field(init=False)
+    """The row of each passage, where they are not the same."""
+    _weights: NDArray[np.float32] | None = field(init=False)
 
     def __post_init__(self) -> None:
+        self._row_of, self._weights = self.tokens.row_of, self.tokens.weights
         options = self.state.options.values()
         self._copies = math.prod(option.copies for option in options)
         self._pass_weight = math.prod(option.pass_weight for option in options)
@@ -44,7 +49,7 @@ class Stepper:
             self.loss = option.criterion(self.loss)
 
     def step(self, rows: Indices, rate: float, epoch: int) -> torch.Tensor:
-        """One step on the global batch `rows`; returns its mean loss, on the device."""
+        """One step on the global batch of passages `rows`; returns its mean loss, on the device."""
         state, accelerator = self.state, self.state.accelerator
         gradients: Gradients = partial(self._gradients, rows, epoch)
         for option in state.options.values():
@@ -72,7 +77,7 @@ class Stepper:
             batch = on_device(batch, accelerator.device)
             if self._copies > 1:
                 batch = {name: torch.cat([t] * self._copies) for name, t in batch.items()}
-            targets = state.targets.of(torch.from_numpy(part)).to(accelerator.device)
+            targets = self._targets(part).to(accelerator.device)
             one_pass = partial(
                 self._pass,
                 batch,
@@ -101,15 +106,24 @@ class Stepper:
             loss = self.loss(logits, targets)
             if self.hidden_weight and targets.hidden is not None:
                 inside = hidden.last_of(answer, batch["attention_mask"])
-                loss = loss + self.hidden_weight * hidden.distances(inside, targets.hidden).sum()
+                loss = loss + self.hidden_weight * targets.summed(
+                    hidden.distances(inside, targets.hidden)
+                )
             for option in state.options.values():
-                loss = option.loss(loss, logits)
+                loss = option.loss(loss, logits, targets)
             loss = loss / rows
             if not counts:
                 loss = loss * 0.0
         # DDP averages over processes; the sum over them is wanted.
         accelerator.backward(loss * (self._pass_weight * accelerator.num_processes))
         return loss.detach()
+
+    def _targets(self, passages: Indices) -> Targets:
+        """Those of their rows; a row's windows count together as much as a row that is whole."""
+        if self._row_of is None or self._weights is None:
+            return self.state.targets.of(torch.from_numpy(passages))
+        of_rows = self.state.targets.of(torch.from_numpy(self._row_of[passages]))
+        return replace(of_rows, weights=torch.from_numpy(self._weights[passages]))
 
     def _micro_batches(self, mine: Indices) -> list[Indices]:
         if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing

@@ -189,7 +189,7 @@ class FineTuning:
             loss = self._stepper.step(rows, rate, epoch)
             losses.add(loss)
             at.step, at.epoch, at.batch = at.step + 1, epoch, batch + 1
-            at.examples += len(rows)
+            at.examples += self.tokens.rows_begun(rows)
             clock.step()
             if self.trace is not None:
                 digest = hashlib.sha256(rows.tobytes()).hexdigest()[:16]
