@@ -22,6 +22,7 @@ from agnews_cli.core.run.job import CandidateKind
 from agnews_cli.core.run.long_texts import CUT, LongTexts
 from agnews_cli.core.run.prediction import Member, Order
 from agnews_cli.errors import AgnewsError, ModelDamaged
+from agnews_cli.learn.door.memory import is_of_memory
 
 if TYPE_CHECKING:
     from agnews_cli.learn.kinds.combiner import Fitted
@@ -366,9 +367,3 @@ def _damage(folder: Path, error: Exception) -> AgnewsError:
 def first_line(error: BaseException) -> str:
     said = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (said[0] if said else type(error).__name__).rstrip(".")
-
-
-def is_of_memory(error: BaseException) -> bool:
-    words = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate")
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or any(word in said for word in words)

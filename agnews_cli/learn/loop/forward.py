@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from agnews_cli.learn.door.memory import give_back, is_of_memory
 from agnews_cli.learn.models import hidden
 from agnews_cli.learn.rows.batches import Indices, by_length
 from agnews_cli.learn.rows.tokens import Tokens
@@ -129,9 +130,7 @@ def _each_passage(
         for passages in batches[processes.process_index :: processes.num_processes]:
             check()
             with processes.autocast() if autocast else nullcontext():
-                batch = on_device(tokens.batch(passages, pad_id), processes.device)
-                said = ask(batch)
-            mine.append((passages, said.cpu().numpy()))
+                mine += _fitting(tokens, passages, pad_id, processes.device, ask)
             done += tokens.rows_begun(passages)
             told(done)
     if processes.num_processes > 1:
@@ -142,6 +141,26 @@ def _each_passage(
     for passages, numbers in mine:
         out[passages] = numbers
     return out
+
+
+def _fitting(
+    tokens: Tokens,
+    passages: Indices,
+    pad_id: int,
+    device: torch.device,
+    ask: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+) -> list[tuple[Indices, np.ndarray]]:
+    """What `ask` says of these passages: at once, or in halves where memory does not suffice."""
+    try:
+        said = ask(on_device(tokens.batch(passages, pad_id), device))
+        return [(passages, said.cpu().numpy())]
+    except (RuntimeError, MemoryError) as error:
+        if len(passages) == 1 or not is_of_memory(error):
+            raise
+    give_back()
+    half = len(passages) // 2
+    halves = (passages[:half], passages[half:])
+    return [pair for part in halves for pair in _fitting(tokens, part, pad_id, device, ask)]
 
 
 def least_tokens(device: torch.device) -> int:
