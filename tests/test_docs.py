@@ -76,7 +76,6 @@ def test_every_object_that_is_printed_is_on_the_page():
         "model",
         "graph",
         "comparison",
-        "method",
     }  # of files, not printed
     printed = schemas - {f"agnews.{name}/1" for name in inside}
     assert printed == {name for name in json_fields.SOURCES if name.endswith("/1")}
@@ -200,6 +199,8 @@ def test_the_lines_that_use_a_delivered_model_are_those_of_the_cards():
         recipes.average([("linear", "linear", 0.5), ("finetune", "model", 0.5)], base=""),
     ):
         assert ast.dump(ast.parse(code)) in shown
+    forest = recipes.average([("forest", "forest", 1.0)], base="")
+    assert ast.dump(blocks[-2].body[0]) in ast.dump(ast.parse(forest))
     embedding = recipes.average([("embedding", "embedding", 1.0)], base="owner/name")
     assert ast.dump(blocks[-1].body[0]) in ast.dump(ast.parse(embedding))
 

@@ -238,13 +238,21 @@ def open_member(member: Member, order: Order, means: Means) -> OpenedMember:
 def _linear(folder: Path, order: Order, means: Means) -> OpenedMember:
     from agnews_cli.learn.models.linear import Linear
 
-    model = Linear.load(folder)
+    return _counted(Linear.load(folder).predict, means)
 
+
+def _forest(folder: Path, order: Order, means: Means) -> OpenedMember:
+    from agnews_cli.learn.models.forest import Forest
+
+    return _counted(Forest.load(folder).predict, means)
+
+
+def _counted(predict: Callable[[Sequence[str]], Probabilities], means: Means) -> OpenedMember:
     def ask(texts: Sequence[str], tokens: Tokens | None, hear: Hear) -> Probabilities:
         parts = []
         for start in range(0, len(texts), _CHUNK_ROWS):
             means.check()
-            parts.append(model.predict(texts[start : start + _CHUNK_ROWS]))
+            parts.append(predict(texts[start : start + _CHUNK_ROWS]))
             hear(min(len(texts), start + _CHUNK_ROWS))
         return np.concatenate(parts)
 
@@ -317,6 +325,7 @@ def _finetuned(folder: Path, order: Order, means: Means) -> OpenedMember:
 
 _OPENERS: dict[CandidateKind, Callable[[Path, Order, Means], OpenedMember]] = {
     "linear": _linear,
+    "forest": _forest,
     "embedding": _embedding,
     "finetune": _finetuned,
 }

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
 from agnews_cli.core.run.job import TrainJob  # noqa: E402
+from agnews_cli.core.run.preset import Preset  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.settings import presets  # noqa: E402
 from tests import looking, tiny  # noqa: E402
@@ -29,6 +30,8 @@ CASES = {
     "lora-14": (14, "minilm-lora", ("finetune",)),
     "full-4": (4, "minilm", ("finetune",)),
     "linear-14": (14, "minilm", ("linear",)),
+    "svm-2": (2, "svm", ("linear",)),
+    "forest-4": (4, "random-forest", ("forest",)),
     "average-2": (2, "minilm", ("linear", "finetune")),
     "average-14": (14, "minilm-lora", ("linear", "finetune")),
     "head_tail-4": (4, "minilm", ("finetune",)),
@@ -135,6 +138,14 @@ print("all loaded")
 """
 
 
+def _small(preset: Preset, more: tuple[str, ...]) -> Preset:
+    if preset.method.needs_weights:
+        return presets.with_settings(preset, (*SETTINGS, *more))
+    # What it does not read; but all are trained in one process, which has one precision.
+    training = preset.training.model_copy(update={"precision": "fp32", "max_length": 12})
+    return preset.model_copy(update={"training": training})
+
+
 @pytest.fixture(scope="module")
 def delivered(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], Path]:
     """(the folder of each case's run, the base model's)."""
@@ -151,7 +162,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path]
         dataset = datasets.find(str(data))
         job = TrainJob(
             run=name, folder=str(run), cache=str(work / "cache"),
-            preset=presets.with_settings(presets.load(preset), (*SETTINGS, *LONG.get(name, ()))),
+            preset=_small(presets.load(preset), LONG.get(name, ())),
             model_path=str(base), dataset=dataset, seed=0, candidates=candidates,
             blend=len(candidates) > 1, started_monotonic_s=0.0,
         )  # fmt: skip

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from agnews_cli.core.graph.asked import singles
 from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, training_bytes
 from agnews_cli.core.run.method import Full, Houlsby, Lora
-from agnews_cli.core.run.preset import NAMING, Preset
+from agnews_cli.core.run.preset import NAMING, OneModel, Preset
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
 from agnews_cli.store.settings import extended, preset_shapes, presets, strict_yaml
 from agnews_cli.store.settings.changed import takes
@@ -73,7 +74,7 @@ def problems(folder: Path, content: str | bytes) -> list[str]:
 
 def test_every_shipped_file_is_a_preset() -> None:
     folders = {"ensemble": "ensemble", "distilled": "distilled"}
-    folders |= {"platform": "for-platform", "goal": "for-goal"}
+    folders |= {"baseline": "baseline", "platform": "for-platform", "goal": "for-goal"}
     inside = [path for part in folders.values() for path in (ROOT / "presets" / part).iterdir()]
     files = {*(ROOT / "presets").glob("*.yaml"), *inside} - {ROOT / "presets" / "limits.yaml"}
     assert len(files) >= 20 and len(inside) >= 23
@@ -133,10 +134,11 @@ def test_text_is_the_file_with_its_comments() -> None:
 def test_all_by_tier_then_preferred_first() -> None:
     found = presets.load_all()
     assert {preset.name for preset in found} < set(presets.names())
-    assert [p.tier for p in found] == sorted(p.tier for p in found)  # encoder, llm
+    tiers = get_args(OneModel)
+    assert [p.tier for p in found] == sorted((p.tier for p in found), key=tiers.index)
     encoders = [p.order for p in found if p.tier == "encoder"]
     assert encoders == sorted(encoders, reverse=True)
-    assert found[-1].tier == "llm"
+    assert found[-1].tier == "baseline"
 
 
 def test_order_decides_nothing_by_accident() -> None:
@@ -263,7 +265,7 @@ colour: red
     assert problems(tmp_path, content) == [
         "1: name: String should match pattern '^[a-z0-9][a-z0-9.-]*$' (found 'Mine')",
         "1: summary: required (found nothing)",
-        "2: tier: should be 'encoder', 'linear', 'llm', 'ensemble', 'distilled', "
+        "2: tier: should be 'encoder', 'llm', 'linear', 'baseline', 'ensemble', 'distilled', "
         "'platform' or 'goal' (found 'encodr')",
         "4: model.parameters: required (found nothing)",
         "6: model.paramters: there is no such field (did you mean 'parameters'?) (found 5)",
@@ -423,7 +425,7 @@ def test_an_accuracy_says_who_measured_it_on_what_and_when(
         ("training.batch_tokens=1e3", "should be a valid integer (found 1000.0)"),
         ("training.precision=fp61", "should be 'auto', 'fp32', 'fp16' or 'bf16' (found 'fp61')"),
         ("method.targets=query", "method.kind is 'full', and only 'lora', 'qlora', 'dora' or"),
-        ("method.kind=loar", "should be 'full', 'lora', 'qlora', "),
+        ("method.kind=qlorra", "'bitfit' or 'linear' (found 'qlorra')"),
         ("method.ranks=8", "there is no field 'method.ranks' (did you mean 'method.rank'"),
         ("training.lr=&a 1", "anchors are refused"),
         ("training.lr={a: 1, a: 2}", "given twice"),

@@ -19,7 +19,9 @@ from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState, as_end
 from agnews_cli.core.run.work import Combiner, Distillation, RowChoice
 
-CandidateKind = Literal["linear", "embedding", "finetune"]
+CandidateKind = Literal["linear", "forest", "embedding", "finetune"]
+COUNTED: tuple[CandidateKind, ...] = ("linear", "forest")
+"""Those that count words, and have no pretrained weights in them."""
 
 
 class Job(BaseModel):

@@ -258,11 +258,27 @@ class Prefix(_Virtual):
         return self.tokens * model.hidden * model.blocks + model.new
 
 
+_CLASSIFIERS = {
+    "both": "a linear model of words and characters",
+    "naive_bayes": "complement naive Bayes of words and pairs of words",
+    "svm": "a linear SVM of words and pairs of words",
+    "logistic_regression": "logistic regression of words and pairs of words",
+    "random_forest": "a random forest of words",
+}
+
+
 class WordCounts(_Method):
     kind: Literal["linear"] = Field(
         "linear",
-        description="No pretrained model: words and characters are counted, and linear "
-        "models weigh them.",
+        description="No pretrained model: words and characters are counted, and a classical "
+        "model weighs them.",
+    )
+    classifier: Literal["both", "naive_bayes", "svm", "logistic_regression", "random_forest"] = (
+        Field(
+            "both",
+            description="both: naive Bayes of words and a linear SVM of characters, averaged. Each "
+            "other alone, of words and pairs of words (the forest of words).",
+        )
     )
 
     needs_weights: ClassVar[bool] = False
@@ -270,6 +286,11 @@ class WordCounts(_Method):
     usual_rate: ClassVar[float] = 1
     training_fields: ClassVar[frozenset[str]] = frozenset({"class_weights"})
     """All that there is to set of its training."""
+
+    @property
+    def title(self) -> str:
+        """What it is, in words."""
+        return _CLASSIFIERS[self.classifier]
 
     def trained_parameters(self, model: Anatomy) -> int:
         return model.parameters

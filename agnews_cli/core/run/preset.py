@@ -25,8 +25,8 @@ from agnews_cli.core.run.method import Full, Method, WordCounts
 
 Naming = Literal["platform", "goal"]
 """For a machine, or for what is wanted: a preset of another tier, which it extends."""
-OneModel = Literal["encoder", "linear", "llm", Naming]
-Tier = Literal["encoder", "linear", "llm", "ensemble", "distilled", Naming]
+OneModel = Literal["encoder", "llm", "linear", "baseline", Naming]
+Tier = Literal["encoder", "llm", "linear", "baseline", "ensemble", "distilled", Naming]
 NAMING: tuple[str, ...] = get_args(Naming)
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 Positive = Annotated[int, Field(gt=0, le=1_000_000_000)]

@@ -16,6 +16,8 @@ _LINEAR = """
 def linear(folder, texts):
     parts, views = [], {"words": ("word", (1, 2)), "characters": ("char_wb", (2, 5))}
     for view, (analyzer, ngrams) in views.items():
+        if not os.path.exists(f"{folder}/{view}.json"):
+            continue
         facts = json.load(open(f"{folder}/{view}.json", encoding="utf-8"))
         arrays = load_file(f"{folder}/{view}.safetensors")
         vectors = TfidfVectorizer(analyzer=analyzer, ngram_range=ngrams, sublinear_tf=True,
@@ -24,6 +26,24 @@ def linear(folder, texts):
         scores = vectors.transform(texts) @ arrays["weights"] + arrays["bias"]
         parts.append(softmax(scores / facts["temperature"], axis=1))
     return np.mean(parts, axis=0)
+"""
+_FOREST = """
+def forest(folder, texts):
+    facts = json.load(open(f"{folder}/words.json", encoding="utf-8"))
+    trees = load_file(f"{folder}/trees.safetensors")
+    vectors = TfidfVectorizer(sublinear_tf=True, vocabulary=facts["vocabulary"], dtype=np.float32)
+    vectors.idf_ = trees["idf"]
+    words, parts = vectors.transform(texts).toarray(), []
+    for root in trees["roots"]:
+        node = np.full(len(texts), root)
+        while (trees["left"][node] >= 0).any():
+            value = words[np.arange(len(texts)), trees["feature"][node]]
+            is_left = value <= trees["threshold"][node]
+            step = np.where(is_left, trees["left"][node], trees["right"][node])
+            node = np.where(step >= 0, step, node)
+        parts.append(trees["share"][node])
+    share = np.log(np.maximum(np.mean(parts, axis=0, dtype=np.float64), 1e-4))
+    return softmax(share / facts["temperature"], axis=1)
 """
 _FINETUNE = """
 def finetune(folder, texts):
@@ -50,13 +70,15 @@ def embedding(folder, texts):
     head = load_file(f"{folder}/head.safetensors")
     return softmax(mean @ head["weights"] + head["bias"], axis=1)
 """
-_FUNCTIONS = {"linear": _LINEAR, "finetune": _FINETUNE, "embedding": _EMBEDDING}
+_FUNCTIONS = {"linear": _LINEAR, "forest": _FOREST, "finetune": _FINETUNE, "embedding": _EMBEDDING}
+_COUNTED = (
+    "from safetensors.numpy import load_file",
+    "from scipy.special import softmax",
+    "from sklearn.feature_extraction.text import TfidfVectorizer",
+)
 _IMPORTS = {
-    "linear": (
-        "from safetensors.numpy import load_file",
-        "from scipy.special import softmax",
-        "from sklearn.feature_extraction.text import TfidfVectorizer",
-    ),
+    "linear": _COUNTED,
+    "forest": _COUNTED,
     "finetune": ("from transformers import pipeline",),
     "embedding": (
         "from safetensors.numpy import load_file",
@@ -149,7 +171,8 @@ def average(
         functions = functions | {"finetune": long_recipes.finetune(long_texts, length, adapted)}
         needed = needed - {*_IMPORTS["finetune"]} | {*long_recipes.IMPORTS}
     imports = sorted(needed - {"import json"})
-    lines = ["import json", "import numpy as np", *imports, ""]
+    first = ["import os"] if "linear" in kinds else []
+    lines = ["import json", *first, "import numpy as np", *imports, ""]
     source = '"agnews.json"' if is_alone else '"delivery.json"'
     lines.append(f'facts = json.load(open({source}, encoding="utf-8"))')
     lines.append('labels = facts["labels"]')

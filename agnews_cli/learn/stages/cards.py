@@ -20,8 +20,9 @@ import yaml
 from agnews_cli.core.run import looks, recipes
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
-from agnews_cli.core.run.job import Candidate, TrainJob
+from agnews_cli.core.run.job import COUNTED, Candidate, TrainJob
 from agnews_cli.core.run.long_texts import LongTexts
+from agnews_cli.core.run.method import WordCounts
 from agnews_cli.learn import methods
 from agnews_cli.learn.rows.reading import WhatWasRead
 from agnews_cli.store.disk.files import write_text_atomically
@@ -34,7 +35,8 @@ _LONGEST_NAME = 120
 _FEW_ROWS = 20
 _KINDS = {
     "finetune": "a fine-tuned transformer",
-    "linear": "a linear model of words and characters",
+    "linear": WordCounts().title,
+    "forest": WordCounts(classifier="random_forest").title,
     "embedding": "logistic regression on the sentence embeddings of a frozen transformer",
 }
 
@@ -79,7 +81,7 @@ def model_facts(job: TrainJob, kind: str, long_texts: LongTexts) -> dict[str, An
         "text_columns": list(dataset.text_columns),
         "label_column": dataset.label_column,
         "cleaning": dataset.cleaning,
-        "base": None if kind == "linear" else hub_id(job.preset.model),
+        "base": None if kind in COUNTED else hub_id(job.preset.model),
     }
 
 
@@ -97,7 +99,7 @@ def member_card(job: TrainJob, member: CardMember, read: WhatWasRead) -> str:
         _part_of(member.facts),
         "## How to use",
         _usage(job, [member], read.long_texts, is_run=False),
-        *_body(job, member.evaluation, read, is_tuned=kind != "linear"),
+        *_body(job, member.evaluation, read, is_tuned=kind not in COUNTED),
     ]
     return head + "\n\n".join(part for part in parts if part) + "\n"
 
@@ -111,7 +113,7 @@ def run_card(
         for m in members
     ]
     table = "\n".join(("| folder | what it is | share |", "| --- | --- | --- |", *lines))
-    is_tuned = any(m.facts.kind != "linear" for m in members)
+    is_tuned = any(m.facts.kind not in COUNTED for m in members)
     parts = [
         f"# {len(job.dataset.labels)} classes of text, learnt from {escaped(job.dataset.name)}",
         "What is delivered answers with the average of its members' probabilities."
@@ -189,8 +191,9 @@ def with_figures(card: str, evaluation: Evaluation, dataset: Dataset) -> str:
 
 
 def _what(job: TrainJob, kind: str, *, is_short: bool = False) -> str:
-    said = _KINDS[kind]
-    if kind != "linear":
+    method = job.preset.method
+    said = method.title if isinstance(method, WordCounts) else _KINDS[kind]
+    if kind not in COUNTED:
         said += f" ({escaped(base_name(job.preset.model))})"
     if is_short:
         return said

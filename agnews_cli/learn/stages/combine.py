@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 from accelerate.utils import broadcast_object_list
 
+from agnews_cli.core.run.job import COUNTED
 from agnews_cli.learn.figures import blend, choice
 from agnews_cli.learn.stages.contest import Competition, Probabilities
 
@@ -15,8 +16,8 @@ Shares = dict[str, float]
 
 
 def choose(contest: Competition) -> Shares:
-    """The same on every process; what is not delivered is removed but a linear model, which is
-    small, and but all where training is traced."""
+    """The same on every process; what is not delivered is removed but a model of counted
+    words, which is small, and but all where training is traced."""
     setting = contest.setting
     chosen = [_chosen(contest) if setting.is_main else {}]
     broadcast_object_list(chosen)
@@ -24,7 +25,7 @@ def choose(contest: Competition) -> Shares:
     for contender in contest.contenders:
         weight = shares.get(contender.facts.name, 0.0)
         contender.facts = contender.facts.model_copy(update={"weight": weight})
-        is_kept = weight or contender.facts.kind == "linear" or setting.job.trace
+        is_kept = weight or contender.facts.kind in COUNTED or setting.job.trace
         if not is_kept and setting.is_main:
             shutil.rmtree(contender.folder, ignore_errors=True)
     return shares
@@ -38,7 +39,7 @@ def _chosen(contest: Competition) -> Shares:
     if held.fold is not None:
         rows = f"the same {len(classes):,} rows, asked of models that had not seen them"
     judge = choice.Judge(classes, contest.rows.class_weights, rows)
-    tuned = [c.facts.name for c in contest.contenders if c.facts.kind != "linear"]
+    tuned = [c.facts.name for c in contest.contenders if c.facts.kind not in COUNTED]
     plan = tuned[0] if tuned else contest.contenders[0].facts.name
     if contest.setting.job.blend:
         shares = judge.best_average(by_name)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.run.job import Candidate, CandidateKind, Outcome, TrainJob
+from agnews_cli.core.run.job import COUNTED, Candidate, CandidateKind, Outcome, TrainJob
 from agnews_cli.core.run.preset import Training
 from agnews_cli.learn.door.budget import OutOfTime
 from agnews_cli.learn.figures import blend
@@ -69,9 +69,10 @@ class Competition:
         setting, candidates = self.setting, self.job.candidates
         self.rows.read()
         setting.stop.check()
-        if "linear" in candidates and setting.is_main:
+        counted = next((kind for kind in COUNTED if kind in candidates), None)
+        if counted is not None and setting.is_main:
             began_s = time.monotonic()
-            self._enter("linear", yardstick.trained(self.rows), began_s)
+            self._enter(counted, yardstick.trained(self.rows), began_s)
         setting.accelerator.wait_for_everyone()
         try:
             setting.stop.check()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from agnews_cli.core.run.job import Candidate
+from agnews_cli.core.run.job import COUNTED, Candidate
 from agnews_cli.learn.loop.forward import predict
 from agnews_cli.learn.rows import material
 from agnews_cli.learn.stages.prepare import Prepared
@@ -31,7 +31,7 @@ class InTime:
 
     def reserve_s(self, row_s: float, there: Sequence[Candidate]) -> float:
         """What predicting takes: each model the test rows once, and this one the held rows."""
-        models = 1 + sum(facts.kind != "linear" for facts in there)
+        models = 1 + sum(facts.kind not in COUNTED for facts in there)
         in_time = max(0, int(_TEST_SHARE * self.rows.setting.budget.left_s / row_s))
         asked = min(self.rows.setting.job.test_rows, max(_TEST_ROWS_AT_LEAST, in_time))
         return 1.05 * row_s * (asked * models + len(self.rows.held_classes)) + 1.0

@@ -13,7 +13,7 @@ import platformdirs
 
 import agnews_cli
 
-PRESET_PARTS = ("", "ensemble", "distilled", "for-platform", "for-goal")
+PRESET_PARTS = ("", "baseline", "ensemble", "distilled", "for-platform", "for-goal")
 """Folders of a folder of presets: those of one model in it, others by tier."""
 
 

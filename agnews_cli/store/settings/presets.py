@@ -27,7 +27,12 @@ from agnews_cli.store.settings.preset_files import text as text
 from agnews_cli.store.settings.strict_yaml import Loc, shown
 
 _MOST_PROBLEMS = 50
-_EXAMPLES = {"linear": "linear", "ensemble": "ensemble-cpu", "distilled": "minilm-from-mpnet"}
+_EXAMPLES = {
+    "linear": "linear",
+    "baseline": "linear",
+    "ensemble": "ensemble-cpu",
+    "distilled": "minilm-from-mpnet",
+}
 AnyWritten = Preset | EnsemblePreset | DistilledPreset
 
 

@@ -14,6 +14,7 @@ from agnews_cli.core.graph.shapes import Single
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.run.choose import PassedOver, choose
 from agnews_cli.core.run.job import CandidateKind, Event, ReaderLeft, TestOrder, TrainJob
+from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import Wish
 from agnews_cli.core.run.state import RunState
@@ -134,8 +135,9 @@ def candidates_of(
     preset: Preset, budget_s: float | None, *, on_cpu: bool
 ) -> tuple[tuple[CandidateKind, ...], str]:
     """What is trained, in this order, and why."""
-    if not preset.method.needs_weights:
-        return ("linear",), "the linear model alone, as asked"
+    if isinstance(preset.method, WordCounts):
+        is_forest = preset.method.classifier == "random_forest"
+        return ("forest" if is_forest else "linear",), f"{preset.method.title} alone, as asked"
     if not preset.training.yardstick:
         return ("finetune",), "training.yardstick: the fine-tuned model alone, as asked"
     if budget_s is None:
