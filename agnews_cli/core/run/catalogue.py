@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agnews_cli.core.run.activations import Activations, World
 from agnews_cli.core.run.anatomy import Anatomy
 
 Positive = Annotated[int, Field(gt=0, le=10**15)]
@@ -95,6 +96,12 @@ class Family(_Strict):
     )
     has_checkpointing: bool = Field(
         True, description="Whether transformers can compute its activations twice."
+    )
+    window: Positive | None = Field(
+        None, description="Tokens that a token's attention looks at, where they are not all."
+    )
+    activations: dict[World, Activations] = Field(
+        {}, description="What autograd keeps, as benchmarks/activations.py found it."
     )
     targets: tuple[str, ...] = Field(description="Usual target modules of LoRA.")
     unsafe: dict[Literal["fp16", "bf16"], str] = Field(
