@@ -74,7 +74,9 @@ def _accuracies(curves: Sequence[Curve], name: str) -> str:
             _line(ax, asked, COLOURS[2], None if number else "training rows, asked", marker="s")
         _marks(ax, curves)
         ax.set(xlabel="step", ylabel="accuracy")
-        ax.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        low, high = ax.get_ylim()
+        digits = 0 if high - low > 0.08 else 1
+        ax.yaxis.set_major_formatter(lambda share, _: f"{share:.{digits}%}")
         ax.legend(loc="lower right")
         return drawn.svg(figure, name, "Accuracy over the steps")
 

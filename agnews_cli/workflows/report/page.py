@@ -31,7 +31,16 @@ _MOST_PAIRS = 60
 
 def html_page(found: RunsReported) -> str:
     """One file, which asks for no other."""
-    return _environment().get_template("report.html.j2").render(_facts(found))
+    from markupsafe import Markup
+
+    made = _environment()
+    body = made.get_template("body.html.j2").render(_facts(found))
+    headings = [
+        {"id": Markup(id_), "text": Markup(text)}  # escaped there
+        for id_, text in re.findall(r'<h[23] id="([^"<>]+)">([^<>]+)</h', body)
+    ]
+    page = made.get_template("report.html.j2")
+    return page.render(_facts(found), body=Markup(body), headings=headings)
 
 
 def markdown_page(found: RunsReported) -> str:
@@ -75,6 +84,7 @@ def _environment() -> Environment:
         "pairs": lambda split: most_confused(split),
         "moment": lambda text: text[:16].replace("T", " "),
         "one_line": one_line,
+        "counted": lambda n, what: f"{n:,} {what}{'s' if n != 1 else ''}",
     }
     made.filters |= filters
     return made
