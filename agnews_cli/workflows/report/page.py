@@ -20,6 +20,7 @@ from agnews_cli.store.disk.space import size
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from agnews_cli.core.report.trials import LookedAt
     from agnews_cli.workflows.report.report import RunsReported
 
 Form = Literal["html", "md", "json"]
@@ -84,6 +85,7 @@ def _environment() -> Environment:
         "pairs": lambda split: most_confused(split),
         "moment": lambda text: text[:16].replace("T", " "),
         "one_line": one_line,
+        "strongest": strongest,
         "counted": lambda n, what: f"{n:,} {what}{'s' if n != 1 else ''}",
     }
     made.filters |= filters
@@ -120,6 +122,12 @@ def _some(points: Any) -> Any:
     from agnews_cli.core.report.curves import thinned
 
     return thinned(points, _MOST_POINTS)
+
+
+def strongest(found: LookedAt, most: int = 5) -> str:
+    """The words that speak most for the answer; the same as a text."""
+    pieces = sorted(found.pieces, key=lambda piece: -piece.weight)
+    return ", ".join(piece.text for piece in pieces[:most] if piece.weight > 0) or "none"
 
 
 def most_confused(split: Any) -> list[tuple[str, str, int]]:
