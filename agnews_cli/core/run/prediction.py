@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict
 from agnews_cli.core.run.evaluation import Interval
 from agnews_cli.core.run.job import CandidateKind, Failure
 
+MemberKind = CandidateKind | Literal["onnx", "openvino"]
+"""What was trained, or the graph that it was exported as."""
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -23,7 +26,7 @@ class Member(_Message):
     """One model of what was delivered, and its share in the average."""
 
     name: str
-    kind: CandidateKind
+    kind: MemberKind
     folder: str
     share: float = 1.0
     digests: dict[str, str] = {}

@@ -273,7 +273,7 @@ def _body(
     yield "## Limits"
     yield "\n".join(_limits(job, evaluation, is_tuned=is_tuned))
     yield "## Licence"
-    yield _licence(job, is_tuned=is_tuned)
+    yield licence(job, is_tuned=is_tuned)
 
 
 def figures(evaluation: Evaluation) -> Iterator[str]:
@@ -383,7 +383,8 @@ def _limits(job: TrainJob, evaluation: Evaluation, *, is_tuned: bool) -> Iterato
         yield "- No test split: expect less of new texts than the figures say."
 
 
-def _licence(job: TrainJob, *, is_tuned: bool) -> str:
+def licence(job: TrainJob, *, is_tuned: bool) -> str:
+    """Whose terms hold for the weights."""
     data = "The data's own licence holds for what was learnt from them."
     base = hub_id(job.preset.model)
     if not is_tuned:
