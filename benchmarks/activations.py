@@ -202,7 +202,11 @@ def family(model: CatalogueModel) -> dict[str, dict[str, dict[str, float]]]:
             sizes.append(sizes_of(two, texts, length))
         world = f"{place}-{'half' if is_half else 'fp32'}"
         found[world], said = {}, []
-        parts = (("trained", trained, names), ("frozen", frozen, names), ("outside", outside, OUTSIDE))
+        parts = (
+            ("trained", trained, names),
+            ("frozen", frozen, names),
+            ("outside", outside, OUTSIDE),
+        )
         for what, measured, of in parts:
             found[world][what], residual = explained(sizes, measured, of)
             said.append(f"{what} within {residual:.1%}")

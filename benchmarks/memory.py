@@ -121,7 +121,6 @@ def train(number: int) -> None:
     import warnings
 
     import numpy as np
-    import torch
     from accelerate import Accelerator
     from activations import classifier
 

@@ -41,9 +41,10 @@ from agnews_cli.core.machine.probe import ProbeReport
 from agnews_cli.core.report.figures import OddRow, Reliability, RunFigures
 from agnews_cli.core.report.trials import Tried
 from agnews_cli.core.run.catalogue import PublishedCount
-from agnews_cli.core.run.comparison import Compared, Difference
+from agnews_cli.core.run.comparison import Compared, Comparison, Difference
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.expected import Measured, Published
+from agnews_cli.core.run.export import Verified
 from agnews_cli.core.run.job import Candidate
 from agnews_cli.store.data import answers
 from agnews_cli.workflows.check.check import DataCheck
@@ -55,6 +56,7 @@ from agnews_cli.workflows.machine.doctor import Examination
 from agnews_cli.workflows.machine.verify import ResumeVerdict
 from agnews_cli.workflows.planning.plan import Planned
 from agnews_cli.workflows.planning.rehearse import Rehearsal
+from agnews_cli.workflows.prediction.export import ExportedModel
 from agnews_cli.workflows.prediction.predict import Report
 from agnews_cli.workflows.prediction.submission import Submission
 from agnews_cli.workflows.presets.explained import ExplainedField, ExplainedPreset
@@ -150,6 +152,13 @@ SOURCES: dict[str, dict[str, Any]] = {
         "models.accuracy": None,
         "differences": Difference,
         "differences.accuracy": None,
+    },
+    "agnews.export/1": {
+        "": ExportedModel.as_json,
+        "verified": Verified,
+        "verified.comparison": Comparison,
+        "verified.comparison.models": None,
+        "verified.comparison.differences": None,
     },
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
     "agnews.submission/1": {"": Submission.as_json},

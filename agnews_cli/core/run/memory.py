@@ -170,9 +170,7 @@ def sizes_of(model: CatalogueModel, setup: Setup) -> Sizes:
     )
 
 
-def _block_bytes(
-    model: CatalogueModel, setup: Setup, found: Activations, sizes: Sizes
-) -> float:
+def _block_bytes(model: CatalogueModel, setup: Setup, found: Activations, sizes: Sizes) -> float:
     if setup.method.kind == "full":
         return found.trained.bytes_of(sizes)
     own = _FP32 if setup.precision == "fp32" else _HALF

@@ -288,7 +288,7 @@ def _body(
     yield "## Limits"
     yield "\n".join(_limits(job, evaluation, read if is_tuned else None))
     yield "## Licence"
-    yield _licence(job, is_tuned=is_tuned)
+    yield licence(job, is_tuned=is_tuned)
 
 
 def figures(evaluation: Evaluation) -> Iterator[str]:
@@ -409,7 +409,8 @@ def _limits(job: TrainJob, evaluation: Evaluation, read: WhatWasRead | None) -> 
         yield "- No test split: expect less of new texts than the figures say."
 
 
-def _licence(job: TrainJob, *, is_tuned: bool) -> str:
+def licence(job: TrainJob, *, is_tuned: bool) -> str:
+    """Whose terms hold for the weights."""
     data = "The data's own licence holds for what was learnt from them."
     base = hub_id(job.preset.model)
     if not is_tuned:
