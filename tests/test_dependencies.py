@@ -71,7 +71,7 @@ def test_every_import_is_declared(is_learn: bool) -> None:
                 extras["tpu"] | extras["boosters"] if is_inside else set()
             )
         elif is_inside:  # so that the base install starts without it
-            allowed |= set().union(*(extras[e] for e in ("train", "stores", "plots")))
+            allowed |= set().union(*(extras[e] for e in ("train", "stores", "plots", "serve")))
         if distribution not in allowed:
             missing.append(place)
     assert missing == []
