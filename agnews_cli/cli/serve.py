@@ -15,9 +15,9 @@ _LIMITS = "Limits"
 
 
 @examples(
-    ("agnews serve latest", "at http://127.0.0.1:8000, for this machine alone"),
-    ("agnews serve RUN --host 0.0.0.0 --token-file token", "for others who have the token"),
-    ("agnews serve RUN --port 0 --json", "at any free port, which is told"),
+    ("agnews serve latest", "for this machine alone"),
+    ("agnews serve RUN --host 0.0.0.0 --token-file token", "for others"),
+    ("agnews serve RUN --port 0 --json", "at a free port, which is told"),
 )
 def serve(
     run: Annotated[

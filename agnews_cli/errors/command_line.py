@@ -236,6 +236,6 @@ class LimitTooSmall(UsageError):
 
 
 class BadToken(UsageError):
-    """{source} holds no token: {reason}."""
+    """{source} cannot be used: it should hold one word of at least {least} letters, digits and signs."""
 
     hint = "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))' > token"

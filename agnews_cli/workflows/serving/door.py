@@ -174,9 +174,10 @@ async def _refuse(refusal: RefusedRequest, receive: Receive, send: Send) -> None
     is_unread = refusal.status in (408, 413)
     if is_unread:
         headers.append((b"connection", b"close"))
+    is_sending = refusal.status == 413
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": data, "more_body": is_unread})
-    if is_unread:
+    await send({"type": "http.response.body", "body": data, "more_body": is_sending})
+    if is_sending:
         await _throw_away(receive)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

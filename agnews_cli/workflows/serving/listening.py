@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from agnews_cli.core.serving.limits import ServingLimits
 from agnews_cli.errors import CannotListen, PortTaken
 from agnews_cli.workflows.serving.door import Door
+from agnews_cli.workflows.serving.standing import ServerState
 
 if TYPE_CHECKING:
     from uvicorn import Server
 
-_QUIET_S = 0.3
-"""Nothing has come for so long: whoever kept a connection open has been told."""
+_QUIET_S, _LINGER_S = 0.3, 2.0
+"""When all is answered it is waited until nothing has come for so long, for whoever kept a
+connection open is to be told; and no longer than that, for some never cease to ask."""
 _LEAST_LOOK_S = 0.02
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -66,7 +68,7 @@ class Heard:
         """Requests that were under way when there was no more time."""
 
 
-def server(door: Door, limits: ServingLimits, heard: Heard) -> Server:
+def server(door: Door, state: ServerState, limits: ServingLimits, heard: Heard) -> Server:
     """Ready for `serve`; uvicorn, with ends and slow clients as this house has them.
 
     The first signal: what has come is answered, `/predict` and `/batch` are 503 from now on, and it
@@ -102,15 +104,19 @@ def server(door: Door, limits: ServingLimits, heard: Heard) -> Server:
                 self.force_exit = self.should_exit = True
                 return
             heard.number = number
-            door.is_ending = True
+            state.word, door.is_ending = "ending", True
             self._ended = asyncio.ensure_future(self._end_in_order())
 
         async def _end_in_order(self) -> None:
-            give_up_s = time.monotonic() + limits.ending_s
-            while time.monotonic() < give_up_s and not self.should_exit:
-                is_quiet = time.monotonic() - door.latest_s > _QUIET_S
-                if is_quiet and not door.under_way:
-                    break
+            began_s = time.monotonic()
+            give_up_s = began_s + limits.ending_s
+            idle_s: float | None = None
+            while (now_s := time.monotonic()) < give_up_s and not self.should_exit:
+                if door.under_way == 0:
+                    idle_s = idle_s or now_s
+                    is_quiet = now_s - max(door.latest_s, began_s) > _QUIET_S
+                    if is_quiet or now_s - idle_s > _LINGER_S:
+                        break
                 await asyncio.sleep(_LEAST_LOOK_S)
             heard.cut = door.under_way
             self.should_exit = True

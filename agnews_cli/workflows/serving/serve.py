@@ -8,11 +8,10 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agnews_cli.core.machine.terms import refuse_if_forbidden
 from agnews_cli.core.serving.limits import ServingLimits
@@ -37,11 +36,14 @@ from agnews_cli.workflows.runs import history
 from agnews_cli.workflows.serving import listening, web
 from agnews_cli.workflows.serving.answering import Answering
 from agnews_cli.workflows.serving.asked_model import AskedModel
-from agnews_cli.workflows.serving.batches import Batches
+from agnews_cli.workflows.serving.batches import Asking, Batches
 from agnews_cli.workflows.serving.door import Door
 from agnews_cli.workflows.serving.listening import Heard
 from agnews_cli.workflows.serving.measures import Measures
 from agnews_cli.workflows.serving.standing import ServerState
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 LOOPBACK = "127.0.0.1"
 PORT = 8000
@@ -144,8 +146,7 @@ def _token(path: Path | None) -> str | None:
         return None
     token = given.strip()
     if len(token) < _LEAST_TOKEN or len(token.split()) != 1 or not token.isascii():
-        reason = f"expected one word of at least {_LEAST_TOKEN} letters, digits or signs"
-        raise BadToken(source=source, reason=reason)
+        raise BadToken(source=source, least=_LEAST_TOKEN)
     return token
 
 
@@ -158,11 +159,10 @@ def carry_out(plan: ServingPlan, ready: Callable[[], None], warn: Say) -> None:
     Raises Terminated, Interrupted or ReaderGone, for it ends by those alone, and what loading the
     model raises.
     """
-    heard = Heard()
     model = AskedModel(plan.model)
     thread = ThreadPoolExecutor(1, thread_name_prefix="model")
     try:
-        asyncio.run(_serve(plan, model, thread, heard, ready, warn))
+        heard = asyncio.run(_serve(plan, model, thread, ready, warn))
     finally:
         model.close()
         thread.shutdown()
@@ -170,24 +170,31 @@ def carry_out(plan: ServingPlan, ready: Callable[[], None], warn: Say) -> None:
     kind = _ENDS.get(heard.number or 0, Interrupted)
     kept = "every request that had come was answered"
     if heard.cut:
-        kept = f"{heard.cut} requests were not answered within {plan.limits.ending_s:g} s"
+        kept = f"{heard.cut} requests were not answered"
     raise kind(kept=kept, next="")
 
 
-async def _serve(
-    plan: ServingPlan,
-    model: AskedModel,
-    thread: ThreadPoolExecutor,
-    heard: Heard,
-    ready: Callable[[], None],
-    warn: Say,
-) -> None:
-    measures = Measures(plan.model.name, plan.model.labels, plan.expected)
-    state, failed = ServerState(), _Told(warn)
-    batches = Batches(model.ask, thread, plan.limits, measures, failed)
+@dataclass(frozen=True, slots=True)
+class ServerParts:
+    """Of one server, made for each other."""
+
+    state: ServerState
+    batches: Batches
+    door: Door
+    server: Server
+    heard: Heard
+
+
+def parts(
+    plan: ServingPlan, ask: Asking, thread: ThreadPoolExecutor, failed: Callable[[Exception], None]
+) -> ServerParts:
+    """`ask` is called in `thread` alone; `failed` hears of trouble, and must not raise."""
+    state, heard, name = ServerState(), Heard(), plan.model.name
+    measures = Measures(name, plan.model.labels, plan.expected)
+    batches = Batches(ask, thread, plan.limits, measures, failed)
     answering = Answering(plan.model, batches, plan.limits)
     door = Door(
-        web.app(plan.model.name, state, answering, measures, plan.limits),
+        web.app(name, state, answering, measures, plan.limits),
         plan.limits,
         measures,
         token=plan.token,
@@ -195,31 +202,39 @@ async def _serve(
         failed=failed,
     )
     measures.watch(lambda: batches.texts, lambda: door.under_way)
-    server = listening.server(door, plan.limits, heard)
+    server = listening.server(door, state, plan.limits, heard)
+    return ServerParts(state, batches, door, server, heard)
+
+
+async def _serve(
+    plan: ServingPlan, model: AskedModel, thread: ThreadPoolExecutor, ready: Callable[[], None],
+    warn: Say,
+) -> Heard:  # fmt: skip
+    made = parts(plan, model.ask, thread, _Told(warn))
     fault: list[Exception] = []
 
     async def load() -> None:
         try:
             await asyncio.get_running_loop().run_in_executor(thread, model.open)
+            if made.heard.number is None:
+                made.state.word = "ready"
+                ready()
         except Exception as error:
-            if heard.number is None:  # else it was ended with the rest
+            if made.heard.number is None:  # else it was ended with the rest
                 fault.append(error)
-            server.should_exit = True
-            return
-        state.word = "ready"
-        ready()
+            made.server.should_exit = True
 
-    tasks = [asyncio.create_task(load()), asyncio.create_task(batches.run())]
+    tasks = [asyncio.create_task(load()), asyncio.create_task(made.batches.run())]
     try:
-        await server.serve(sockets=[plan.listener])
+        await made.server.serve(sockets=[plan.listener])
     finally:
-        model.close()
+        model.close()  # whoever waits for it in the thread is told
         for task in tasks:
             task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
     if fault:
         raise fault[0]
+    return made.heard
 
 
 class _Told:
