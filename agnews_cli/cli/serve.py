@@ -16,8 +16,8 @@ _LIMITS = "Limits"
 
 @examples(
     ("agnews serve latest", "for this machine alone"),
-    ("agnews serve RUN --host 0.0.0.0 --token-file token", "for others"),
-    ("agnews serve RUN --port 0 --json", "at a free port, which is told"),
+    ("agnews serve RUN --host 0.0.0.0 --token-file FILE", "for others"),
+    ("agnews serve RUN --port 0 --json", "at any free port"),
 )
 def serve(
     run: Annotated[
@@ -28,7 +28,8 @@ def serve(
         ),
     ],
     host: Annotated[
-        str, Option(help="Address to listen at; 0.0.0.0: every one of this machine.")
+        str,
+        Option(help="Address to listen at; 0.0.0.0: every one of this machine.", metavar="HOST"),
     ] = "127.0.0.1",
     port: Annotated[int, Option(help="Port; 0: any free one.", min=0, max=65535)] = 8000,
     token_file: Annotated[
