@@ -66,6 +66,7 @@ from agnews_cli.workflows.runs.compare import RunsCompared
 from agnews_cli.workflows.runs.history import RunLine
 from agnews_cli.workflows.runs.parts_status import PartLine
 from agnews_cli.workflows.runs.status import Status
+from agnews_cli.workflows.serving.serve import ServingPlan
 from agnews_cli.workflows.sessions import saves
 from agnews_cli.workflows.sessions.kept import Kept
 from agnews_cli.workflows.train import afterwards, plans, summary
@@ -161,6 +162,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "verified.comparison.differences": None,
     },
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
+    "agnews.serving/1": {"": ServingPlan.as_json},
     "agnews.submission/1": {"": Submission.as_json},
     "agnews runs": {"": RunLine},
     "agnews presets ls": {
