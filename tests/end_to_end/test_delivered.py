@@ -226,7 +226,7 @@ def test_every_folder_says_what_reading_with_it_needs(delivered):
             assert facts["schema"] == "agnews.model/1"
             assert facts["kind"] == member["kind"]
             assert len(facts["labels"]) == CASES[name][0]
-            length = 6 if MORE.get(name, ("",))[0] == "training.max_length=6" else 12
+            length = 6 if name in LONG else 12
             assert (facts["max_length"], facts["text_columns"]) == (length, ["text"])
             how = facts.get("long_texts", {}).get("how", "cut")
             assert how == (name.partition("-")[0] if length == 6 and is_tuned(member) else "cut")
