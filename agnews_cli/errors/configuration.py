@@ -21,6 +21,13 @@ class ForbiddenByTerms(AgnewsError):
     )
 
 
+class TpuUntrained(AgnewsError):
+    """{name}: {reason}."""
+
+    exit_code = 78
+    hint = "{next}"
+
+
 class PlatformUnknown(AgnewsError):
     """{variable}={given!r} names no platform{near}."""
 

@@ -13,6 +13,7 @@ from typing import IO
 
 from pydantic import ValidationError
 
+from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.run.export import ExportAnswer, Exported, ToExport
 from agnews_cli.core.run.job import Event
 from agnews_cli.errors import ExporterDied, InternalError
@@ -24,7 +25,7 @@ _LAST_LINES = 20
 
 
 def export(
-    order: ToExport, *, cpu_count: int, on_cpu: bool, show: Callable[[Event], None]
+    order: ToExport, *, cpu_count: int, kind: Kind, show: Callable[[Event], None]
 ) -> Exported:
     """Do it in a process of its own. `show` hears its events.
 
@@ -34,7 +35,7 @@ def export(
         children.module("agnews_cli.learn.export", order.model_dump_json(), str(os.getpid())),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment(cpu_count, on_cpu=on_cpu),
+        env=environment(cpu_count, kind),
         start_new_session=True,
     )
     assert process.stdout and process.stderr

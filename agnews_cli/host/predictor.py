@@ -19,6 +19,7 @@ from typing import IO, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.run.job import Failure
 from agnews_cli.core.run.prediction import Answer, Figures, Order, Texts
 from agnews_cli.errors import (
@@ -53,7 +54,7 @@ Probabilities = Sequence[Sequence[float]]
 class Predictor:
     """A model in a process of its own, ready for texts. Use it as a context."""
 
-    def __init__(self, order: Order, *, cpu_count: int, on_cpu: bool) -> None:
+    def __init__(self, order: Order, *, cpu_count: int, kind: Kind) -> None:
         self._classes = len(order.labels)
         self.figures: Figures | None = None
         """Once all answers have come: how they compare with the classes that were given."""
@@ -62,7 +63,7 @@ class Predictor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(cpu_count, on_cpu=on_cpu),
+            env=environment(cpu_count, kind),
             start_new_session=True,
         )
         assert self._process.stdin and self._process.stdout and self._process.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
 from agnews_cli.core.run.export import Form, ToExport  # noqa: E402
+from agnews_cli.errors import NotExportable  # noqa: E402
 from agnews_cli.learn import predictor  # noqa: E402
 from agnews_cli.learn.door.notes import Notes  # noqa: E402
 from agnews_cli.learn.stages import combine, deliver, evaluate, export  # noqa: E402
@@ -55,6 +57,17 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exported(model: Path, target: Path, form: Form = "onnx", **order: Any) -> Any:
     asked = ToExport(model=str(model), form=form, target=str(target), **order)
     return export.make(asked, Nobody(), Notes(lambda kind, **data: None))  # type: ignore[arg-type]
+
+
+def test_what_does_not_cut_long_texts_is_refused(run, tmp_path):
+    """A graph's tokenizer cuts, so that long texts would be answered otherwise."""
+    place = tmp_path / "run"
+    shutil.copytree(run, place)
+    facts = json.loads((place / "delivery.json").read_text())
+    facts |= {"long_texts": {"how": "windows", "overlap": 3, "most_windows": 4}}
+    (place / "delivery.json").write_text(json.dumps(facts))
+    with pytest.raises(NotExportable, match="does not cut long texts"):
+        exported(place, tmp_path / "out")
 
 
 def answers(folder: Path, texts: list[str] = TEXTS) -> Any:

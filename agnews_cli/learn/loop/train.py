@@ -193,7 +193,7 @@ class FineTuning:
             clock.step()
             if self.trace is not None:
                 digest = hashlib.sha256(rows.tobytes()).hexdigest()[:16]
-                self.trace(StepTrace(at.step, digest, rate, float(loss)))
+                self.trace(StepTrace(at.step, digest, rate, self._whole(loss)))
             if clock.is_report_due() or at.step >= at.total_steps:
                 self._report(losses, clock, rate, end_monotonic_s)
             if end_monotonic_s is not None and at.step >= _MEASURED_STEPS:
@@ -205,6 +205,12 @@ class FineTuning:
                 raise  # else training is over, and the model matters more than this checkpoint
         self.state.deliver()
         return at
+
+    def _whole(self, part: torch.Tensor) -> float:
+        """Of what each process adds up of a step, the sum: all call this."""
+        if self.accelerator.num_processes == 1:
+            return float(part)
+        return float(self.accelerator.reduce(part.detach(), "sum"))
 
     def _warn(self, text: str) -> None:
         self.log("warning", text=f"{self.name}: {text}")

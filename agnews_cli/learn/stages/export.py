@@ -60,6 +60,15 @@ def _require_exportable(found: Delivered) -> None:
     if not kinds & EXPORTED:
         reason = "it is a linear model, which answers without torch as it is"
         raise NotExportable(path=found.folder, reason=reason)
+    if not all(one.long_texts.is_usual for one in _each(found)):
+        reason = "it does not cut long texts, and a graph by itself does"
+        raise NotExportable(path=found.folder, reason=reason)
+
+
+def _each(found: Delivered) -> Iterator[Delivered]:
+    yield found
+    for part in found.parts:
+        yield from _each(part)
 
 
 def _members(found: Delivered) -> Iterator[Member]:

@@ -92,7 +92,7 @@ def export(request: ExportRequest, show: Show) -> ExportedModel:
         exported = exporter.export(
             order,
             cpu_count=machine.cpu_count,
-            on_cpu=machine.accelerator.kind == "cpu",
+            kind=machine.accelerator.kind,
             show=show,
         )
     return ExportedModel(model.name, target, exported)
