@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agnews_cli.core.graph.asked import Finished, ensembles
-from agnews_cli.core.run.method import Anatomy
+from agnews_cli.core.run.anatomy import Anatomy
 from agnews_cli.core.run.model_limits import excesses
 from agnews_cli.core.run.request import Wish, written
 from agnews_cli.errors import BeyondLimits, LimitsInvalid, ValueWrong

@@ -12,8 +12,9 @@ from typing import Annotated, Final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from agnews_cli.core.run.anatomy import Anatomy
 from agnews_cli.core.run.diversity import DiversityLimits
-from agnews_cli.core.run.method import Anatomy, Method
+from agnews_cli.core.run.method import Method
 from agnews_cli.core.run.preset import Preset
 
 EVERY: Final = "every"

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from agnews_cli.core.graph.asked import AnyPreset, cycles_of, each, ensembles
-from agnews_cli.core.run.method import Anatomy, Full, Lora
+from agnews_cli.core.run.anatomy import Anatomy
+from agnews_cli.core.run.method import Dora, Full, Lora, Qlora
 from agnews_cli.core.run.model_limits import MEMBERS, Excess, ModelLimits, excesses
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.training_options import FIELDS
@@ -76,7 +77,7 @@ def _beyond(shape: AnyPreset, limits: ModelLimits) -> Iterator[Excess]:
 def _anatomy(preset: Preset) -> Anatomy:
     """As far as it is known without loading anything."""
     method = preset.method
-    if isinstance(method, Lora) and method.rank > _FEW:
+    if isinstance(method, Lora | Dora | Qlora) and method.rank > _FEW:
         known = catalogue.load().by_id(preset.model.id)
         if known is not None:
             return known.anatomy(_USUAL_CLASSES)
