@@ -64,6 +64,7 @@ from agnews_cli.workflows.report.lived import LivedThrough, Saves, SessionLived
 from agnews_cli.workflows.report.report import RunReported, RunsReported
 from agnews_cli.workflows.runs.compare import RunsCompared
 from agnews_cli.workflows.runs.history import RunLine
+from agnews_cli.workflows.runs.leaderboard import Board, Leaderboard, LeaderLine
 from agnews_cli.workflows.runs.parts_status import PartLine
 from agnews_cli.workflows.runs.status import Status
 from agnews_cli.workflows.serving.serve import ServingPlan
@@ -164,6 +165,11 @@ SOURCES: dict[str, dict[str, Any]] = {
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
     "agnews.serving/1": {"": ServingPlan.as_json},
     "agnews.submission/1": {"": Submission.as_json},
+    "agnews.leaderboard/1": {
+        "": Leaderboard.as_json,
+        "boards": Board.as_json,
+        "boards.runs": LeaderLine.as_json,
+    },
     "agnews runs": {"": RunLine},
     "agnews presets ls": {
         "": described.as_json,

@@ -35,6 +35,13 @@ class PlatformUnknown(AgnewsError):
     hint = "agnews knows {known}. To have it found out: unset {variable}"
 
 
+class BeyondLimits(AgnewsError):
+    """Beyond a limit of presets/limits.yaml:\n{excesses}"""
+
+    exit_code = 78
+    hint = "Within it: {inside}\nOr say why, which the run keeps: {again}"
+
+
 class PresetUnknown(AgnewsError):
     """There is no preset {name!r}{near}."""
 

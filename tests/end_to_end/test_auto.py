@@ -185,6 +185,7 @@ def test_lora_delivers_an_adapter(finished):
 
 def test_ctrl_c_keeps_the_model_and_exits_130(tmp_path, agnews, own_home):
     forever = ["--set", "training.epochs=500", "--set", "training.patience=500"]
+    forever += ["--justify", "to be stopped"]
     command = [sys.executable, "-m", "agnews_cli", "auto", *QUICK, *forever, "--store", "runs"]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -260,6 +261,7 @@ def test_a_killed_process_of_two_ends_the_run_and_leaves_none(tmp_path, small):
         text = f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})"
         (tmp_path / f"{name}.py").write_text(text)
     forever = ["--set", "training.epochs=9000", "--set", "training.patience=9000"]
+    forever += ["--justify", "to be killed"]
     process = subprocess.Popen(
         children.module("agnews_cli", *small, *forever, "--store", "runs", "--processes", "2"),
         cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

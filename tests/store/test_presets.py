@@ -410,7 +410,7 @@ def test_an_accuracy_says_who_measured_it_on_what_and_when(
 @pytest.mark.parametrize(
     ("given_", "reason"),
     [
-        ("training.lr", "expected FIELD=VALUE, such as training.lr=1e-4"),
+        ("training.lr", "expected FIELD=VALUE, such as training.lr=3e-5"),
         ("training.epoch=3", "there is no field 'training.epoch' (did you mean 'training.epochs'"),
         ("lr=3", "there is no field 'lr' (did you mean 'training.lr'?)"),
         ("learning_rate=3", "(did you mean 'training.lr'?)"),

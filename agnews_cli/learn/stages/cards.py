@@ -32,6 +32,7 @@ from agnews_cli.store.settings.strict_yaml import Document, Refused
 
 MODEL_SCHEMA = "agnews.model/1"
 _LONGEST_NAME = 120
+_LONGEST_REASON = 500
 _FEW_ROWS = 20
 _KINDS = {
     "finetune": "a fine-tuned transformer",
@@ -397,6 +398,8 @@ def _limits(job: TrainJob, evaluation: Evaluation, read: WhatWasRead | None) -> 
         how, length = read.long_texts, job.preset.training.max_length
         said = _READS[how.how].format(length=length, **how.model_dump())
         yield f"- It reads {said}" + (f": {read.cut}." if read.cut else ".")
+    for one in job.beyond:
+        yield f"- Trained {escaped(one, _LONGEST_REASON)}."
     few = [
         n
         for n, rows in zip(dataset.labels, dataset.train.class_rows, strict=True)
@@ -423,12 +426,12 @@ def licence(job: TrainJob, *, is_tuned: bool) -> str:
 # ---- names from outside -------------------------------------------------------------------------
 
 
-def plain(text: str) -> str:
-    """`text` on one line, without what cannot be seen, at most 120 characters."""
+def plain(text: str, longest: int = _LONGEST_NAME) -> str:
+    """`text` on one line, without what cannot be seen, at most so many characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= _LONGEST_NAME else line[: _LONGEST_NAME - 1].rstrip() + "…"
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
-def escaped(text: str) -> str:
+def escaped(text: str, longest: int = _LONGEST_NAME) -> str:
     """`plain(text)` as Markdown that shows it, in a table too: no link, no HTML, no emphasis."""
-    return re.sub(r"([\\`*_{}\[\]()<>#!|~$&@:])", r"\\\1", plain(text))
+    return re.sub(r"([\\`*_{}\[\]()<>#!|~$&@:])", r"\\\1", plain(text, longest))

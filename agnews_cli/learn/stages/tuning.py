@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import CannotResume
+from agnews_cli.learn import methods
 from agnews_cli.learn.door.budget import LEAST_SAVED_S
 from agnews_cli.learn.loop.distil import Taught
 from agnews_cli.learn.loop.position import StepTrace
@@ -92,6 +93,7 @@ class Tunings:
             soft_targets=soft_targets,
             taught=taught,
             saves_end=not is_fold,
+            update_rank=methods.of(job.preset.method).update_rank,
         )
         self._resume(tuning, now)
         return tuning

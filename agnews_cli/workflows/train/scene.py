@@ -54,6 +54,8 @@ class Request:
     session: SessionOptions = SessionOptions()  # noqa: RUF009
     is_rehearsal: bool = False
     """Nothing is to be written, not even what a probe found."""
+    is_begun: bool = False
+    """The run is there: whether it may go beyond limits was decided when it began."""
     started_monotonic_s: float = field(default_factory=time.monotonic)
 
     @classmethod

@@ -39,7 +39,7 @@ from agnews_cli.workflows.forecast.outlook import ahead
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.watch import stopped
-from agnews_cli.workflows.train import jobs, other_test, suited
+from agnews_cli.workflows.train import jobs, other_test, suited, within_limits
 from agnews_cli.workflows.train.plans import Plan
 from agnews_cli.workflows.train.result import Result, result_of
 from agnews_cli.workflows.train.scene import HUB_TIMEOUT_S, Scene
@@ -75,6 +75,7 @@ def prepare(scene: Scene, given: Preset | None, why_given: Sequence[str]) -> Pla
     else:
         preset, model, why, passed = _best_that_fits(wish, device, scene.hub)
         reasons = [f"preset {preset.name}: {why}"]
+        reasons += within_limits.require(Single(preset), scene.request, is_typed=True)
     reasons.append(f"weights: {model.note}")
     candidates, why = candidates_of(preset, wish.budget_s, on_cpu=device.kind == "cpu")
     reasons.append(why)
@@ -249,6 +250,7 @@ def job_of(plan: Plan, folder: runs.RunFolder) -> TrainJob:
         is_inexact=options.inexact,
         save_every_s=options.save_every_s,
         trace=options.trace,
+        beyond=within_limits.kept(plan.preset, wish.justify),
         **plan.scene.of_any_job,
     )
 
