@@ -17,6 +17,7 @@ from typing import Any
 
 import typer
 from json_fields import json_fields
+from methods_page import methods
 from pydantic import BaseModel
 from typer.main import get_command
 
@@ -352,6 +353,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "combiners.md": combiners,
     "events.md": events,
     "models.md": models,
+    "methods.md": lambda: methods(table),
     "json.md": json_fields,
 }
 

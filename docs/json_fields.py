@@ -39,6 +39,7 @@ from agnews_cli.core.machine.finding import Finding
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.machine.probe import ProbeReport
 from agnews_cli.core.report.figures import OddRow, Reliability, RunFigures
+from agnews_cli.core.report.trials import Tried
 from agnews_cli.core.run.catalogue import PublishedCount
 from agnews_cli.core.run.comparison import Compared, Difference
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
@@ -127,6 +128,9 @@ SOURCES: dict[str, dict[str, Any]] = {
         "runs.lived.saves": Saves,
         "runs.risk": Risk.as_json,
         "runs.risk.indicators": JudgedIndicator,
+        "runs.tried": Tried,
+        "runs.tried.changed.drop": None,
+        "runs.tried.looked_at.pieces": None,
         "runs.evaluation": None,
         "runs.figures": RunFigures,
         "runs.figures.curves": None,

@@ -16,6 +16,7 @@ import pytest
 import agnews_cli
 from agnews_cli.core.run import recipes
 from agnews_cli.core.run.event_kinds import EVENTS, EventKind
+from agnews_cli.core.run.long_texts import LongTexts
 from agnews_cli.core.run.request import every
 from agnews_cli.core.run.state import TRANSITIONS, RunState
 from agnews_cli.workflows.sessions.couriers import Note
@@ -71,10 +72,10 @@ def test_every_object_that_is_printed_is_on_the_page():
         "checkpoint",
         "record",
         "delivery",
+        "method",
         "model",
         "graph",
         "comparison",
-        "method",
     }  # of files, not printed
     printed = schemas - {f"agnews.{name}/1" for name in inside}
     assert printed == {name for name in json_fields.SOURCES if name.endswith("/1")}
@@ -202,3 +203,15 @@ def test_the_lines_that_use_a_delivered_model_are_those_of_the_cards():
     assert ast.dump(blocks[-2].body[0]) in ast.dump(ast.parse(forest))
     embedding = recipes.average([("embedding", "embedding", 1.0)], base="owner/name")
     assert ast.dump(blocks[-1].body[0]) in ast.dump(ast.parse(embedding))
+
+
+def test_the_lines_for_long_texts_are_those_of_the_cards():
+    page = (DOCS / "long-texts.md").read_text("utf-8")
+    blocks = [ast.parse(part.split("```")[0]) for part in page.split("```python\n")[1:]]
+    ways = (
+        LongTexts(how="head_tail", first=32, last=96),
+        LongTexts(how="windows", overlap=31, most_windows=16),
+    )
+    for block, how in zip(blocks, ways, strict=True):
+        code = recipes.average([("finetune", "model", 1.0)], base="", long_texts=how, length=128)
+        assert ast.dump(block.body[0]) in ast.dump(ast.parse(code))

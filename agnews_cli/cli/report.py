@@ -17,7 +17,7 @@ from agnews_cli.core.run.request import OUTPUT
     ("agnews report", "of the newest run: one HTML file"),
     ("agnews report RUN RUN --out both.html", "side by side, with paired tests"),
     ("agnews report latest --form md", "the same as Markdown"),
-    ("agnews report latest --thorough", "with near repeats and label errors"),
+    ("agnews report --thorough --robustness --look", "all that takes minutes too"),
 )
 def report(
     run: Annotated[
@@ -45,6 +45,14 @@ def report(
             help="Look for near repeats and label errors in the data too; takes minutes.",
         ),
     ] = False,
+    robustness: Annotated[
+        bool,
+        Option("--robustness", help="Open the model and ask it about changed texts too."),
+    ] = False,
+    look: Annotated[
+        bool,
+        Option("--look", help="Open the model and show what of a few texts it looks at."),
+    ] = False,
     store: Folder = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -58,6 +66,9 @@ def report(
 
     shown = Output(json=json, quiet=quiet)
     asked = written.asked(run or ["latest"], form, out, is_json=json)
-    found = written.write(asked, store, is_thorough=thorough, say=shown.say)
+    found = written.write(
+        asked, store, is_thorough=thorough, changes_texts=robustness, looks_inside=look,
+        say=shown.say,
+    )  # fmt: skip
     shown.result(found.report.as_json())
     shown.screen(*found.lines())

@@ -68,6 +68,12 @@ class OutOfMemory(TrainingFailed):
     hint = "Try --set training.micro_batch_tokens={suggestion}"
 
 
+class OneTextTooLarge(TrainingFailed):
+    """Out of memory at step {step} with one text of {tokens} tokens in a pass, and no less can be done at once: {reason}."""
+
+    hint = "Any of these needs less: {ways}. Other models are in: agnews presets ls"
+
+
 class TooLittleMemory(TrainingFailed):
     """{rows} rows need about {needed} of memory with the model, and {free} are free."""
 

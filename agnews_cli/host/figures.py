@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from agnews_cli.core.guards.data_facts import DataFacts, ToCheck
 from agnews_cli.core.report.figures import Figured, ToReport
+from agnews_cli.core.report.trials import ToTry, Tried
 from agnews_cli.core.run.comparison import Comparison, ToCompare
 from agnews_cli.core.run.job import Failure
 from agnews_cli.core.run.taken import TakenRows, ToTakeIn
@@ -37,6 +38,11 @@ def check_data(order: ToCheck) -> DataFacts:
 def report(order: ToReport) -> Figured:
     """Raises what the process put into words (ReportedError)."""
     return _asked("agnews_cli.learn.report_figures", order, Figured)
+
+
+def try_model(order: ToTry) -> Tried:
+    """Raises what the process put into words (ReportedError)."""
+    return _asked("agnews_cli.learn.try_model", order, Tried)
 
 
 def _asked(module: str, order: BaseModel, kind: type[Answer]) -> Answer:

@@ -24,7 +24,8 @@ from agnews_cli.core.run.job import Failure
 from agnews_cli.core.run.prediction import Answer, Figures, Order, Texts
 from agnews_cli.errors import AgnewsError, PredictionTooLarge
 from agnews_cli.host.children import end_with
-from agnews_cli.learn.predictor import first_line, is_of_memory, open_delivery
+from agnews_cli.learn.door.memory import is_of_memory
+from agnews_cli.learn.predictor import first_line, open_delivery
 
 _TOLD_EVERY_S = 0.5
 

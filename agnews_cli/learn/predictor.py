@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.job import CandidateKind
+from agnews_cli.core.run.long_texts import CUT, LongTexts
 from agnews_cli.core.run.prediction import Member, Order
 from agnews_cli.errors import AgnewsError, ModelDamaged
+from agnews_cli.learn.door.memory import is_of_memory
 
 if TYPE_CHECKING:
     from agnews_cli.learn.kinds.combiner import Fitted
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 Probabilities = NDArray[np.floating]
 Hear = Callable[[int], None]
 """Hears how many rows are done."""
+Reads = tuple[str, int, LongTexts]
+"""All that decides the tokens of a text."""
 
 _CHUNK_ROWS = 5_000
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json")
@@ -61,17 +65,23 @@ class Reader:
     max_length: int
     key: str
     """The same of tokenizers that are the same."""
+    long_texts: LongTexts = CUT
 
     @property
-    def reads(self) -> tuple[str, int]:
+    def reads(self) -> Reads:
         """Two with one of these make the same tokens."""
-        return self.key, self.max_length
+        return self.key, self.max_length, self.long_texts
 
     def __call__(self, texts: Sequence[str], hear: Hear) -> Tokens:
         from agnews_cli.core.run.dataset import Rows
+        from agnews_cli.learn.rows.reading import ends_of
         from agnews_cli.learn.rows.tokens import tokenise
 
-        return tokenise(Rows(texts, [0] * len(texts)), self.tokenizer, self.max_length, told=hear)
+        rows, how = Rows(texts, [0] * len(texts)), self.long_texts
+        found = tokenise(rows, self.tokenizer, self.max_length, how=how, told=hear)
+        if how.is_usual:
+            return found
+        return found.cut(self.max_length, ends_of(self.tokenizer), how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +118,7 @@ class OpenedDelivery:
         self,
         texts: Sequence[str],
         hear_of: Callable[[str, int], Hear],
-        read: dict[tuple[str, int], Tokens] | None = None,
+        read: dict[Reads, Tokens] | None = None,
     ) -> dict[str, Probabilities]:
         """What each member says, (texts, classes). `hear_of`: (what is done, of how many texts).
 
@@ -129,7 +139,7 @@ class OpenedDelivery:
         self,
         texts: Sequence[str],
         hear_of: Callable[[str, int], Hear],
-        read: dict[tuple[str, int], Tokens],
+        read: dict[Reads, Tokens],
     ) -> NDArray[np.floating]:
         from agnews_cli.learn.figures import blend
 
@@ -328,7 +338,7 @@ def _reader(folder: Path, order: Order, tokenizer: Any) -> Reader:
             digest.update((folder / name).read_bytes())
         else:
             digest.update(str(folder).encode())  # of a kind of its own
-    return Reader(tokenizer, order.max_length, digest.hexdigest())
+    return Reader(tokenizer, order.max_length, digest.hexdigest(), order.long_texts)
 
 
 # ---- what can go wrong --------------------------------------------------------------------------
@@ -366,9 +376,3 @@ def _damage(folder: Path, error: Exception) -> AgnewsError:
 def first_line(error: BaseException) -> str:
     said = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (said[0] if said else type(error).__name__).rstrip(".")
-
-
-def is_of_memory(error: BaseException) -> bool:
-    words = ("out of memory", "can't allocate memory", "not enough memory", "unable to allocate")
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or any(word in said for word in words)

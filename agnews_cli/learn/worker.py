@@ -45,6 +45,7 @@ from agnews_cli.errors import (
 from agnews_cli.learn.door import test_lock
 from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested, WithoutSecrets
+from agnews_cli.learn.door.memory import is_of_memory
 from agnews_cli.store.disk import space
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.run import leases
@@ -138,7 +139,7 @@ def _in_words(error: Exception, job: Job) -> AgnewsError:
         return CannotWrite(path=_named(error) or job.folder, reason=broken)
     if "does not have a deterministic implementation" in text:
         return NotDeterministic(reason=text.partition(" does not")[0])
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "alloc" in text.lower():
+    if is_of_memory(error) or "alloc" in text.lower():
         return OutOfMemory(reason=text, suggestion=max(128, _pass_tokens(job) // 2))
     return InternalError(
         what=f"{type(error).__name__}: {text}", log=Path(job.folder) / "worker.log"

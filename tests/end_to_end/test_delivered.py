@@ -34,7 +34,16 @@ CASES = {
     "forest-4": (4, "random-forest", ("forest",)),
     "average-2": (2, "minilm", ("linear", "finetune")),
     "average-14": (14, "minilm-lora", ("linear", "finetune")),
+    "head_tail-4": (4, "minilm", ("finetune",)),
+    "windows-4": (4, "minilm-lora", ("linear", "finetune")),
 }
+LONG = {  # a text there has ten tokens and more
+    "head_tail-4": ("training.max_length=6", "training.long_texts=head_tail"),
+    "windows-4": (
+        "training.max_length=6", "training.long_texts=windows", "training.window_pooling=max",
+        "training.window_overlap=0.5",
+    ),
+}  # fmt: skip
 SETTINGS = (
     "training.epochs=2", "training.lr=5e-3", "training.max_length=12", "training.precision=fp32",
 )  # fmt: skip
@@ -129,9 +138,9 @@ print("all loaded")
 """
 
 
-def _small(preset: Preset) -> Preset:
+def _small(preset: Preset, more: tuple[str, ...]) -> Preset:
     if preset.method.needs_weights:
-        return presets.with_settings(preset, SETTINGS)
+        return presets.with_settings(preset, (*SETTINGS, *more))
     # What it does not read; but all are trained in one process, which has one precision.
     training = preset.training.model_copy(update={"precision": "fp32", "max_length": 12})
     return preset.model_copy(update={"training": training})
@@ -153,7 +162,7 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path]
         dataset = datasets.find(str(data))
         job = TrainJob(
             run=name, folder=str(run), cache=str(work / "cache"),
-            preset=_small(presets.load(preset)),
+            preset=_small(presets.load(preset), LONG.get(name, ())),
             model_path=str(base), dataset=dataset, seed=0, candidates=candidates,
             blend=len(candidates) > 1, started_monotonic_s=0.0,
         )  # fmt: skip
@@ -190,6 +199,10 @@ def test_no_delivered_file_names_a_place_on_this_machine(delivered):
                 assert str(place).encode() not in held, path
 
 
+def is_tuned(member: dict) -> bool:
+    return member["kind"] == "finetune"
+
+
 def test_every_folder_says_what_reading_with_it_needs(delivered):
     runs, _ = delivered
     for name, run in runs.items():
@@ -198,7 +211,10 @@ def test_every_folder_says_what_reading_with_it_needs(delivered):
             assert facts["schema"] == "agnews.model/1"
             assert facts["kind"] == member["kind"]
             assert len(facts["labels"]) == CASES[name][0]
-            assert (facts["max_length"], facts["text_columns"]) == (12, ["text"])
+            length = 6 if name in LONG else 12
+            assert (facts["max_length"], facts["text_columns"]) == (length, ["text"])
+            how = facts.get("long_texts", {}).get("how", "cut")
+            assert how == (name.partition("-")[0] if length == 6 and is_tuned(member) else "cut")
 
 
 def test_a_card_has_a_head_that_the_hub_reads_and_shows_the_measured_figures(delivered):

@@ -92,7 +92,7 @@ def test_no_model_is_loaded_with_leave_to_run_its_code() -> None:
         for file, call, name, owner in calls()
         if name in ("from_pretrained", "from_config") and owner != "PeftModel"
     ]
-    files = ("learn/methods/full.py", "learn/methods/lora.py", "learn/models/model.py")
+    files = ("learn/adapters/whole.py", "learn/adapters/base.py", "learn/models/model.py")
     assert set(loaded) == {(file, "False") for file in files}
     assert len(loaded) >= 5
 

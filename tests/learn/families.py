@@ -45,6 +45,14 @@ SIZES: dict[str, dict[str, Any]] = {
     "mpt": {"d_model": 32, "n_heads": 2, "n_layers": 2, "max_seq_len": 80, "expansion_ratio": 2},
 }  # fmt: skip
 """By transformers' model type."""
+SIZES["gemma3"] = {
+    "text_config": SIZES["gemma3_text"] | {"vocab_size": 64, "pad_token_id": 0},
+    "vision_config": {
+        "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "intermediate_size": 16, "image_size": 28, "patch_size": 14, "vision_use_head": False,
+    },
+    "mm_tokens_per_image": 4,
+}  # fmt: skip
 FAMILIES = tuple(SIZES)
 PAD = 0
 WORDS = 64

@@ -14,13 +14,15 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("torch")
 
 from agnews_cli.core.run.dataset import Rows  # noqa: E402
+from agnews_cli.core.run.long_texts import CUT, LongTexts  # noqa: E402
 from agnews_cli.core.run.preset import Training  # noqa: E402
 from agnews_cli.errors import BudgetTooShort, TooLittleMemory, ValueWrong  # noqa: E402
 from agnews_cli.learn.door import budget as budgets  # noqa: E402
 from agnews_cli.learn.models.linear import Linear  # noqa: E402
 from agnews_cli.learn.models.model import load_tokenizer  # noqa: E402
 from agnews_cli.learn.rows import material  # noqa: E402
-from agnews_cli.learn.rows.handicaps import cut_texts, strange_language  # noqa: E402
+from agnews_cli.learn.rows.handicaps import long_texts, strange_language  # noqa: E402
+from agnews_cli.learn.rows.reading import Ends, ends_of  # noqa: E402
 from agnews_cli.learn.rows.tokens import cached_tokens, tokenise  # noqa: E402
 from agnews_cli.learn.rows.weighing import weights_of  # noqa: E402
 from agnews_cli.learn.stages import combine  # noqa: E402
@@ -66,7 +68,7 @@ def test_a_text_is_cut_as_transformers_cuts_it(minilm):
     for row, ids in enumerate(expected):
         assert found.ids[found.offsets[row] : found.offsets[row + 1]].tolist() == ids
     assert found.full.tolist() == [4, 10, 82]
-    longer = tokenise(Rows(texts, [0, 1, 0]), minilm, 64).cut(12, material.tail_of(minilm))
+    longer = tokenise(Rows(texts, [0, 1, 0]), minilm, 64).cut(12, ends_of(minilm))
     assert longer.ids.tolist() == found.ids.tolist()
     assert longer.offsets.tolist() == found.offsets.tolist()
 
@@ -95,12 +97,25 @@ def test_a_step_of_very_long_texts_holds_as_many_in_the_same_memory():
 
 
 def test_what_is_cut_is_said_with_its_share():
-    text, is_warning = cut_texts(np.asarray([100] * 62 + [300] * 38), 128)
-    assert text.startswith("38% of the training texts are longer than 128 tokens")
+    def said(full: list[int], how: LongTexts = CUT) -> tuple[str, bool]:
+        return long_texts(np.asarray(full), 128, Ends(1, 1), how)
+
+    text, is_warning = said([100] * 62 + [300] * 38)
+    assert text.startswith("38% of the training texts are longer than 128 tokens and are cut")
     assert "sees 63% of all tokens" in text
     assert is_warning
-    assert cut_texts(np.asarray([100] * 99 + [300]), 128)[1] is False
-    assert cut_texts(np.asarray([100, 90]), 128) is None
+    assert said([100] * 99 + [300])[1] is False
+    assert said([100, 90]) == ("no training text is longer than 128 tokens", False)
+    ends = LongTexts(how="head_tail", first=32, last=96)
+    assert "only their first 32 and last 96 are read" in said([300] * 4, ends)[0]
+    all_of_them = LongTexts(how="windows", overlap=26, most_windows=3)
+    assert said([300] * 4, all_of_them) == (
+        "100% of the training texts are longer than 128 tokens and are read in windows; the model "
+        "sees 100% of all tokens",
+        False,
+    )
+    text, is_warning = said([300] * 8 + [400] * 2, all_of_them)
+    assert "20% of all no further than 3 of them" in text and is_warning
 
 
 def test_words_that_tell_classes_apart_late_in_a_text_are_read(tmp_path):

@@ -51,6 +51,8 @@ class Variant:
     """Learned from a teacher too, who says so many rows more than have a label."""
     hidden: float = 0.0
     """How much its hidden states count."""
+    has_windows: bool = False
+    """Whether rows are read in windows, one to three of them."""
 
 
 VARIANTS = {
@@ -64,6 +66,8 @@ VARIANTS = {
     "distilled": Variant({"r_drop": 1.0, "micro_batch_tokens": 75, "ema": 0.9}, unlabelled=0),
     "distilled, rows without labels": Variant({"class_weights": "balanced"}, unlabelled=40),
     "hidden states": Variant({"r_drop": 1.0, "micro_batch_tokens": 75}, unlabelled=40, hidden=0.5),
+    "windows": Variant({"r_drop": 1.0, "micro_batch_tokens": 75, "ema": 0.9}, has_windows=True),
+    "windows, distilled": Variant({"curriculum": "length"}, unlabelled=40, has_windows=True),
     "class weights": Variant({"class_weights": "balanced"}),
     "rates by layer, frozen layers": Variant({"layer_decay": 0.8, "frozen_layers": 1}),
 }
@@ -97,14 +101,18 @@ class StopAt:
             raise StopRequested
 
 
-def tokens(rows: int, seed: int, unlabelled: int = 0) -> Tokens:
+def tokens(rows: int, seed: int, unlabelled: int = 0, *, has_windows: bool = False) -> Tokens:
     rng = np.random.default_rng([SEED, seed])
-    lengths = rng.integers(3, 14, rows)
+    first = None
+    if has_windows:
+        counts = np.random.default_rng([SEED, seed, 1]).integers(1, 4, rows)
+        first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    lengths = rng.integers(3, 14, rows if first is None else first[-1])
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     ids = rng.integers(3, 60, offsets[-1]).astype(np.int32)
     classes = rng.integers(0, 3, rows)
     classes[rows - unlabelled :] = -1
-    return Tokens(ids, offsets, classes)
+    return Tokens(ids, offsets, classes, first=first)
 
 
 def taught(variant: Variant) -> Taught | None:
@@ -145,8 +153,9 @@ class Run:
         self.tuning = FineTuning(
             name="tiny", model=model, accelerator=Accelerator(cpu=True),
             training=Training(**(BASE | variant.training)), precision="fp32",
-            tokens=tokens(150, 1, variant.unlabelled or 0), taught=taught(variant),
-            validation=tokens(40, 2), pad_id=0, mask_id=1, classes=3, seed=SEED, log=log,
+            tokens=tokens(150, 1, variant.unlabelled or 0, has_windows=variant.has_windows),
+            validation=tokens(40, 2, has_windows=variant.has_windows), taught=taught(variant),
+             pad_id=0, mask_id=1, classes=3, seed=SEED, log=log,
             stop=self.stop, saver=self.saver, trace=self._see, soft_targets=teach,
         )  # fmt: skip
 

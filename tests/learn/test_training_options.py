@@ -21,6 +21,8 @@ from agnews_cli.learn.options import contrastive  # noqa: E402
 from agnews_cli.learn.rows.batches import Order, batches_from, epoch_batches  # noqa: E402
 from tests.learn.test_resume import Run, Variant  # noqa: E402
 
+TARGETS = Targets(torch.zeros(2, dtype=torch.int64))
+
 
 def begun(name: str, model: torch.nn.Module | None = None, **training: object) -> Option:
     start = started(Training(lr=1e-3, **training), model)
@@ -55,9 +57,9 @@ def test_r_drop_costs_nothing_where_both_passes_agree_and_more_the_further_they_
     option = begun("r_drop", r_drop=2.0)
     agreed = torch.tensor([[1.0, 0.0]]).repeat(2, 1)
     assert option.copies == 2
-    assert option.loss(torch.tensor(1.0), agreed).item() == pytest.approx(0.5)
+    assert option.loss(torch.tensor(1.0), agreed, TARGETS).item() == pytest.approx(0.5)
     parted = [
-        option.loss(torch.tensor(1.0), torch.tensor([[1.0, 0.0], [1.0, x]])).item()
+        option.loss(torch.tensor(1.0), torch.tensor([[1.0, 0.0], [1.0, x]]), TARGETS).item()
         for x in (0.5, 2)
     ]
     assert 0.5 < parted[0] < parted[1]
@@ -235,11 +237,11 @@ def test_contrast_is_gunels_and_rows_without_friends_add_nothing():
         friends = [j for j in range(3) if j != i]
         for j in friends:
             expected -= math.log(math.exp(float(one[i] @ one[j]) / 0.3) / others) / len(friends)
-    found = contrastive.contrast(states, classes, 0.3)
+    found = contrastive.contrast(states, classes, 0.3).sum()
     assert found.item() == pytest.approx(expected, rel=1e-4)
     for rows in (slice(3, 5), slice(3, 4)):  # and a batch of one row
         given = states[rows].clone().requires_grad_()
-        alone = contrastive.contrast(given, classes[rows], 0.3)
+        alone = contrastive.contrast(given, classes[rows], 0.3).sum()
         alone.backward()
         assert alone.item() == 0 and not given.grad.any()
 

@@ -285,7 +285,11 @@ def _linear(shape: AnyPreset) -> Single:
     ("name", "setting", "reason"),
     [
         ("ensemble-cpu", "model.id=a/b", "the preset has several models"),
-        ("ensemble-cpu", "method.rank=8", "method.kind is 'full', and only 'lora' has this"),
+        (
+            "ensemble-cpu",
+            "method.rank=8",
+            "method.kind is 'full', and only 'lora', 'qlora', 'dora' or",
+        ),
         ("ensemble-cpu", "training.lr=5", "should be less than 1"),
         ("ensemble-cpu", "distillation.alpha=0.5", "there is no field 'distillation.alpha'"),
         ("ensemble-cpu", "how.kind=avrage", "should be 'average'"),

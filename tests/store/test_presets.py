@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from agnews_cli.core.graph.asked import singles
 from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, training_bytes
-from agnews_cli.core.run.method import Full, Lora
+from agnews_cli.core.run.method import Full, Houlsby, Lora
 from agnews_cli.core.run.preset import NAMING, OneModel, Preset
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
 from agnews_cli.store.settings import extended, preset_shapes, presets, strict_yaml
@@ -424,7 +424,7 @@ def test_an_accuracy_says_who_measured_it_on_what_and_when(
         ("training.lr='1e-4'", "should be a valid number (found '1e-4')"),
         ("training.batch_tokens=1e3", "should be a valid integer (found 1000.0)"),
         ("training.precision=fp61", "should be 'auto', 'fp32', 'fp16' or 'bf16' (found 'fp61')"),
-        ("method.targets=query", "method.kind is 'full', and only 'lora or qlora or dora or vera'"),
+        ("method.targets=query", "method.kind is 'full', and only 'lora', 'qlora', 'dora' or"),
         ("method.kind=qlorra", "'bitfit' or 'linear' (found 'qlorra')"),
         ("method.ranks=8", "there is no field 'method.ranks' (did you mean 'method.rank'"),
         ("training.lr=&a 1", "anchors are refused"),
@@ -492,5 +492,19 @@ def test_a_method_has_its_own_fields_and_no_others(tmp_path: Path) -> None:
     (tmp_path / "minilm.yaml").write_text(written)
     with pytest.raises(PresetInvalid) as caught:
         presets.load(str(tmp_path / "minilm.yaml"))
-    line = written.count("\n")
-    assert f":{line}: method.rank: method.kind is 'full', and only 'lora or" in caught.value.message
+    line, kinds = written.count("\n"), "'lora', 'qlora', 'dora' or 'vera'"
+    assert f":{line}: method.rank: method.kind is 'full', and only {kinds} has this (found 8)" in (
+        caught.value.message
+    )
+
+
+def test_a_method_brings_its_usual_rate_unless_one_is_set() -> None:
+    full, lora = presets.load("minilm"), presets.load("minilm-lora")
+    found = presets.with_settings(full, ["method=houlsby", "method.reduction=8"])
+    assert found.method == Houlsby(reduction=8)
+    assert found.training.lr == pytest.approx(5 * full.training.lr)
+    assert found.short_of_time.lr == pytest.approx(5 * (full.short_of_time.lr or 0))
+    typed = presets.with_settings(full, ["training.lr=0.01", "method=houlsby"])
+    assert typed.training.lr == 0.01
+    assert presets.with_settings(lora, ["method=full"]).training.lr == lora.training.lr / 10
+    assert presets.with_settings(lora, ["method=dora"]).training == lora.training

@@ -12,7 +12,7 @@ import pytest
 from agnews_cli.core.graph.shapes import Single, graph_of
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.platform import Platform
-from agnews_cli.core.run.choose import Term
+from agnews_cli.core.run.choose import Finish
 from agnews_cli.core.run.cost import like_news
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.host.detect import detect
@@ -95,7 +95,7 @@ def test_without_an_end_there_is_only_the_time(words):
     assert words("minilm", Accelerator("cpu", "2 cores"), None, 1000).count("plan:") == 1
 
 
-def ends(preset: str, tmp_path: Path, *, left_h: float, until_h: float) -> Term:
+def ends(preset: str, tmp_path: Path, *, left_h: float, until_h: float) -> Finish:
     here = replace(detect(), name="kaggle", accelerator=T4)
     single, ground, data = Single(presets.load(preset)), Ground(tmp_path), like_news(120_000)
     facts = (graph_of(single, data), single, data, here)

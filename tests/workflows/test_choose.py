@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.run import row_rules
-from agnews_cli.core.run.choose import Choice, Term, choose
+from agnews_cli.core.run.choose import Choice, Finish, choose
 from agnews_cli.core.run.cost import (
     MOST_CPU_PARAMETERS,
     KnownSpeeds,
@@ -38,13 +38,13 @@ def chosen(
 ) -> Choice:
     """All presets can be had; the speed of a T4 and of a CPU is known, that of others is not."""
 
-    def term(preset: Preset) -> Term | None:
+    def term(preset: Preset) -> Finish | None:
         if hours is None or rows is None:
             return None
         cost = training(preset, like_news(rows), KnownSpeeds(DEVICES))
         pace = cost.takes("cpu" if device.kind == "cpu" else device.name)
         said = "" if pace is None else f"about {pace.seconds / 3600:.2f} h"
-        return None if pace is None else Term(pace.seconds, hours * 3600, said)
+        return None if pace is None else Finish(pace.seconds, hours * 3600, said)
 
     return choose(EVERY, device, goal, why_unavailable=lambda preset: None, rows=rows, term=term)
 
@@ -117,7 +117,7 @@ def test_where_none_is_finished_by_then_the_first_one_is_taken_and_that_is_said(
     assert LORA not in {one.name for one in found.passed_over}
     never = choose(
         EVERY, CPU, "accuracy", why_unavailable=lambda preset: None,
-        term=lambda preset: Term(None, 60.0, "no sessions can hold it"),
+        term=lambda preset: Finish(None, 60.0, "no sessions can hold it"),
     )  # fmt: skip
     assert never.preset is not None and "none that fits" in never.reasons[0]
 

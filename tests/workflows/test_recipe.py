@@ -18,13 +18,16 @@ from agnews_cli.errors import (
     FileMissing,
     HubRefused,
     HubUnreachable,
+    MethodUnsuited,
     ModelBringsCode,
     ModelUnsuitable,
     SetTwice,
 )
+from agnews_cli.store.model import models
 from agnews_cli.store.model.model_facts import trainable_kinds
+from agnews_cli.store.model.models import Resolved
 from agnews_cli.store.settings import presets, requests
-from agnews_cli.workflows.train import replay
+from agnews_cli.workflows.train import auto, replay
 from agnews_cli.workflows.train.auto import Request
 from agnews_cli.workflows.train.recipe import recipe
 
@@ -99,6 +102,31 @@ def test_an_architecture_that_cannot_be_trained_is_refused_at_once(
         found(made(tmp_path / "m", config, shapes=((8, 8),)))
     assert reason in caught.value.message
     assert caught.value.advice
+
+
+def test_a_method_that_does_nothing_for_a_model_is_refused_before_it_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the catalogue, by a folder's settings, and for a member of an ensemble."""
+    monkeypatch.setenv("AGNEWS_HOME", str(tmp_path / "home"))
+    folder = made(tmp_path / "m", LLAMA, shapes=((8, 8),))
+    ensemble = tmp_path / "both.yaml"
+    ensemble.write_text(
+        "name: both\ntier: ensemble\nsummary: x\norder: 1\nmembers:\n  - preset: minilm\n"
+        "  - {preset: modernbert-base, settings: [method=bitfit]}\n"
+    )
+    monkeypatch.setattr(models, "resolve", lambda model, **_: Resolved(model.id, "hub", ""))
+    of_folder = (f"model.id={folder}", "model.embedded=", "method=bitfit")
+    for preset, settings in (
+        ("modernbert-base", ("method=bitfit",)),
+        (str(ensemble), ()),
+        ("minilm", of_folder),
+    ):
+        if settings == of_folder:
+            monkeypatch.undo()
+        asked = Request.of(data="sample:", preset=preset, settings=settings)
+        with pytest.raises(MethodUnsuited, match=r"does nothing for .*: its layers have no biases"):
+            auto.prepare(asked)
 
 
 def test_a_folder_that_holds_no_whole_model_is_refused(tmp_path: Path) -> None:

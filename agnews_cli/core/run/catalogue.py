@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from agnews_cli.core.run.activations import Activations, World
 from agnews_cli.core.run.anatomy import Anatomy
 
 Positive = Annotated[int, Field(gt=0, le=10**15)]
@@ -95,6 +96,12 @@ class Family(_Strict):
     )
     has_checkpointing: bool = Field(
         True, description="Whether transformers can compute its activations twice."
+    )
+    window: Positive | None = Field(
+        None, description="Tokens that a token's attention looks at, where they are not all."
+    )
+    activations: dict[World, Activations] = Field(
+        {}, description="What autograd keeps, as benchmarks/activations.py found it."
     )
     targets: tuple[str, ...] = Field(description="Usual target modules of LoRA.")
     unsafe: dict[Literal["fp16", "bf16"], str] = Field(
@@ -188,8 +195,14 @@ class CatalogueModel:
         """Of the classifier of so many classes."""
         new = self.head_parameters(classes)
         blocks = tuple(self.block()) * self.stored_blocks
-        linear = (*blocks, *self._layers(self.family.beside))
-        return Anatomy(self.entry.parameters + new, linear, new)
+        return Anatomy(
+            parameters=self.entry.parameters + new,
+            linear=(*blocks, *self._layers(self.family.beside)),
+            new=new,
+            embedding=self.width("embedding"),
+            hidden=self.shape.hidden,
+            blocks=self.stored_blocks * (2 if self.family.kind == "encoder-decoder" else 1),
+        )
 
     def config(self) -> dict[str, Any]:
         """What transformers' configuration of it is made with."""
@@ -258,6 +271,14 @@ class Catalogue:
         """The model with this hub id."""
         word = hub_id.casefold()
         return next((m for m in self.models.values() if m.entry.id.casefold() == word), None)
+
+    def refusal(self, method: str, model_type: str) -> str | None:
+        """Why a method, by its kind, cannot train models of transformers' `model_type`; None: it
+        can, as far as is known."""
+        for model in self.models.values():
+            if model.family.model_type == model_type and method in model.family.refused:
+                return model.family.refused[method]
+        return None
 
     def nearest(self, model: CatalogueModel, kinds: frozenset[str]) -> CatalogueModel | None:
         """Of those that transformers makes classifiers of (`kinds`), the one of its kind and

@@ -37,7 +37,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class Finish:
     """When a preset would be finished, of which one must be by a moment: seconds from now.
 
     `finish_s`: None where no sessions can hold it. `words`: hours, sessions and quota.
@@ -60,7 +60,7 @@ def choose(
     why_unavailable: Callable[[Preset], str | None],
     cost: Callable[[Preset], Cost | None] = lambda preset: None,
     rows: int | None = None,
-    term: Callable[[Preset], Term | None] = lambda preset: None,
+    term: Callable[[Preset], Finish | None] = lambda preset: None,
 ) -> Choice:
     """The preset highest in our order that fits; `why_unavailable`, maybe slow, is asked last.
 
@@ -69,7 +69,7 @@ def choose(
     first is taken, and that is said.
     """
     passed: list[PassedOver] = []
-    late: list[tuple[float, Preset, Term]] = []
+    late: list[tuple[float, Preset, Finish]] = []
     where = "a CPU" if accelerator.kind == "cpu" else accelerator.name
     few = "" if rows is None else _said_of(rows)
     for preset in sorted(presets, key=_key(goal)):

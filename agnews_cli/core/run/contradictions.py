@@ -18,6 +18,9 @@ _READ_WITH: dict[str, dict[str, object]] = {
     "focal_gamma": {"loss": "focal"},
     "contrastive_temperature": {"contrastive": None},
     "sample_dropout": {"multi_sample_dropout": None},
+    "window_overlap": {"long_texts": "windows"},
+    "window_pooling": {"long_texts": "windows"},
+    "most_windows": {"long_texts": "windows"},
 }
 """The fields that make another one count, each with its value; None: any but the default."""
 

@@ -24,6 +24,11 @@ Dropout = Annotated[float, Field(ge=0, lt=1)]
 Virtual = Annotated[int, Field(gt=0, le=256)]
 
 
+Leaves = Literal["whole", "both", "adapter"]
+"""What is delivered: a whole model; with the adapter alone beside it; or that alone, which needs
+the base model."""
+
+
 class _Method(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
 
@@ -31,6 +36,9 @@ class _Method(BaseModel):
     """Whether it begins with a pretrained model."""
     frozen_weight_bytes: ClassVar[float] = 4
     flops_a_weight: ClassVar[float] = _FROZEN_FLOPS
+    usual_rate: ClassVar[float] = 10
+    """How many times full fine-tuning's learning rate it usually takes (docs/methods.md)."""
+    leaves: ClassVar[Leaves] = "both"
 
     @property
     def virtual_tokens(self) -> int:
@@ -42,6 +50,8 @@ class Full(_Method):
     kind: Literal["full"] = Field("full", description="Every weight is trained.")
 
     flops_a_weight: ClassVar[float] = _FULL_FLOPS
+    usual_rate: ClassVar[float] = 1
+    leaves: ClassVar[Leaves] = "whole"
 
     def trained_parameters(self, model: Anatomy) -> int:
         return model.parameters
@@ -51,6 +61,8 @@ class Bitfit(_Method):
     kind: Literal["bitfit"] = Field(
         "bitfit", description="Only biases are trained, and the head (Ben-Zaken et al. 2022)."
     )
+
+    leaves: ClassVar[Leaves] = "whole"
 
     def trained_parameters(self, model: Anatomy) -> int:
         return model.biases + model.new
@@ -111,6 +123,7 @@ class Qlora(_LowRank):
         *("sequence_summary", "pooler", r".*\.pooler", "head"),
     )
     """Whatever classifiers of transformers have above their layers: a head is never quantised."""
+    leaves: ClassVar[Leaves] = "adapter"
     frozen_weight_bytes: ClassVar[float] = 0.5 + (1 + 4 / 256) / 64
     """Four bits; of each 64 weights a scale of one byte, and of each 256 scales one of four: double
     quantisation (Dettmers et al. 2023, arXiv 2305.14314, 3)."""
@@ -125,6 +138,8 @@ class Vera(_Targeted):
     rank: Count = Field(256, description="Rank of the random matrices.")
     dropout: Dropout = Field(0.0, description="Dropout before the update.")
 
+    usual_rate: ClassVar[float] = 100
+
     def trained_parameters(self, model: Anatomy) -> int:
         """A scale for each rank and each output (Kopiczko et al. 2024, arXiv 2310.11454, 3.2)."""
         return sum(self.rank + o for _, o in self._adapted(model)) + model.new
@@ -136,6 +151,8 @@ class Ia3(_Method):
         description="Keys, values and what feeds each feed-forward's last layer are scaled, and "
         "the head is trained (Liu et al. 2022).",
     )
+
+    usual_rate: ClassVar[float] = 30
 
     def trained_parameters(self, model: Anatomy) -> int:
         """A scale for each key and value, and each input of a feed-forward's last layer (Liu et al.
@@ -149,6 +166,9 @@ class _Bottleneck(_Method):
     reduction: Count = Field(
         16, description="How many times narrower than the model's states a bottleneck is."
     )
+
+    usual_rate: ClassVar[float] = 5
+    leaves: ClassVar[Leaves] = "adapter"
 
     def width(self, hidden: int) -> int:
         """Of the bottleneck, where the states are `hidden` wide."""
@@ -192,6 +212,9 @@ class Pfeiffer(_Bottleneck):
 class _Virtual(_Method):
     tokens: Virtual = Field(20, description="Virtual tokens, beside those of the text.")
 
+    usual_rate: ClassVar[float] = 100
+    leaves: ClassVar[Leaves] = "adapter"
+
     @property
     def virtual_tokens(self) -> int:
         return self.tokens
@@ -214,6 +237,8 @@ class PTuning(_Virtual):
         "et al. 2021).",
     )
     width: Count = Field(128, description="Of the network's two hidden layers.")
+
+    usual_rate: ClassVar[float] = 30
 
     def trained_parameters(self, model: Anatomy) -> int:
         """What goes in, and three layers with biases: to the width, within it, and back."""
@@ -258,6 +283,7 @@ class WordCounts(_Method):
 
     needs_weights: ClassVar[bool] = False
     flops_a_weight: ClassVar[float] = _FULL_FLOPS
+    usual_rate: ClassVar[float] = 1
     training_fields: ClassVar[frozenset[str]] = frozenset({"class_weights"})
     """All that there is to set of its training."""
 

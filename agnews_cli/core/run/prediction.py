@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from agnews_cli.core.run.evaluation import Interval
 from agnews_cli.core.run.job import CandidateKind, Failure
+from agnews_cli.core.run.long_texts import CUT, LongTexts
 
 
 class _Message(BaseModel):
@@ -40,6 +41,8 @@ class Order(_Message):
     """Of a part, where its classes stand in another order than the whole's: which of its own is
     each of those. Empty: the same order."""
     max_length: int
+    long_texts: LongTexts = CUT
+    """How texts with more tokens are read."""
     base: str | None = None
     """The pretrained model that an adapter or embeddings need: a folder or a hub id."""
     parts: tuple[Order, ...] = ()

@@ -12,6 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from agnews_cli.core.run.anatomy import Anatomy
 from agnews_cli.core.run.expected import Measured, Published
+from agnews_cli.core.run.long_texts import (
+    CUT,
+    MOST_WINDOWS,
+    How,
+    LongTexts,
+    Pooling,
+    head_tail,
+    windows,
+)
 from agnews_cli.core.run.method import Full, Method, WordCounts
 
 Naming = Literal["platform", "goal"]
@@ -97,6 +106,21 @@ class Training(_Strict):
         None,
         description="Most tokens that may be kept of a text. None: 512, or what the model reads "
         "where that is less. --set training.max_length=N sets it to N too.",
+    )
+    long_texts: How = Field(
+        "cut",
+        description="What is read of a text with more tokens. cut: the first ones. head_tail: the "
+        "first quarter and the last three (Sun et al. 2019). windows: all, in passes of so many "
+        "tokens whose answers become one.",
+    )
+    window_overlap: Annotated[float, Field(ge=0, le=0.9)] = Field(
+        0.25, description="Share of a window that the next one reads again; its stride is the rest."
+    )
+    window_pooling: Pooling = Field(
+        "mean", description="What one answer is of the windows' logits, class by class."
+    )
+    most_windows: Annotated[int, Field(ge=1, le=MOST_WINDOWS)] = Field(
+        16, description="Of a text the first so many windows are read; the rest is cut, and said."
     )
     optimizer: Literal["adamw", "adamw_8bit", "adafactor", "lamb"] = Field(
         "adamw",
@@ -225,6 +249,24 @@ class Training(_Strict):
     def passes(self) -> float:
         """The same in the whole training."""
         return self.epochs * self.passes_in_an_epoch
+
+    def read_at(self, length: int, *, begin: int, end: int) -> LongTexts:
+        """How texts of more than `length` tokens are read, of which `begin` special ones come first
+        and `end` last."""
+        match self.long_texts:
+            case "head_tail":
+                return head_tail(length, begin=begin, end=end)
+            case "windows":
+                return windows(
+                    length,
+                    begin=begin,
+                    end=end,
+                    overlap=self.window_overlap,
+                    pooling=self.window_pooling,
+                    most=self.most_windows,
+                )
+            case "cut":
+                return CUT
 
     def of_steps(self, an_epoch: float) -> Training:
         """The recipe where an epoch has so many steps: longer, and validated once in each epoch,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from agnews_cli.core.run import adapter_recipes
+from agnews_cli.core.run import adapter_recipes, long_recipes
+from agnews_cli.core.run.long_texts import CUT, LongTexts
 
 _LINEAR = """
 def linear(folder, texts):
@@ -147,13 +148,16 @@ def average(
     is_listed: bool = False,
     temperature: float = 1.0,
     method: str = "full",
+    long_texts: LongTexts = CUT,
+    length: int = 0,
 ) -> str:
     """Plain Python for what a run delivers. members: (kind, folder, share) of each.
 
     `is_listed`: they stand in the lines, as no file lists all of them (an ensemble's, which lie in
     folders of their own). `is_alone`: one member's folder, without the run around it. `base`: the
     model that embeddings need, and what `method` left, by which the others were fine-tuned.
-    `temperature`: of the average.
+    `temperature`: of the average. `long_texts`: how fine-tuned members read a text of more than
+    `length` tokens.
     """
     kinds = sorted({kind for kind, _, _ in members})
     functions, needed = _FUNCTIONS, {line for kind in kinds for line in _IMPORTS[kind]}
@@ -163,6 +167,9 @@ def average(
             "finetune": _FINETUNE_ON_BASE.replace("BODY", textwrap.indent(adapted, "    ").rstrip())
         }
         needed |= {*adapter_recipes.imports(method), "from transformers import AutoTokenizer"}
+    if "finetune" in kinds and not long_texts.is_usual:
+        functions = functions | {"finetune": long_recipes.finetune(long_texts, length, adapted)}
+        needed = needed - {*_IMPORTS["finetune"]} | {*long_recipes.IMPORTS}
     imports = sorted(needed - {"import json"})
     first = ["import os"] if "linear" in kinds else []
     lines = ["import json", *first, "import numpy as np", *imports, ""]

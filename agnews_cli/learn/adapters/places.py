@@ -10,11 +10,26 @@ from torch import nn
 from agnews_cli.core.run.anatomy import Anatomy, blocks
 from agnews_cli.errors import MethodUnsuited
 
+_UNREAD = {
+    "xlnet": {"r_s_bias", "seg_embed", "mask_emb"},
+    "gemma3": {"vision_tower", "multi_modal_projector"},
+}
+"""Parts of their names by which parameters are known that no classified text reaches: they get no
+gradient, and an optimizer would keep nothing of them that a checkpoint could hold."""
 
-def linear(model: nn.Module, new: Sequence[str]) -> dict[str, nn.Linear]:
-    """Linear layers by name, but for those of the head and of whatever else is `new`."""
+
+def linear(model: Any, new: Sequence[str]) -> dict[str, nn.Linear]:
+    """Linear layers by name that texts reach, but for the head and whatever else is `new`."""
     found = {name: one for name, one in model.named_modules() if isinstance(one, nn.Linear)}
-    return {name: one for name, one in found.items() if not _is_in(name, new)}
+    return {
+        name: one
+        for name, one in found.items()
+        if not _is_in(name, new) and not _is_unread(model, name)
+    }
+
+
+def _is_unread(model: Any, name: str) -> bool:
+    return bool(_UNREAD.get(model.config.model_type, set()) & set(name.split(".")))
 
 
 def chosen(model: Any, new: Sequence[str], adapts: Callable[[str], bool], method: str) -> list[str]:
@@ -29,23 +44,18 @@ def chosen(model: Any, new: Sequence[str], adapts: Callable[[str], bool], method
     return found
 
 
-def biases(model: nn.Module, new: Sequence[str]) -> Iterator[nn.Parameter]:
+def biases(model: Any, new: Sequence[str]) -> Iterator[nn.Parameter]:
     """What is added to states, below the head."""
     for name, weight in model.named_parameters():
-        if name.rpartition(".")[2] == "bias" and not _is_in(name, new):
+        is_one = name.rpartition(".")[2] == "bias" and not _is_unread(model, name)
+        if is_one and not _is_in(name, new):
             yield weight
-
-
-_UNREAD = {"xlnet": ("r_s_bias", "seg_embed", "mask_emb")}
-"""Parameters, by the end of their names, that no classified text reaches: they get no gradient, and
-an optimizer would keep nothing of them that a checkpoint could hold."""
 
 
 def freeze_unread(model: Any) -> None:
     """Call before a method is applied."""
-    ends = _UNREAD.get(model.config.model_type, ())
     for name, weight in model.named_parameters():
-        if name.rpartition(".")[2] in ends:
+        if _is_unread(model, name):
             weight.requires_grad_(False)
 
 
@@ -58,12 +68,14 @@ def train_only_new(model: nn.Module, new: Sequence[str]) -> None:
 def anatomy_of(model: Any, new: Sequence[str]) -> Anatomy:
     """Of a classifier before a method is applied, as planning describes it."""
     layers = linear(model, new)
-    there = {name: weight.numel() for name, weight in model.named_parameters()}
-    ends = _UNREAD.get(model.config.model_type, ())
-    unread = sum(count for name, count in there.items() if name.rpartition(".")[2] in ends)
+    there = {
+        name: weight.numel()
+        for name, weight in model.named_parameters()
+        if not _is_unread(model, name)
+    }
     config = model.config.get_text_config()
     return Anatomy(
-        parameters=sum(there.values()) - unread,
+        parameters=sum(there.values()),
         linear=tuple((name, one.in_features, one.out_features) for name, one in layers.items()),
         new=sum(count for name, count in there.items() if _is_in(name, new)),
         biases=sum(weight.numel() for weight in biases(model, new)),

@@ -26,6 +26,8 @@ class Targets:
     """(rows, classes): logits of a teacher, from which is learnt besides."""
     hidden: torch.Tensor | None = None
     """(rows, width): hidden states of a teacher, which the model's own are to resemble."""
+    weights: torch.Tensor | None = None
+    """(rows,): how much each counts, such as a window of a long text; None: alike."""
 
     def of(self, rows: torch.Tensor) -> Targets:
         """Of these rows alone: their numbers, or whether each is one."""
@@ -39,10 +41,16 @@ class Targets:
         return self if copies == 1 else self._each(lambda tensor: torch.cat([tensor] * copies))
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Targets:
-        further = {"soft": self.soft, "teacher": self.teacher, "hidden": self.hidden}
+        names = ("soft", "teacher", "hidden", "weights")
+        further = {name: getattr(self, name) for name in names}
         changed = {name: None if t is None else change(t) for name, t in further.items()}
         return replace(self, classes=change(self.classes), **changed)
 
+    def summed(self, losses: torch.Tensor) -> torch.Tensor:
+        """The loss of each row, (rows,), added up by their weights."""
+        return losses.sum() if self.weights is None else (losses * self.weights).sum()
+
 
 Loss = Callable[[torch.Tensor, Targets], torch.Tensor]
-"""(logits (rows, classes), targets of these rows): the loss summed over the rows."""
+"""(logits (rows, classes), targets of these rows): the loss summed over the rows, by
+their weights."""

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from agnews_cli.core.run.preset import Training
-from agnews_cli.learn.kinds.loss import Loss
+from agnews_cli.learn.kinds.loss import Loss, Targets
 from agnews_cli.learn.rows.batches import Indices, Order
 from agnews_cli.learn.state.snapshot import Tensors
 
@@ -39,14 +39,14 @@ class Start:
     mask_id: int
     seed: int
     lengths: Indices
-    """Tokens of each training row, (rows,)."""
+    """Tokens of each passage of the training rows, (passages,): of each row, or of its windows."""
 
 
 def _same_batch(batch: Batch, rows: Indices, epoch: int) -> Batch:
     return batch
 
 
-def _same_loss(loss: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+def _same_loss(loss: torch.Tensor, logits: torch.Tensor, targets: Targets) -> torch.Tensor:
     return loss
 
 
@@ -82,8 +82,8 @@ class Option:
     """(the batch on the host, its rows, the epoch): the batch to train on."""
     copies: int = 1
     """How often the whole batch stands, one after the other, in what passes forwards."""
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = _same_loss
-    """(summed loss, logits), copies included: the summed loss to minimise."""
+    loss: Callable[[torch.Tensor, torch.Tensor, Targets], torch.Tensor] = _same_loss
+    """(summed loss, logits, targets), copies included: the summed loss to minimise."""
     criterion: Callable[[Loss], Loss] = _same_criterion
     """The preset's loss, or what other options made of it: the loss to take in its place."""
     pass_weight: float = 1.0

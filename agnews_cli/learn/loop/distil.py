@@ -59,11 +59,11 @@ class DistilledLoss:
         self._see(logits.detach(), teacher)
         apart = divergences(teacher, logits, t)
         if not self.has_unlabelled:
-            return alpha * self.labels(logits, targets) + (1 - alpha) * t**2 * apart.sum()
+            return alpha * self.labels(logits, targets) + (1 - alpha) * t**2 * targets.summed(apart)
         is_labelled = targets.classes >= 0
         of_labels = self.labels(logits[is_labelled], targets.of(is_labelled))
         share = 1 - alpha * is_labelled.to(apart.dtype)
-        return alpha * of_labels + t**2 * (share * apart).sum()
+        return alpha * of_labels + t**2 * targets.summed(share * apart)
 
     def _see(self, logits: torch.Tensor, teacher: torch.Tensor) -> None:
         apart = divergences(teacher, logits, 1.0).sum()

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from agnews_cli.learn.door.memory import give_back, is_of_memory
 from agnews_cli.learn.models import hidden
 from agnews_cli.learn.rows.batches import Indices, by_length
 from agnews_cli.learn.rows.tokens import Tokens
@@ -53,17 +54,22 @@ def predict(
 ) -> np.ndarray:
     """Class probabilities, (rows, classes) float32, in the rows' order; all processes return all.
 
-    `told` hears how many rows this process has done.
+    Of a row's windows the logits become one (`tokens.pooling`), and one answer. `told` hears how
+    many rows this process has done.
 
     With `autocast` off the pass is fp32 and does not depend on the training precision: anyone who
     loads the delivered files gets the same numbers.
     """
 
+    is_whole = tokens.first is None
+
     def ask(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return torch.softmax(model(**batch).logits.float(), -1)
+        logits = model(**batch).logits.float()
+        return torch.softmax(logits, -1) if is_whole else logits
 
     facts = (model, tokens, pad_id, processes, batch_tokens, ask)
-    return _each_row(*facts, autocast=autocast, check=check, told=told)
+    said = _each_passage(*facts, autocast=autocast, check=check, told=told)
+    return said if is_whole else _softmax(tokens.pooled(said, tokens.pooling))
 
 
 def predict_with_hidden(
@@ -78,20 +84,31 @@ def predict_with_hidden(
     told: Callable[[int], None] = lambda rows: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same in fp32, and the model's last hidden states, (rows, width) float32: their mean over
-    a text's tokens, of length 1."""
+    a text's tokens, of length 1; of windows the mean of those."""
+    is_whole = tokens.first is None
 
     def ask(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         answer = model(**batch, **hidden.WANTED)
         inside = hidden.last_of(answer, batch["attention_mask"]).float()
-        of_classes = torch.softmax(answer.logits.float(), -1)
+        logits = answer.logits.float()
+        of_classes = torch.softmax(logits, -1) if is_whole else logits
         return torch.cat([of_classes, torch.nn.functional.normalize(inside, dim=-1)], -1)
 
     facts = (model, tokens, pad_id, processes, batch_tokens, ask)
-    both = _each_row(*facts, autocast=False, check=check, told=told)
-    return both[:, :classes], both[:, classes:]
+    both = _each_passage(*facts, autocast=False, check=check, told=told)
+    of_classes, inside = both[:, :classes], both[:, classes:]
+    if is_whole:
+        return of_classes, inside
+    said = _softmax(tokens.pooled(of_classes, tokens.pooling))
+    return said, hidden.of_length_1(tokens.pooled(inside, "mean"))
 
 
-def _each_row(
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    found: np.ndarray = torch.softmax(torch.from_numpy(logits), -1).numpy()
+    return found
+
+
+def _each_passage(
     model: nn.Module,
     tokens: Tokens,
     pad_id: int,
@@ -103,29 +120,47 @@ def _each_row(
     check: Callable[[], None],
     told: Callable[[int], None],
 ) -> np.ndarray:
-    """What `ask` says of each batch, (rows, numbers), put together."""
+    """What `ask` says of each batch, (passages, numbers), put together."""
     lengths = tokens.lengths
     model.eval()
     mine: list[tuple[Indices, np.ndarray]] = []
     done = 0
     batches = by_length(lengths, batch_tokens=max(batch_tokens, least_tokens(processes.device)))
     with torch.inference_mode():
-        for rows in batches[processes.process_index :: processes.num_processes]:
+        for passages in batches[processes.process_index :: processes.num_processes]:
             check()
             with processes.autocast() if autocast else nullcontext():
-                batch = on_device(tokens.batch(rows, pad_id), processes.device)
-                said = ask(batch)
-            mine.append((rows, said.cpu().numpy()))
-            done += len(rows)
+                mine += _fitting(tokens, passages, pad_id, processes.device, ask)
+            done += tokens.rows_begun(passages)
             told(done)
     if processes.num_processes > 1:
         gathered: list[Any] = [None] * processes.num_processes
         torch.distributed.all_gather_object(gathered, mine)
         mine = [pair for share in gathered for pair in share]
     out = np.empty((len(lengths), mine[0][1].shape[1]), dtype=np.float32)
-    for rows, numbers in mine:
-        out[rows] = numbers
+    for passages, numbers in mine:
+        out[passages] = numbers
     return out
+
+
+def _fitting(
+    tokens: Tokens,
+    passages: Indices,
+    pad_id: int,
+    device: torch.device,
+    ask: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+) -> list[tuple[Indices, np.ndarray]]:
+    """What `ask` says of these passages: at once, or in halves where memory does not suffice."""
+    try:
+        said = ask(on_device(tokens.batch(passages, pad_id), device))
+        return [(passages, said.cpu().numpy())]
+    except (RuntimeError, MemoryError) as error:
+        if len(passages) == 1 or not is_of_memory(error):
+            raise
+    give_back()
+    half = len(passages) // 2
+    halves = (passages[:half], passages[half:])
+    return [pair for part in halves for pair in _fitting(tokens, part, pad_id, device, ask)]
 
 
 def least_tokens(device: torch.device) -> int:

@@ -25,6 +25,8 @@ class Position:
     best_step: int = 0
     """The step whose weights are kept as the best."""
     validations_without_gain: int = 0
+    pass_tokens: int = 0
+    """The most tokens of one pass, where memory did not suffice for the recipe's; 0: as it says."""
     stopped_early: bool = False
     interrupted: bool = False
 

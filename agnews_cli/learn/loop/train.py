@@ -114,7 +114,7 @@ class FineTuning:
         self._distilled = distilled(loss, taught, tokens.classes)
         weight = 0.0 if taught is None else taught.how.hidden
         asked = (self.state, training, tokens, pad_id)
-        self._stepper = Stepper(*asked, self._distilled or loss, weight)
+        self._stepper = Stepper(*asked, self._distilled or loss, weight, self._warn)
         self._validator: Validator | None = None
         if validation is not None:
             weighed = weights_of(training.class_weights, known, classes)
@@ -189,7 +189,7 @@ class FineTuning:
             loss = self._stepper.step(rows, rate, epoch)
             losses.add(loss)
             at.step, at.epoch, at.batch = at.step + 1, epoch, batch + 1
-            at.examples += len(rows)
+            at.examples += self.tokens.rows_begun(rows)
             clock.step()
             if self.trace is not None:
                 digest = hashlib.sha256(rows.tobytes()).hexdigest()[:16]
@@ -205,6 +205,9 @@ class FineTuning:
                 raise  # else training is over, and the model matters more than this checkpoint
         self.state.deliver()
         return at
+
+    def _warn(self, text: str) -> None:
+        self.log("warning", text=f"{self.name}: {text}")
 
     def _fit_to_time(self, planned: int, end_s: float, clock: Clock) -> None:
         at = self.position

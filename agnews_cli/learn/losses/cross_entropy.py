@@ -19,12 +19,13 @@ def begin(training: Training, classes: NDArray[np.int64], count: int) -> Loss:
     weights = None if found is None else torch.from_numpy(found)
 
     def loss(logits: torch.Tensor, targets: Targets) -> torch.Tensor:
-        return F.cross_entropy(
+        found = F.cross_entropy(
             logits,
             targets.classes if targets.soft is None else targets.soft,
             weight=None if weights is None else weights.to(logits),
-            reduction="sum",
+            reduction="sum" if targets.weights is None else "none",
             label_smoothing=training.label_smoothing,
         )
+        return found if targets.weights is None else targets.summed(found)
 
     return loss

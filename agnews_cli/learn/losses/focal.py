@@ -32,6 +32,7 @@ def begin(training: Training, classes: NDArray[np.int64], count: int) -> Loss:
         share = (1 - smoothing) * share.to(logits) + smoothing / logits.shape[1]
         logs = F.log_softmax(logits, -1)
         wrong = (-torch.expm1(logs)).clamp_min(torch.finfo(logs.dtype).tiny)  # 1 - p
-        return -(weights.to(logits) * share * wrong**gamma * logs).sum()
+        found = -(weights.to(logits) * share * wrong**gamma * logs)
+        return found.sum() if targets.weights is None else targets.summed(found.sum(1))
 
     return loss

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 
 from agnews_cli.learn.figures.blend import softmax
-from agnews_cli.learn.models.hidden import mean_over_tokens
+from agnews_cli.learn.models.hidden import mean_over_tokens, of_length_1
 from agnews_cli.learn.rows.batches import by_length
 from agnews_cli.learn.rows.tokens import Tokens
 
@@ -31,20 +31,21 @@ def embed(
     check: Callable[[], None] = lambda: None,
     told: Callable[[int], None] = lambda rows: None,
 ) -> NDArray[np.float32]:
-    """Unit-length mean-pooled embeddings, (rows, hidden). `told` hears how many rows are done."""
-    out = np.empty((len(tokens.classes), encoder.config.hidden_size), dtype=np.float32)
+    """Unit-length mean-pooled embeddings, (rows, hidden); of a row's windows their mean, of unit
+    length again. `told` hears how many rows are done."""
+    out = np.empty((len(tokens.lengths), encoder.config.hidden_size), dtype=np.float32)
     done = 0
     encoder.eval()
     with torch.inference_mode():
-        for rows in by_length(tokens.lengths, batch_tokens=batch_tokens):
+        for passages in by_length(tokens.lengths, batch_tokens=batch_tokens):
             check()
-            batch = tokens.batch(rows, pad_id)
+            batch = tokens.batch(passages, pad_id)
             hidden = encoder(**batch).last_hidden_state
             mean = mean_over_tokens(hidden, batch["attention_mask"])
-            out[rows] = torch.nn.functional.normalize(mean, dim=-1).numpy()
-            done += len(rows)
+            out[passages] = torch.nn.functional.normalize(mean, dim=-1).numpy()
+            done += tokens.rows_begun(passages)
             told(done)
-    return out
+    return out if tokens.first is None else of_length_1(tokens.pooled(out, "mean"))
 
 
 class EmbeddingHead:

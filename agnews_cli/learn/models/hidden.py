@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 WANTED: dict[str, Any] = {"output_hidden_states": True}
 """What a model is called with, beside the batch."""
+_TINY = np.float32(1e-12)
 
 
 def mean_over_tokens(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -23,6 +26,11 @@ def mean_over_tokens(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def last_of(answer: Any, mask: torch.Tensor) -> torch.Tensor:
     """Of a model that was called with `WANTED`: its last layer's, (rows, width)."""
     return mean_over_tokens(answer.hidden_states[-1], mask)
+
+
+def of_length_1(states: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same directions, (rows, width)."""
+    return states / np.maximum(np.linalg.norm(states, axis=1, keepdims=True), _TINY)
 
 
 def distances(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:

@@ -36,7 +36,7 @@ def begin(start: Start) -> Option | None:
         def both(logits: torch.Tensor, targets: Targets) -> torch.Tensor:
             states = pooled.states(mask)
             apart = contrast(states.float(), targets.classes, temperature)
-            return (1 - weight) * loss(logits, targets) + weight * apart
+            return (1 - weight) * loss(logits, targets) + weight * targets.summed(apart)
 
         return both
 
@@ -44,8 +44,8 @@ def begin(start: Start) -> Option | None:
 
 
 def contrast(states: torch.Tensor, classes: torch.Tensor, temperature: float) -> torch.Tensor:
-    """SCL (their eq. 2) summed over the rows. states: (rows, hidden); classes: (rows,), -1 where a
-    row has none: such rows, and those that are alone of their class, add nothing."""
+    """SCL (their eq. 2) of each row, (rows,). states: (rows, hidden); classes: (rows,), -1 where a
+    row has none: such rows, and those that are alone of their class, have none."""
     length_1 = F.normalize(states, dim=1)
     alike = length_1 @ length_1.T / temperature
     itself = torch.eye(len(states), dtype=torch.bool, device=states.device)
@@ -53,4 +53,4 @@ def contrast(states: torch.Tensor, classes: torch.Tensor, temperature: float) ->
     logs = alike - torch.logsumexp(others, 1, keepdim=True)
     same = (classes[:, None] == classes[None, :]) & ~itself & (classes >= 0)[:, None]
     friends = same.sum(1)
-    return -(logs.masked_fill(~same, 0.0).sum(1) / friends.clamp_min(1)).sum()
+    return -(logs.masked_fill(~same, 0.0).sum(1) / friends.clamp_min(1))

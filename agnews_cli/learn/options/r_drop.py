@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
+from agnews_cli.learn.kinds.loss import Targets
 from agnews_cli.learn.kinds.option import Option, Start
 
 EXAMPLE = {"r_drop": 2.0}
@@ -16,10 +17,15 @@ def begin(start: Start) -> Option | None:
     if not weight:
         return None
 
-    def loss(entropy: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    def loss(entropy: torch.Tensor, logits: torch.Tensor, targets: Targets) -> torch.Tensor:
         one, two = F.log_softmax(logits, -1).chunk(2)
-        apart = F.kl_div(one, two, reduction="sum", log_target=True)
-        apart = apart + F.kl_div(two, one, reduction="sum", log_target=True)
+        if targets.weights is None:
+            apart = F.kl_div(one, two, reduction="sum", log_target=True)
+            apart = apart + F.kl_div(two, one, reduction="sum", log_target=True)
+        else:
+            each = F.kl_div(one, two, reduction="none", log_target=True)
+            each = each + F.kl_div(two, one, reduction="none", log_target=True)
+            apart = (each.sum(1) * targets.weights.chunk(2)[0]).sum()
         return 0.5 * (entropy + weight * 0.5 * apart)
 
     return Option(copies=2, loss=loss)

@@ -45,7 +45,7 @@ def odd_rows(
     margin = margins(probabilities, classes)
     order = np.flatnonzero(is_suspect)[np.argsort(margin[is_suspect], kind="stable")]
     suspects = order[:SHOWN]
-    texts = _texts(folder, said.rows[np.concatenate([hardest, suspects])])
+    texts = texts_by_digest(folder, said.rows[np.concatenate([hardest, suspects])])
 
     def told(rows: NDArray[np.int64]) -> tuple[OddRow, ...]:
         return tuple(_row(said, probabilities, int(row), texts) for row in rows)
@@ -82,7 +82,7 @@ def dataset_of(folder: Path) -> Dataset | None:
         return None
 
 
-def _texts(folder: Path, wanted: NDArray[np.uint8]) -> Texts:
+def texts_by_digest(folder: Path, wanted: NDArray[np.uint8]) -> Texts:
     """Those of training and validation rows that have one of these digests."""
     data = dataset_of(folder)
     left = {row.tobytes() for row in wanted}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from agnews_cli.core.report.curves import Curve
 from agnews_cli.core.report.figures import ClassIntervals, Reliability
+from agnews_cli.core.report.trials import ChangedTexts
 from agnews_cli.core.run.comparison import Comparison
 from agnews_cli.core.run.diversity import MEASURES, Diversity
 from agnews_cli.core.run.evaluation import Interval, SplitEvaluation
@@ -74,7 +75,9 @@ def _accuracies(curves: Sequence[Curve], name: str) -> str:
             _line(ax, asked, COLOURS[2], None if number else "training rows, asked", marker="s")
         _marks(ax, curves)
         ax.set(xlabel="step", ylabel="accuracy")
-        ax.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+        low, high = ax.get_ylim()
+        digits = 0 if high - low > 0.08 else 1
+        ax.yaxis.set_major_formatter(lambda share, _: f"{share:.{digits}%}")
         ax.legend(loc="lower right")
         return drawn.svg(figure, name, "Accuracy over the steps")
 
@@ -166,7 +169,7 @@ def class_bars(classes: Sequence[ClassIntervals], on: str, name: str) -> str:
         ax.set_yticks(range(len(shown)), [word(one.label) for one in shown])
         ax.set_ylim(len(shown) - 0.5, -0.5)
         _shares(ax)
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16 * 4 / max(4, len(shown))), ncols=3)
+        figure.legend(loc="outside lower center", ncols=3)
         return drawn.svg(figure, name, f"Precision, recall and F1 of each class, {on} rows")
 
 
@@ -206,6 +209,24 @@ def reliability(found: Reliability, name: str) -> str:
         ax.legend(loc="upper left")
         title = f"Reliability before and after a temperature of {found.temperature:.2f}"
         return drawn.svg(figure, name, f"{title}, {found.on} rows")
+
+
+def drops(changed: Sequence[ChangedTexts], name: str) -> str:
+    """How much accuracy each way of changing texts costs, with intervals of 95%."""
+    with drawn.axes(height=_HEAD_IN + 0.75 * _BAR_IN * len(changed)) as (figure, ax):
+        levels = list(dict.fromkeys(one.level for one in changed))
+        for number, level in enumerate(levels):
+            at = [float(row) for row, one in enumerate(changed) if one.level == level]
+            each = [one.drop for one in changed if one.level == level]
+            _bars(ax, at, each, COLOURS[number], level, 0.7)
+        ax.axvline(0, color=INK, linewidth=0.8)
+        ax.set_yticks(range(len(changed)), [word(one.name, 24) for one in changed])
+        ax.set_ylim(len(changed) - 0.5, -0.5)
+        ax.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f}")
+        ax.set(xlabel="points of accuracy lost")
+        ax.grid(visible=False, axis="y")
+        figure.legend(loc="outside lower center", ncols=len(levels), columnspacing=1.2)
+        return drawn.svg(figure, name, "Points of accuracy lost on changed texts")
 
 
 # ---- several models -----------------------------------------------------------------------------

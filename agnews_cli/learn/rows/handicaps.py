@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agnews_cli.core.run.long_texts import LongTexts
+from agnews_cli.learn.rows.reading import Ends, reach
 from agnews_cli.learn.rows.tokens import Tokens
 
 _ASKED_TEXTS = 1000
@@ -21,18 +23,32 @@ _TOO_MANY_PIECES_A_LETTER = 0.8
 _SILENT_SHARE = 0.05
 
 
-def cut_texts(full: NDArray[np.int64], length: int) -> tuple[str, bool] | None:
-    """(what to say of texts that are cut, whether it is a warning); full: tokens, (rows,)."""
+def long_texts(
+    full: NDArray[np.int64], length: int, ends: Ends, how: LongTexts
+) -> tuple[str, bool]:
+    """(how many texts are longer than `length` tokens and what is done about it, whether that is a
+    warning: much is not read); full: tokens of each, (rows,)."""
     share = float(np.mean(full > length))
     if not share:
-        return None
-    seen = float(np.minimum(full, length).sum() / full.sum())
-    shown = f"{share:.0%}" if share >= 0.005 else f"{int((full > length).sum())}"
-    text = (
-        f"{shown} of the training texts are longer than {length} tokens and are cut; the model "
-        f"sees {seen:.0%} of all tokens"
-    )
-    return text, share > _SILENT_SHARE
+        return f"no training text is longer than {length} tokens", False
+    count = f"{share:.0%}" if share >= 0.005 else f"{int((full > length).sum())}"
+    text = f"{count} of the training texts are longer than {length} tokens and"
+    most, is_lossy = length, share > _SILENT_SHARE
+    match how.how:
+        case "cut":
+            text += " are cut"
+        case "head_tail":
+            text += f" only their first {how.first} and last {how.last} are read"
+        case "windows":
+            most = reach(length, ends, how)
+            lost = float(np.mean(full > most))
+            is_lossy = lost > _SILENT_SHARE
+            text += " are read in windows"
+            if lost:
+                shown = f"{lost:.0%}" if lost >= 0.005 else f"{int((full > most).sum())}"
+                text += f", {shown} of all no further than {how.most_windows} of them"
+    seen = float(np.minimum(full, most).sum() / full.sum())
+    return f"{text}; the model sees {seen:.0%} of all tokens", is_lossy
 
 
 def strange_language(texts: Sequence[str], tokens: Tokens, tokenizer: Any, name: str) -> str | None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Dataset, File, Rows, Split
 from agnews_cli.core.run.job import TrainJob
+from agnews_cli.core.run.long_texts import LongTexts
 from agnews_cli.core.run.work import RowChoice
 from agnews_cli.errors import TooLittleMemory
 from agnews_cli.learn.door.budget import TimeBudget
@@ -27,7 +28,8 @@ from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.rows import overlap
 from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.learn.rows.parts import folds_of, split_off
-from agnews_cli.learn.rows.tokens import Tokens, cached_tokens, tail_of
+from agnews_cli.learn.rows.reading import Ends, ends_of
+from agnews_cli.learn.rows.tokens import Tokens, cached_tokens
 from agnews_cli.store.data import datasets, row_file
 from agnews_cli.store.disk.space import size
 
@@ -257,7 +259,7 @@ class Tokenised:
 
     train: Tokens
     validation: Tokens
-    tail: int
+    ends: Ends
     unlabelled: Tokens | None = None
 
     @property
@@ -265,21 +267,22 @@ class Tokenised:
         """What a fine-tuning learns from: the rows that train, then those without labels."""
         return self.train if self.unlabelled is None else self.train.plus(self.unlabelled)
 
-    def cut(self, length: int) -> Tokenised:
-        unlabelled = self.unlabelled and self.unlabelled.cut(length, self.tail)
-        train, held = (part.cut(length, self.tail) for part in (self.train, self.validation))
-        return Tokenised(train, held, self.tail, unlabelled)
+    def cut(self, length: int, how: LongTexts) -> Tokenised:
+        unlabelled = self.unlabelled and self.unlabelled.cut(length, self.ends, how)
+        train, held = (part.cut(length, self.ends, how) for part in (self.train, self.validation))
+        return Tokenised(train, held, self.ends, unlabelled)
 
     def fold(self, inside: Indices, outside: Indices) -> Tokenised:
         train, held = self.train.take(inside), self.train.take(outside)
-        return Tokenised(train, held, self.tail, self.unlabelled)
+        return Tokenised(train, held, self.ends, self.unlabelled)
 
 
 def tokenise(
     job: TrainJob, material: Material, tokenizer: Any, longest: int, budget: TimeBudget, told: Notes
 ) -> Tokenised:
     """From the cache, or made now. Raises what `budget.check` does."""
-    cache = Path(job.cache)
+    cache, ends = Path(job.cache), ends_of(tokenizer)
+    how = job.preset.training.read_at(longest, begin=ends.begin, end=ends.end)
 
     def tokens_of(split: Split, rows: Rows, limit: int | None, name: str) -> Tokens:
         return cached_tokens(
@@ -288,6 +291,7 @@ def tokenise(
             tokenizer,
             longest,
             cache,
+            how=how,
             rows=rows,
             limit=limit,
             seed=job.rows_seed,
@@ -307,7 +311,7 @@ def tokenise(
     if material.unlabelled_read is not None and len(material.unlabelled):
         read = tokens_of("unlabelled", material.unlabelled_read, None, "unlabelled")
         unlabelled = read.take(material.unlabelled)
-    return Tokenised(taken, validation, tail_of(tokenizer), unlabelled)
+    return Tokenised(taken, validation, ends, unlabelled)
 
 
 def longest_of(tokenizer: Any, config: Any, asked: int | None, *, virtual: int = 0) -> int:

@@ -279,6 +279,8 @@ class Asking:
 def _content(model: Delivered) -> Iterator[object]:
     """All that decides what a model answers, its parts' too."""
     yield model.labels, model.max_length
+    if not model.long_texts.is_usual:
+        yield model.long_texts
     for member in model.members:
         yield member.name, member.share, digests_of(Path(member.folder))
     for part in model.parts:

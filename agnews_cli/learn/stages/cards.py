@@ -21,8 +21,10 @@ from agnews_cli.core.run import looks, recipes
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import COUNTED, Candidate, TrainJob
+from agnews_cli.core.run.long_texts import LongTexts
 from agnews_cli.core.run.method import WordCounts
 from agnews_cli.learn import methods
+from agnews_cli.learn.rows.reading import WhatWasRead
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model.delivered import digests_of
 from agnews_cli.store.model.models import base_name, hub_id
@@ -49,25 +51,25 @@ class CardMember:
 
 
 def write(
-    job: TrainJob, members: Sequence[CardMember], whole: Evaluation, *, trained_rows: int
+    job: TrainJob, members: Sequence[CardMember], whole: Evaluation, read: WhatWasRead
 ) -> None:
     """`agnews.json` and a card in each member's folder, and the card of what they are together."""
     for member in members:
-        write_member(job, member, trained_rows)
-    card = run_card(job, members, whole, trained_rows)
+        write_member(job, member, read)
+    card = run_card(job, members, whole, read)
     write_text_atomically(Path(job.folder) / "README.md", card)
 
 
-def write_member(job: TrainJob, member: CardMember, trained_rows: int) -> None:
+def write_member(job: TrainJob, member: CardMember, read: WhatWasRead) -> None:
     """`agnews.json` and the card of one folder."""
     folder = Path(job.folder) / member.folder
-    facts = model_facts(job, member.facts.kind) | {"files": digests_of(folder)}
+    facts = model_facts(job, member.facts.kind, read.long_texts) | {"files": digests_of(folder)}
     text = json.dumps(facts, indent=2, ensure_ascii=False)
     write_text_atomically(folder / "agnews.json", text)
-    write_text_atomically(folder / "README.md", member_card(job, member, trained_rows))
+    write_text_atomically(folder / "README.md", member_card(job, member, read))
 
 
-def model_facts(job: TrainJob, kind: str) -> dict[str, Any]:
+def model_facts(job: TrainJob, kind: str, long_texts: LongTexts) -> dict[str, Any]:
     """`agnews.json`: what whoever predicts with one folder must know (docs/delivered.md)."""
     dataset = job.dataset
     return {
@@ -75,6 +77,7 @@ def model_facts(job: TrainJob, kind: str) -> dict[str, Any]:
         "kind": kind,
         "labels": list(dataset.labels),
         "max_length": job.preset.training.max_length,
+        **({} if kind == "linear" else long_texts.as_facts()),
         "text_columns": list(dataset.text_columns),
         "label_column": dataset.label_column,
         "cleaning": dataset.cleaning,
@@ -85,7 +88,7 @@ def model_facts(job: TrainJob, kind: str) -> dict[str, Any]:
 # ---- cards --------------------------------------------------------------------------------------
 
 
-def member_card(job: TrainJob, member: CardMember, trained_rows: int) -> str:
+def member_card(job: TrainJob, member: CardMember, read: WhatWasRead) -> str:
     """The card of one folder; with a head for the hub where it holds a Hugging Face model."""
     kind = member.facts.kind
     head = _head(job, member.evaluation) if kind == "finetune" else ""
@@ -95,14 +98,14 @@ def member_card(job: TrainJob, member: CardMember, trained_rows: int) -> str:
         _what(job, kind),
         _part_of(member.facts),
         "## How to use",
-        _usage(job, [member], is_run=False),
-        *_body(job, member.evaluation, trained_rows, is_tuned=kind not in COUNTED),
+        _usage(job, [member], read.long_texts, is_run=False),
+        *_body(job, member.evaluation, read, is_tuned=kind not in COUNTED),
     ]
     return head + "\n\n".join(part for part in parts if part) + "\n"
 
 
 def run_card(
-    job: TrainJob, members: Sequence[CardMember], whole: Evaluation, trained_rows: int
+    job: TrainJob, members: Sequence[CardMember], whole: Evaluation, read: WhatWasRead
 ) -> str:
     """The card of what the run delivers: one model, or an average of several."""
     lines = [
@@ -118,8 +121,8 @@ def run_card(
         else "One model is delivered.",
         table,
         "## How to use",
-        _usage(job, members, is_run=True),
-        *_body(job, whole, trained_rows, is_tuned=is_tuned),
+        _usage(job, members, read.long_texts, is_run=True),
+        *_body(job, whole, read, is_tuned=is_tuned),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -208,12 +211,19 @@ def _part_of(facts: Candidate) -> str:
     )
 
 
-def _usage(job: TrainJob, members: Sequence[CardMember], *, is_run: bool) -> str:
+def _usage(
+    job: TrainJob, members: Sequence[CardMember], long_texts: LongTexts, *, is_run: bool
+) -> str:
     tuned = [m for m in members if m.facts.kind == "finetune"]
-    is_plain = len(members) == 1 and bool(tuned)
+    is_plain = len(members) == 1 and bool(tuned) and long_texts.is_usual
     where = "this folder"
     parts = []
-    if is_plain:
+    if not long_texts.is_usual and any(m.facts.kind == "embedding" for m in members):
+        parts.append(
+            f"With agnews, in {where} (or give its path), for long texts are not cut:\n\n"
+            + fenced(recipes.load("."))
+        )
+    elif is_plain:
         folder = members[0].folder if is_run else "."
         name = base_name(job.preset.model)
         on_base = recipes.on_base(job.preset.method.kind, folder, name)
@@ -228,6 +238,8 @@ def _usage(job: TrainJob, members: Sequence[CardMember], *, is_run: bool) -> str
             base=base_name(job.preset.model),
             is_alone=not is_run,
             method=job.preset.method.kind,
+            long_texts=long_texts,
+            length=job.preset.training.max_length,
         )
         parts.append(f"Without agnews, in {where} (or give its path):\n\n" + fenced(code))
     beside = methods.of(job.preset.method).beside if tuned else None
@@ -262,19 +274,19 @@ def fenced(code: str) -> str:
 
 
 def _body(
-    job: TrainJob, evaluation: Evaluation, trained_rows: int, *, is_tuned: bool
+    job: TrainJob, evaluation: Evaluation, read: WhatWasRead, *, is_tuned: bool
 ) -> Iterator[str]:
     yield "## Figures"
     yield "\n".join(figures(evaluation))
     split = evaluation.test or evaluation.validation
     yield "\n".join(by_class(split, job.dataset))
     yield "## Data"
-    yield "\n".join(_data(job, evaluation, trained_rows))
+    yield "\n".join(_data(job, evaluation, read.rows))
     if is_tuned:
         yield "## Training"
         yield _settings(job)
     yield "## Limits"
-    yield "\n".join(_limits(job, evaluation, is_tuned=is_tuned))
+    yield "\n".join(_limits(job, evaluation, read if is_tuned else None))
     yield "## Licence"
     yield _licence(job, is_tuned=is_tuned)
 
@@ -368,12 +380,23 @@ def _settings(job: TrainJob) -> str:
     return f"{said}:\n\n```yaml\n{yaml.safe_dump(facts, sort_keys=False)}```"
 
 
-def _limits(job: TrainJob, evaluation: Evaluation, *, is_tuned: bool) -> Iterator[str]:
+_READS = {
+    "cut": "the first {length} tokens of a text",
+    "head_tail": "the first {first} and the last {last} tokens of a text with more than {length}",
+    "windows": "a text in at most {most_windows} windows of {length} tokens, {overlap} of which "
+    "two neighbours share; the {pooling} of their logits answers",
+}
+
+
+def _limits(job: TrainJob, evaluation: Evaluation, read: WhatWasRead | None) -> Iterator[str]:
+    """`read`: by what was fine-tuned; None: nothing was."""
     dataset = job.dataset
     yield "- It gives every text one of its classes, also a text that belongs to none of them."
     yield "- The figures hold for texts like those it was evaluated on, and for no others."
-    if is_tuned:
-        yield f"- It reads the first {job.preset.training.max_length} tokens of a text."
+    if read is not None:
+        how, length = read.long_texts, job.preset.training.max_length
+        said = _READS[how.how].format(length=length, **how.model_dump())
+        yield f"- It reads {said}" + (f": {read.cut}." if read.cut else ".")
     few = [
         n
         for n, rows in zip(dataset.labels, dataset.train.class_rows, strict=True)

@@ -13,7 +13,7 @@ from agnews_cli.store.model import delivered
 def write_delivery(contest: Competition) -> None:
     """`delivery.json`: which members answer, and what their texts and labels were; of each snapshot
     too."""
-    setting, max_length = contest.setting, contest.rows.training.max_length
+    setting, facts = contest.setting, contest.rows.read_facts
     members = [
         {
             "name": c.facts.name,
@@ -24,7 +24,7 @@ def write_delivery(contest: Competition) -> None:
         for c in contest.contenders
         if c.facts.weight
     ]
-    delivered.write(setting.folder, setting.job.dataset, max_length=max_length, members=members)
+    delivered.write(setting.folder, setting.job.dataset, **facts, members=members)
     snapshots.write_deliveries(contest)
 
 
@@ -37,6 +37,6 @@ def write_figures(contest: Competition, judged: Judged) -> None:
         for c in contest.contenders
         if c.facts.name in judged.members
     ]
-    cards.write(rows.as_trained, members, judged.whole, trained_rows=rows.trained_rows)
+    cards.write(rows.as_trained, members, judged.whole, rows.what_was_read)
     snapshots.write_cards(contest)
     files.sync_all(folder)

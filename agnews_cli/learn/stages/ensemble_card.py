@@ -88,6 +88,9 @@ def _usage(folder: Path) -> Iterator[str]:
     if any((Path(m.folder) / delivered.METHOD).exists() for p in _leaves(whole) for m in p.members):
         yield "A member needs its base model; its own card has the lines that open it."
         return
+    if not all(part.long_texts.is_usual for part in _leaves(whole)):
+        yield "A member does not cut long texts, so that plain Python for it would be long."
+        return
     known = [(kind, path, share) for kind, path, share in shares if share]
     base = next((part.base.id for part in _leaves(whole) if part.base is not None), "")
     code = recipes.average(known, base=base, is_listed=True, temperature=_temperature(whole))

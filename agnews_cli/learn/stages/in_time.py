@@ -46,7 +46,7 @@ class InTime:
         """Keep as many tokens as leaves time to see each row, and no fewer than the preset's."""
         rows, setting = self.rows, self.rows.setting
         wanted, floor = rows.training.max_length, setting.job.preset.training.max_length
-        if wanted <= floor:
+        if wanted <= floor or rows.long_texts.how == "windows":  # shorter ones read as much
             return
         full = rows.full.train.full
         assert full is not None
@@ -72,7 +72,7 @@ class InTime:
         Over 128 rows, or fewer long ones, after a warm-up.
         """
         tokens, accelerator = self.rows.tokens.validation, self.rows.setting.accelerator
-        most = max(8, min(128, int(_MEASURED_TOKENS / tokens.lengths.mean())))
+        most = max(8, min(128, int(_MEASURED_TOKENS * len(tokens.classes) / len(tokens.ids))))
         rows = np.random.default_rng(0).permutation(len(tokens.classes))[:most]
         sample = tokens.take(rows)
         batch_tokens = self.rows.training.batch_tokens

@@ -19,7 +19,7 @@ from agnews_cli.learn import predictor
 from agnews_cli.learn.door import test_lock
 from agnews_cli.learn.door.budget import OutOfTime
 from agnews_cli.learn.figures import latency
-from agnews_cli.learn.predictor import Hear, Means
+from agnews_cli.learn.predictor import Hear, Means, Reads
 from agnews_cli.learn.rows.material import read_rows
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.stages import snapshots
@@ -73,7 +73,7 @@ def test_rows(contest: Competition, shares: Shares) -> Answered | None:
                 "each class: the budget leaves time for no more"
             )
         asked, means = _order(contest, delivered), _means(contest)
-        opened, read = predictor.open_delivery(asked, means), dict[tuple[str, int], Tokens]()
+        opened, read = predictor.open_delivery(asked, means), dict[Reads, Tokens]()
         began_s, hear_of = time.monotonic(), partial(_hear, contest)
         each = opened.each(rows.texts, hear_of, read)
         kept = snapshots.asked(contest, asked, rows, hear_of, means, read)
@@ -108,6 +108,7 @@ def _order(contest: Competition, delivered: list[Contender]) -> Order:
         ),
         labels=job.dataset.labels,
         max_length=contest.rows.training.max_length,
+        long_texts=contest.rows.long_texts,
         base=job.model_path,
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.job import TrainJob
+from agnews_cli.core.run.long_texts import CUT, LongTexts
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import ValueWrong
 from agnews_cli.learn.door.budget import OutOfTime
@@ -19,10 +20,13 @@ from agnews_cli.learn.rows import handicaps, material, overlap
 from agnews_cli.learn.rows.batches import Indices, steps_in
 from agnews_cli.learn.rows.material import Material, Tokenised
 from agnews_cli.learn.rows.overlap import Hashes
+from agnews_cli.learn.rows.reading import WhatWasRead
 from agnews_cli.learn.rows.weighing import weights_of
 from agnews_cli.learn.stages import taught
 from agnews_cli.learn.stages.setting import Setting
 from agnews_cli.learn.stages.taught import Teacher
+
+_OTHER_WAYS = "--set training.long_texts=head_tail reads both ends, =windows all of it"
 
 
 @dataclass(slots=True)
@@ -155,7 +159,7 @@ class Prepared:
     def keep(self, length: int) -> None:
         """Take so many tokens of each text, and the recipe that suits so many."""
         job = self.setting.job
-        self.tokens = self.full.cut(length)
+        self.tokens = self.full.cut(length, self.long_texts_at(length))
         recipe = job.preset.training.of_length(length)
         steps = steps_in(
             self.tokens.learned.lengths,
@@ -165,11 +169,27 @@ class Prepared:
         )
         self.training = recipe.of_steps(steps)
 
+    def long_texts_at(self, length: int) -> LongTexts:
+        """How texts of more than so many tokens are read."""
+        ends = self.full.ends
+        return self.training.read_at(length, begin=ends.begin, end=ends.end)
+
+    @property
+    def long_texts(self) -> LongTexts:
+        """How texts are read that are longer than what is trained on; a linear model reads all."""
+        if self.tokenizer is None:
+            return CUT
+        return self.long_texts_at(self.training.max_length)
+
+    @property
+    def read_facts(self) -> dict[str, object]:
+        """For a delivery's files: how much of a text is read, and how longer ones are."""
+        return {"max_length": self.training.max_length, **self.long_texts.as_facts()}
+
     def say_recipe(self) -> None:
         """Where it is not the preset's, or where much of the texts is not read."""
         asked, told = self.setting.job.preset.training, self.setting.told
-        full, length = self.full.train.full, self.training.max_length
-        assert full is not None
+        length = self.training.max_length
         if length > asked.max_length:
             told.note(
                 f"texts are long: {length} of their tokens are kept and not "
@@ -180,7 +200,29 @@ class Prepared:
                 f"rows are few: {self.training.epochs:.1f} passes over them and not "
                 f"{asked.epochs:g} (--set training.epochs=N decides)"
             )
-        found = handicaps.cut_texts(full, length)
-        if found is not None:
-            text, is_warning = found
-            (told.warn if is_warning else told.note)(text)
+        text, is_warning = self.said_of_long_texts()
+        if is_warning:
+            told.warn(f"{text} ({_OTHER_WAYS})" if self.long_texts.is_usual else text)
+        elif self.has_long_texts:
+            told.decided(text)
+        else:
+            told.note(text)
+
+    @property
+    def what_was_read(self) -> WhatWasRead:
+        """Of the training rows, for the cards."""
+        said = "" if self.tokenizer is None else self.said_of_long_texts()[0]
+        return WhatWasRead(self.trained_rows, self.long_texts, said)
+
+    @property
+    def has_long_texts(self) -> bool:
+        """Whether a training text is longer than what a pass reads."""
+        full = self.full.train.full
+        return full is not None and bool((full > self.training.max_length).any())
+
+    def said_of_long_texts(self) -> tuple[str, bool]:
+        """(how many training texts are longer than what is read at once, and what is done about
+        it; whether much of them is lost)."""
+        full = self.full.train.full
+        assert full is not None
+        return handicaps.long_texts(full, self.training.max_length, self.full.ends, self.long_texts)

@@ -23,7 +23,7 @@ from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.logits import Logits
 from agnews_cli.learn.figures import blend
 from agnews_cli.learn.figures.evaluate import evaluate
-from agnews_cli.learn.predictor import Hear, Means
+from agnews_cli.learn.predictor import Hear, Means, Reads
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.stages import cards
 from agnews_cli.learn.stages.contest import Competition
@@ -43,8 +43,7 @@ def write_deliveries(contest: Competition) -> None:
         if (setting.folder / _PRESET).is_file():
             shutil.copyfile(setting.folder / _PRESET, folder / _PRESET)
         answers = {"name": one.name, "kind": "finetune", "folder": MODEL, "share": 1.0}
-        length = rows.training.max_length
-        delivered.write(folder, setting.job.dataset, max_length=length, members=[answers])
+        delivered.write(folder, setting.job.dataset, **rows.read_facts, members=[answers])
 
 
 def asked(
@@ -53,7 +52,7 @@ def asked(
     rows: Rows,
     hear_of: Callable[[str, int], Hear],
     means: Means,
-    read: dict[tuple[str, int], Tokens],
+    read: dict[Reads, Tokens],
 ) -> dict[str, NDArray[np.floating]]:
     """What each says of the test rows; one is loaded at a time. `order`: of the run's model."""
     found: dict[str, NDArray[np.floating]] = {}
@@ -88,7 +87,7 @@ def write_cards(contest: Competition) -> None:
         )
         evaluation = Evaluation(labels=tuple(labels), validation=held)
         member = cards.CardMember(facts, f"{one.name}/{MODEL}", evaluation)
-        cards.write_member(job, member, contest.rows.trained_rows)
+        cards.write_member(job, member, contest.rows.what_was_read)
 
 
 def _keep(

@@ -41,6 +41,8 @@ def of_material(train: Tokens, validation: Tokens | None, model: nn.Module) -> d
     for tokens in (train, validation) if validation is not None else (train,):
         for array in (tokens.ids, tokens.offsets, tokens.classes):
             digest.update(array.tobytes())
+        if tokens.first is not None:
+            digest.update(tokens.first.tobytes())
     facts = {"tokens": digest.hexdigest()[:16]}
     frozen = [(n, p.detach()) for n, p in model.named_parameters() if not p.requires_grad]
     if frozen:

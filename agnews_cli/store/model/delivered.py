@@ -26,6 +26,7 @@ from pydantic import (
 
 from agnews_cli.core.run.dataset import Cleaning, Dataset
 from agnews_cli.core.run.job import CandidateKind
+from agnews_cli.core.run.long_texts import CUT, LongTexts
 from agnews_cli.core.run.prediction import Member, Order
 from agnews_cli.core.run.preset import Model
 from agnews_cli.core.text import strict_json
@@ -64,6 +65,8 @@ class Delivered:
     """Each class as the training file spells it."""
     max_length: int
     text_columns: tuple[str, ...]
+    long_texts: LongTexts = CUT
+    """How texts with more than `max_length` tokens are read."""
     label_column: str | None = None
     id_column: str | None = None
     cleaning: Cleaning = "markup"
@@ -100,6 +103,7 @@ class _Words(_Data):
 
     labels: tuple[str, ...] = Field(min_length=2)
     max_length: int = Field(ge=1)
+    long_texts: LongTexts = CUT
 
 
 class _Job(BaseModel):
@@ -164,7 +168,8 @@ class _Method(BaseModel):
 
 def write(folder: Path, dataset: Dataset, **answers: object) -> None:
     """`delivery.json`: how texts and labels were written, and who answers: `members` and the
-    `max_length` that they read, or `parts` and the `combiner` that joins them.
+    `max_length` that they read, with `long_texts` where longer texts are not cut, or `parts` and
+    the `combiner` that joins them.
 
     Raises CannotWrite or NoDiskSpace.
     """
@@ -287,6 +292,7 @@ def _delivered(
         labels=words.labels,
         label_values=words.label_values or words.labels,
         max_length=words.max_length,
+        long_texts=words.long_texts,
         text_columns=words.text_columns or (_TEXT,),
         label_column=words.label_column,
         id_column=words.id_column,
@@ -303,6 +309,7 @@ def order_of(model: Delivered, located: Callable[[Model], str]) -> Order:
         members=model.members,
         labels=model.labels,
         max_length=model.max_length,
+        long_texts=model.long_texts,
         base=None if model.base is None else located(model.base),
         parts=tuple(_order_of_part(part, model, located) for part in model.parts),
         combiner=None if model.combiner is None else str(model.combiner),

@@ -71,7 +71,7 @@ def width(found: Resolved) -> int | None:
 
 
 def family(found: Resolved, *, timeout_s: float = 10.0) -> str | None:
-    """transformers' `model_type` of a model; None where nobody says it now. It loads nothing."""
+    """transformers' `model_type` of a model; None where nobody says it. Nothing is downloaded."""
     if found.source == "hub":
         from huggingface_hub import HfApi
 

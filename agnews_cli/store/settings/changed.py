@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from agnews_cli.core.run.contradictions import contradictions
-from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.method import Method
+from agnews_cli.core.run.preset import Preset, ShortOfTime, Training
 from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import SettingInvalid
 from agnews_cli.store.settings import checked
@@ -24,11 +25,15 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
     A field that holds text takes the value as typed (`model.revision=0123`). What was measured
     or published was so without the settings, so it is dropped. A length or number of epochs that
     was set is not adapted to the data. A `kind` is set first, for it decides which fields there
-    are. Raises SettingInvalid, also for fields that cannot go together when all are set.
+    are; `method=lora` sets it, too, and a method's usual learning rate with it, unless one is set.
+    Raises SettingInvalid, also for fields that cannot go together when all are set.
     """
+    before = preset.method
+    settings = [_whole(type(preset), given) for given in settings]
     for given in sorted(settings, key=lambda given: not _sets_kind(preset, given)):
         preset = with_setting(preset, given)
     asked = {given.partition("=")[0].strip() for given in settings}
+    preset = _at_usual_rate(preset, before, asked)
     exact: dict[str, int] = {}
     if "training.max_length" in asked and "training.longest" not in asked:
         exact["longest"] = preset.training.max_length
@@ -53,11 +58,34 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
 
 def takes(preset: Preset, given: str) -> bool:
     """Whether it has the field that `field.path=value` is about."""
-    name = given.partition("=")[0].strip()
+    name = _whole(type(preset), given).partition("=")[0].strip()
     group, _, last = name.rpartition(".")
     if group in checked.unions(type(preset)):
         return last in type(getattr(preset, group)).model_fields
     return name in checked.fields(Preset) and preset.reads(name)
+
+
+def _whole(model: type[BaseModel], given: str) -> str:
+    """`method=lora` means its kind."""
+    name, equals, value = given.partition("=")
+    is_kind = equals and name.strip() in checked.unions(model)
+    return f"{name.strip()}.kind={value}" if is_kind else given
+
+
+def _at_usual_rate(preset: Preset, before: Method, asked: set[str]) -> Preset:
+    """With the learning rates of another method's preset, unless they are `asked` for: what trains
+    fewer weights takes higher ones."""
+    times = preset.method.usual_rate / before.usual_rate
+    groups: dict[str, Training | ShortOfTime] = {
+        "training": preset.training,
+        "short_of_time": preset.short_of_time,
+    }
+    found = {
+        name: group.model_copy(update={"lr": min(0.5, float(f"{group.lr * times:.3g}"))})
+        for name, group in groups.items()
+        if times != 1 and group.lr is not None and f"{name}.lr" not in asked
+    }
+    return preset.model_copy(update=found) if found else preset
 
 
 def _sets_kind(preset: Preset, given: str) -> bool:
@@ -71,7 +99,7 @@ def with_setting(preset: M, given: str) -> M:
     def refuse(reason: str) -> SettingInvalid:
         return SettingInvalid(given=given, reason=reason, preset=getattr(preset, "name", ""))
 
-    name, equals, raw = given.partition("=")
+    name, equals, raw = _whole(type(preset), given).partition("=")
     name, known = (
         name.strip(),
         [field for field in checked.fields(type(preset)) if field not in _NOT_SET],

@@ -112,7 +112,7 @@ def _reason(
         known = fields(model, of_each=True)
         if parent in groups and parent + "." + last in known:
             of, here = kind_with(model, parent, last), data[parent]["kind"]
-            return f"{parent}.kind is {here!r}, and only {of!r} has this (found {shown(value)})"
+            return f"{parent}.kind is {here!r}, and only {of} has this (found {shown(value)})"
         parent = ".".join(part for part in parent.split(".") if not part.isdigit())
         near = [name.rpartition(".")[2] for name in known if _parent(name) == parent]
         near += sorted({_parent(name) for name in known} - {""}) if not parent else []
@@ -128,11 +128,8 @@ def either(names: Sequence[str]) -> str:
 
 def kind_with(model: type[BaseModel], group: str, field: str) -> str:
     """The kinds of a group that have this field."""
-    return " or ".join(
-        member.model_fields["kind"].default
-        for member in unions(model)[group]
-        if field in member.model_fields
-    )
+    every = unions(model)[group]
+    return either([m.model_fields["kind"].default for m in every if field in m.model_fields])
 
 
 def _parent(name: str) -> str:

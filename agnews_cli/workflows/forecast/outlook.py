@@ -18,7 +18,7 @@ from agnews_cli.core.machine import accelerator
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.plan import planner
 from agnews_cli.core.plan.instance import Instance, Resource, Task
-from agnews_cli.core.run.choose import Term
+from agnews_cli.core.run.choose import Finish
 from agnews_cli.core.run.cost import Cost, Costs, Pace, reading_s
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.work import RunId, Train
@@ -81,7 +81,7 @@ def term(
     left_s: float,
     until_s: float,
     now: datetime | None = None,
-) -> Term | None:
+) -> Finish | None:
     """When a graph of one model is finished here, over as many sessions as it takes; None where
     nobody knows how fast it is. `left_s`: of this session; `until_s`: when it should be."""
     costs, progress = ground.costs(graph, data, (single,)), ground.progress(graph, data)
@@ -99,9 +99,9 @@ def term(
     name, now = platform.name, (now or datetime.now(UTC)).replace(microsecond=0)
     alone_s = needs_s + overhead_s
     if alone_s <= left_s:
-        return Term(alone_s, until_s, f"{hours} in this session, {_finished(now, alone_s)}")
+        return Finish(alone_s, until_s, f"{hours} in this session, {_finished(now, alone_s)}")
     if limits.load(name) is None:
-        return Term(alone_s, until_s, f"{hours}, and {duration.show(left_s)} are left")
+        return Finish(alone_s, until_s, f"{hours}, and {duration.show(left_s)} are left")
     now_steps = max(0, int((left_s - overhead_s) / training.step_s[device]))
     done = min(1.0, share + now_steps / training.steps)
     resources = _resources(platform, now)
@@ -110,11 +110,11 @@ def term(
     quotas = [f"{r.quota.left_s / 3600:.1f} h" for r in resources if r.quota is not None]
     quota = f", with {' and '.join(quotas)} of quota left" if quotas else ""
     if found.schedule.unplaced or not resources:
-        return Term(None, until_s, f"{hours}, which no sessions on {name} can hold{quota}")
+        return Finish(None, until_s, f"{hours}, which no sessions on {name} can hold{quota}")
     finish_s = left_s + found.finish_s
     sessions = 1 + len(found.schedule.sessions)
     words = f"{hours} in {sessions} sessions{quota}, {_finished(now, finish_s)}"
-    return Term(finish_s, until_s, words)
+    return Finish(finish_s, until_s, words)
 
 
 def _finished(now: datetime, in_s: float) -> str:

@@ -54,7 +54,7 @@ def judged(
     found["epochs_after_best"] = _after_best(figures, by_run)
     found["spread"] = _spread(folder, curves, parts)
     if looks is not None:
-        found["test_looks"] = RiskNumber(looks, "runs of the store that were asked about them")
+        found["test_looks"] = RiskNumber(looks, "by all runs of the stores known here")
     return risk({name: one for name, one in found.items() if one is not None})
 
 

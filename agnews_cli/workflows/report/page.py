@@ -20,6 +20,7 @@ from agnews_cli.store.disk.space import size
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+    from agnews_cli.core.report.trials import LookedAt
     from agnews_cli.workflows.report.report import RunsReported
 
 Form = Literal["html", "md", "json"]
@@ -31,7 +32,16 @@ _MOST_PAIRS = 60
 
 def html_page(found: RunsReported) -> str:
     """One file, which asks for no other."""
-    return _environment().get_template("report.html.j2").render(_facts(found))
+    from markupsafe import Markup
+
+    made = _environment()
+    body = made.get_template("body.html.j2").render(_facts(found))
+    headings = [
+        {"id": Markup(id_), "text": Markup(text)}  # escaped there
+        for id_, text in re.findall(r'<h[23] id="([^"<>]+)">([^<>]+)</h', body)
+    ]
+    page = made.get_template("report.html.j2")
+    return page.render(_facts(found), body=Markup(body), headings=headings)
 
 
 def markdown_page(found: RunsReported) -> str:
@@ -75,6 +85,8 @@ def _environment() -> Environment:
         "pairs": lambda split: most_confused(split),
         "moment": lambda text: text[:16].replace("T", " "),
         "one_line": one_line,
+        "strongest": strongest,
+        "counted": lambda n, what: f"{n:,} {what}{'s' if n != 1 else ''}",
     }
     made.filters |= filters
     return made
@@ -110,6 +122,12 @@ def _some(points: Any) -> Any:
     from agnews_cli.core.report.curves import thinned
 
     return thinned(points, _MOST_POINTS)
+
+
+def strongest(found: LookedAt, most: int = 5) -> str:
+    """The words that speak most for the answer; the same as a text."""
+    pieces = sorted(found.pieces, key=lambda piece: -piece.weight)
+    return ", ".join(piece.text for piece in pieces[:most] if piece.weight > 0) or "none"
 
 
 def most_confused(split: Any) -> list[tuple[str, str, int]]:

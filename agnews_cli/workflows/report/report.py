@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 import agnews_cli
 from agnews_cli.core.guards.risk import Risk
 from agnews_cli.core.report.figures import RunFigures, ToReport
+from agnews_cli.core.report.trials import Tried
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import TestOrder
 from agnews_cli.core.run.latency import Latency
+from agnews_cli.core.run.looks import RecordedLook
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import strict_json
 from agnews_cli.errors import AgnewsError
@@ -34,7 +35,8 @@ from agnews_cli.workflows.check import check
 from agnews_cli.workflows.check.check import DataCheck
 from agnews_cli.workflows.report.judged import judged
 from agnews_cli.workflows.report.lived import LivedThrough, lived
-from agnews_cli.workflows.runs import compare
+from agnews_cli.workflows.report.opened import ModelQuestions, asked_of
+from agnews_cli.workflows.runs import compare, looks_taken
 from agnews_cli.workflows.runs.compare import RunsCompared, require_different
 from agnews_cli.workflows.runs.history import where, word_for
 
@@ -52,6 +54,14 @@ class DataLooked:
 
 
 @dataclass(frozen=True, slots=True)
+class TriedModel:
+    """What became of changed texts, and what it looks at. `problem`: why nothing was tried."""
+
+    found: Tried | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PartReported:
     """A part of what is made of several runs, with what was measured of it."""
 
@@ -64,7 +74,7 @@ class PartReported:
 
 @dataclass(frozen=True, slots=True)
 class RunReported:
-    """`evaluation`: None while it is not finished. `looks`: None: not recorded."""
+    """`evaluation`: None while it is not finished."""
 
     run: str
     state: RunState
@@ -87,8 +97,10 @@ class RunReported:
     """Those that train; none of one run alone."""
     latency: Latency | None
     size_bytes: int | None
-    looks: int | None
+    looks: tuple[RecordedLook, ...]
+    """At its test rows, by whatever run, the oldest first; none where they are not recorded."""
     data: DataLooked
+    tried: TriedModel
     teacher: RunsCompared | None
     """A student beside its teacher, on the same test rows."""
     risk: Risk
@@ -96,7 +108,7 @@ class RunReported:
     def as_json(self) -> dict[str, Any]:
         """The field `runs` of a report (docs/json.md)."""
         data = self.dataset
-        checked = self.data.checked
+        checked, tried = self.data.checked, self.tried.found
         return {
             "run": self.run,
             "state": self.state,
@@ -127,7 +139,10 @@ class RunReported:
                 "latency": self.latency and self.latency.as_json(),
                 "size_bytes": self.size_bytes,
             },
-            "test_looks": self.looks,
+            "tried": tried and tried.model_dump(mode="json", exclude={"picture"}),
+            "test_looks": [
+                {"at": one.at.isoformat(), "run": one.run, "why": one.why} for one in self.looks
+            ],
             "leakage": {
                 "is_quick": self.data.is_quick,
                 "problem": self.data.problem,
@@ -173,10 +188,13 @@ def report(
     store: Path | None,
     *,
     is_thorough: bool = False,
+    changes_texts: bool = False,
+    looks_inside: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> RunsReported:
     """`names`: as `runs.find` takes them. `is_thorough`: also look for near repeats and label
-    errors in the data, which takes minutes where they are many.
+    errors in the data, which takes minutes where they are many. `changes_texts`, `looks_inside`:
+    open the model, and ask it about changed texts, or what of a text it rests on.
 
     Raises RunUnknown, RunTwice, and what the process that makes figures put into words.
     """
@@ -192,9 +210,10 @@ def report(
     told = process.report(ToReport(folders=tuple(wanted), side_by_side=together))
     by_run = dict(zip(wanted, told.runs, strict=True))
     reported = []
-    for folder, of in zip(found, made, strict=True):
+    for number, (folder, of) in enumerate(zip(found, made, strict=True)):
         data = _look(folder, is_thorough=is_thorough, say=say)
-        reported.append(_reported(folder, of, by_run, data))
+        order = asked_of(folder, number, changes_texts=changes_texts, looks_inside=looks_inside)
+        reported.append(_reported(folder, of, by_run, data, _tried(order, say)))
     return RunsReported(
         made=datetime.now(UTC),
         version=agnews_cli.__version__,
@@ -223,6 +242,7 @@ def _reported(
     of: list[tuple[RunFolder, str]],
     by_run: dict[str, RunFigures],
     data: DataLooked,
+    tried: TriedModel,
 ) -> RunReported:
     outcome, created = folder.ended(), folder.created_at()
     own = by_run[str(folder.path)]
@@ -231,7 +251,11 @@ def _reported(
     order = folder.order()
     limit = order.limit_train if order is not None else None
     rows = None if facts is None else min(limit or facts.train.rows, facts.train.rows)
-    teacher = parts.teacher_of(folder)
+    teacher, evaluation = parts.teacher_of(folder), folder.evaluated()
+    looks: tuple[RecordedLook, ...] = ()
+    if evaluation is not None:
+        evaluation = looks_taken.recounted(evaluation, folder.path.parent)
+        looks = looks_taken.of((evaluation,), folder.path.parent)
     checked = data.checked.facts if data.checked is not None else None
     every = made_of or [folder]
     figured = [by_run[str(each.path)] for each in dict.fromkeys((folder, *every))]
@@ -248,7 +272,7 @@ def _reported(
         notes=() if outcome is None else outcome.notes,
         environment=_environment(folder if folder.has("environment.json") else every[0]),
         lived=lived(dict.fromkeys((folder, *every))),
-        evaluation=folder.evaluated(),
+        evaluation=evaluation,
         figures=own,
         parts=tuple(
             PartReported(
@@ -262,11 +286,22 @@ def _reported(
         ),
         latency=compare.latency(folder),
         size_bytes=compare.size_bytes(folder),
-        looks=None,
+        looks=looks,
         data=data,
+        tried=tried,
         teacher=None if teacher is None else compare.of_student(folder, teacher),
-        risk=judged(folder, every, figured, checked, None, rows),
+        risk=judged(folder, every, figured, checked, len(looks) or None, rows),
     )
+
+
+def _tried(order: ModelQuestions, say: Callable[[str], None]) -> TriedModel:
+    if order.wanted is None:
+        return TriedModel(None, order.problem)
+    say(order.announced)
+    try:
+        return TriedModel(process.try_model(order.wanted))
+    except AgnewsError as error:
+        return TriedModel(None, error.message)
 
 
 def _compared(found: Sequence[RunFolder]) -> tuple[RunsCompared | None, str]:
@@ -305,13 +340,14 @@ def _source(folder: RunFolder) -> str:
 
 def _dataset(folder: RunFolder) -> Dataset | None:
     """With its test rows once they were evaluated; nobody is left to choose then."""
-    try:
-        if folder.evaluated() is not None and folder.has(folder.test_order.name):
+    if folder.evaluated() is not None and folder.has(folder.test_order.name):
+        with suppress(OSError, ValueError):
             text = files.read_plain(folder.test_order, _MOST_BYTES)
             return TestOrder.model_validate_json(text).dataset
+    try:
         facts = strict_json.mapping(files.read_plain(folder.job, _MOST_BYTES))
         return Dataset.model_validate_json(json.dumps(facts["dataset"]))
-    except (OSError, ValueError, KeyError, ValidationError):
+    except (OSError, ValueError, KeyError):
         return None
 
 

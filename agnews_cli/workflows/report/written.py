@@ -66,12 +66,21 @@ def write(
     store: Path | None,
     *,
     is_thorough: bool,
+    changes_texts: bool = False,
+    looks_inside: bool = False,
     say: Callable[[str], None],
 ) -> ReportWritten:
     """Raises as `report`, and CannotWrite or NoDiskSpace."""
     if wanted.out is not None:
         outputs.real(wanted.out)  # before the work
-    found = report(wanted.runs, store, is_thorough=is_thorough, say=say)
+    found = report(
+        wanted.runs,
+        store,
+        is_thorough=is_thorough,
+        changes_texts=changes_texts,
+        looks_inside=looks_inside,
+        say=say,
+    )
     if wanted.form is None:
         return ReportWritten(found, None)
     text = _text(found, wanted.form)

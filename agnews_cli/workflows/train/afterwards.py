@@ -18,6 +18,7 @@ from agnews_cli.core.run.work import Recipe, RowChoice, Train
 from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError
 from agnews_cli.store.model import delivered
+from agnews_cli.store.model.delivered import Delivered
 from agnews_cli.store.run.events import Events
 from agnews_cli.workflows.train.plans import Plan
 
@@ -45,7 +46,7 @@ class Use:
     load: str
     """Three lines of Python with agnews; they work in any folder."""
     python: str | None
-    """Three lines that need `transformers` alone; None where `card` has the lines."""
+    """Three lines that need `transformers` alone; None where only `card` has the lines."""
     card: Path
 
     def as_json(self) -> dict[str, Any]:
@@ -67,8 +68,10 @@ def use(folder: RunFolder, *, store: Path | None) -> Use:
     command = f"agnews predict {shlex.quote(folder.id)}"
     if not folder.has("delivery.json"):
         return _of_answers(folder)
-    alone = _only_model(folder)
+    model = _only_model(folder)
+    alone = None if model is None else Path(model.members[0].folder)
     needs_base = alone is not None and (alone / delivered.METHOD).exists()
+    is_plain = model is not None and model.long_texts.is_usual and not needs_base
     sample = "--out submission.csv --like sample_submission.csv"
     return Use(
         folder=alone or folder.path,
@@ -76,7 +79,7 @@ def use(folder: RunFolder, *, store: Path | None) -> Use:
         file=f"{command} --file new.csv --out labelled.csv{place}",
         competition=f"{command} --file test.csv {sample}{place}",
         load=recipes.load(str(folder.path)),
-        python=None if alone is None or needs_base else recipes.pipeline(str(alone)),
+        python=recipes.pipeline(str(alone)) if is_plain else None,
         card=(alone or folder.path) / "README.md",
     )
 
@@ -87,12 +90,12 @@ def _of_answers(folder: RunFolder) -> Use:
     return Use(folder.path, what, what, what, what, None, folder.path / "README.md")
 
 
-def _only_model(folder: RunFolder) -> Path | None:
-    """The folder of the one fine-tuned model that was delivered, if it is only one."""
+def _only_model(folder: RunFolder) -> Delivered | None:
+    """The one fine-tuned model that was delivered, if it is only one."""
     with suppress(AgnewsError):
-        members = delivered.of_run(folder).members
-        if len(members) == 1 and members[0].kind == "finetune":
-            return Path(members[0].folder)
+        found = delivered.of_run(folder)
+        if len(found.members) == 1 and found.members[0].kind == "finetune":
+            return found
     return None
 
 

@@ -59,7 +59,7 @@ from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
 from agnews_cli.workflows.sessions.session import Lane
 from agnews_cli.workflows.sessions.watch import AGAIN, resume_command, signals
-from agnews_cli.workflows.train import jobs, matched, single
+from agnews_cli.workflows.train import jobs, matched, single, suited
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.result import Result, result_of
 from agnews_cli.workflows.train.scene import Scene
@@ -78,7 +78,7 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
     """The graph of `shape`, and how each training of it is done here.
 
     Raises UsageError under a budget, HubUnreachable where a model is not to be had, LimitsInvalid,
-    TeacherOfOtherWidth where hidden states cannot be matched.
+    TeacherOfOtherWidth where hidden states cannot be matched, MethodUnsuited.
     """
     wish = scene.wish
     if wish.budget_s is not None:
@@ -91,6 +91,7 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
 
     def here(one: Single) -> Single:
         model = single.located(one.preset, scene.hub)
+        suited.require(one.preset, model)
         placed = replace(one, preset=single.at_place(one.preset, model))
         found[placed.preset.model.id] = model
         return placed

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 
 from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.shapes import Single
-from agnews_cli.core.run import families
-from agnews_cli.core.run.choose import PassedOver, Term, choose
+from agnews_cli.core.run.choose import Finish, PassedOver, choose
 from agnews_cli.core.run.job import CandidateKind, Event, ReaderLeft, TestOrder, TrainJob
 from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import Preset
@@ -23,7 +22,6 @@ from agnews_cli.errors import (
     ExtraMissing,
     HubUnreachable,
     Interrupted,
-    MethodUnsuited,
     NothingFits,
     PackageMissing,
 )
@@ -31,7 +29,7 @@ from agnews_cli.host import network
 from agnews_cli.store.data import datasets
 from agnews_cli.store.disk import names
 from agnews_cli.store.disk.home import cache
-from agnews_cli.store.model import model_facts, models
+from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
 from agnews_cli.workflows.forecast.costs import Ground
@@ -39,7 +37,7 @@ from agnews_cli.workflows.forecast.outlook import ahead, term
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.watch import stopped
-from agnews_cli.workflows.train import jobs, other_test
+from agnews_cli.workflows.train import jobs, other_test, suited
 from agnews_cli.workflows.train.plans import Plan
 from agnews_cli.workflows.train.result import Result, result_of
 from agnews_cli.workflows.train.scene import HUB_TIMEOUT_S, Scene
@@ -63,14 +61,15 @@ _PACKAGES = {
 
 
 def prepare(scene: Scene, given: Preset | None, why_given: Sequence[str]) -> Plan:
-    """What `given` means here; where it is None, the preset that fits. Raises NothingFits."""
+    """What `given` means here; where it is None, the preset that fits.
+
+    Raises NothingFits, MethodUnsuited.
+    """
     wish, device = scene.wish, scene.platform.accelerator
     passed: tuple[PassedOver, ...] = ()
     if given is not None:
         preset, model, reasons = given, located(given, scene.hub), [*why_given]
-        if (unsuited := _unsuited(preset, model)) is not None:
-            kind = preset.method.kind
-            raise MethodUnsuited(model=preset.model.id, method=kind, reason=unsuited)
+        suited.require(preset, model)
     else:
         preset, model, why, passed = _best_that_fits(scene)
         reasons = [f"preset {preset.name}: {why}"]
@@ -106,15 +105,6 @@ def located(preset: Preset, hub: Callable[[], bool]) -> models.Resolved:
     return models.of_preset(preset, hub=hub, endpoint=network.endpoint(), timeout_s=HUB_TIMEOUT_S)
 
 
-def _unsuited(preset: Preset, model: models.Resolved) -> str | None:
-    """Why its method does nothing for such a model, said before anything of it is fetched."""
-    kind = preset.method.kind
-    if not families.is_refused_somewhere(kind):
-        return None
-    found = model_facts.family(model, timeout_s=HUB_TIMEOUT_S)
-    return None if found is None else families.refusal(kind, found)
-
-
 def _best_that_fits(
     scene: Scene,
 ) -> tuple[Preset, models.Resolved, str, tuple[PassedOver, ...]]:
@@ -129,9 +119,9 @@ def _best_that_fits(
             there[preset.name] = located(preset, scene.hub)
         except HubUnreachable as error:
             return error.message
-        return _unsuited(preset, there[preset.name])
+        return suited.why_not(preset, there[preset.name])
 
-    def ends(preset: Preset) -> Term | None:
+    def ends(preset: Preset) -> Finish | None:
         if until_s is None or wish.budget_s is not None:  # a budget is kept by training less
             return None
         single, left_s = Single(preset), scene.session_s or until_s
