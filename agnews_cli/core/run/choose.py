@@ -110,7 +110,7 @@ def nearest(presets: Sequence[Preset], parameters: int, *, is_decoder: bool) -> 
 
     Of two as near, the first in our order.
     """
-    tuned = [p for p in presets if p.method.needs_weights]
+    tuned = [p for p in presets if p.is_chosen]
     of_kind = [p for p in tuned if (p.tier == "llm") == is_decoder] or tuned
     return min(
         of_kind,
@@ -125,7 +125,7 @@ def _key(goal: Goal) -> Callable[[Preset], tuple[int, int]]:
 
 
 def _misfit(preset: Preset, accelerator: Accelerator, goal: Goal) -> str | None:
-    if not preset.method.needs_weights:
+    if not preset.is_chosen:
         return "a linear model stands beside every other as its yardstick; name it to have it alone"
     millions = preset.model.parameters // 1_000_000
     if accelerator.kind == "cpu":

@@ -129,9 +129,7 @@ def _best_that_fits(
         facts = (graph, single, data, scene.platform)
         return term(*facts, ground=ground, left_s=left_s, until_s=until_s)
 
-    tuned = (
-        p for p in presets.load_all() if p.method.needs_weights
-    )  # others are asked for by name
+    tuned = (p for p in presets.load_all() if p.is_chosen)  # others are asked for by name
     every = [presets.with_settings(p, wish.changes) for p in tuned]
     choice = choose(
         every,
