@@ -74,6 +74,7 @@ def test_every_object_that_is_printed_is_on_the_page():
         "delivery",
         "method",
         "model",
+        "network",
         "graph",
         "comparison",
         "exported",
@@ -201,7 +202,11 @@ def test_the_lines_that_use_a_delivered_model_are_those_of_the_cards():
     ):
         assert ast.dump(ast.parse(code)) in shown
     forest = recipes.average([("forest", "forest", 1.0)], base="")
-    assert ast.dump(blocks[-2].body[0]) in ast.dump(ast.parse(forest))
+    assert ast.dump(blocks[-5].body[0]) in ast.dump(ast.parse(forest))
+    for number, network in ((-4, "cnn"), (-3, "bilstm")):
+        code = recipes.average([("finetune", "model", 1.0)], base="", network=network)
+        assert ast.dump(blocks[number].body[0]) in ast.dump(ast.parse(code))
+        assert all(line in code for line in ast.unparse(blocks[-2]).splitlines())
     embedding = recipes.average([("embedding", "embedding", 1.0)], base="owner/name")
     assert ast.dump(blocks[-1].body[0]) in ast.dump(ast.parse(embedding))
 

@@ -44,7 +44,7 @@ class SetTwice(UsageError):
 
 
 class BadTimeOfDay(UsageError):
-    """--until {given!r} is neither a time of day nor a duration: expected HH:MM, or such as 2h from now."""
+    """--until {given!r} is neither a time nor a duration: expected HH:MM, a weekday, or such as 2h from now."""
 
     hint = "Try --until 23:30"
 

@@ -55,7 +55,7 @@ WRONG = {
     "quota --needs 9": ("9h or 9m?", "--needs 9h"),
     "auto --budget 45": ("45m or 45s?", "--budget 45m"),
     "auto --save-every 5": ("5m or 5s?", "--save-every 5m"),
-    "auto --until 2500": ("neither a time of day nor a duration", "--until 23:30"),
+    "auto --until 2500": ("neither a time nor a duration", "--until 23:30"),
     "auto --session-hours 0.001": ("too short: expected at least 36s", "--session-hours 8h"),
     "auto --session-hours inf": ("'inf' is not a duration", "--session-hours 8h"),
     "plan --left kaggle=9": ("9h or 9m?", "--left kaggle=9h"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -80,3 +80,20 @@ def test_until_is_a_time_of_day_or_a_time_from_now() -> None:
     assert duration.until("2h", now) == 7200
     assert duration.until("24:00", now) is None
     assert duration.until("90", now) is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "hours"),
+    [
+        ("Sunday", 3 + 4 * 24), ("sun", 3 + 4 * 24), ("sunday 18:00", 3 + 4 * 24 - 6),
+        ("Wednesday", 3), ("wed 22:00", 1), ("wed 20:00", 7 * 24 - 1), ("tue", 3 + 6 * 24),
+    ],
+)  # fmt: skip
+def test_until_a_day_is_to_its_end_or_to_a_time_on_it(typed: str, hours: float) -> None:
+    now = datetime(2026, 11, 25, 21, tzinfo=UTC)  # a Wednesday
+    assert duration.until(typed, now) == hours * 3600
+
+
+@pytest.mark.parametrize("typed", ["su", "sunda y", "sundays", "sunday 25:00", "sunday noon", "t"])
+def test_what_is_no_day_is_no_moment(typed: str) -> None:
+    assert duration.until(typed, datetime(2026, 11, 25, 21, tzinfo=UTC)) is None

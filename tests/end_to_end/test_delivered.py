@@ -32,6 +32,8 @@ CASES = {
     "linear-14": (14, "minilm", ("linear",)),
     "svm-2": (2, "svm", ("linear",)),
     "forest-4": (4, "random-forest", ("forest",)),
+    "cnn-2": (2, "textcnn", ("finetune",)),
+    "bilstm-4": (4, "bilstm", ("finetune",)),
     "average-2": (2, "minilm", ("linear", "finetune")),
     "average-14": (14, "minilm-lora", ("linear", "finetune")),
     "head_tail-4": (4, "minilm", ("finetune",)),

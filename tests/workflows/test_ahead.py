@@ -12,12 +12,13 @@ import pytest
 from agnews_cli.core.graph.shapes import Single, graph_of
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.platform import Platform
+from agnews_cli.core.run.choose import Finish
 from agnews_cli.core.run.cost import like_news
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.host.detect import detect
 from agnews_cli.store.settings import presets
 from agnews_cli.workflows.forecast.costs import Ground
-from agnews_cli.workflows.forecast.outlook import ahead
+from agnews_cli.workflows.forecast.outlook import ahead, term
 
 HOUR_S = 3600.0
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -92,3 +93,21 @@ def test_what_nobody_knows_is_not_guessed(words):
 
 def test_without_an_end_there_is_only_the_time(words):
     assert words("minilm", Accelerator("cpu", "2 cores"), None, 1000).count("plan:") == 1
+
+
+def ends(preset: str, tmp_path: Path, *, left_h: float, until_h: float) -> Finish:
+    here = replace(detect(), name="kaggle", accelerator=T4)
+    single, ground, data = Single(presets.load(preset)), Ground(tmp_path), like_news(120_000)
+    facts = (graph_of(single, data), single, data, here)
+    found = term(*facts, ground=ground, left_s=left_h * HOUR_S, until_s=until_h * HOUR_S, now=NOW)
+    assert found is not None
+    return found
+
+
+def test_what_is_finished_by_then_has_hours_sessions_and_quota(tmp_path):
+    now = ends("distilroberta", tmp_path, left_h=9, until_h=9)
+    assert "in this session, finished about Wednesday 25 Nov" in now.words and not now.is_late
+    later = ends(LARGE, tmp_path, left_h=2, until_h=100)
+    assert "2 sessions, with 30.0 h of quota left, finished about Wednesday 25 Nov" in later.words
+    assert not later.is_late
+    assert ends(LARGE, tmp_path, left_h=2, until_h=2).is_late

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 from typing import TYPE_CHECKING
 
 from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, Cost, training_bytes
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import Goal
+from agnews_cli.core.run.row_rules import refusal, rule_for
 
 if TYPE_CHECKING:
     from agnews_cli.core.machine.accelerator import Accelerator
@@ -35,6 +36,22 @@ class Choice:
     """What training it takes, where that was asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """When a preset would be finished, of which one must be by a moment: seconds from now.
+
+    `finish_s`: None where no sessions can hold it. `words`: hours, sessions and quota.
+    """
+
+    finish_s: float | None
+    until_s: float
+    words: str
+
+    @property
+    def is_late(self) -> bool:
+        return self.finish_s is None or self.finish_s > self.until_s
+
+
 def choose(
     presets: Sequence[Preset],
     accelerator: Accelerator,
@@ -42,19 +59,50 @@ def choose(
     *,
     why_unavailable: Callable[[Preset], str | None],
     cost: Callable[[Preset], Cost | None] = lambda preset: None,
+    rows: int | None = None,
+    term: Callable[[Preset], Finish | None] = lambda preset: None,
 ) -> Choice:
-    """The preset highest in our order that fits; `why_unavailable`, maybe slow, is asked last."""
+    """The preset highest in our order that fits; `why_unavailable`, maybe slow, is asked last.
+
+    `rows`: that train, None: any number. `term`: None where there is no moment to be finished by,
+    or nobody knows how long it takes. Where none is finished by then, the one that is finished
+    first is taken, and that is said.
+    """
     passed: list[PassedOver] = []
-    on_cpu = accelerator.kind == "cpu"
+    late: list[tuple[float, Preset, Finish]] = []
+    where = "a CPU" if accelerator.kind == "cpu" else accelerator.name
+    few = "" if rows is None else _said_of(rows)
     for preset in sorted(presets, key=_key(goal)):
-        reason = _misfit(preset, accelerator, goal) or why_unavailable(preset)
+        reason = _misfit(preset, accelerator, goal) or _too_large(preset, rows)
+        ends = term(preset) if reason is None else None
+        if reason is None and ends is not None and ends.is_late:
+            late.append((inf if ends.finish_s is None else ends.finish_s, preset, ends))
+            reason = f"{ends.words}: later than asked for"
+        reason = reason or why_unavailable(preset)
         if reason is None:
-            where = "a CPU" if on_cpu else accelerator.name
             rank = "smallest" if goal == "speed" else "first in our order"
-            reasons = (f"{rank} of those that fit {where} for the goal {goal!r}", preset.summary)
-            return Choice(preset, reasons, tuple(passed), cost(preset))
+            first = f"{rank} of those that fit {where}{few} for the goal {goal!r}"
+            words = (first, preset.summary, *([ends.words] if ends else []))
+            return Choice(preset, words, tuple(passed), cost(preset))
         passed.append(PassedOver(preset.name, reason))
+    for _, preset, ends in sorted(late, key=lambda one: one[0]):
+        if why_unavailable(preset) is None:
+            others = tuple(one for one in passed if one.name != preset.name)
+            first = f"none that fits {where}{few} is finished by then; this one is first"
+            return Choice(preset, (first, preset.summary, ends.words), others, cost(preset))
     return Choice(None, (), tuple(passed))
+
+
+def _said_of(rows: int) -> str:
+    rule = rule_for(rows)
+    if rule.most_parameters is None:
+        return f" and {rows:,} rows"
+    most = rule.most_parameters // 1_000_000
+    return f" and {rows:,} rows (at most {most} M weights below {rule.below:,} rows)"
+
+
+def _too_large(preset: Preset, rows: int | None) -> str | None:
+    return None if rows is None else refusal(preset.model.parameters, rows)
 
 
 def nearest(presets: Sequence[Preset], parameters: int, *, is_decoder: bool) -> Preset:
@@ -62,7 +110,7 @@ def nearest(presets: Sequence[Preset], parameters: int, *, is_decoder: bool) -> 
 
     Of two as near, the first in our order.
     """
-    tuned = [p for p in presets if p.method.needs_weights]
+    tuned = [p for p in presets if p.is_chosen]
     of_kind = [p for p in tuned if (p.tier == "llm") == is_decoder] or tuned
     return min(
         of_kind,
@@ -77,8 +125,8 @@ def _key(goal: Goal) -> Callable[[Preset], tuple[int, int]]:
 
 
 def _misfit(preset: Preset, accelerator: Accelerator, goal: Goal) -> str | None:
-    if not preset.method.needs_weights:
-        return "it stands beside every other as its yardstick; name it to have it alone"
+    if not preset.is_chosen:
+        return "a linear model stands beside every other as its yardstick; name it to have it alone"
     millions = preset.model.parameters // 1_000_000
     if accelerator.kind == "cpu":
         if preset.model.parameters > MOST_CPU_PARAMETERS:

@@ -219,7 +219,7 @@ def paces(recipe: Recipe, model: Model, known: KnownSpeeds, passes_a_row: int) -
     }
     for speed in SPEEDS:
         is_it = (speed.model, speed.has_fast_bf16) == (model.id, known.has_fast_bf16)
-        if is_it and recipe.method.kind == "full":
+        if is_it and recipe.method.kind == "full" and recipe.network is None:
             least_s, most_s = 1 / speed.fast, 1 / speed.slow
             facts = (speed.machine, speed.source, speed.as_of)
             likely_s = math.sqrt(least_s * most_s)

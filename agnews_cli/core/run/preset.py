@@ -22,6 +22,7 @@ from agnews_cli.core.run.long_texts import (
     windows,
 )
 from agnews_cli.core.run.method import Full, Method, WordCounts
+from agnews_cli.core.run.network import Network
 
 Naming = Literal["platform", "goal"]
 """For a machine, or for what is wanted: a preset of another tier, which it extends."""
@@ -378,6 +379,11 @@ class Preset(_Strict):
     )
     model: Model
     method: Method = Full()
+    network: Network | None = Field(
+        None,
+        description="In the place of the model's layers a small network on its word embeddings, "
+        "trained whole: a baseline. None: the model itself.",
+    )
     training: Training
     short_of_time: ShortOfTime = ShortOfTime()
     data: Data = Data()
@@ -393,6 +399,12 @@ class Preset(_Strict):
         if not isinstance(self.method, WordCounts) or group not in ("training", "short_of_time"):
             return True
         return name in WordCounts.training_fields
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether it may be taken where nobody names one: no baseline is, for a linear model stands
+        beside every other, and nothing that names another preset."""
+        return self.method.needs_weights and self.tier not in (*NAMING, "baseline")
 
     @property
     def snapshots_bytes(self) -> int:

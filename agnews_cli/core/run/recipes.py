@@ -9,7 +9,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from agnews_cli.core.run import adapter_recipes, long_recipes
+from agnews_cli.core.run import adapter_recipes, long_recipes, network_recipes
 from agnews_cli.core.run.long_texts import CUT, LongTexts
 
 _LINEAR = """
@@ -203,6 +203,7 @@ def average(
     method: str = "full",
     long_texts: LongTexts = CUT,
     length: int = 0,
+    network: str | None = None,
 ) -> str:
     """Plain Python for what a run delivers. members: (kind, folder, share) of each.
 
@@ -210,7 +211,7 @@ def average(
     folders of their own). `is_alone`: one member's folder, without the run around it. `base`: the
     model that embeddings need, and what `method` left, by which the others were fine-tuned.
     `temperature`: of the average. `long_texts`: how fine-tuned members read a text of more than
-    `length` tokens.
+    `length` tokens. `network`: the kind of those that are no model of transformers.
     """
     kinds = sorted({kind for kind, _, _ in members})
     functions, needed = _FUNCTIONS, {line for kind in kinds for line in _IMPORTS[kind]}
@@ -223,6 +224,9 @@ def average(
     if "finetune" in kinds and not long_texts.is_usual:
         functions = functions | {"finetune": long_recipes.finetune(long_texts, length, adapted)}
         needed = needed - {*_IMPORTS["finetune"]} | {*long_recipes.IMPORTS}
+    if "finetune" in kinds and network is not None:
+        functions = functions | {"finetune": network_recipes.finetune(network)}
+        needed = needed - {*_IMPORTS["finetune"]} | {*network_recipes.IMPORTS}
     imports = sorted(needed - {"import json"})
     first = ["import os"] if "linear" in kinds else []
     lines = ["import json", *first, "import numpy as np", *imports, ""]

@@ -229,7 +229,8 @@ class SessionOptions:
     until_s: Annotated[
         float | None,
         Ask(
-            "Pause in time to be saved by then: HH:MM local time, or a duration from now.",
+            "Pause in time to be saved by then: HH:MM local time, a weekday such as Sunday, or a "
+            "duration from now. Where agnews chooses, the best that is finished by then.",
             TIME,
             "TIME",
             MOMENT,

@@ -18,6 +18,7 @@ from agnews_cli.core.run.combiner import Combiner as Combiner
 from agnews_cli.core.run.combiner import Stack as Stack
 from agnews_cli.core.run.dataset import Split
 from agnews_cli.core.run.method import Full, Method, WordCounts
+from agnews_cli.core.run.network import Network
 from agnews_cli.core.run.preset import Data, Preset, ShortOfTime, Training
 
 RunId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*-[0-9a-f]{10}$")]
@@ -99,6 +100,7 @@ class Recipe(_Strict):
     """A hub id, or the content of a folder."""
     revision: str | None = None
     method: Method = Full()
+    network: Network | None = None
     training: Training
     short_of_time: ShortOfTime = ShortOfTime()
     """Counts under a budget alone."""
@@ -117,6 +119,7 @@ class Recipe(_Strict):
             weights=weights or preset.model.id,
             revision=preset.model.revision,
             method=preset.method,
+            network=preset.network,
             training=preset.training,
             short_of_time=preset.short_of_time if has_budget else ShortOfTime(),
         )

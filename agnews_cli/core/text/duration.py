@@ -70,8 +70,13 @@ def write(seconds: float) -> str:
 
 
 def until(text: str, now: datetime) -> float | None:
-    """Seconds from `now` to the next time of day `HH:MM` in its zone, or in a duration; None when
-    it is neither."""
+    """Seconds from `now` to the next time of day `HH:MM` in its zone, to the end of a weekday
+    (`Sunday`; today where it is that day) or to a time on it (`Sunday 18:00`), or in a duration;
+    None when it is none of these."""
+    day, _, time = text.strip().partition(" ")
+    weekday = _weekday(day)
+    if weekday is not None:
+        return _until_day(weekday, time.strip(), now)
     match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text.strip(), re.ASCII)
     if match is None:
         return parse(text)
@@ -79,6 +84,30 @@ def until(text: str, now: datetime) -> float | None:
     if end <= now:
         end += timedelta(days=1)
     return (end - now).total_seconds()
+
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_SHORTEST_DAY = 3
+"""`Sun` is enough."""
+
+
+def _weekday(word: str) -> int | None:
+    """0 for Monday; None where it is no day of the week."""
+    word = word.casefold()
+    if len(word) < _SHORTEST_DAY:
+        return None
+    return next((n for n, day in enumerate(_DAYS) if day.startswith(word)), None)
+
+
+def _until_day(weekday: int, time: str, now: datetime) -> float | None:
+    match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)|", time, re.ASCII)
+    if match is None:
+        return None
+    hour, minute = (int(match[1]), int(match[2])) if match[1] else (24, 0)
+    day = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    day += timedelta(days=(weekday - now.weekday()) % 7)
+    end = day + timedelta(hours=hour, minutes=minute)
+    return ((end if end > now else end + timedelta(days=7)) - now).total_seconds()
 
 
 def show(seconds: float) -> str:

@@ -21,7 +21,7 @@ from transformers.utils import logging as hf_logging
 
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.errors import ModelBringsCode
-from agnews_cli.learn import methods
+from agnews_cli.learn import methods, networks
 from agnews_cli.learn.adapters import padding, places
 from agnews_cli.learn.models import dropout, layers
 from agnews_cli.learn.models.head import last_layer
@@ -118,9 +118,12 @@ def load_classifier(
     inside = f"{model.base_model_prefix}."
     head = [name for name, _ in model.named_parameters() if not name.startswith(inside)]
     new = sorted({name.rpartition(".")[0] for name in [*loaded["missing_keys"], *head]} - {""})
-    places.freeze_unread(model)
-    padding.settle(model)
-    trained = procedure.apply(model, preset.method, new)
+    if preset.network is None:
+        places.freeze_unread(model)
+        padding.settle(model)
+        trained = procedure.apply(model, preset.method, new)
+    else:
+        trained = networks.build(preset.network, model, labels, pad_id=pad_id, seed=seed)
     layers.freeze(trained, preset.training.frozen_layers, base_name(preset.model))
     if on_cpu:
         dropout.replace_dropout(trained)
@@ -172,6 +175,7 @@ def load_delivery(folder: Path, base: str | None) -> tuple[Any, Any]:
     tokenizer = load_tokenizer(str(folder))
     if base is not None:
         _refuse_code(base)
-    model: Any = methods.open_folder(folder, base)
+    is_network = networks.is_one(folder)
+    model: Any = networks.open_folder(folder) if is_network else methods.open_folder(folder, base)
     model.config.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer

@@ -216,10 +216,12 @@ def _usage(
     job: TrainJob, members: Sequence[CardMember], long_texts: LongTexts, *, is_run: bool
 ) -> str:
     tuned = [m for m in members if m.facts.kind == "finetune"]
-    is_plain = len(members) == 1 and bool(tuned) and long_texts.is_usual
+    network = job.preset.network.kind if job.preset.network is not None else None
+    is_plain = len(members) == 1 and bool(tuned) and long_texts.is_usual and network is None
     where = "this folder"
     parts = []
-    if not long_texts.is_usual and any(m.facts.kind == "embedding" for m in members):
+    has_own = network is not None or any(m.facts.kind == "embedding" for m in members)
+    if not long_texts.is_usual and has_own:
         parts.append(
             f"With agnews, in {where} (or give its path), for long texts are not cut:\n\n"
             + fenced(recipes.load("."))
@@ -241,6 +243,7 @@ def _usage(
             method=job.preset.method.kind,
             long_texts=long_texts,
             length=job.preset.training.max_length,
+            network=network,
         )
         parts.append(f"Without agnews, in {where} (or give its path):\n\n" + fenced(code))
     beside = methods.of(job.preset.method).beside if tuned else None

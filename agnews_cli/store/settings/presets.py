@@ -145,6 +145,8 @@ def validate(data: Mapping[str, Any]) -> tuple[AnyWritten | None, list[checked.P
     found, errors = checked.validate(Preset, data)
     known = f"should be {checked.either(get_args(Tier))} (found {shown(tier)})"
     unread = [] if found is None else [(loc, _UNREAD) for loc in _unread(found)]
+    if found is not None and found.network is not None and found.method.kind != "full":
+        unread.append((("network",), f"is trained whole: method.kind is {found.method.kind!r}"))
     if found is not None:
         unread += [(("training", name), why) for name, why in contradictions(found.training)]
     return found, unread + [

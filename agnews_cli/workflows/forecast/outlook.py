@@ -17,7 +17,8 @@ from agnews_cli.core.graph.tasks import tasks
 from agnews_cli.core.machine import accelerator
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.plan import planner
-from agnews_cli.core.plan.instance import Instance, Task
+from agnews_cli.core.plan.instance import Instance, Resource, Task
+from agnews_cli.core.run.choose import Finish
 from agnews_cli.core.run.cost import Cost, Costs, Pace, reading_s
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.work import RunId, Train
@@ -68,6 +69,56 @@ def ahead(
     then = progress | {graph.place: (done + now_steps) / training.steps}
     rest = tasks(graph, costs, then)
     return (first, *_sessions(rest, platform, left_s, now or datetime.now(UTC)))
+
+
+def term(
+    graph: Graph,
+    single: Single,
+    data: Dataset,
+    platform: Platform,
+    *,
+    ground: Ground,
+    left_s: float,
+    until_s: float,
+    now: datetime | None = None,
+) -> Finish | None:
+    """When a graph of one model is finished here, over as many sessions as it takes; None where
+    nobody knows how fast it is. `left_s`: of this session; `until_s`: when it should be."""
+    costs, progress = ground.costs(graph, data, (single,)), ground.progress(graph, data)
+    training = costs(graph[graph.place].work)
+    device = accelerator.device(platform.accelerator)
+    device = device if single.preset.method.needs_weights else "cpu"
+    share = progress.get(graph.place, 0.0)
+    whole = training.takes(device)
+    if whole is None:
+        return None
+    beside_s, _ = _beside(graph, costs, data, device)
+    overhead_s = beside_s + training.load_s + training.save_s
+    needs_s = whole.seconds * (1 - share)
+    hours = f"about {duration.show(needs_s)} of training"
+    name, now = platform.name, (now or datetime.now(UTC)).replace(microsecond=0)
+    alone_s = needs_s + overhead_s
+    if alone_s <= left_s:
+        return Finish(alone_s, until_s, f"{hours} in this session, {_finished(now, alone_s)}")
+    if limits.load(name) is None:
+        return Finish(alone_s, until_s, f"{hours}, and {duration.show(left_s)} are left")
+    now_steps = max(0, int((left_s - overhead_s) / training.step_s[device]))
+    done = min(1.0, share + now_steps / training.steps)
+    resources = _resources(platform, now)
+    rest = tasks(graph, costs, progress | {graph.place: done})
+    found = planner.plan(Instance(rest, tuple(resources)), random.Random(0), effort=_EFFORT)
+    quotas = [f"{r.quota.left_s / 3600:.1f} h" for r in resources if r.quota is not None]
+    quota = f", with {' and '.join(quotas)} of quota left" if quotas else ""
+    if found.schedule.unplaced or not resources:
+        return Finish(None, until_s, f"{hours}, which no sessions on {name} can hold{quota}")
+    finish_s = left_s + found.finish_s
+    sessions = 1 + len(found.schedule.sessions)
+    words = f"{hours} in {sessions} sessions{quota}, {_finished(now, finish_s)}"
+    return Finish(finish_s, until_s, words)
+
+
+def _finished(now: datetime, in_s: float) -> str:
+    return f"finished about {now + timedelta(seconds=in_s):%A %d %b %H:%M} UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,20 +193,25 @@ def _sessions(
 ) -> Iterator[str]:
     """The sessions after this one, here again."""
     now, name = now.replace(microsecond=0), platform.name
-    device = accelerator.device(platform.accelerator)
-    known = Market.of(None, now, left_s={}, reserve_s=0.0).resources((name,))
-    resources = tuple(r for r in known if r.kind == device and r.platform == name)
-    yield from (f"plan: {known[resource]}" for resource in resources)
+    known = _resources(platform, now)
+    resources = tuple(known)
+    yield from (f"plan: {said}" for said in known.values())
     found = planner.plan(Instance(rest, resources), random.Random(0), effort=_EFFORT)
     if found.schedule.unplaced or not resources:
         yield f"plan: no session on {name} can hold the rest of it"
         return
     sessions = 1 + len(found.schedule.sessions)
-    finish = now + timedelta(seconds=left_s + found.finish_s)
     yield (
-        f"plan: {sessions} sessions with this one, finished about {finish:%A %d %b %H:%M} UTC; "
+        f"plan: {sessions} sessions with this one, {_finished(now, left_s + found.finish_s)}; "
         "agnews resume begins the next"
     )
+
+
+def _resources(platform: Platform, now: datetime) -> dict[Resource, str]:
+    """The sessions that this machine's platform gives, and what is known of each."""
+    device = accelerator.device(platform.accelerator)
+    known = Market.of(None, now, left_s={}, reserve_s=0.0).resources((platform.name,))
+    return {r: said for r, said in known.items() if (r.kind, r.platform) == (device, platform.name)}
 
 
 def _time(needs: Pace) -> str:

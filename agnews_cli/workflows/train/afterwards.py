@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from agnews_cli.core.run import recipes
 from agnews_cli.core.run.cost import schedule
+from agnews_cli.core.run.network import FILE as NETWORK
 from agnews_cli.core.run.work import Recipe, RowChoice, Train
 from agnews_cli.core.text import duration
 from agnews_cli.errors import AgnewsError
@@ -70,8 +71,8 @@ def use(folder: RunFolder, *, store: Path | None) -> Use:
         return _of_answers(folder)
     model = _only_model(folder)
     alone = None if model is None else Path(model.members[0].folder)
-    needs_base = alone is not None and (alone / delivered.METHOD).exists()
-    is_plain = model is not None and model.long_texts.is_usual and not needs_base
+    has_code = alone is not None and any((alone / n).exists() for n in (delivered.METHOD, NETWORK))
+    is_plain = model is not None and model.long_texts.is_usual and not has_code
     sample = "--out submission.csv --like sample_submission.csv"
     return Use(
         folder=alone or folder.path,

@@ -100,7 +100,8 @@ def recipe(
     if named is not None and not named.method.needs_weights:
         raise ModelUnsuitable(model=model, reason=f"preset {named.name} trains no pretrained model")
     every = (named,) if named is not None else presets.load_all()
-    same = [each for each in every if each.model.id.casefold() == model.casefold()]
+    whole = (each for each in every if each.network is None)
+    same = [each for each in whole if each.model.id.casefold() == model.casefold()]
     if same:
         found = max(same, key=lambda each: each.order)
         return presets.with_settings(found, settings), (

@@ -11,12 +11,10 @@ from datetime import UTC, datetime
 
 from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.shapes import Single
-from agnews_cli.core.machine.accelerator import Accelerator
-from agnews_cli.core.run.choose import PassedOver, choose
+from agnews_cli.core.run.choose import Finish, PassedOver, choose
 from agnews_cli.core.run.job import CandidateKind, Event, ReaderLeft, TestOrder, TrainJob
 from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import Preset
-from agnews_cli.core.run.request import Wish
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import Evaluate
 from agnews_cli.core.text import duration
@@ -35,7 +33,7 @@ from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
 from agnews_cli.store.settings import presets
 from agnews_cli.workflows.forecast.costs import Ground
-from agnews_cli.workflows.forecast.outlook import ahead
+from agnews_cli.workflows.forecast.outlook import ahead, term
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.watch import stopped
@@ -73,7 +71,7 @@ def prepare(scene: Scene, given: Preset | None, why_given: Sequence[str]) -> Pla
         preset, model, reasons = given, located(given, scene.hub), [*why_given]
         suited.require(preset, model)
     else:
-        preset, model, why, passed = _best_that_fits(wish, device, scene.hub)
+        preset, model, why, passed = _best_that_fits(scene)
         reasons = [f"preset {preset.name}: {why}"]
         reasons += within_limits.require(Single(preset), scene.request, is_typed=True)
     reasons.append(f"weights: {model.note}")
@@ -109,23 +107,39 @@ def located(preset: Preset, hub: Callable[[], bool]) -> models.Resolved:
 
 
 def _best_that_fits(
-    wish: Wish, accelerator: Accelerator, hub: Callable[[], bool]
+    scene: Scene,
 ) -> tuple[Preset, models.Resolved, str, tuple[PassedOver, ...]]:
     """The preset that is chosen, its weights, why, and what was passed over. Raises NothingFits."""
+    wish, data, device = scene.wish, scene.dataset, scene.platform.accelerator
     there: dict[str, models.Resolved] = {}
+    ground = Ground(scene.store, cpu=device)
+    until_s = scene.request.session.until_s
 
     def why_unavailable(preset: Preset) -> str | None:
         try:
-            there[preset.name] = located(preset, hub)
+            there[preset.name] = located(preset, scene.hub)
         except HubUnreachable as error:
             return error.message
         return suited.why_not(preset, there[preset.name])
 
-    tuned = (
-        p for p in presets.load_all() if p.method.needs_weights
-    )  # others are asked for by name
+    def ends(preset: Preset) -> Finish | None:
+        if until_s is None or wish.budget_s is not None:  # a budget is kept by training less
+            return None
+        single, left_s = Single(preset), scene.session_s or until_s
+        graph = shapes.graph_of(single, data, wish.seed, limit=wish.limit_train)
+        facts = (graph, single, data, scene.platform)
+        return term(*facts, ground=ground, left_s=left_s, until_s=until_s)
+
+    tuned = (p for p in presets.load_all() if p.is_chosen)  # others are asked for by name
     every = [presets.with_settings(p, wish.changes) for p in tuned]
-    choice = choose(every, accelerator, wish.goal, why_unavailable=why_unavailable)
+    choice = choose(
+        every,
+        device,
+        wish.goal,
+        why_unavailable=why_unavailable,
+        rows=min(data.train.rows, wish.limit_train or data.train.rows),
+        term=ends,
+    )
     passed = choice.passed_over
     if choice.preset is None:
         raise NothingFits(reasons="\n".join(f"  {p.name}: {p.reason}" for p in passed))

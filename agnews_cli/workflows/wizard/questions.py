@@ -354,7 +354,7 @@ def _ask_preset(seen: Surroundings, answers: Answers) -> Question:
         return "" if found is None else f", {found.words()}"
 
     choices = []
-    tuned = [preset for preset in seen.presets if preset.method.needs_weights]
+    tuned = [preset for preset in seen.presets if preset.is_chosen]
     for preset in sorted(tuned, key=lambda p: (-p.order, p.name)):
         fit = _fit(seen, answers, (preset,), "accuracy")  # a named preset needs no goal
         obstacle = "" if fit.preset is not None else fit.passed_over[0].reason
