@@ -1,4 +1,4 @@
-"""What autograd keeps of a forward pass until it is passed backwards: bytes, by what they grow with.
+"""What autograd keeps of a forward pass until it goes backwards: bytes, by what they grow with.
 
 A family's figures are those that `benchmarks/activations.py` reads from autograd, which keeps the
 same tensors whatever the sizes: so one small model of a family tells of all of them.

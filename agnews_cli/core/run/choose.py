@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import log
 from typing import TYPE_CHECKING
 
-from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, Cost, training_bytes
+from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, Cost
+from agnews_cli.core.run.needs import Need
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import Goal
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from agnews_cli.core.machine.accelerator import Accelerator
 
 _BALANCED_PARAMETERS = 150_000_000
-_SHARE_OF_MEMORY = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,14 @@ def choose(
     *,
     why_unavailable: Callable[[Preset], str | None],
     cost: Callable[[Preset], Cost | None] = lambda preset: None,
+    need: Callable[[Preset], Need | None] = lambda preset: None,
 ) -> Choice:
     """The preset highest in our order that fits; `why_unavailable`, maybe slow, is asked last."""
     passed: list[PassedOver] = []
     on_cpu = accelerator.kind == "cpu"
     for preset in sorted(presets, key=_key(goal)):
-        reason = _misfit(preset, accelerator, goal) or why_unavailable(preset)
+        reason = _misfit(preset, accelerator, goal) or _too_large(need(preset))
+        reason = reason or why_unavailable(preset)
         if reason is None:
             where = "a CPU" if on_cpu else accelerator.name
             rank = "smallest" if goal == "speed" else "first in our order"
@@ -86,11 +88,8 @@ def _misfit(preset: Preset, accelerator: Accelerator, goal: Goal) -> str | None:
         return None
     if goal == "balanced" and preset.model.parameters > _BALANCED_PARAMETERS:
         return f"{millions} M weights: more than the goal 'balanced' spends"
-    if accelerator.memory_bytes is not None:
-        needed, has = (
-            training_bytes(preset.model, preset.method),
-            accelerator.memory_bytes * _SHARE_OF_MEMORY,
-        )
-        if needed > has:
-            return f"needs about {needed / 1e9:.0f} GB of the device's {has / 1e9:.0f} GB usable"
     return None
+
+
+def _too_large(need: Need | None) -> str | None:
+    return None if need is None else need.misfit

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 from agnews_cli.core.graph import shapes
 from agnews_cli.core.graph.shapes import Single
-from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.choose import PassedOver, choose
 from agnews_cli.core.run.job import CandidateKind, Event, ReaderLeft, TestOrder, TrainJob
 from agnews_cli.core.run.method import WordCounts
+from agnews_cli.core.run.needs import Needs
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import Wish
 from agnews_cli.core.run.state import RunState
@@ -33,7 +34,7 @@ from agnews_cli.store.disk import names
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
-from agnews_cli.store.settings import presets
+from agnews_cli.store.settings import catalogue, presets
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.outlook import ahead
 from agnews_cli.workflows.runs import stores
@@ -73,7 +74,7 @@ def prepare(scene: Scene, given: Preset | None, why_given: Sequence[str]) -> Pla
         preset, model, reasons = given, located(given, scene.hub), [*why_given]
         suited.require(preset, model)
     else:
-        preset, model, why, passed = _best_that_fits(wish, device, scene.hub)
+        preset, model, why, passed = _best_that_fits(wish, scene.platform, scene.hub)
         reasons = [f"preset {preset.name}: {why}"]
     reasons.append(f"weights: {model.note}")
     candidates, why = candidates_of(preset, wish.budget_s, on_cpu=device.kind == "cpu")
@@ -108,7 +109,7 @@ def located(preset: Preset, hub: Callable[[], bool]) -> models.Resolved:
 
 
 def _best_that_fits(
-    wish: Wish, accelerator: Accelerator, hub: Callable[[], bool]
+    wish: Wish, platform: Platform, hub: Callable[[], bool]
 ) -> tuple[Preset, models.Resolved, str, tuple[PassedOver, ...]]:
     """The preset that is chosen, its weights, why, and what was passed over. Raises NothingFits."""
     there: dict[str, models.Resolved] = {}
@@ -124,7 +125,14 @@ def _best_that_fits(
         p for p in presets.load_all() if p.method.needs_weights
     )  # others are asked for by name
     every = [presets.with_settings(p, wish.changes) for p in tuned]
-    choice = choose(every, accelerator, wish.goal, why_unavailable=why_unavailable)
+    accelerator, needs = platform.accelerator, Needs(catalogue.load())
+    choice = choose(
+        every,
+        accelerator,
+        wish.goal,
+        why_unavailable=why_unavailable,
+        need=lambda p: needs.of(p.model, p.method, p.training, accelerator, platform.memory_bytes),
+    )
     passed = choice.passed_over
     if choice.preset is None:
         raise NothingFits(reasons="\n".join(f"  {p.name}: {p.reason}" for p in passed))
