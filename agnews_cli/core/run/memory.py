@@ -15,7 +15,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agnews_cli.core.run.activations import Activations, Sizes, World
+from agnews_cli.core.run.activations import USUAL, Activations, Sizes, World
 from agnews_cli.core.run.anatomy import is_forward_out
 from agnews_cli.core.run.catalogue import CatalogueModel
 from agnews_cli.core.run.method import (
@@ -152,7 +152,7 @@ def _frozen_bytes(model: CatalogueModel, method: Method, frozen: int) -> float:
 def _passes(model: CatalogueModel, setup: Setup) -> tuple[float, float, float]:
     """Bytes kept at the end of the forward pass, those of them outside of blocks, and what comes
     and goes beside them."""
-    found = model.family.activations[setup.world]
+    found = model.family.activations.get(setup.world, USUAL)
     sizes = sizes_of(model, setup)
     block = _block_bytes(model, setup, found, sizes)
     outside = found.outside.bytes_of(sizes)
