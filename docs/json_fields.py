@@ -25,6 +25,7 @@ from agnews_cli.cli import (
     catalogued,
     checkpoints,
     described,
+    fitted,
     machine,
     output,
     planned,
@@ -118,6 +119,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "agnews.verify-resume/1": {"": (ResumeVerdict.as_json, ResumeVerdict)},
     "agnews.cache/1": {"": Cached.as_json},
     "agnews.plan/1": {"": (Planned.as_json, planned.show), "simulation": Rehearsal.as_json},
+    "agnews.fit/1": {"": fitted.as_json},
     "agnews.quota/1": {
         "": (hours.View.as_json, bars.as_json),
         "rows": (Budget, hours.Row.as_json),

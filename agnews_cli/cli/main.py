@@ -49,6 +49,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "doctor": Lazy("doctor:doctor", "Check all that training needs, and say what to mend."),
         "cache": Lazy("cache:cache", "What is kept of data that were read; clear it."),
         "quota": Lazy("quota:app", "What is left of each platform's hours, and when it returns."),
+        "fit": Lazy("fit:fit", "Whether training a model fits a machine's memory."),
         "plan": Lazy("plan:plan", "Which sessions a training needs, and when it is finished."),
     },
 }

@@ -63,6 +63,13 @@ class ModelUnknown(AgnewsError):
     hint = "`agnews models ls` lists them all."
 
 
+class MemoryUnknown(AgnewsError):
+    """Nobody says how much memory {device} has."""
+
+    exit_code = 69
+    hint = "Say it: --on 16GB"
+
+
 class CatalogueInvalid(AgnewsError):
     """{path} does not describe models as it should:\n{problems}"""
 

@@ -14,6 +14,7 @@ from agnews_cli.core.graph.shapes import Single
 from agnews_cli.core.run.choose import Finish, PassedOver, choose
 from agnews_cli.core.run.job import CandidateKind, Event, ReaderLeft, TestOrder, TrainJob
 from agnews_cli.core.run.method import WordCounts
+from agnews_cli.core.run.needs import Needs
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import Evaluate
@@ -31,7 +32,7 @@ from agnews_cli.store.disk import names
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
-from agnews_cli.store.settings import presets
+from agnews_cli.store.settings import catalogue, presets
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.outlook import ahead, term
 from agnews_cli.workflows.runs import stores
@@ -132,6 +133,7 @@ def _best_that_fits(
 
     tuned = (p for p in presets.load_all() if p.is_chosen)  # others are asked for by name
     every = [presets.with_settings(p, wish.changes) for p in tuned]
+    needs, memory_bytes = Needs(catalogue.load()), scene.platform.memory_bytes
     choice = choose(
         every,
         device,
@@ -139,6 +141,7 @@ def _best_that_fits(
         why_unavailable=why_unavailable,
         rows=min(data.train.rows, wish.limit_train or data.train.rows),
         term=ends,
+        need=lambda p: needs.of(p.model, p.method, p.training, device, memory_bytes),
     )
     passed = choice.passed_over
     if choice.preset is None:
