@@ -138,7 +138,3 @@ def _misfit(preset: Preset, accelerator: Accelerator, goal: Goal) -> str | None:
     if goal == "balanced" and preset.model.parameters > _BALANCED_PARAMETERS:
         return f"{millions} M weights: more than the goal 'balanced' spends"
     return None
-
-
-def _too_large(need: Need | None) -> str | None:
-    return None if need is None else need.misfit

@@ -45,10 +45,7 @@ def write(
     """
     import onnx
 
-    ids = torch.tensor([[5, 6, 7, 8, 9, 10, 11], [5, 6, 7, 8, 9, 10, 11]])
-    pad_id = model.config.pad_token_id
-    mask = torch.ones_like(ids)
-    ids[1, 4:], mask[1, 4:] = 0 if pad_id is None else pad_id, 0
+    ids, mask = _texts(model.config)
     axes = {name: {0: "batch", 1: "length"} for name in INPUTS} | {OUTPUT: {0: "batch"}}
     weights = sum(one.numel() * one.element_size() for one in model.parameters())
     path = folder / ONNX
@@ -74,3 +71,14 @@ def write(
         written, str(path), save_as_external_data=is_large, all_tensors_to_one_file=True,
         location=_DATA if is_large else None,
     )  # fmt: skip
+
+
+def _texts(config: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two texts of two lengths, each with one end, where T5 reads its answer."""
+    ids = torch.arange(5, 12).repeat(2, 1)
+    mask = torch.ones_like(ids)
+    ids[1, 4:], mask[1, 4:] = getattr(config, "pad_token_id", None) or 0, 0
+    end = getattr(config, "eos_token_id", None)
+    if isinstance(end, int):
+        ids[0, 6], ids[1, 3] = end, end
+    return ids, mask

@@ -35,15 +35,16 @@ def write(member: Member, order: Order, form: Form, target: Path) -> None:
         except (AgnewsError, MemoryError, OSError):
             raise
         except Exception as error:
-            raise _unfit(member, model, form, error) from error
+            kind = getattr(model.config, "model_type", type(model).__name__)
+            raise unfit(member.folder, kind, form, error) from error
     reader.save(str(target / TOKENIZER))
 
 
-def _unfit(member: Member, model: Any, form: Form, error: Exception) -> FormUnfit:
+def unfit(path: str, architecture: str, form: Form, error: Exception) -> FormUnfit:
+    """In the first line of what a library said."""
     said = [line.strip() for line in str(error).splitlines() if line.strip()]
     reason = (said[0] if said else type(error).__name__).rstrip(".")
-    kind = getattr(model.config, "model_type", type(model).__name__)
-    return FormUnfit(path=member.folder, architecture=kind, form=form, reason=reason[:300])
+    return FormUnfit(path=path, architecture=architecture, form=form, reason=reason[:300])
 
 
 def _tokenizer(tokenizer: Any, max_length: int, source: Path) -> Any:
@@ -70,11 +71,33 @@ def _finetuned(folder: Path, order: Order) -> tuple[Any, Any]:
     from agnews_cli.learn.models.model import load_delivery
 
     model, tokenizer = load_delivery(folder, order.base)
-    if hasattr(model, "merge_and_unload"):  # an adapter: its update goes into the weights
-        model = model.merge_and_unload()
+    if not _unpack(model) and hasattr(model, "merge_and_unload"):
+        model = model.merge_and_unload()  # an adapter: its update goes into the weights
     model.config.pad_token_id = tokenizer.pad_token_id
     model.config.use_cache = False
     return model.eval(), tokenizer
+
+
+def _unpack(model: nn.Module) -> bool:
+    """Put layers of floats in the place of those of 4 bits; whether there were any. An adapter over
+    them stays beside: PEFT would pack again what it merges."""
+    found = [
+        (path, name, layer)
+        for path, module in model.named_modules()
+        for name, layer in module.named_children()
+        if type(layer).__module__.startswith("bitsandbytes.")
+    ]
+    for path, name, packed in found:
+        from bitsandbytes.functional import dequantize_4bit
+
+        layer: Any = packed
+        weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state).float()
+        plain = nn.Linear(weight.shape[1], weight.shape[0], bias=layer.bias is not None)
+        plain.weight.data = weight
+        if layer.bias is not None:
+            plain.bias.data = layer.bias.data.float()
+        setattr(model.get_submodule(path), name, plain)
+    return bool(found)
 
 
 class _Embedding(nn.Module):

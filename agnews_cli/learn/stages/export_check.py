@@ -23,14 +23,16 @@ from agnews_cli.errors import (
     ExportDiffers,
     ExportLoses,
     ExportUnverified,
+    ExtraMissing,
     FileMissing,
 )
 from agnews_cli.learn import predictor
 from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.compare import compare
 from agnews_cli.learn.door.budget import TimeBudget
-from agnews_cli.learn.door.events import StopFlag
+from agnews_cli.learn.door.events import StopFlag, StopRequested
 from agnews_cli.learn.door.notes import Notes
+from agnews_cli.learn.graphs.write import unfit
 from agnews_cli.learn.predictor import Means, OpenedDelivery
 from agnews_cli.learn.rows import material
 from agnews_cli.learn.stages import asked_rows
@@ -131,8 +133,13 @@ def verify(
     del opened
     real = real.first(len(before))
     target = delivered.at(Path(order.target))
-    opened = predictor.open_delivery(delivered.order_of(target, lambda base: base.id), means)
-    after = _asked(opened, f"asking the {order.form} model", real, told)
+    try:
+        opened = predictor.open_delivery(delivered.order_of(target, lambda base: base.id), means)
+        after = _asked(opened, f"asking the {order.form} model", real, told)
+    except (StopRequested, MemoryError, ExtraMissing):
+        raise
+    except Exception as error:  # of the library: a trace may write what it cannot compute
+        raise unfit(order.model, "of its architecture", order.form, error) from error
     verified = _compared(before, after, real)
     _judge(order, verified, told)
     return verified

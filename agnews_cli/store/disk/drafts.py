@@ -27,9 +27,10 @@ def whole_folder(target: Path) -> Iterator[Path]:
     files.make_folder(target.parent)
     _remove_left(target)
     draft = target.with_name(f"{_prefix(target)}{os.getpid()}")
-    files.make_folder(draft)
-    lock = os.open(draft, os.O_RDONLY)
-    try:
+    lock = None
+    try:  # before it is made, for a signal may come at once
+        files.make_folder(draft)
+        lock = os.open(draft, os.O_RDONLY)
         with suppress(OSError):  # a file system without locks: then no draft is ever taken as left
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield draft
@@ -38,7 +39,8 @@ def whole_folder(target: Path) -> Iterator[Path]:
         files.sync_folder(target.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
 def require_free(target: Path) -> None:

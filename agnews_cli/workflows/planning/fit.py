@@ -11,7 +11,7 @@ from typing import get_args
 from pydantic import BaseModel
 
 from agnews_cli.core.machine import accelerator
-from agnews_cli.core.run import families, memory
+from agnews_cli.core.run import memory
 from agnews_cli.core.run.catalogue import CatalogueModel
 from agnews_cli.core.run.memory import Computed, Memory, Setup
 from agnews_cli.core.run.method import Method
@@ -140,7 +140,7 @@ def look(asked: FitAsked) -> Fitted:
 
 def refusal(kind: str, model: CatalogueModel) -> str | None:
     """Why a method cannot train a model."""
-    return model.family.refused.get(kind) or families.refusal(kind, model.family.model_type)
+    return model.family.refused.get(kind)
 
 
 def _helps(found: Fitted) -> Iterator[Help]:
