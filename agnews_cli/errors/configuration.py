@@ -21,6 +21,20 @@ class ForbiddenByTerms(AgnewsError):
     )
 
 
+class HubLoginMissing(AgnewsError):
+    """{address} takes nothing from somebody it does not know: no login for the hub is here."""
+
+    exit_code = 77
+    hint = "Make a token that may write, and log in: hf auth login (or set HF_TOKEN)"
+
+
+class PublishRefused(AgnewsError):
+    """{address} was not written: {reason}."""
+
+    exit_code = 77
+    hint = "{mend}"
+
+
 class PlatformUnknown(AgnewsError):
     """{variable}={given!r} names no platform{near}."""
 
