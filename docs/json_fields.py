@@ -61,6 +61,7 @@ from agnews_cli.workflows.prediction.export import ExportedModel
 from agnews_cli.workflows.prediction.predict import Report
 from agnews_cli.workflows.prediction.submission import Submission
 from agnews_cli.workflows.presets.explained import ExplainedField, ExplainedPreset
+from agnews_cli.workflows.publishing.publish import PublishedModel
 from agnews_cli.workflows.report.lived import LivedThrough, Saves, SessionLived
 from agnews_cli.workflows.report.report import RunReported, RunsReported
 from agnews_cli.workflows.runs.compare import RunsCompared
@@ -165,6 +166,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "verified.comparison.differences": None,
     },
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
+    "agnews.published/1": {"": PublishedModel.as_json},
     "agnews.serving/1": {"": ServingPlan.as_json},
     "agnews.submission/1": {"": Submission.as_json},
     "agnews.leaderboard/1": {

@@ -35,6 +35,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "predict": Lazy("predict:predict", "Label texts with a finished run's model."),
         "export": Lazy("export:export", "Write a model as ONNX or OpenVINO: no torch needed."),
         "serve": Lazy("serve:serve", "Answer over HTTP with a finished run's model."),
+        "publish": Lazy("publish:publish", "Put a run's model on the Hugging Face Hub."),
         "runs": Lazy("runs:app", "List the runs in a store, the newest first."),
         "compare": Lazy(
             "compare:compare", "Finished runs on the same rows, and whether by chance."

@@ -239,3 +239,9 @@ class BadToken(UsageError):
     """{source} cannot be used: it should hold one word of at least {least} letters, digits and signs."""
 
     hint = "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))' > token"
+
+
+class BadHubName(UsageError):
+    """{given!r} is no repository of the hub: expected hf://owner/name."""
+
+    hint = "Such as: agnews publish {run!q} hf://me/news"

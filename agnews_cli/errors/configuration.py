@@ -21,11 +21,26 @@ class ForbiddenByTerms(AgnewsError):
     )
 
 
+<<<<<<< HEAD
 class TpuUntrained(AgnewsError):
     """{name}: {reason}."""
 
     exit_code = 78
     hint = "{next}"
+=======
+class HubLoginMissing(AgnewsError):
+    """{address} takes nothing from somebody it does not know: no login for the hub is here."""
+
+    exit_code = 77
+    hint = "Make a token that may write, and log in: hf auth login (or set HF_TOKEN)"
+
+
+class PublishRefused(AgnewsError):
+    """{address} was not written: {reason}."""
+
+    exit_code = 77
+    hint = "{mend}"
+>>>>>>> refs/heads/serve
 
 
 class PlatformUnknown(AgnewsError):

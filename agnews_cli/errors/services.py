@@ -98,3 +98,10 @@ class CannotListen(AgnewsError):
 
     exit_code = 69
     hint = "Leave out --host for this machine alone, or give one of its own addresses (ip addr); ports below 1024 are the system's."
+
+
+class PublishTrouble(AgnewsError):
+    """{address} was not written: {reason}."""
+
+    exit_code = 69
+    hint = "What it was before it still is. Try again: agnews publish {run!q} {address!q}"

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from agnews_cli.core.run import looks, recipes
+from agnews_cli.core.run import looks, model_index, recipes
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import COUNTED, Candidate, TrainJob
@@ -155,20 +155,9 @@ def _head_of(facts: dict[str, Any]) -> str:
 
 
 def _result(dataset: Dataset, evaluation: Evaluation) -> dict[str, Any]:
-    split = evaluation.test or evaluation.validation
     on_hub = dataset.train.form.format == "hub"
-    return {
-        "task": {"type": "text-classification", "name": "Text classification"},
-        "dataset": {
-            "name": plain(dataset.name),
-            "type": dataset.train.path if on_hub else "other",
-            "split": "test" if evaluation.test else "validation",
-        },
-        "metrics": [
-            {"type": "accuracy", "name": "Accuracy", "value": round(split.accuracy.value, 6)},
-            {"type": "f1", "name": "Macro-F1", "value": round(split.macro_f1.value, 6)},
-        ],
-    }
+    hub_id = dataset.train.path if on_hub else None
+    return model_index.result(plain(dataset.name), hub_id, evaluation)
 
 
 def with_figures(card: str, evaluation: Evaluation, dataset: Dataset) -> str:
