@@ -96,7 +96,7 @@ MEMORY_GB = {
     "colab-a100": 40, "kaggle-t4x2": 15,
 }  # fmt: skip
 """Of one device, the smallest that a preset is for."""
-CPU_ALONE = {"cpu", "edge", "quick"}
+CPU_ALONE = ("cpu", "edge", "quick")
 
 
 def _naming() -> list[str]:
