@@ -504,8 +504,8 @@ def test_a_method_brings_its_usual_rate_unless_one_is_set() -> None:
     full, lora = presets.load("minilm"), presets.load("minilm-lora")
     found = presets.with_settings(full, ["method=houlsby", "method.reduction=8"])
     assert found.method == Houlsby(reduction=8)
-    assert found.training.lr == pytest.approx(5 * full.training.lr)
-    assert found.short_of_time.lr == pytest.approx(5 * (full.short_of_time.lr or 0))
+    assert found.training.lr == pytest.approx(20 * full.training.lr)
+    assert found.short_of_time.lr == pytest.approx(20 * (full.short_of_time.lr or 0))
     typed = presets.with_settings(full, ["training.lr=0.01", "method=houlsby"])
     assert typed.training.lr == 0.01
     assert presets.with_settings(lora, ["method=full"]).training.lr == lora.training.lr / 10

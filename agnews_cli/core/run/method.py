@@ -167,7 +167,7 @@ class _Bottleneck(_Method):
         16, description="How many times narrower than the model's states a bottleneck is."
     )
 
-    usual_rate: ClassVar[float] = 5
+    usual_rate: ClassVar[float] = 20
     leaves: ClassVar[Leaves] = "adapter"
 
     def width(self, hidden: int) -> int:
