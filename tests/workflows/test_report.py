@@ -96,7 +96,10 @@ def made(store: Path, name: str, right: float, seed: int) -> RunFolder:
         facts = {"candidate": SCRIPT, "step": n, "total_steps": 8, "loss": 1 / n, "lr": 1e-5}
         events.append(("progress", facts | {"epoch": 0}))
     held_at = {"candidate": SCRIPT, "step": 8, "loss": 0.4, "accuracy": 0.9, "best": True}
-    events += [("validated", held_at), ("ended", {"state": "completed"})]
+    held_at |= {"raw_loss": 0.5, "train_loss": 0.1, "train_accuracy": 0.99}
+    guard = {"check": "overfitting", "level": "mend", "text": SCRIPT, "mend": SCRIPT}
+    events += [("validated", held_at), ("finding", guard), ("finding", guard)]
+    events.append(("ended", {"state": "completed"}))
     lines = [
         json.dumps({"kind": k, "at": "2026-11-01T00:00:00+00:00", "elapsed_s": 9.0, "data": d})
         for k, d in events
@@ -170,6 +173,9 @@ def test_json_says_the_same_and_no_picture(both: workflow.RunsReported) -> None:
     numbers = {i["name"]: i for i in one["risk"]["indicators"]}
     assert len(numbers) == 10 and 0 < one["risk"]["score"] < 1
     assert numbers["leaked_rows"]["value"] is not None
+    assert numbers["loss_gap"]["value"] == pytest.approx(0.4)
+    assert numbers["accuracy_gap"]["value"] == pytest.approx(0.09)
+    assert [one["text"] for one in one["guards"]] == [SCRIPT]
     assert numbers["test_looks"]["shown"] == "not measured"
     assert one["figures"]["hardest"][0]["text"].startswith("validation ")
 
