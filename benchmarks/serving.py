@@ -200,7 +200,8 @@ def main() -> None:
                     best[name] = max(best.get(name, 0.0), rate)
                 print(
                     f"| {name} | {level} | {rate:,.0f} | {1e3 * p(took, 0.5):.1f} ms | "
-                    f"{1e3 * late:.1f} ms | {each_ms:.1f} ms | {before:.0f}, {memory_mb(process):.0f} MB |",
+                    f"{1e3 * late:.1f} ms | {each_ms:.1f} ms | {before:.0f}, "
+                    f"{memory_mb(process):.0f} MB |",
                     flush=True,
                 )
     for name, rate in best.items():
