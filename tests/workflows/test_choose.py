@@ -107,7 +107,7 @@ def test_every_refusal_has_its_number_and_every_choice_its_reason() -> None:
 
 
 def _tuned(passed: object) -> bool:
-    return next(p for p in EVERY if p.name == passed.name).method.needs_weights  # type: ignore[attr-defined]
+    return next(p for p in EVERY if p.name == passed.name).is_chosen  # type: ignore[attr-defined]
 
 
 def test_where_none_is_finished_by_then_the_first_one_is_taken_and_that_is_said() -> None:
