@@ -1,4 +1,4 @@
-"""What autograd keeps of a block of each family: read from autograd, and written into the catalogue.
+"""What autograd keeps of a block of each family: read from it, and written into the catalogue.
 
 Models of two and of three blocks with many small shapes pass a batch forwards; the tensors that
 autograd keeps are counted (`saved_tensors_hooks`), and their bytes are explained by non-negative
@@ -69,6 +69,15 @@ class GpuDropout(nn.Module):
 def small(model: CatalogueModel, shape: dict[str, int]) -> CatalogueModel:
     listed = model.entry.model_copy(update={"shape": model.shape.model_copy(update=shape)})
     return CatalogueModel(model.name, listed, model.family)
+
+
+def narrowed(model: CatalogueModel) -> CatalogueModel:
+    """With a small window where attention has one: what is kept grows with it alike."""
+    if model.family.window is None:
+        return model
+    config = model.family.config | {"attention_window": 16}
+    own = model.family.model_copy(update={"window": 16, "config": config})
+    return CatalogueModel(model.name, model.entry, own)
 
 
 def classifier(model: CatalogueModel, *, on_cpu: bool) -> Any:
@@ -154,7 +163,7 @@ def shapes(model: CatalogueModel) -> Iterator[tuple[dict[str, int], int, int]]:
         if "embedding" in model.family.config_names:
             shape["embedding"] = shape["hidden"]
         if window:
-            yield shape, draw.choice([1, 2]), draw.choice([1, 2]) * window
+            yield shape, draw.choice([1, 2, 3]), draw.choice([2, 3, 5]) * window
         else:
             yield shape, draw.choice([2, 3, 5]), draw.choice([12, 20, 33, 47])
 
@@ -202,7 +211,11 @@ def family(model: CatalogueModel) -> dict[str, dict[str, dict[str, float]]]:
             sizes.append(sizes_of(two, texts, length))
         world = f"{place}-{'half' if is_half else 'fp32'}"
         found[world], said = {}, []
-        parts = (("trained", trained, names), ("frozen", frozen, names), ("outside", outside, OUTSIDE))
+        parts = (
+            ("trained", trained, names),
+            ("frozen", frozen, names),
+            ("outside", outside, OUTSIDE),
+        )
         for what, measured, of in parts:
             found[world][what], residual = explained(sizes, measured, of)
             said.append(f"{what} within {residual:.1%}")
@@ -233,7 +246,7 @@ def main() -> None:
     for name, model in first.items():
         if asked.families and name not in asked.families:
             continue
-        text = lines(family(model))
+        text = lines(family(narrowed(model)))
         if not asked.write:
             print(text)
             continue

@@ -54,6 +54,9 @@ summary: A tiny encoder.
 order: 1
 model: {{id: {model}, parameters: 30000, licence: mit}}
 training: {{lr: 0.003, epochs: {epochs}, batch_tokens: 256, least_steps: 0, patience: 100}}
+beyond_limits:
+  - {{field: training.lr, to: 0.01, why: "so few weights"}}
+  - {{field: training.epochs, to: 1000, why: "to be interrupted"}}
 data: {{cross_validated_below: 0}}
 """
 _ENSEMBLE = "name: {name}\ntier: ensemble\nsummary: s\norder: 1\nmembers:\n{members}\n{rest}\n"

@@ -193,6 +193,7 @@ def measure_deadlines(given: argparse.Namespace, work: Path, data: Path) -> int:
         began_s = time.monotonic()
         code = place.run(
             "auto", "--data", str(data), "--preset", "minilm", "--set", "training.epochs=500",
+            "--justify", "to be paused",
             "--session-hours", str(session_s / 3600),
         )  # fmt: skip
         took_s, ended_s = time.monotonic() - began_s, time.time()

@@ -3,9 +3,10 @@
 Each configuration trains two steps by the real loop (`learn/loop`) in a process of its own: the
 model has its true shape and random weights, the rows have equal lengths. Measured is the largest
 resident size while it trains (`VmHWM`, reset before the first step), less what was resident before
-the model was made and after a step of a tiny one; `context` is left out of what is predicted. glibc returns what is freed at once (MALLOC_MMAP_THRESHOLD_ and
-MALLOC_TRIM_THRESHOLD_), so that the figure is what was in use and not what an allocator still held.
-Checkpoints and the best weights, which a run keeps besides, are not in it.
+the model was made and after a step of a tiny one; so `context` is left out of what is predicted.
+glibc returns what is freed at once (MALLOC_MMAP_THRESHOLD_, MALLOC_TRIM_THRESHOLD_), so that the
+figure is what was in use and not what an allocator still held. Checkpoints and the best weights,
+which a run keeps besides, are in neither.
 
 Beside both stands what `accelerate estimate-memory` says for training with Adam (the largest of its
 parts; accelerate 1.15, `commands/estimate.py`), which knows no batch and no method.
@@ -121,7 +122,6 @@ def train(number: int) -> None:
     import warnings
 
     import numpy as np
-    import torch
     from accelerate import Accelerator
     from activations import classifier
 

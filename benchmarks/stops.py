@@ -82,6 +82,9 @@ training:
   lr: 0.001
   batch_tokens: 512
   yardstick: false
+beyond_limits:
+  - {{field: training.lr, to: 0.001, why: "so few weights"}}
+  - {{field: training.epochs, to: 1500, why: "to be stopped"}}
 data:
   cross_validated_below: 0
 """

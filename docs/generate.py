@@ -155,7 +155,7 @@ def presets() -> str:
         "# What a preset says",
         "",
         f"{_GENERATED} A preset is a YAML file of these fields: `agnews presets show NAME` prints",
-        "one, and `--preset FILE` takes yours. `--set training.lr=1e-4` changes one field of it. A",
+        "one, and `--preset FILE` takes yours. `--set training.lr=3e-5` changes one field of it. A",
         "field without a default must be there; one that is not in this list is refused.",
         "",
         *_EXTENDING,

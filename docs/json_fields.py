@@ -25,6 +25,7 @@ from agnews_cli.cli import (
     catalogued,
     checkpoints,
     described,
+    fitted,
     machine,
     output,
     planned,
@@ -41,9 +42,10 @@ from agnews_cli.core.machine.probe import ProbeReport
 from agnews_cli.core.report.figures import OddRow, Reliability, RunFigures
 from agnews_cli.core.report.trials import Tried
 from agnews_cli.core.run.catalogue import PublishedCount
-from agnews_cli.core.run.comparison import Compared, Difference
+from agnews_cli.core.run.comparison import Compared, Comparison, Difference
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.expected import Measured, Published
+from agnews_cli.core.run.export import Verified
 from agnews_cli.core.run.job import Candidate
 from agnews_cli.store.data import answers
 from agnews_cli.workflows.check.check import DataCheck
@@ -55,15 +57,19 @@ from agnews_cli.workflows.machine.doctor import Examination
 from agnews_cli.workflows.machine.verify import ResumeVerdict
 from agnews_cli.workflows.planning.plan import Planned
 from agnews_cli.workflows.planning.rehearse import Rehearsal
+from agnews_cli.workflows.prediction.export import ExportedModel
 from agnews_cli.workflows.prediction.predict import Report
 from agnews_cli.workflows.prediction.submission import Submission
 from agnews_cli.workflows.presets.explained import ExplainedField, ExplainedPreset
+from agnews_cli.workflows.publishing.publish import PublishedModel
 from agnews_cli.workflows.report.lived import LivedThrough, Saves, SessionLived
 from agnews_cli.workflows.report.report import RunReported, RunsReported
 from agnews_cli.workflows.runs.compare import RunsCompared
 from agnews_cli.workflows.runs.history import RunLine
+from agnews_cli.workflows.runs.leaderboard import Board, Leaderboard, LeaderLine
 from agnews_cli.workflows.runs.parts_status import PartLine
 from agnews_cli.workflows.runs.status import Status
+from agnews_cli.workflows.serving.serve import ServingPlan
 from agnews_cli.workflows.sessions import saves
 from agnews_cli.workflows.sessions.kept import Kept
 from agnews_cli.workflows.train import afterwards, plans, summary
@@ -114,6 +120,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "agnews.verify-resume/1": {"": (ResumeVerdict.as_json, ResumeVerdict)},
     "agnews.cache/1": {"": Cached.as_json},
     "agnews.plan/1": {"": (Planned.as_json, planned.show), "simulation": Rehearsal.as_json},
+    "agnews.fit/1": {"": fitted.as_json},
     "agnews.quota/1": {
         "": (hours.View.as_json, bars.as_json),
         "rows": (Budget, hours.Row.as_json),
@@ -151,8 +158,22 @@ SOURCES: dict[str, dict[str, Any]] = {
         "differences": Difference,
         "differences.accuracy": None,
     },
+    "agnews.export/1": {
+        "": ExportedModel.as_json,
+        "verified": Verified,
+        "verified.comparison": Comparison,
+        "verified.comparison.models": None,
+        "verified.comparison.differences": None,
+    },
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
+    "agnews.published/1": {"": PublishedModel.as_json},
+    "agnews.serving/1": {"": ServingPlan.as_json},
     "agnews.submission/1": {"": Submission.as_json},
+    "agnews.leaderboard/1": {
+        "": Leaderboard.as_json,
+        "boards": Board.as_json,
+        "boards.runs": LeaderLine.as_json,
+    },
     "agnews runs": {"": RunLine},
     "agnews presets ls": {
         "": described.as_json,

@@ -67,11 +67,10 @@ def test_every_import_is_declared(is_learn: bool) -> None:
             continue
         allowed = set(extras[""])
         if is_learn:
-            allowed |= extras["train"] | (
-                extras["tpu"] | extras["boosters"] if is_inside else set()
-            )
+            inside = ("tpu", "boosters", "export", "openvino")
+            allowed |= extras["train"].union(*(extras[e] for e in inside if is_inside))
         elif is_inside:  # so that the base install starts without it
-            allowed |= set().union(*(extras[e] for e in ("train", "stores", "plots")))
+            allowed |= set().union(*(extras[e] for e in ("train", "stores", "plots", "serve")))
         if distribution not in allowed:
             missing.append(place)
     assert missing == []

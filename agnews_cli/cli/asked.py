@@ -152,6 +152,13 @@ AskedSession = Annotated[
     Words, Options(tuple(one for one in asking.FIELDS[SessionOptions] if one.name != "fresh"))
 ]
 """What may differ when a run goes on."""
+AskedJoin = Annotated[
+    Words,
+    Options(
+        (*(o for o in asking.FIELDS[SessionOptions] if o.name != "fresh"), *asking.named("justify"))
+    ),
+]
+"""The same, and why so many models are joined."""
 
 
 def process_start_s() -> float:

@@ -25,20 +25,19 @@ def screen(found: RunsCompared) -> tuple[RenderableType, ...]:
     """All of it, and what to mind."""
     parts = [*tables(found)]
     if found.looks is not None:
-        parts.append(looks(found))
+        parts.append(looks(found.looks, found.best_of))
     else:
         parts.append("These rows chose the models, or their steps: all figures are optimistic")
     return tuple(parts)
 
 
-def looks(found: RunsCompared) -> str:
+def looks(taken: int, best: Interval | None) -> str:
     """How often the rows were looked at, and what the best is worth then."""
-    taken, best = found.looks or 0, found.best_of
     if best is None:
         return f"{taken:,} look{'s' * (taken != 1)} at these test rows, by all runs"
     return (
         f"{taken:,} looks at these test rows, by all runs: the best of many is better by luck too. "
-        f"As the best of {taken:,} its accuracy is {_between(best)} (95%, Šidák)"
+        f"As the best of {taken:,} its accuracy is {between(best)} (95%, Šidák)"
     )
 
 
@@ -51,7 +50,7 @@ def tables(of: RunsCompared) -> tuple[RenderableType, ...]:
         (
             screens.one_line(one.name, _NAME),
             screens.percent(one.accuracy.value),
-            _between(one.accuracy),
+            between(one.accuracy),
             screens.percent(one.macro_f1),
             f"{max(0.0, one.loss):.4f}",
             screens.percent(one.calibration_error),
@@ -69,9 +68,9 @@ def tables(of: RunsCompared) -> tuple[RenderableType, ...]:
                     one.one if found.against else f"{one.one} and {one.two}", 2 * _NAME
                 ),
                 f"{100 * one.accuracy.value:+.2f}",
-                _between(one.accuracy, "+"),
+                between(one.accuracy, "+"),
                 f"{one.only_one_right}:{one.only_two_right}",
-                _p(one.p_holm),
+                p_value(one.p_holm),
                 "they differ" if one.p_holm < _CERTAIN else "may be chance",
             )
             for one in found.differences
@@ -82,7 +81,7 @@ def tables(of: RunsCompared) -> tuple[RenderableType, ...]:
         (
             screens.one_line(one.name, _NAME),
             None if (held := of.size_bytes.get(one.name)) is None else size(held),
-            *_speed(took.get(one.name)),
+            *speed(took.get(one.name)),
         )
         for one in found.models
     ]
@@ -95,16 +94,18 @@ def tables(of: RunsCompared) -> tuple[RenderableType, ...]:
     return tuple(parts)
 
 
-def _speed(took: Latency | None) -> tuple[str | None, str | None]:
+def speed(took: Latency | None) -> tuple[str | None, str | None]:
     """(milliseconds of one text alone, rows a second in batches)"""
     if took is None:
         return None, None
     return f"{1000 * took.one_text_s:.1f} ms", f"{took.rows_per_s:,.0f}"
 
 
-def _between(figure: Interval, sign: str = "") -> str:
+def between(figure: Interval, sign: str = "") -> str:
+    """In percent."""
     return f"{100 * figure.low:{sign}.2f} to {100 * figure.high:{sign}.2f}"
 
 
-def _p(value: float) -> str:
+def p_value(value: float) -> str:
+    """Of a test."""
     return f"{value:.3f}" if value >= 0.001 else "<0.001"

@@ -107,6 +107,12 @@ def combiners(incomplete: str) -> list[str]:
     return _beginning(incomplete, _COMBINERS)
 
 
+def forms(incomplete: str) -> list[str]:
+    from agnews_cli.core.run.export import FORMS
+
+    return _beginning(incomplete, FORMS)
+
+
 def splits(incomplete: str) -> list[str]:
     """On which rows models are compared."""
     return _beginning(incomplete, ("test", "validation"))

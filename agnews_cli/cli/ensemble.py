@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from agnews_cli.cli.asked import AskedSession
+from agnews_cli.cli.asked import AskedJoin
 from agnews_cli.cli.completion import combiners, runs
 from agnews_cli.cli.manual import examples
 from agnews_cli.cli.options import Json, Quiet
@@ -60,7 +60,7 @@ def ensemble(
     max_members: Annotated[
         int | None,
         Option(
-            help="More members than this are a finding. [10]",
+            help="More members than this need --justify. [10]",
             metavar="N",
             rich_help_panel=MODEL,
         ),
@@ -68,7 +68,7 @@ def ensemble(
     max_q: Annotated[
         float | None,
         Option(
-            help="So are two members whose being right has a higher Yule's Q. [0.7]",
+            help="Two members whose being right has a higher Yule's Q are a finding. [0.7]",
             metavar="Q",
             rich_help_panel=MODEL,
         ),
@@ -84,7 +84,7 @@ def ensemble(
     name: Annotated[
         str, Option(help="What the new run is called.", metavar="NAME", rich_help_panel=MODEL)
     ] = "ensemble",
-    asked: AskedSession,
+    asked: AskedJoin,
     dry_run: Annotated[
         bool, Option("--dry-run", help="Show the plan; combine nothing.", rich_help_panel=OUTPUT)
     ] = False,

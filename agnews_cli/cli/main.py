@@ -33,6 +33,9 @@ _PANELS: dict[str, dict[str, Lazy]] = {
     },
     "Use, runs and stores": {
         "predict": Lazy("predict:predict", "Label texts with a finished run's model."),
+        "export": Lazy("export:export", "Write a model as ONNX or OpenVINO: no torch needed."),
+        "serve": Lazy("serve:serve", "Answer over HTTP with a finished run's model."),
+        "publish": Lazy("publish:publish", "Put a run's model on the Hugging Face Hub."),
         "runs": Lazy("runs:app", "List the runs in a store, the newest first."),
         "compare": Lazy(
             "compare:compare", "Finished runs on the same rows, and whether by chance."
@@ -47,6 +50,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "doctor": Lazy("doctor:doctor", "Check all that training needs, and say what to mend."),
         "cache": Lazy("cache:cache", "What is kept of data that were read; clear it."),
         "quota": Lazy("quota:app", "What is left of each platform's hours, and when it returns."),
+        "fit": Lazy("fit:fit", "Whether training a model fits a machine's memory."),
         "plan": Lazy("plan:plan", "Which sessions a training needs, and when it is finished."),
     },
 }

@@ -123,6 +123,8 @@ def finished_line(event: Event) -> str | None:
         case "validated":
             # A figure that is not finite is said as such: that is when people need to see it.
             marks = [f"accuracy {_shown(data, 'accuracy', percent)}"]
+            if _figure(data, "train_accuracy") is not None:
+                marks.append(f"{_shown(data, 'train_accuracy', percent)} of training rows")
             marks.append(f"loss {_shown(data, 'loss', '{:.4f}'.format)}")
             if data.get("best"):
                 marks.append("best so far")
@@ -137,7 +139,7 @@ def finished_line(event: Event) -> str | None:
             return f"goes on {_at_step(data)} of {data.get('total_steps')}, exactly as it stood"
         case "saved":
             return f"saved {_at_step(data)} ({_word(data, 'seconds')} s)"
-        case "note":
+        case "note" | "finding":
             return _word(data, "text")
         case "warning":
             return "warning: " + _word(data, "text")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typer import Context, Typer
+from pathlib import Path
+from typing import Annotated
+
+from typer import Context, Option, Typer
 
 from agnews_cli.cli.manual import Command, Group, examples
 from agnews_cli.cli.options import Folder, Json, Run
 
 _MOST_SHOWN, _MOST_NAMED = 100, 3
+Leaders = Annotated[
+    bool,
+    Option("--leaderboard", help="Finished runs on the same test rows, the best first, tested."),
+]
 
 app = Typer(
     cls=Group,
@@ -20,12 +27,32 @@ app = Typer(
 @examples(
     ("agnews runs", "in ./agnews-runs"),
     ("agnews runs show", "the newest: model, figures, use"),
+    ("agnews runs --leaderboard", "the best first, on the same test rows"),
     ("agnews runs --store /path/to/runs --json", "elsewhere, for a program"),
 )
-def runs(context: Context, store: Folder = None, json: Json = False) -> None:
+def runs(
+    context: Context, leaderboard: Leaders = False, store: Folder = None, json: Json = False
+) -> None:
     """List the runs in a store, the newest first; `agnews runs show` answers for one of them."""
     if context.invoked_subcommand is not None:
         return
+    listed(store, json=json) if not leaderboard else leaders(store, json=json)
+
+
+def leaders(store: Path | None, *, json: bool) -> None:
+    """All finished runs on the same test rows, the best first."""
+    from agnews_cli.cli.leaders import screen
+    from agnews_cli.cli.output import Output
+    from agnews_cli.workflows.runs.leaderboard import leaderboard
+
+    out = Output(json=json)
+    found = leaderboard(store)
+    out.result(found.as_json())
+    out.screen(*screen(found))
+
+
+def listed(store: Path | None, *, json: bool) -> None:
+    """The newest first."""
     from agnews_cli.cli.output import Output
     from agnews_cli.workflows.runs.history import newest, where
 

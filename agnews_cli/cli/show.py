@@ -150,6 +150,7 @@ def summary(out: Output, found: Summary) -> None:
         ("model", found.model),
         ("took", found.took),
         ("quota", found.quota),
+        *(("limits", one) for one in found.beyond),
         *(("test looks", _looks(found)) for _ in found.looks[1:2]),
     )
     out.screen(

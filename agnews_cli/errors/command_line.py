@@ -233,3 +233,15 @@ class LimitTooSmall(UsageError):
     """--limit-train {given} is too few rows: {classes:,} classes need at least 2 each."""
 
     hint = "Try --limit-train {least}"
+
+
+class BadToken(UsageError):
+    """{source} cannot be used: it should hold one word of at least {least} letters, digits and signs."""
+
+    hint = "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(32))' > token"
+
+
+class BadHubName(UsageError):
+    """{given!r} is no repository of the hub: expected hf://owner/name."""
+
+    hint = "Such as: agnews publish {run!q} hf://me/news"

@@ -21,11 +21,40 @@ class ForbiddenByTerms(AgnewsError):
     )
 
 
+<<<<<<< HEAD
+class TpuUntrained(AgnewsError):
+    """{name}: {reason}."""
+
+    exit_code = 78
+    hint = "{next}"
+=======
+class HubLoginMissing(AgnewsError):
+    """{address} takes nothing from somebody it does not know: no login for the hub is here."""
+
+    exit_code = 77
+    hint = "Make a token that may write, and log in: hf auth login (or set HF_TOKEN)"
+
+
+class PublishRefused(AgnewsError):
+    """{address} was not written: {reason}."""
+
+    exit_code = 77
+    hint = "{mend}"
+>>>>>>> refs/heads/serve
+
+
 class PlatformUnknown(AgnewsError):
     """{variable}={given!r} names no platform{near}."""
 
     exit_code = 78
     hint = "agnews knows {known}. To have it found out: unset {variable}"
+
+
+class BeyondLimits(AgnewsError):
+    """Beyond a limit of presets/limits.yaml:\n{excesses}"""
+
+    exit_code = 78
+    hint = "Within it: {inside}\nOr say why, which the run keeps: {again}"
 
 
 class PresetUnknown(AgnewsError):
@@ -47,6 +76,13 @@ class ModelUnknown(AgnewsError):
 
     exit_code = 78
     hint = "`agnews models ls` lists them all."
+
+
+class MemoryUnknown(AgnewsError):
+    """Nobody says how much memory {device} has."""
+
+    exit_code = 69
+    hint = "Say it: --on 16GB"
 
 
 class CatalogueInvalid(AgnewsError):

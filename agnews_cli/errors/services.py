@@ -84,3 +84,24 @@ class HubRefused(AgnewsError):
 
     exit_code = 69
     hint = "Check the name; for a private or gated one log in first: hf auth login"
+
+
+class PortTaken(AgnewsError):
+    """Port {port} of {host} is taken by another program."""
+
+    exit_code = 69
+    hint = "Take any free one: agnews serve {run!q} --port 0"
+
+
+class CannotListen(AgnewsError):
+    """Nobody can listen at {host}, port {port}: {reason}."""
+
+    exit_code = 69
+    hint = "Leave out --host for this machine alone, or give one of its own addresses (ip addr); ports below 1024 are the system's."
+
+
+class PublishTrouble(AgnewsError):
+    """{address} was not written: {reason}."""
+
+    exit_code = 69
+    hint = "What it was before it still is. Try again: agnews publish {run!q} {address!q}"

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from agnews_cli.core.machine.accelerator import Accelerator
+from agnews_cli.core.machine.accelerator import Accelerator, Kind
 from agnews_cli.host import children
 from agnews_cli.store.disk import files, private
 from agnews_cli.store.disk.processes import pid_namespace
@@ -109,7 +109,7 @@ def start(
     """
     on_cpu = accelerator.kind == "cpu"
     threads = max(1, cpu_count // processes) if on_cpu else max(1, cpu_count // (2 * processes))
-    env = environment(threads, on_cpu=on_cpu)
+    env = environment(threads, accelerator.kind)
     if card is not None:
         seen = env.get("CUDA_VISIBLE_DEVICES", "").split(",")
         env["CUDA_VISIBLE_DEVICES"] = seen[card] if len(seen) > card and seen[card] else str(card)
@@ -142,8 +142,9 @@ def start(
     return WorkerProcess(process, sink, mark)
 
 
-def environment(threads: int, *, on_cpu: bool) -> dict[str, str]:
-    """What a process that computes is started with; what the user has set stays."""
+def environment(threads: int, kind: Kind) -> dict[str, str]:
+    """What a process is started with that computes there; what the user has set stays."""
+    on_cpu = kind == "cpu"
     env = children.environment() | {
         "OMP_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "true",
@@ -153,6 +154,8 @@ def environment(threads: int, *, on_cpu: bool) -> dict[str, str]:
         # Gradients of an embedding table are new memory in every step: with huge pages it costs
         # 20 page faults instead of 10,000 (MiniLM: 7% of a step). Elsewhere torch ignores it.
         env.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    if kind == "mps":  # what Apple's GPU has no kernel for would end training (torch's MPS notes)
+        env.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     if on_cpu and "OMP_WAIT_POLICY" not in env:
         env.setdefault("GOMP_SPINCOUNT", str(_SPINS))
     return env

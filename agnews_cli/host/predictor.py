@@ -19,6 +19,8 @@ from typing import IO, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from agnews_cli.core.machine.accelerator import Kind
+from agnews_cli.core.run.job import Failure
 from agnews_cli.core.run.prediction import Answer, Figures, Order, Texts
 from agnews_cli.errors import (
     InternalError,
@@ -52,7 +54,7 @@ Probabilities = Sequence[Sequence[float]]
 class Predictor:
     """A model in a process of its own, ready for texts. Use it as a context."""
 
-    def __init__(self, order: Order, *, cpu_count: int, on_cpu: bool) -> None:
+    def __init__(self, order: Order, *, cpu_count: int, kind: Kind) -> None:
         self._classes = len(order.labels)
         self.figures: Figures | None = None
         """Once all answers have come: how they compare with the classes that were given."""
@@ -61,7 +63,7 @@ class Predictor:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(cpu_count, on_cpu=on_cpu),
+            env=environment(cpu_count, kind),
             start_new_session=True,
         )
         assert self._process.stdin and self._process.stdout and self._process.stderr
@@ -133,7 +135,7 @@ class Predictor:
         except ValidationError as error:
             raise InternalError(what="the predicting process spoke nonsense", log=error) from None
         if answer.failure is not None:
-            raise _in_words(answer)
+            raise in_words(answer.failure, answer.trace)
         return answer
 
     def _send(self, message: str) -> None:
@@ -163,16 +165,15 @@ class Predictor:
                 del self._last_words[:-_LAST_WORDS_BYTES]
 
 
-def _in_words(answer: Answer) -> ReportedError | InternalError:
-    failure = answer.failure
-    assert failure is not None
-    if not answer.trace:
+def in_words(failure: Failure, trace: str) -> ReportedError | InternalError:
+    """What a process of ours failed of; its traceback, where it has one, goes to a file."""
+    if not trace:
         return ReportedError(failure.message, failure.hint, failure.exit_code, failure.kind)
     from agnews_cli.store.disk import private
     from agnews_cli.store.settings import secrets
 
     try:
-        log = str(private.note(secrets.hidden(answer.trace), kind="error"))
+        log = str(private.note(secrets.hidden(trace), kind="error"))
     except OSError as fault:  # no room for it, or nowhere to write
         log = f"no file ({fault.strerror or fault})"
     return InternalError(what=failure.message, log=log)

@@ -3,7 +3,7 @@
 Evaluation on test rows, `agnews predict` and whatever checks a delivery ask this one, so that what
 is evaluated is what is delivered. A delivery is one model or the average of several. Every kind of
 member is opened by one function here; a fine-tuned one by its method. What a member needs is
-imported when it is opened: a linear model loads without torch.
+imported when it is opened: a linear model, and one that was exported, load without torch.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.run.job import CandidateKind
 from agnews_cli.core.run.long_texts import CUT, LongTexts
-from agnews_cli.core.run.prediction import Member, Order
+from agnews_cli.core.run.prediction import Member, MemberKind, Order
 from agnews_cli.errors import AgnewsError, ModelDamaged
 from agnews_cli.learn.door.memory import is_of_memory
 
@@ -323,11 +323,28 @@ def _finetuned(folder: Path, order: Order, means: Means) -> OpenedMember:
     return OpenedMember(ask, reader, inside)
 
 
-_OPENERS: dict[CandidateKind, Callable[[Path, Order, Means], OpenedMember]] = {
+def _graph(
+    kind: Literal["onnx", "openvino"], folder: Path, order: Order, means: Means
+) -> OpenedMember:
+    from agnews_cli.learn.graphs import runtime
+
+    graph = runtime.load(folder, kind)
+    if graph.classes != len(order.labels):
+        raise ValueError(f"{graph.classes} classes instead of {len(order.labels)}")
+
+    def ask(texts: Sequence[str], tokens: Tokens | None, hear: Hear) -> Probabilities:
+        return graph(texts, hear, means.check)
+
+    return OpenedMember(ask)
+
+
+_OPENERS: dict[MemberKind, Callable[[Path, Order, Means], OpenedMember]] = {
     "linear": _linear,
     "forest": _forest,
     "embedding": _embedding,
     "finetune": _finetuned,
+    "onnx": partial(_graph, "onnx"),
+    "openvino": partial(_graph, "openvino"),
 }
 
 
@@ -359,11 +376,11 @@ def _require_whole(folder: Path, member: Member) -> None:
 
 def _damage(folder: Path, error: Exception) -> AgnewsError:
     """The error that names the file which cannot be read, else the folder."""
-    from safetensors import safe_open
-
     for path in sorted(folder.glob("*")):
         try:
             if path.suffix == ".safetensors":
+                from safetensors import safe_open
+
                 with safe_open(path, framework="numpy") as tensors:
                     tensors.keys()
             elif path.suffix == ".json":

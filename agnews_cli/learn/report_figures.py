@@ -12,12 +12,14 @@ from agnews_cli.core.report.curves import Curve, curves
 from agnews_cli.core.report.figures import Figured, RunFigures, ToReport
 from agnews_cli.core.run.comparison import Comparison, Members
 from agnews_cli.core.run.diversity import Diversity
+from agnews_cli.core.run.job import Outcome
 from agnews_cli.core.run.work import TEST, VALIDATION
 from agnews_cli.core.text import strict_json
 from agnews_cli.errors import AgnewsError
 from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.logits import Logits
 from agnews_cli.learn.door import answering
+from agnews_cli.learn.kinds import combiner
 from agnews_cli.learn.report.by_class import by_class
 from agnews_cli.learn.report.odd_rows import odd_rows
 from agnews_cli.learn.report.reliability import reliability
@@ -25,6 +27,7 @@ from agnews_cli.store.disk import files
 from agnews_cli.store.run.events import Events
 from agnews_cli.store.run.runs import RunFolder
 
+_COMBINER = "combiner"
 _MOST_BYTES = 16_000_000
 
 
@@ -46,8 +49,6 @@ def figured(order: ToReport) -> Figured:
 def _of(folder: RunFolder, prefix: str, *, has_plots: bool) -> RunFigures:
     evaluation, outcome = folder.evaluated(), folder.ended()
     validation, test = _said(folder, VALIDATION), _said(folder, TEST)
-    held = [c for c in outcome.candidates if c.weight] if outcome is not None else []
-    built_in = held[0].temperature if len(held) == 1 and held[0].kind != "run" else None
     hardest, mislabelled, noise = (
         odd_rows(validation, folder.path) if validation else ((), (), None)
     )
@@ -55,7 +56,7 @@ def _of(folder: RunFolder, prefix: str, *, has_plots: bool) -> RunFigures:
     found = RunFigures(
         run=folder.id,
         curves=curves(Events(folder.events)),
-        reliability=reliability(validation, test, built_in),
+        reliability=reliability(validation, test, _built_in(folder, outcome)),
         hardest=hardest,
         mislabelled=mislabelled,
         noise=noise,
@@ -71,6 +72,19 @@ def _of(folder: RunFolder, prefix: str, *, has_plots: bool) -> RunFigures:
     return (
         found.model_copy(update={"pictures": _drawn(found, folder, prefix)}) if has_plots else found
     )
+
+
+def _built_in(folder: RunFolder, outcome: Outcome | None) -> float | None:
+    """The temperature that is in the one model that is delivered, or in what joins several; None
+    where there is none, or where an average has several."""
+    held = [c for c in outcome.candidates if c.weight] if outcome is not None else []
+    if folder.holds(_COMBINER):
+        try:
+            fitted = combiner.read(folder.path / _COMBINER)
+        except AgnewsError:
+            return None
+        return None if fitted.temperature == 1.0 else fitted.temperature
+    return held[0].temperature if len(held) == 1 and held[0].kind != "run" else None
 
 
 def _drawn(found: RunFigures, folder: RunFolder, prefix: str) -> dict[str, str]:

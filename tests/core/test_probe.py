@@ -145,7 +145,7 @@ CASES = {
     ),
     "a TPU that computes": Case(
         report(Device(kind="tpu", name="TPU", operations=did(9.0, 9.0, 90.0)), xla="2.9.0"),
-        tpu("v5e-8"), (), False, "tpu",
+        tpu("v5e-8"), ("tpu-untrained",), True, "tpu", "PJRT_DEVICE=CPU agnews auto",
     ),
     "no torch on a laptop": Case(
         ProbeReport(state="done"), CPU, ("torch",), False, "cpu", "pip install 'agnews-cli[train]'",
@@ -199,6 +199,18 @@ def test_good_devices_are_said_to_be_good() -> None:
     good = [f.text for f in judge(both, TWO_T4) if f.level == "good"]
     assert good[0] == "2 × Tesla T4 computes: fp32 4.1, fp16 24, bf16 2.2 TFLOP/s"
     assert good[1].startswith("CPU computes")
+
+
+def test_of_a_tpu_each_platform_has_its_way_out_and_apple_s_gpu_its_fallback() -> None:
+    device = Device(kind="tpu", name="TPU", operations=did(9.0, 9.0, 90.0))
+    ways = {
+        name: judge(report(device, xla="2.9.0"), tpu("v5e-8"), platform=name)[0].mend
+        for name in ("kaggle", "colab", "local")
+    }
+    assert "GPU T4 x2" in ways["kaggle"] and "T4 GPU" in ways["colab"] and "a GPU" in ways["local"]
+    apple = Device(kind="mps", name="Apple GPU", operations=did(3.0, 4.0, 3.0))
+    said = judge(report(apple, cuda=None), Accelerator("mps", "Apple GPU"))
+    assert "PYTORCH_ENABLE_MPS_FALLBACK=1" in " ".join(f.text for f in said if f.level == "good")
 
 
 def test_on_kaggle_an_idle_card_costs_no_quota() -> None:

@@ -185,6 +185,7 @@ def test_lora_delivers_an_adapter(finished):
 
 def test_ctrl_c_keeps_the_model_and_exits_130(tmp_path, agnews, own_home):
     forever = ["--set", "training.epochs=500", "--set", "training.patience=500"]
+    forever += ["--justify", "to be stopped"]
     command = [sys.executable, "-m", "agnews_cli", "auto", *QUICK, *forever, "--store", "runs"]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -228,8 +229,9 @@ def test_two_processes_share_one_set_of_batches(agnews, tmp_path, small):
     """One training: its steps are those of one process, and each process has a part of each."""
     from safetensors.torch import load_file
 
-    one = agnews(*small, "--trace", "--json", "--store", "one")
-    two = agnews(*small, "--trace", "--json", "--store", "two", "--processes", "2")
+    words = [*small, "--set", "training.batch_tokens=128", "--set", "training.epochs=2", "--trace"]
+    one = agnews(*words, "--json", "--store", "one")
+    two = agnews(*words, "--json", "--store", "two", "--processes", "2")
     assert (one.code, two.code) == (0, 0), one.err + two.err
     folders = [Path(done.json["folder"]) for done in (one, two)]
     assert json.loads((folders[1] / "environment.json").read_text())["processes"] == 2
@@ -237,12 +239,11 @@ def test_two_processes_share_one_set_of_batches(agnews, tmp_path, small):
         [json.loads(line) for line in (folder / "trace.jsonl").read_text().splitlines()]
         for folder in folders
     ]
-    assert len(traces[0]) > 4
+    assert len(traces[0]) >= 20
     for alone, shared in zip(*traces, strict=True):
         assert alone["rows"] == shared["rows"]
-        # What the first process adds up is its own rows' part of the step's mean.
-        part = float.fromhex(shared["loss"]) / float.fromhex(alone["loss"])
-        assert 0.3 < part < 0.8, (alone, shared)
+        losses = [float.fromhex(step["loss"]) for step in (alone, shared)]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-4), (alone, shared)
     for name in ("started", "ended", "validated"):
         each = [[e for e in events(folder) if e["kind"] == name] for folder in folders]
         assert len(each[0]) == len(each[1]), name
@@ -260,6 +261,7 @@ def test_a_killed_process_of_two_ends_the_run_and_leaves_none(tmp_path, small):
         text = f"open({str(tmp_path / 'ran')!r}, 'a').write({name!r})"
         (tmp_path / f"{name}.py").write_text(text)
     forever = ["--set", "training.epochs=9000", "--set", "training.patience=9000"]
+    forever += ["--justify", "to be killed"]
     process = subprocess.Popen(
         children.module("agnews_cli", *small, *forever, "--store", "runs", "--processes", "2"),
         cwd=tmp_path, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,

@@ -21,6 +21,7 @@ from tests import tiny  # noqa: E402
 
 LONG = (
     "--preset", "minilm", "--set", "model.id=./base", "--set", "training.epochs=4000",
+    "--justify", "to be stopped",
     "--set", "training.patience=1000000", "--set", "training.evaluations_per_epoch=1",
     "--set", "training.r_drop=0", "--set", "training.linear_teacher=0",
     "--set", "training.yardstick=false", "--set", "data.cross_validated_below=0",

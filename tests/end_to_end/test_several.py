@@ -26,6 +26,9 @@ summary: s
 order: 1
 model: {{id: {model}, parameters: 30000, licence: mit}}
 training: {{lr: 0.003, epochs: {epochs}, batch_tokens: 128, least_steps: 0}}
+beyond_limits:
+  - {{field: training.lr, to: 1, why: tiny}}
+  - {{field: training.epochs, to: 100, why: tiny}}
 data: {{cross_validated_below: 0}}
 """
 BOTH = """\

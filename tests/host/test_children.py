@@ -110,7 +110,7 @@ def predicts(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     member = Member(name="m", kind="linear", folder=str(tmp_path), digests={"none": "0"})
     order = Order(members=(member,), labels=("a", "b"), max_length=8)
-    with Predictor(order, cpu_count=1, on_cpu=True) as worker, pytest.raises(AgnewsError) as error:
+    with Predictor(order, cpu_count=1, kind="cpu") as worker, pytest.raises(AgnewsError) as error:
         list(worker.answers([]))
     assert type(error.value).__name__ == "ReportedError"  # it was there to say so
 

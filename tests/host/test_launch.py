@@ -1,4 +1,4 @@
-"""How the worker's threads wait: briefly, unless the user has said how."""
+"""What the worker is started with, unless the user has said how."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.host import launch
 
-SAID = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+SAID = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "PYTORCH_ENABLE_MPS_FALLBACK")
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,13 @@ SAID = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
         ("cpu", {"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
         ("cpu", {"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
         ("cuda", {}, {}),
+        ("mps", {}, {"PYTORCH_ENABLE_MPS_FALLBACK": "1"}),
+        ("mps", {"PYTORCH_ENABLE_MPS_FALLBACK": "0"}, {"PYTORCH_ENABLE_MPS_FALLBACK": "0"}),
     ],
 )
-def test_threads_spin_briefly_unless_the_user_says_how(tmp_path, monkeypatch, kind, said, found):
+def test_threads_spin_briefly_and_mps_falls_back_unless_the_user_says_how(
+    tmp_path, monkeypatch, kind, said, found
+):
     shown = tmp_path / "shown"
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\nenv > {shown}\n")

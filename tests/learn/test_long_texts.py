@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 
 from agnews_cli.core.run.dataset import Rows  # noqa: E402
 from agnews_cli.core.run.preset import Training  # noqa: E402
-from agnews_cli.learn import losses, options  # noqa: E402
+from agnews_cli.learn import losses, options, predictor  # noqa: E402
 from agnews_cli.learn.kinds.loss import Targets  # noqa: E402
 from agnews_cli.learn.kinds.option import Start  # noqa: E402
 from agnews_cli.learn.loop.distil import Taught, distilled  # noqa: E402
@@ -22,6 +22,8 @@ from agnews_cli.learn.loop.forward import Alone, predict, predict_with_hidden  #
 from agnews_cli.learn.models.model import load_tokenizer  # noqa: E402
 from agnews_cli.learn.rows.reading import ends_of  # noqa: E402
 from agnews_cli.learn.rows.tokens import Tokens, tokenise  # noqa: E402
+from agnews_cli.learn.stages import combine, deliver, evaluate  # noqa: E402
+from agnews_cli.store.model import delivered  # noqa: E402
 from tests.learn import tiny  # noqa: E402
 
 LENGTH = 16
@@ -242,3 +244,35 @@ def test_what_was_stopped_ends_as_what_was_not(tmp_path, model, way):
     assert (tmp_path / "stopped" / "trace.jsonl").read_text() == steps
     one, two = (done.contenders[0].validation for done in (straight, resumed))
     assert np.array_equal(one, two) and len(one) == len(straight.rows.held_classes)
+
+
+def test_what_is_delivered_on_a_base_model_reads_windows_with_and_without_agnews(
+    tmp_path, model, monkeypatch
+):
+    """Whole models: tests/end_to_end/test_delivered.py. A row has one answer, whoever asks."""
+    data = tmp_path / "data"
+    data.mkdir()
+    write(data / "train.csv", 60)
+    recipe = recipe_of(model, "windows", epochs=1)
+    recipe = recipe.model_copy(update={"method": tiny.method("prompt")})
+    run = tmp_path / "run"
+    done = tiny.compete(run, data, recipe, candidates=("finetune",))
+    combine.choose(done)
+    judged = evaluate.on_validation(done, {done.contenders[0].facts.name: 1.0})
+    deliver.write_delivery(done)
+    deliver.write_figures(done, judged)
+    texts, expected = done.rows.material.held_texts, done.contenders[0].validation
+    (run / "job.json").write_text(done.setting.job.model_dump_json())
+    (run / "preset.yaml").write_text(recipe.model_dump_json())
+    order = delivered.order_of(delivered.at(run), lambda base: str(model))
+    assert order.long_texts.how == "windows"
+    opened = predictor.open_delivery(order)
+    assert opened(texts) == pytest.approx(expected, abs=1e-6)
+    card = (run / "README.md").read_text("utf-8")
+    assert "- It reads a text in at most 16 windows of 16 tokens, 3 of which two" in card
+    assert "100% of the training texts are longer than 16 tokens" in card
+    code = card.split("```python\n")[1].split("```")[0].replace('["your text"]', "list(texts)")
+    names: dict[str, Any] = {"texts": texts}
+    monkeypatch.chdir(run)
+    exec(code.replace('base = "bert"', f"base = {str(model)!r}"), names)
+    assert names["probabilities"] == pytest.approx(expected, abs=1e-5)

@@ -138,16 +138,20 @@ def pair(base: Path, folder: Path, family: str, name: str) -> None:
 
     after = logits(model, batch)
     alike = {"atol": 1e-4, "rtol": 1e-4}
-    fewer = {n: t[2:, 3:] if family == "xlnet" else t[2:, :9] for n, t in batch.items()}
+    fewer = {n: t[2:, :9] for n, t in batch.items()}
     assert torch.allclose(logits(model, fewer), after[2:], **alike), "padding counts"
     procedure = methods.of(model_of(name))
     procedure.merge(model)
     assert torch.allclose(logits(model, batch), after, **alike), "merged"
     (folder / "labels.json").write_text('["a", "b", "c"]')
     procedure.save(model, folder, "base")
-    for again in opened(name, folder, base):
+    ours, *others = opened(name, folder, base)
+    assert torch.allclose(logits(ours, batch), after, **alike)
+    for again in others:
         again.config.pad_token_id = shrunk.PAD
-        assert torch.allclose(logits(again, batch), after, **alike)
+        assert torch.allclose(
+            logits(again, shrunk.as_tokenizers_pad(family, batch)), after, **alike
+        )
 
 
 def model_of(name: str) -> Any:
@@ -187,6 +191,7 @@ def opened(name: str, folder: Path, base: Path) -> list[Any]:
     """Its files: by us, and by others' libraries alone, with the documented lines."""
     code = adapter_recipes.opened(name, str(base), str(folder))
     found = [methods.open_folder(folder, str(base))]
+    found[0].config.pad_token_id = shrunk.PAD
     if code is not None:
         names: dict[str, Any] = {}
         exec(code, names)
@@ -194,7 +199,6 @@ def opened(name: str, folder: Path, base: Path) -> list[Any]:
     found.append(AutoModelForSequenceClassification.from_pretrained(folder))
     if methods.of(model_of(name)).beside is not None:
         adapter = folder / methods.of(model_of(name)).beside
-        found.append(methods.open_folder(adapter, str(base)))
         bare = AutoModelForSequenceClassification.from_pretrained(base, num_labels=len(LABELS))
         found.append(PeftModel.from_pretrained(bare, adapter))
     return found
@@ -277,3 +281,16 @@ def test_nobody_else_asks_which_method_it_is():
 def test_a_folder_that_no_method_wrote_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"adapter_config\.json or config\.json"):
         methods.open_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["full", "lora", "prompt"])
+def test_hidden_states_are_those_of_the_texts_tokens(bases, name):
+    """Of virtual tokens there are none, and they stand where the text was given."""
+    for family in ("bert", "xlnet"):
+        model, batch = load(name, bases(family)), shrunk.batch(family)
+        with torch.no_grad():
+            whole = model.eval()(**batch, output_hidden_states=True).hidden_states[-1]
+            short = {n: t[2:, :9] for n, t in batch.items()}
+            alone = model(**short, output_hidden_states=True).hidden_states[-1]
+        assert whole.shape[:2] == batch["input_ids"].shape
+        assert torch.allclose(whole[2:, :9], alone, atol=1e-5)

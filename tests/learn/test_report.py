@@ -19,6 +19,7 @@ from agnews_cli.learn.combine.logits import Logits  # noqa: E402
 from agnews_cli.learn.figures.accuracy import calibration_error  # noqa: E402
 from agnews_cli.learn.figures.blend import softmax  # noqa: E402
 from agnews_cli.learn.figures.evaluate import evaluate  # noqa: E402
+from agnews_cli.learn.kinds.combiner import Fitted  # noqa: E402
 from agnews_cli.learn.report.by_class import by_class  # noqa: E402
 from agnews_cli.learn.report.reliability import bins, reliability  # noqa: E402
 from agnews_cli.learn.report_figures import figured  # noqa: E402
@@ -161,3 +162,13 @@ def test_what_is_damaged_or_missing_is_left_out_of_figures(tmp_path: Path) -> No
     assert one.reliability is not None and one.reliability.on == "validation"
     assert (one.curves, one.diversity, one.members) == ((), None, None)
     assert one.noise is not None and one.noise.asked == 60 and len(one.hardest) == 6
+
+
+def test_what_joins_an_ensemble_has_its_own_temperature(tmp_path: Path) -> None:
+    held = finished.said(0, finished.texts("validation", 60), 0.9)
+    run = finished.make(tmp_path / "runs", "good-0123456789", validation=held)
+    fitted = Fitted(kind="average", members=2, classes=2, weights=(0.5, 0.5), temperature=0.8)
+    fitted.write(run.path / "combiner")
+    (one,) = figured(ToReport(folders=(str(run.path),))).runs
+    assert one.reliability is not None and one.reliability.how == "built in"
+    assert one.reliability.temperature == pytest.approx(0.8)

@@ -134,3 +134,8 @@ def compete(
     except StopRequested:
         found.is_interrupted = True
     return found
+
+
+def tokenizer(folder: Path) -> BertTokenizerFast:
+    """That of `model_folder`."""
+    return BertTokenizerFast.from_pretrained(folder)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.train
 pytest.importorskip("torch")
 
 ORDER = (
-    "--preset minilm --set model.id=./base --set training.epochs=4000 "
+    "--preset minilm --set model.id=./base --set training.epochs=4000 --justify test "
     "--set training.patience=1000000 --set training.r_drop=0 --set training.linear_teacher=0 "
     "--set training.yardstick=false --set data.cross_validated_below=0"
 )

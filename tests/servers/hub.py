@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import yaml
+
 
 class StandInHub:
     """Repositories in memory; `faults` are HTTP statuses that the next requests get."""
@@ -18,6 +20,10 @@ class StandInHub:
         self.repos: dict[str, dict[str, Any]] = {}
         self.faults: list[int] = []
         self.unknown: list[str] = []
+        self.token: str | None = None
+        """That every request must bring; None: nobody is asked."""
+        self.owners: set[str] | None = None
+        """Under whose names it may be written; None: under any."""
         self.commits = 0
         self.lock = threading.Lock()
         hub = self
@@ -55,6 +61,11 @@ class StandInHub:
             return 200, {"commitOid": sha, "commitUrl": f"{self.url}/{repo}/commit/{sha}"}
 
 
+def blob_id(data: bytes) -> str:
+    """Git's name of a file with these bytes."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+
+
 class _Handler(BaseHTTPRequestHandler):
     owner: StandInHub
     protocol_version = "HTTP/1.1"
@@ -81,9 +92,15 @@ class _Handler(BaseHTTPRequestHandler):
         if hub.faults:
             self._answer(hub.faults.pop(0), {"error": "a fault"})
             return
+        if hub.token is not None and self.headers.get("Authorization") != f"Bearer {hub.token}":
+            self._answer(401, {"error": "Invalid credentials in Authorization header"})
+            return
         parts = path.strip("/").split("/")
         if path == "/api/repos/create":
             facts = json.loads(body)
+            if hub.owners is not None and facts.get("organization") not in hub.owners:
+                self._answer(403, {"error": "You don't have the rights to create a model there"})
+                return
             name = f"{facts['organization']}/{facts['name']}" if facts.get("organization") else facts["name"]  # fmt: skip # noqa: E501
             if name in hub.repos:
                 self._answer(409, {"error": "exists", "url": f"{hub.url}/{name}"})
@@ -93,6 +110,12 @@ class _Handler(BaseHTTPRequestHandler):
             files = {".gitattributes": b""}
             hub.repos[name] = {"sha": sha, "files": files, "private": private, "history": {sha: files}}  # fmt: skip # noqa: E501
             self._answer(200, {"url": f"{hub.url}/{name}"})
+            return
+        if path == "/api/validate-yaml":
+            head = json.loads(body)["content"].partition("---\n")[2].partition("\n---")[0]
+            is_good = isinstance(yaml.safe_load(head), dict)
+            errors = [] if is_good else [{"message": "no metadata"}]
+            self._answer(200 if is_good else 400, {"errors": errors, "warnings": []})
             return
         if parts[:2] == ["api", "models"] and len(parts) >= 4:
             self._models("/".join(parts[2:4]), parts[4:], body)
@@ -120,10 +143,13 @@ class _Handler(BaseHTTPRequestHandler):
                 self._missing("EntryNotFound")
                 return
             entries = [
-                {"type": "file", "path": p, "size": len(d), "oid": hashlib.sha1(d).hexdigest()}
+                {"type": "file", "path": p, "size": len(d), "oid": blob_id(d)}
                 for p, d in sorted(inside.items())
             ]
             self._answer(200, entries)
+        elif rest[0] == "settings":
+            found["private"] = json.loads(body)["visibility"] == "private"
+            self._answer(200, {"private": found["private"]})
         elif rest[0] == "preupload":
             files = json.loads(body)["files"]
             modes = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]  # fmt: skip # noqa: E501

@@ -41,6 +41,7 @@ summary: s
 order: 1
 model: {{id: {model}, parameters: 30000, licence: mit}}
 training: {{lr: 0.003}}
+beyond_limits: [{{field: training.lr, to: 0.003, why: tiny}}]
 """
 _MEMBERS = "  - preset: tiny.yaml\n  - {preset: tiny.yaml, seed: 1}\n"
 
@@ -147,7 +148,7 @@ def test_snapshots_are_one_training_and_members_by_their_number(at_work):
                 (folder / said).touch()
 
     at_work.before = trained
-    found = carry_out()
+    found = carry_out(justify="eleven")
     assert at_work.kinds == ["train", "train", "combine"]
     cyclic, _, combine = at_work.jobs
     assert cyclic.preset.training.cycles == 11
@@ -314,11 +315,12 @@ def test_a_damaged_list_of_parts_is_no_reason_to_fail(at_work):
 def test_two_hundred_parts_are_planned_shown_and_gone_on_with_at_once(at_work):
     members = "".join(f"  - {{preset: tiny.yaml, seed: {k}}}\n" for k in range(99))
     Path("big.yaml").write_text(ensemble(members))
-    whole = plan("big.yaml")
+    why = {"justify": "many parts"}
+    whole = plan("big.yaml", **why)
     last = whole.graph.ready(())[-1].place
     at_work.failing[last] = SessionOver(kept="x", next="y")
     with pytest.raises(SessionOver):
-        carry_out("big.yaml")
+        carry_out("big.yaml", **why)
     at_work.jobs.clear()
     for took in (lambda: resume.prepare_again(None, Request.of()), lambda: status("latest", None)):
         began_s = time.process_time()

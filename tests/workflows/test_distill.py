@@ -140,7 +140,8 @@ def test_runs_become_an_ensemble_that_predicts_and_teaches(agnews: Any, tmp_path
     tiny.make(tmp_path / "bert")
     for split, each in (("train", 12), ("validation", 5), ("test", 4)):
         tiny.write(tmp_path / "d" / f"{split}.csv", tiny.rows(2, each))
-    fast = ("--model", tmp_path / "bert", "--epochs", 1, "--lr", "1e-3", "--set",
+    fast = ("--model", tmp_path / "bert", "--epochs", 1, "--lr", "1e-3", "--justify", "tiny",
+            "--set",
             "training.yardstick=false", "--set", "training.linear_teacher=0")  # fmt: skip
     runs = [
         agnews("auto", "d", "--preset", "minilm", *fast, "--seed", seed, "--json").json["run"]

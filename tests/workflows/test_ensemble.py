@@ -115,7 +115,7 @@ def test_what_is_beyond_its_limits_is_said_and_shown_and_is_the_same_run(
     home = Path(os.environ["AGNEWS_HOME"]) / "presets"
     home.mkdir(parents=True, exist_ok=True)
     (home / "limits.yaml").write_text("diversity: {correlation: -0.9}\n")
-    done = agnews(*asked, "--max-members", 2, "--max-q", "-1")
+    done = agnews(*asked, "--max-members", 2, "--max-q", "-1", "--justify", "all of them")
     assert done.code == 0 and done.json["run"] == plain, done.err
     said = " ".join(done.json["warnings"])
     assert "3 members, more than 2" in said and "expected below -0.9" in said

@@ -16,7 +16,16 @@ np = pytest.importorskip("numpy")
 pytest.importorskip("sklearn")
 
 from agnews_cli.core.report.figures import ToReport  # noqa: E402
+from agnews_cli.core.report.trials import (  # noqa: E402
+    ChangedTexts,
+    Exchanged,
+    LookedAt,
+    Piece,
+    SpeedNow,
+    Tried,
+)
 from agnews_cli.core.run.dataset import Reading  # noqa: E402
+from agnews_cli.core.run.evaluation import Interval  # noqa: E402
 from agnews_cli.core.run.job import Candidate, Outcome  # noqa: E402
 from agnews_cli.host import figures  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
@@ -163,6 +172,40 @@ def test_json_says_the_same_and_no_picture(both: workflow.RunsReported) -> None:
     assert numbers["leaked_rows"]["value"] is not None
     assert numbers["test_looks"]["shown"] == "not measured"
     assert one["figures"]["hardest"][0]["text"].startswith("validation ")
+
+
+def tried(found: workflow.RunsReported) -> workflow.RunsReported:
+    """With what a model was asked, whose words are hostile."""
+    drop = Interval(value=0.1, low=-0.05, high=0.2, method="bootstrap")
+    changed = ChangedTexts(
+        level="words", name=SCRIPT, what=SCRIPT, rows=9, before=0.9, after=0.8, drop=drop,
+        other=0.2, p=0.01,
+    )  # fmt: skip
+    pieces = (Piece(text=SCRIPT, weight=1.0), Piece(text="plain", weight=-0.4))
+    look = LookedAt(
+        pieces=pieces, label=SCRIPT, answer="sun", probability=0.9, how="gradient × input",
+        of=SCRIPT,
+    )  # fmt: skip
+    told = Tried(
+        rows=9, seconds=1.0, accuracy=0.9, changed=(changed,), looked_at=(look,),
+        speed=SpeedNow(one_text_s=0.01, batch_s=0.1, memory_bytes=10**9, on="the CPU"),
+        exchanged=Exchanged(rows=5, left=0.4, moved=0.2, words=((SCRIPT, SCRIPT),)),
+    )  # fmt: skip
+    runs = (replace(found.runs[0], tried=workflow.TriedModel(told)), *found.runs[1:])
+    return replace(found, runs=runs)
+
+
+def test_changed_texts_and_what_a_model_looks_at_are_words_too(both: workflow.RunsReported) -> None:
+    told = tried(both)
+    text = page.html_page(told)
+    seen = Seen(text)
+    assert "script" not in seen.tags and seen.tags.count("mark") == 4 and SCRIPT in seen.words
+    assert "most for it: " + SCRIPT in seen.words and "10.0 ms for one text" in seen.words
+    assert "40.0% of the answers left" in seen.words
+    plain = page.markdown_page(told)
+    assert "<" not in plain and "points lost" in plain and "`agnews report RUN --look`" in plain
+    found = told.as_json()["runs"][0]["tried"]
+    assert found["changed"][0]["drop"]["high"] == 0.2 and "picture" not in found
 
 
 @pytest.mark.parametrize(

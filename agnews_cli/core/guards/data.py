@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from agnews_cli.core.guards import labels, leaks, parts
-from agnews_cli.core.guards.seen import DataGuard, DataSeen
+from agnews_cli.core.guards import guard, labels, leaks, parts
+from agnews_cli.core.guards.guard import Guard
+from agnews_cli.core.guards.seen import DataSeen
 from agnews_cli.core.machine.finding import Finding
 
 DATA_GUARDS: Final = (
-    DataGuard("leaks", leaks.leaks),
-    DataGuard("repeats", leaks.repeats),
-    DataGuard("label conflicts", labels.conflicts),
-    DataGuard("spellings", labels.spellings),
-    DataGuard("classes", labels.classes),
-    DataGuard("giveaways", labels.giveaways),
-    DataGuard("label errors", labels.suspects),
-    DataGuard("shifts", parts.shifts),
-    DataGuard("dates", parts.dates),
-    DataGuard("groups", parts.groups),
-    DataGuard("capacity", parts.capacity),
+    Guard("leaks", 1, leaks.leaks),
+    Guard("repeats", 1, leaks.repeats),
+    Guard("label conflicts", 1, labels.conflicts),
+    Guard("spellings", 1, labels.spellings),
+    Guard("classes", 1, labels.classes),
+    Guard("giveaways", 1, labels.giveaways),
+    Guard("label errors", 1, labels.suspects),
+    Guard("shifts", 1, parts.shifts),
+    Guard("dates", 1, parts.dates),
+    Guard("groups", 1, parts.groups),
+    Guard("capacity", 1, parts.capacity),
 )
 
 
 def findings(seen: DataSeen) -> tuple[Finding, ...]:
     """What every guard says."""
-    return tuple(finding for guard in DATA_GUARDS for finding in guard.look(seen))
+    return guard.findings(DATA_GUARDS, seen)

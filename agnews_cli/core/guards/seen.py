@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from agnews_cli.core.guards.columns import ColumnFacts
 from agnews_cli.core.guards.data_facts import DataFacts
-from agnews_cli.core.machine.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +29,3 @@ class DataSeen:
     @property
     def fix(self) -> str:
         return f"agnews check {self.source} --fix cleaned"
-
-
-@dataclass(frozen=True, slots=True)
-class DataGuard:
-    """A rule over what was measured."""
-
-    name: str
-    look: Callable[[DataSeen], Iterable[Finding]]

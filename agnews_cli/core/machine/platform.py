@@ -145,7 +145,12 @@ def identify(facts: Facts) -> Platform:
 
 
 def tpu_of(surroundings: Traces) -> tuple[Accelerator, tuple[Evidence, ...]] | None:
-    """The TPU that the environment proves, as no library can be asked without torch_xla."""
+    """The TPU that the environment proves, as no library can be asked without torch_xla.
+
+    None where PJRT_DEVICE=CPU says, as to torch_xla, that the host is to compute.
+    """
+    if surroundings.env.get("PJRT_DEVICE") == "CPU":
+        return None
     for sign in TPU_SIGNS:
         if found := read(sign, "accelerator", surroundings):
             return tpu(surroundings.env.get(TPU_TYPE, "")), found

@@ -26,6 +26,10 @@ from agnews_cli.core.machine.finding import Finding
 Precision = Literal["fp32", "fp16", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16")
 _NO_KERNELS = "no kernel image"
+NO_TPU = (
+    "agnews does not train on TPUs: XLA compiles a model anew for each shape of a batch, and its "
+    "batches have many"
+)
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -157,7 +161,8 @@ def judge(
         *_torch(report, believed),
         *_gpus(report, believed, platform),
         *_idle(report, believed, platform, processes),
-        *_tpu(report, believed),
+        *_tpu(report, believed, platform),
+        *_mps(report),
         *_good(report),
     )
 
@@ -325,7 +330,17 @@ def _idle(
         )
 
 
-def _tpu(report: ProbeReport, believed: Accelerator) -> Iterator[Finding]:
+def instead_of_tpu(platform: str) -> str:
+    """What to do where a TPU is all that there is; ends with a command."""
+    places = {
+        "kaggle": "Session options > Accelerator > GPU T4 x2, then start again",
+        "colab": "Runtime > Change runtime type > T4 GPU, then start again",
+    }
+    elsewhere = places.get(platform, "Take a machine with a GPU")
+    return f"{elsewhere}; or train on this machine's CPU: PJRT_DEVICE=CPU agnews auto"
+
+
+def _tpu(report: ProbeReport, believed: Accelerator, platform: str) -> Iterator[Finding]:
     if believed.kind != "tpu" or report.torch is None:
         return
     if report.xla is None:
@@ -343,6 +358,23 @@ def _tpu(report: ProbeReport, believed: Accelerator) -> Iterator[Finding]:
             "mend",
             f"{believed.name} does not start under torch_xla {report.xla}: {report.xla_error}",
             "unset TPU_PROCESS_ADDRESSES CLOUD_TPU_TASK_ID, then restart the session",
+        )
+    elif any(device.kind == "tpu" and device.computes for device in report.devices):
+        yield Finding(
+            "tpu-untrained",
+            "mend",
+            f"{believed.name} computes, but {NO_TPU}",
+            instead_of_tpu(platform),
+        )
+
+
+def _mps(report: ProbeReport) -> Iterator[Finding]:
+    if any(device.kind == "mps" and device.computes for device in report.devices):
+        yield Finding(
+            "mps-fallback",
+            "good",
+            "operations that Apple's GPU lacks are computed on the CPU in training, which they "
+            "would end otherwise (PYTORCH_ENABLE_MPS_FALLBACK=1)",
         )
 
 

@@ -280,6 +280,12 @@ class Catalogue:
                 return model.family.refused[method]
         return None
 
+    def nearest_in_size(self, parameters: int) -> CatalogueModel | None:
+        """Of all whose activations are known, by ratio."""
+        known = [model for model in self.models.values() if model.family.activations]
+        size = max(1, parameters)
+        return min(known, key=lambda one: abs(log(one.entry.parameters / size)), default=None)
+
     def nearest(self, model: CatalogueModel, kinds: frozenset[str]) -> CatalogueModel | None:
         """Of those that transformers makes classifiers of (`kinds`), the one of its kind and
         nearest to it in size, by ratio."""

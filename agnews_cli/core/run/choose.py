@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import inf, log
 from typing import TYPE_CHECKING
 
-from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, Cost, training_bytes
+from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS, Cost
+from agnews_cli.core.run.needs import Need
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.request import Goal
 from agnews_cli.core.run.row_rules import refusal, rule_for
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from agnews_cli.core.machine.accelerator import Accelerator
 
 _BALANCED_PARAMETERS = 150_000_000
-_SHARE_OF_MEMORY = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ def choose(
     cost: Callable[[Preset], Cost | None] = lambda preset: None,
     rows: int | None = None,
     term: Callable[[Preset], Finish | None] = lambda preset: None,
+    need: Callable[[Preset], Need | None] = lambda preset: None,
 ) -> Choice:
     """The preset highest in our order that fits; `why_unavailable`, maybe slow, is asked last.
 
@@ -73,7 +74,7 @@ def choose(
     where = "a CPU" if accelerator.kind == "cpu" else accelerator.name
     few = "" if rows is None else _said_of(rows)
     for preset in sorted(presets, key=_key(goal)):
-        reason = _misfit(preset, accelerator, goal) or _too_large(preset, rows)
+        reason = _misfit(preset, accelerator, goal) or _too_large(preset, rows, need(preset))
         ends = term(preset) if reason is None else None
         if reason is None and ends is not None and ends.is_late:
             late.append((inf if ends.finish_s is None else ends.finish_s, preset, ends))
@@ -101,8 +102,10 @@ def _said_of(rows: int) -> str:
     return f" and {rows:,} rows (at most {most} M weights below {rule.below:,} rows)"
 
 
-def _too_large(preset: Preset, rows: int | None) -> str | None:
-    return None if rows is None else refusal(preset.model.parameters, rows)
+def _too_large(preset: Preset, rows: int | None, need: Need | None) -> str | None:
+    """For so few rows, or for the machine's memory."""
+    few = None if rows is None else refusal(preset.model.parameters, rows)
+    return few or (None if need is None else need.misfit)
 
 
 def nearest(presets: Sequence[Preset], parameters: int, *, is_decoder: bool) -> Preset:
@@ -134,11 +137,4 @@ def _misfit(preset: Preset, accelerator: Accelerator, goal: Goal) -> str | None:
         return None
     if goal == "balanced" and preset.model.parameters > _BALANCED_PARAMETERS:
         return f"{millions} M weights: more than the goal 'balanced' spends"
-    if accelerator.memory_bytes is not None:
-        needed, has = (
-            training_bytes(preset.model, preset.method),
-            accelerator.memory_bytes * _SHARE_OF_MEMORY,
-        )
-        if needed > has:
-            return f"needs about {needed / 1e9:.0f} GB of the device's {has / 1e9:.0f} GB usable"
     return None

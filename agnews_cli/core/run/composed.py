@@ -48,7 +48,7 @@ class MemberOf(_Strict):
     has_model: bool = Field(True, description="Of a run: false where only its answers are there.")
     seed: Seed = Field(0, description="Added to the seed that is asked for (--seed).")
     settings: tuple[str, ...] = Field(
-        (), description="What is different of it, as --set takes it: training.lr=1e-4."
+        (), description="What is different of it, as --set takes it: training.lr=3e-5."
     )
     snapshots: Annotated[int, Field(ge=2, le=MOST_SNAPSHOTS)] | None = Field(
         None,

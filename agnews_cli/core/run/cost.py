@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal, Protocol
 
-from agnews_cli.core.run.anatomy import Anatomy
+from agnews_cli.core.run.catalogue import Catalogue
 from agnews_cli.core.run.dataset import Dataset, File, Form
-from agnews_cli.core.run.method import Method, weights_bytes
+from agnews_cli.core.run.needs import ASKED_BYTES, Needs
 from agnews_cli.core.run.preset import Model, Preset, Training
 from agnews_cli.core.run.rows import trainings, validating
 from agnews_cli.core.run.work import (
@@ -52,7 +52,6 @@ LINEAR_ROWS_A_SECOND = 530.0
 _LINEAR_ASKED = 0.6
 """A row that it is asked of, of what a row that it is fitted on takes."""
 _LINEAR_BYTES = 1_000_000_000
-_ACTIVATION_BYTES = 3_000_000_000
 _LOAD_S, _SAVE_S = 60.0, 30.0
 _LINEAR_LOAD_S = 10.0
 """Starting the process."""
@@ -240,11 +239,6 @@ def _modelled(recipe: Recipe, model: Model, device: str, rated: Rated) -> Pace:
     return Pace(row_s, row_s, row_s, "model", device, rated.source, str(rated.as_of))
 
 
-def training_bytes(model: Model, method: Method) -> int:
-    """Peak memory, roughly."""
-    return weights_bytes(method, Anatomy(model.parameters)) + _ACTIVATION_BYTES
-
-
 def reading_s(rows: int) -> float:
     """Reading and tokenising so many rows."""
     return rows / _READ_ROWS_A_SECOND
@@ -289,6 +283,9 @@ class Costs:
     models: Mapping[str, Model]
     known: Callable[[Recipe], KnownSpeeds]
     work_of: Callable[[RunId], Work | None] = lambda run: None
+    memory: Callable[[Recipe, Model], int] = lambda recipe, model: Needs(Catalogue({})).peak_bytes(
+        model, recipe.method, recipe.training
+    )
 
     def __call__(self, work: Work) -> Cost:
         match work:
@@ -327,7 +324,7 @@ class Costs:
         passed = whole.rows * whole.passes_a_row + _FORWARD * whole.validated
         a_step, known = passed / whole.steps, self.known(work.recipe)
         each = {device: pace.times(a_step) for device, pace in self._passes(work).items()}
-        memory = training_bytes(self._model(work.recipe), work.recipe.method)
+        memory = self.memory(work.recipe, self._model(work.recipe))
         load_s = _LOAD_S if known.load_s is None else known.load_s
         save_s = _SAVE_S if known.save_s is None else known.save_s
         return Cost(whole.steps, each, memory, load_s, save_s)
@@ -357,7 +354,7 @@ class Costs:
 
     def _bytes(self, source: RunOutput) -> int:
         models = [self._model(work.recipe) for work in self._trained(source)]
-        return max((4 * m.parameters for m in models), default=0) + _ACTIVATION_BYTES
+        return max((4 * m.parameters for m in models), default=0) + ASKED_BYTES
 
     def _trained(self, source: RunOutput) -> tuple[Train, ...]:
         match self.work_of(source.run):

@@ -112,6 +112,8 @@ class TrainJob(Job):
     """Deliver an average of candidates where it validates better than each alone."""
     save_every_s: float | None = None
     """Seconds between checkpoints, instead of the interval that costs least."""
+    beyond: tuple[str, ...] = ()
+    """What of its recipe goes beyond limits, and why: for its card."""
     trace: bool = False
     """Write every step's rows, rate and loss to `trace.jsonl`, and keep what is not delivered."""
     is_inexact: bool = False

@@ -15,9 +15,19 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agnews_cli.core.run.activations import Activations, Sizes, World
+from agnews_cli.core.run.activations import USUAL, Activations, Sizes, World
+from agnews_cli.core.run.anatomy import is_forward_out
 from agnews_cli.core.run.catalogue import CatalogueModel
-from agnews_cli.core.run.method import Lora, Method
+from agnews_cli.core.run.method import (
+    Dora,
+    Houlsby,
+    Ia3,
+    Lora,
+    Method,
+    Pfeiffer,
+    Qlora,
+    Vera,
+)
 
 Place = Literal["cpu", "gpu"]
 Computed = Literal["fp32", "fp16", "bf16"]
@@ -28,11 +38,14 @@ _QUANTISED_BELOW = 2.0
 _STATE_BYTES = {"adamw": 8.0, "lamb": 8.0, "adamw_8bit": 2.1, "adafactor": 0.1}
 """What an optimizer keeps of a trained weight (`learn/optimizers`)."""
 _CONTEXT_BYTES = {"cpu": 450_000_000, "gpu": 600_000_000}
-"""On a CPU the process before there is a model: Python, torch, transformers (440 to 500 MB on Linux,
-2026-11-29). Of a GPU the CUDA context and cuBLAS' workspace, which others tell of as 0.3 to 0.6 GB;
-nobody measured it here."""
+"""On a CPU the process before there is a model: Python, torch, transformers (440 to 500 MB on
+Linux, 2026-11-29). Of a GPU the CUDA context and cuBLAS' workspace, which others tell of as 0.3 to
+0.6 GB; nobody measured it here."""
 _ARENA_SHARE = {"cpu": 0.01, "gpu": 0.10}
-"""Of what comes and goes: more that the allocator holds. Of a GPU it is a guess on the safe side."""
+"""Of what comes and goes: more that the allocator holds. Of a GPU it is a guess on the safe side.
+"""
+USABLE_SHARE: dict[Place, float] = {"cpu": 0.8, "gpu": 0.95}
+"""Of a device's memory: the rest is the system's, and what nobody predicts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +152,7 @@ def _frozen_bytes(model: CatalogueModel, method: Method, frozen: int) -> float:
 def _passes(model: CatalogueModel, setup: Setup) -> tuple[float, float, float]:
     """Bytes kept at the end of the forward pass, those of them outside of blocks, and what comes
     and goes beside them."""
-    found = model.family.activations[setup.world]
+    found = model.family.activations.get(setup.world, USUAL)
     sizes = sizes_of(model, setup)
     block = _block_bytes(model, setup, found, sizes)
     outside = found.outside.bytes_of(sizes)
@@ -155,7 +168,7 @@ def _passes(model: CatalogueModel, setup: Setup) -> tuple[float, float, float]:
 
 def sizes_of(model: CatalogueModel, setup: Setup) -> Sizes:
     """With the virtual tokens and the padding that the model itself adds."""
-    length, window = setup.length, model.family.window
+    length, window = setup.length + setup.method.virtual_tokens, model.family.window
     if window is not None:  # padded to whole windows
         length = window * math.ceil(length / window)
     return Sizes(
@@ -170,21 +183,35 @@ def sizes_of(model: CatalogueModel, setup: Setup) -> Sizes:
     )
 
 
-def _block_bytes(
-    model: CatalogueModel, setup: Setup, found: Activations, sizes: Sizes
-) -> float:
+def _block_bytes(model: CatalogueModel, setup: Setup, found: Activations, sizes: Sizes) -> float:
     if setup.method.kind == "full":
         return found.trained.bytes_of(sizes)
+    added = sum(_added(setup, name, inner, outer) for name, inner, outer in model.block())
+    return found.frozen.bytes_of(sizes) + added * sizes.texts * sizes.length
+
+
+def _added(setup: Setup, layer: str, inner: int, outer: int) -> float:
+    """Bytes a token that a method keeps at one linear layer, beside what a frozen one keeps."""
     own = _FP32 if setup.precision == "fp32" else _HALF
     mask = _FP32 if setup.place == "cpu" else 1
-    added = 0.0
-    if isinstance(setup.method, Lora):
-        # Of each adapted layer its input after dropout, the mask, and what is between the matrices.
-        dropped = own + mask if setup.method.dropout else own
-        for name, width, _ in model.block():
-            if setup.method.adapts(name):
-                added += dropped * width + own * setup.method.rank
-    return found.frozen.bytes_of(sizes) + added * sizes.texts * sizes.length
+    match setup.method:
+        case Lora() | Qlora() | Dora() | Vera() if setup.method.adapts(layer):
+            # Its input after dropout, the mask, and what is between the two matrices.
+            dropped = own + mask if setup.method.dropout else own
+            return dropped * inner + own * setup.method.rank
+        case Houlsby() | Pfeiffer() if _has_bottleneck(setup.method, layer):
+            # What comes in, and what is between, before and after its function.
+            return own * (outer + 2 * setup.method.width(outer))
+        case Ia3():
+            return own * outer  # what is scaled, where it is: a little too much
+        case _:
+            return 0.0
+
+
+def _has_bottleneck(method: Houlsby | Pfeiffer, layer: str) -> bool:
+    if isinstance(method, Houlsby):
+        return method.adapts(layer)
+    return is_forward_out(layer)
 
 
 def _copies(model: CatalogueModel, setup: Setup) -> float:
@@ -208,9 +235,7 @@ def _passing(setup: Setup, found: Activations, sizes: Sizes) -> float:
     its widest tensor and of its states, or of its scores where they are kept."""
     tokens = sizes.texts * sizes.length
     each = _FP32 if setup.method.kind == "full" else 2 * _FP32  # inputs were not there to let go
-    scores = 0.0
-    if found.trained.scores >= 1:
-        scores = _FP32 * sizes.window * sizes.heads
+    scores = _FP32 * sizes.window * sizes.heads if found.trained.scores >= 1 else 0
     if setup.precision != "fp32":  # in half precision, and again in full
-        each, scores = max(each, 1.5 * _FP32), 2 * scores
+        return tokens * max(max(each, 6) * (sizes.intermediate + sizes.hidden), 2 * scores)
     return tokens * max(each * (sizes.intermediate + sizes.hidden), scores)

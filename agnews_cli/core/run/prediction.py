@@ -15,6 +15,9 @@ from agnews_cli.core.run.evaluation import Interval
 from agnews_cli.core.run.job import CandidateKind, Failure
 from agnews_cli.core.run.long_texts import CUT, LongTexts
 
+MemberKind = CandidateKind | Literal["onnx", "openvino"]
+"""What was trained, or the graph that it was exported as."""
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -24,7 +27,7 @@ class Member(_Message):
     """One model of what was delivered, and its share in the average."""
 
     name: str
-    kind: CandidateKind
+    kind: MemberKind
     folder: str
     share: float = 1.0
     digests: dict[str, str] = {}

@@ -358,6 +358,18 @@ class Data(_Strict):
         return rows * (folds if folds else 1 - self.held_share(rows))
 
 
+class Beyond(_Strict):
+    """Why a preset goes beyond a limit of `presets/limits.yaml`, and how far that reason holds."""
+
+    field: Literal[
+        "trained_parameters", "training.epochs", "training.lr", "training.evaluations_per_epoch"
+    ] = Field(description="What goes beyond.")
+    to: Annotated[float, Field(gt=0)] = Field(description="As far as the reason holds.")
+    why: Annotated[str, Field(min_length=1, max_length=300)] = Field(
+        description="The reason; the card has it."
+    )
+
+
 class Preset(_Strict):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
     tier: OneModel
@@ -377,6 +389,9 @@ class Preset(_Strict):
     data: Data = Data()
     measured: tuple[Measured, ...] = ()
     published: tuple[Published, ...] = ()
+    beyond_limits: tuple[Beyond, ...] = Field(
+        (), description="Why it goes beyond a limit of presets/limits.yaml."
+    )
 
     def reads(self, field: str) -> bool:
         """Whether a field by its dotted name decides anything: of a linear model few do."""

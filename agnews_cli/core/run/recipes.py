@@ -70,7 +70,34 @@ def embedding(folder, texts):
     head = load_file(f"{folder}/head.safetensors")
     return softmax(mean @ head["weights"] + head["bias"], axis=1)
 """
-_FUNCTIONS = {"linear": _LINEAR, "forest": _FOREST, "finetune": _FINETUNE, "embedding": _EMBEDDING}
+_ONNX = """
+def onnx(folder, texts):
+    tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
+    session = onnxruntime.InferenceSession(f"{folder}/model.onnx")
+    found = tokenizer.encode_batch(texts)
+    ids, mask = [one.ids for one in found], [one.attention_mask for one in found]
+    batch = {"input_ids": np.array(ids), "attention_mask": np.array(mask)}
+    scores = np.exp(session.run(["logits"], batch)[0].astype(float))
+    return scores / scores.sum(1, keepdims=True)
+"""
+_OPENVINO = """
+def openvino(folder, texts):
+    tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
+    model = Core().compile_model(f"{folder}/model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = tokenizer.encode_batch(texts)
+    ids, mask = [one.ids for one in found], [one.attention_mask for one in found]
+    batch = {"input_ids": np.array(ids), "attention_mask": np.array(mask)}
+    scores = np.exp(model(batch)["logits"].astype(float))
+    return scores / scores.sum(1, keepdims=True)
+"""
+_FUNCTIONS = {
+    "linear": _LINEAR,
+    "forest": _FOREST,
+    "finetune": _FINETUNE,
+    "embedding": _EMBEDDING,
+    "onnx": _ONNX,
+    "openvino": _OPENVINO,
+}
 _COUNTED = (
     "from safetensors.numpy import load_file",
     "from scipy.special import softmax",
@@ -85,6 +112,8 @@ _IMPORTS = {
         "from scipy.special import softmax",
         "from transformers import AutoModel, AutoTokenizer",
     ),
+    "onnx": ("import onnxruntime", "from tokenizers import Tokenizer"),
+    "openvino": ("from openvino import Core", "from tokenizers import Tokenizer"),
 }
 
 
@@ -110,6 +139,30 @@ def pipeline(folder: str, text: str = "your text") -> str:
         "from transformers import pipeline\n"
         f'classify = pipeline("text-classification", model={_quoted(folder)}, truncation=True)\n'
         f"print(classify({_quoted(text)}))\n"
+    )
+
+
+def graph(kind: str, text: str = "your text") -> str:
+    """A dozen lines for one exported model, in its folder, without torch and without agnews."""
+    begin, answer = {
+        "onnx": (
+            "import onnxruntime",
+            'model = onnxruntime.InferenceSession("model.onnx")\n'
+            'logits = model.run(["logits"], batch)[0]\n',
+        ),
+        "openvino": (
+            "from openvino import Core",
+            'settings = {"INFERENCE_PRECISION_HINT": "f32"}\n'
+            'logits = Core().compile_model("model.xml", "CPU", settings)(batch)["logits"]\n',
+        ),
+    }[kind]
+    return (
+        f"import json\nimport numpy as np\n{begin}\nfrom tokenizers import Tokenizer\n"
+        'labels = json.load(open("agnews.json", encoding="utf-8"))["labels"]\n'
+        f'found = Tokenizer.from_file("tokenizer.json").encode_batch([{_quoted(text)}])\n'
+        'batch = {"input_ids": np.array([one.ids for one in found]),\n'
+        '         "attention_mask": np.array([one.attention_mask for one in found])}\n'
+        f"{answer}print([labels[k] for k in logits.argmax(1)])\n"
     )
 
 

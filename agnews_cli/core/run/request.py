@@ -181,13 +181,22 @@ class Wish:
     settings: Annotated[
         tuple[str, ...],
         Ask(
-            "Change a preset's field, such as training.lr=1e-4; repeatable.",
+            "Change a preset's field, such as training.lr=3e-5; repeatable.",
             MODEL,
             "FIELD=VALUE",
             SEVERAL,
             "set",
         ),
     ] = ()
+    justify: Annotated[
+        str | None,
+        Ask(
+            "Why a limit of presets/limits.yaml is gone beyond; the run keeps it. "
+            "[what is beyond is refused]",
+            MODEL,
+            "REASON",
+        ),
+    ] = None
     budget_s: Annotated[
         float | None,
         Ask(

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from agnews_cli.learn.adapters import padding
+
 
 def classifier(folder: Path, base: str | None, options: dict[str, Any]) -> Any:
     """The base model with a new head for the classes that `labels.json` names, in `folder` or
@@ -19,7 +21,7 @@ def classifier(folder: Path, base: str | None, options: dict[str, Any]) -> Any:
     labels = next((path for path in places if path.is_file()), places[0])
     names = json.loads(labels.read_text("utf-8"))
     asked = {"dtype": torch.float32} | options
-    return AutoModelForSequenceClassification.from_pretrained(
+    found = AutoModelForSequenceClassification.from_pretrained(
         base,
         num_labels=len(names),
         id2label=dict(enumerate(names)),
@@ -28,6 +30,8 @@ def classifier(folder: Path, base: str | None, options: dict[str, Any]) -> Any:
         trust_remote_code=False,
         **asked,
     )
+    padding.settle(found)
+    return found
 
 
 def digest(model: Any) -> str | None:

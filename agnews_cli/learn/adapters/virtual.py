@@ -35,7 +35,7 @@ def attach(model: Any, vectors: nn.Module, count: int) -> None:
     model's part `virtual`."""
     model.add_module("virtual", vectors)
     model.register_forward_pre_hook(_Widen(count), with_kwargs=True)
-    model.register_forward_hook(_Narrow(count))
+    model.register_forward_hook(_Narrow(count), prepend=True)
 
 
 def prompts(model: Any, method: Any) -> None:

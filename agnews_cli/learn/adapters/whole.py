@@ -8,13 +8,16 @@ from typing import Any
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
+from agnews_cli.learn.adapters import padding
+
 
 def save(model: Any, folder: Path, base: str) -> None:
     model.save_pretrained(folder)
 
 
 def open_folder(folder: Path, base: str | None, options: dict[str, Any]) -> nn.Module:
-    found: nn.Module = AutoModelForSequenceClassification.from_pretrained(
+    found: Any = AutoModelForSequenceClassification.from_pretrained(
         folder, trust_remote_code=False, **options
     )
-    return found
+    padding.settle(found)
+    return found  # type: ignore[no-any-return]

@@ -24,6 +24,10 @@ def _usual(method: Any) -> dict[str, Any]:
 def _nothing_to_merge(model: Any) -> None: ...
 
 
+def _no_updates(model: Any) -> float | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Procedure:
     """The loop and the stages call these and never ask which method it is."""
@@ -43,5 +47,8 @@ class Procedure:
     such as how it is quantised, what is left out of that, and the type of its weights."""
     merge: Callable[[Any], None] = _nothing_to_merge
     """From now on the module computes with the weights that will be delivered."""
+    update_rank: Callable[[Any], float | None] = _no_updates
+    """(the module that is trained): how many directions its updates use, the mean over its layers;
+    None of a method whose updates have no rank, and before the first step."""
     beside: str | None = None
     """Below the folder of a whole model, where what the method alone has lies too."""

@@ -62,3 +62,28 @@ class Running:
         mean = float(self._sum) / self._steps * accelerator.num_processes
         self._sum, self._steps = None, 0
         return mean
+
+
+class Norms:
+    """Gradient norms since the last validation, on the device like `Running`."""
+
+    def __init__(self) -> None:
+        self._sum: torch.Tensor | None = None
+        self._most: torch.Tensor | None = None
+        self._steps = 0
+
+    def add(self, norm: torch.Tensor | None) -> None:
+        if norm is None:
+            return
+        norm = norm.detach().float()
+        self._sum = norm.clone() if self._sum is None else self._sum + norm
+        self._most = norm if self._most is None else torch.maximum(self._most, norm)
+        self._steps += 1
+
+    def taken(self) -> tuple[float | None, float | None]:
+        """(mean, largest), and begin anew; None where none was added."""
+        if self._sum is None or self._most is None:
+            return None, None
+        found = float(self._sum) / self._steps, float(self._most)
+        self._sum, self._most, self._steps = None, None, 0
+        return found

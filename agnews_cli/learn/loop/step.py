@@ -27,6 +27,7 @@ from agnews_cli.learn.kinds.loss import Loss, Targets
 from agnews_cli.learn.kinds.option import Batch, Gradients
 from agnews_cli.learn.loop import drawn
 from agnews_cli.learn.loop.forward import on_device
+from agnews_cli.learn.loop.pace import Norms
 from agnews_cli.learn.loop.state import State
 from agnews_cli.learn.models import hidden
 from agnews_cli.learn.optimizers import RATE_SHARE
@@ -49,6 +50,8 @@ class Stepper:
     hidden_weight: float = 0.0
     """How much it counts that hidden states differ from those in the targets."""
     warn: Callable[[str], None] = lambda text: None
+    norms: Norms = field(default_factory=Norms)
+    """Of the gradients, before they are clipped."""
     _copies: int = field(init=False)
     """How often an option wants the whole batch."""
     _pass_weight: float = field(init=False)
@@ -76,7 +79,9 @@ class Stepper:
             give_back()
         for group in state.optimizer.param_groups:
             group["lr"] = rate * group[RATE_SHARE]
-        accelerator.clip_grad_norm_(state.model.parameters(), self.training.clip_norm)
+        self.norms.add(
+            accelerator.clip_grad_norm_(state.model.parameters(), self.training.clip_norm)
+        )
         state.optimizer.step()
         state.optimizer.zero_grad()
         for option in state.options.values():

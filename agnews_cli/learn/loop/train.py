@@ -42,7 +42,7 @@ from agnews_cli.learn.loop.pace import Clock, Running
 from agnews_cli.learn.loop.position import Position, StepTrace
 from agnews_cli.learn.loop.state import ANSWERS, State
 from agnews_cli.learn.loop.step import Stepper
-from agnews_cli.learn.loop.validate import Validator
+from agnews_cli.learn.loop.validate import Validator, sample
 from agnews_cli.learn.rows.batches import Indices, batches_from, steps_in
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.rows.weighing import weights_of
@@ -78,13 +78,14 @@ class FineTuning:
         soft_targets: Callable[[], NDArray[np.float32]] | None = None,
         taught: Taught | None = None,
         saves_end: bool = True,
+        update_rank: Callable[[Any], float | None] = lambda model: None,
     ) -> None:
         """`validation`: None trains to the end of the plan, and the last weights are the best.
 
         `soft_targets`: says what the training rows are to learn instead of their labels, (rows,
         classes) probabilities; asked once, by the main process. `taught`: what a teacher says of
         them besides. `saves_end`: whether the end of training is saved, and not only that of a
-        session.
+        session. `update_rank`: as `kinds.method.Procedure` has it.
         """
         self.name, self.training, self.precision = name, training, precision
         self.tokens, self.seed = tokens, seed
@@ -115,11 +116,13 @@ class FineTuning:
         weight = 0.0 if taught is None else taught.how.hidden
         asked = (self.state, training, tokens, pad_id)
         self._stepper = Stepper(*asked, self._distilled or loss, weight, self._warn)
-        self._validator: Validator | None = None
+        self.validator: Validator | None = None
         if validation is not None:
             weighed = weights_of(training.class_weights, known, classes)
             facts = (self.state, training, validation, pad_id, weighed, name, log)
-            self._validator = Validator(*facts, None if taught is None else taught.held)
+            held = None if taught is None else taught.held
+            learnt = sample(tokens, len(validation.classes))
+            self.validator = Validator(*facts, self._stepper.norms, learnt, update_rank, held)
 
     @property
     def bare_model(self) -> Any:
@@ -193,7 +196,7 @@ class FineTuning:
             clock.step()
             if self.trace is not None:
                 digest = hashlib.sha256(rows.tobytes()).hexdigest()[:16]
-                self.trace(StepTrace(at.step, digest, rate, float(loss)))
+                self.trace(StepTrace(at.step, digest, rate, self._whole(loss)))
             if clock.is_report_due() or at.step >= at.total_steps:
                 self._report(losses, clock, rate, end_monotonic_s)
             if end_monotonic_s is not None and at.step >= _MEASURED_STEPS:
@@ -205,6 +208,12 @@ class FineTuning:
                 raise  # else training is over, and the model matters more than this checkpoint
         self.state.deliver()
         return at
+
+    def _whole(self, part: torch.Tensor) -> float:
+        """Of what each process adds up of a step, the sum: all call this."""
+        if self.accelerator.num_processes == 1:
+            return float(part)
+        return float(self.accelerator.reduce(part.detach(), "sum"))
 
     def _warn(self, text: str) -> None:
         self.log("warning", text=f"{self.name}: {text}")
@@ -360,14 +369,14 @@ class FineTuning:
         A validation that was given up is done again, whole, when the run goes on.
         """
         at, is_alone = self.position, self.accelerator.num_processes == 1
-        if self._validator is None:
+        if self.validator is None:
             at.validated_step = at.step
             return True
         began_s = time.monotonic()
         if is_alone and self.stop.left_s < self._validation_s:
             return False
         try:
-            self._validator.validate(self.stop.check if is_alone else lambda: None)
+            self.validator.validate(self.stop.check if is_alone else lambda: None)
         except StopRequested:
             return False
         self._validation_s = time.monotonic() - began_s

@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from agnews_cli.core.run.method import Lora
-from agnews_cli.learn.adapters import places, wrapped
+from agnews_cli.learn.adapters import places, updates, wrapped
 from agnews_cli.learn.kinds.method import Procedure
 
 EXAMPLE: dict[str, object] = {"rank": 2, "alpha": 4, "dropout": 0.2}
@@ -31,5 +31,6 @@ PROCEDURE = Procedure(
     save=wrapped.save,
     open=wrapped.open_folder,
     merge=wrapped.merge,
+    update_rank=updates.effective_rank,
     beside=wrapped.ADAPTER,
 )

@@ -13,7 +13,7 @@ from torch import nn
 
 from agnews_cli.core.run.method import Qlora
 from agnews_cli.learn.adapters import base as bases
-from agnews_cli.learn.adapters import files, places, wrapped
+from agnews_cli.learn.adapters import files, places, updates, wrapped
 from agnews_cli.learn.kinds.method import Procedure
 
 EXAMPLE: dict[str, object] = {"rank": 2, "alpha": 4, "dropout": 0.2}
@@ -73,4 +73,10 @@ def open_folder(folder: Path, base: str | None, options: dict[str, Any]) -> nn.M
     return PeftModel.from_pretrained(model, folder)
 
 
-PROCEDURE = Procedure(apply=apply, save=save, open=open_folder, load_options=load_options)
+PROCEDURE = Procedure(
+    apply=apply,
+    save=save,
+    open=open_folder,
+    load_options=load_options,
+    update_rank=updates.effective_rank,
+)

@@ -52,7 +52,7 @@ class EmbeddingHead:
     """Multinomial logistic regression on embeddings."""
 
     def __init__(self, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
-        self._weights, self._bias = weights, bias
+        self.weights, self.bias = weights, bias
 
     @classmethod
     def fit(cls, embeddings: NDArray[np.float32], classes: NDArray[np.int64]) -> EmbeddingHead:
@@ -64,12 +64,12 @@ class EmbeddingHead:
 
     def predict(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Class probabilities, (rows, classes)."""
-        scores = (embeddings @ self._weights + self._bias).astype(np.float64)
+        scores = (embeddings @ self.weights + self.bias).astype(np.float64)
         return softmax(scores).astype(np.float32)
 
     def save(self, folder: Path, *, encoder: str, max_length: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({"weights": self._weights, "bias": self._bias}, folder / "head.safetensors")
+        save_file({"weights": self.weights, "bias": self.bias}, folder / "head.safetensors")
         facts = {"encoder": encoder, "max_length": max_length}
         (folder / "head.json").write_text(json.dumps(facts), "utf-8")
 

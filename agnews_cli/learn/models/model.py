@@ -22,7 +22,7 @@ from transformers.utils import logging as hf_logging
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.errors import ModelBringsCode
 from agnews_cli.learn import methods, networks
-from agnews_cli.learn.adapters import places
+from agnews_cli.learn.adapters import padding, places
 from agnews_cli.learn.models import dropout, layers
 from agnews_cli.learn.models.head import last_layer
 from agnews_cli.store.model.models import asks_for_code, base_name, refuse_code
@@ -120,6 +120,7 @@ def load_classifier(
     new = sorted({name.rpartition(".")[0] for name in [*loaded["missing_keys"], *head]} - {""})
     if preset.network is None:
         places.freeze_unread(model)
+        padding.settle(model)
         trained = procedure.apply(model, preset.method, new)
     else:
         trained = networks.build(preset.network, model, labels, pad_id=pad_id, seed=seed)

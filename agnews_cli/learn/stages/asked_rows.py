@@ -114,7 +114,7 @@ def _refuse_other_rows(job: PredictJob, folder: Path) -> None:
     data = job.dataset
     if data.validation is not None and job.choice.fold is None:
         return  # those that validate have a file of their own
-    for trained in _trainings(folder):
+    for trained in trainings(folder):
         if trained.dataset.train.sha256 != data.train.sha256:
             continue
         theirs, ours = (_parting(choice, data) for choice in (trained.choice, job.choice))
@@ -122,7 +122,8 @@ def _refuse_other_rows(job: PredictJob, folder: Path) -> None:
             raise TeacherOfOtherRows(run=trained.run, theirs=_shown(theirs), ours=_shown(ours))
 
 
-def _trainings(folder: Path) -> Iterator[TrainJob]:
+def trainings(folder: Path) -> Iterator[TrainJob]:
+    """What trained the model in `folder`, or its members; nothing of one that no run made."""
     if not (folder / "job.json").exists():  # a snapshot lies in its run's folder
         folder = folder.parent
     with suppress(OSError, ValueError):  # of another version, or no run
@@ -132,7 +133,7 @@ def _trainings(folder: Path) -> Iterator[TrainJob]:
             case CombineJob() as job:
                 for member in job.members:
                     if member.delivery is not None:
-                        yield from _trainings(Path(member.delivery))
+                        yield from trainings(Path(member.delivery))
 
 
 def _parting(choice: RowChoice, data: Dataset) -> dict[str, object]:

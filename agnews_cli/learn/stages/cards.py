@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from agnews_cli.core.run import looks, recipes
+from agnews_cli.core.run import looks, model_index, recipes
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import COUNTED, Candidate, TrainJob
@@ -32,6 +32,7 @@ from agnews_cli.store.settings.strict_yaml import Document, Refused
 
 MODEL_SCHEMA = "agnews.model/1"
 _LONGEST_NAME = 120
+_LONGEST_REASON = 500
 _FEW_ROWS = 20
 _KINDS = {
     "finetune": "a fine-tuned transformer",
@@ -154,20 +155,9 @@ def _head_of(facts: dict[str, Any]) -> str:
 
 
 def _result(dataset: Dataset, evaluation: Evaluation) -> dict[str, Any]:
-    split = evaluation.test or evaluation.validation
     on_hub = dataset.train.form.format == "hub"
-    return {
-        "task": {"type": "text-classification", "name": "Text classification"},
-        "dataset": {
-            "name": plain(dataset.name),
-            "type": dataset.train.path if on_hub else "other",
-            "split": "test" if evaluation.test else "validation",
-        },
-        "metrics": [
-            {"type": "accuracy", "name": "Accuracy", "value": round(split.accuracy.value, 6)},
-            {"type": "f1", "name": "Macro-F1", "value": round(split.macro_f1.value, 6)},
-        ],
-    }
+    hub_id = dataset.train.path if on_hub else None
+    return model_index.result(plain(dataset.name), hub_id, evaluation)
 
 
 def with_figures(card: str, evaluation: Evaluation, dataset: Dataset) -> str:
@@ -291,7 +281,7 @@ def _body(
     yield "## Limits"
     yield "\n".join(_limits(job, evaluation, read if is_tuned else None))
     yield "## Licence"
-    yield _licence(job, is_tuned=is_tuned)
+    yield licence(job, is_tuned=is_tuned)
 
 
 def figures(evaluation: Evaluation) -> Iterator[str]:
@@ -400,6 +390,8 @@ def _limits(job: TrainJob, evaluation: Evaluation, read: WhatWasRead | None) -> 
         how, length = read.long_texts, job.preset.training.max_length
         said = _READS[how.how].format(length=length, **how.model_dump())
         yield f"- It reads {said}" + (f": {read.cut}." if read.cut else ".")
+    for one in job.beyond:
+        yield f"- Trained {escaped(one, _LONGEST_REASON)}."
     few = [
         n
         for n, rows in zip(dataset.labels, dataset.train.class_rows, strict=True)
@@ -412,7 +404,8 @@ def _limits(job: TrainJob, evaluation: Evaluation, read: WhatWasRead | None) -> 
         yield "- No test split: expect less of new texts than the figures say."
 
 
-def _licence(job: TrainJob, *, is_tuned: bool) -> str:
+def licence(job: TrainJob, *, is_tuned: bool) -> str:
+    """Whose terms hold for the weights."""
     data = "The data's own licence holds for what was learnt from them."
     base = hub_id(job.preset.model)
     if not is_tuned:
@@ -425,12 +418,12 @@ def _licence(job: TrainJob, *, is_tuned: bool) -> str:
 # ---- names from outside -------------------------------------------------------------------------
 
 
-def plain(text: str) -> str:
-    """`text` on one line, without what cannot be seen, at most 120 characters."""
+def plain(text: str, longest: int = _LONGEST_NAME) -> str:
+    """`text` on one line, without what cannot be seen, at most so many characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return line if len(line) <= _LONGEST_NAME else line[: _LONGEST_NAME - 1].rstrip() + "…"
+    return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
 
 
-def escaped(text: str) -> str:
+def escaped(text: str, longest: int = _LONGEST_NAME) -> str:
     """`plain(text)` as Markdown that shows it, in a table too: no link, no HTML, no emphasis."""
-    return re.sub(r"([\\`*_{}\[\]()<>#!|~$&@:])", r"\\\1", plain(text))
+    return re.sub(r"([\\`*_{}\[\]()<>#!|~$&@:])", r"\\\1", plain(text, longest))

@@ -84,6 +84,8 @@ class Competition:
                 raise setting.budget.too_short("no model could be trained by then") from None
             setting.told.decided("the budget left no time for a fine-tuned model")
         self.is_interrupted = self.trainer.is_interrupted
+        if setting.is_main and not self.is_interrupted:
+            self.trainer.guarded.tell()
 
     def interrupted(self) -> Outcome:
         """How far it came."""

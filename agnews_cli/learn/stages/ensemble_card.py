@@ -33,7 +33,7 @@ def text(
         f"# {len(job.dataset.labels)} classes of text, learnt from {escaped(job.dataset.name)}",
         f"An ensemble: {escaped(why)}.",
         "## How to use",
-        *(_usage(folder) if (folder / "delivery.json").exists() else [_ANSWERS_ALONE]),
+        *(usage(folder) if (folder / "delivery.json").exists() else [_ANSWERS_ALONE]),
         "## Figures",
         "\n".join(figures(evaluation)),
         "\n".join(by_class(split, job.dataset)),
@@ -72,7 +72,8 @@ _ANSWERS_ALONE = (
 )
 
 
-def _usage(folder: Path) -> Iterator[str]:
+def usage(folder: Path) -> Iterator[str]:
+    """How what several models deliver in `folder` is used, with agnews and without."""
     whole = delivered.of_run(RunFolder(folder))
     yield "With agnews, in this folder (or give its path):\n\n" + fenced(recipes.load("."))
     shares = list(_shares(whole, folder, 1.0))

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from agnews_cli.core.guards import training as guards
+from agnews_cli.core.guards.training_facts import GuardReport, TrainingSeen
 from agnews_cli.core.run.comparison import MemberSize
 from agnews_cli.core.run.diversity import Diversity
 from agnews_cli.core.run.evaluation import Evaluation
@@ -34,7 +36,7 @@ from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.figures.blend import log_loss
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.kinds.combiner import Fitted
-from agnews_cli.learn.stages import ensemble_card, heat_map
+from agnews_cli.learn.stages import ensemble_card, guarded, heat_map
 from agnews_cli.learn.stages.predictions_file import write_predictions
 from agnews_cli.store.disk import files
 from agnews_cli.store.disk.files import write_text_atomically
@@ -75,9 +77,11 @@ def make(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
     if mute:
         told.warn(f"of {', '.join(mute)} only answers are there: no model for new texts is made")
     apart = diversity(validation.names, validation.probabilities, validation.classes)
-    for finding in apart.findings(job.limits):
-        if finding.level != "good":
-            told.decided(f"{finding.text}. {finding.mend}")
+    found = guards.findings(TrainingSeen(diversity=apart, limits=job.limits))
+    for finding in found:
+        guarded.say(told, finding)
+    report = GuardReport.of((), found).model_dump_json(indent=1, by_alias=True)
+    write_text_atomically(Path(job.folder) / guarded.NAME, report)
     _deliver(job, kept, fitted)
     stop.check()
     evaluation, tests = _evaluate(job, combined, kept)

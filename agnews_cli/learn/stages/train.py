@@ -24,6 +24,7 @@ from agnews_cli.learn.models import teacher
 from agnews_cli.learn.models.model import cool_head, save_delivery
 from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.learn.rows.tokens import Tokens
+from agnews_cli.learn.stages.guarded import Guarded
 from agnews_cli.learn.stages.prepare import Prepared
 from agnews_cli.learn.stages.tuning import Tunings
 from agnews_cli.learn.state.snapshot import restore_weights
@@ -59,6 +60,7 @@ class Trainer:
 
     rows: Prepared
     tunings: Tunings = field(init=False)
+    guarded: Guarded = field(init=False)
     is_interrupted: bool = False
     position: Position | None = None
     """Where the last fine-tuning stands."""
@@ -69,6 +71,9 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.tunings = Tunings(self.rows)
+        setting = self.rows.setting
+        rank = getattr(setting.job.preset.method, "rank", None)  # what has none has no such updates
+        self.guarded = Guarded(setting.folder, setting.told, rank)
 
     def one(
         self, number: int, model: Any, training: Training, *, end_s: float | None
@@ -90,6 +95,7 @@ class Trainer:
         )
         if not self._train(tuning, folder, end_s):
             return None
+        self.guarded.over(tuning)
         bare = self._merged(tuning)
         setting.log("phase", name="validating")
         asked_s = time.monotonic()
@@ -168,6 +174,7 @@ class Trainer:
                 restore_weights(bare, kept, snapshot(number))
                 answers[snapshot(number)] = self._asked(bare, part.validation)
             tuning.conclude(answers)
+        self.guarded.over(tuning)
         setting.accelerator.free_memory()
         return tuning
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import CannotResume
+from agnews_cli.learn import methods
 from agnews_cli.learn.door.budget import LEAST_SAVED_S
 from agnews_cli.learn.loop.distil import Taught
 from agnews_cli.learn.loop.position import StepTrace
@@ -73,7 +74,6 @@ class Tunings:
         now = fingerprint.take(setting.accelerator, setting.precision)
         now |= fingerprint.of_material(tokens, validation, model)
         now |= fingerprint.of_teacher(taught.logits, taught.hidden) if taught is not None else {}
-        is_traced = job.trace and setting.is_main
         tuning = FineTuning(
             name=name,
             model=model,
@@ -89,15 +89,19 @@ class Tunings:
             log=setting.log,
             stop=setting.stop,
             saver=self._saver(name, now),
-            trace=partial(self._trace, name) if is_traced else None,
+            trace=partial(self._trace, name) if job.trace else None,
             soft_targets=soft_targets,
             taught=taught,
             saves_end=not is_fold,
+            update_rank=methods.of(job.preset.method).update_rank,
         )
         self._resume(tuning, now)
         return tuning
 
     def _trace(self, name: str, step: StepTrace) -> None:
+        """Of several processes, whose losses are one here, the first writes."""
+        if not self.setting.is_main:
+            return
         facts = {"candidate": name} | asdict(step)
         facts |= {"lr": step.lr.hex(), "loss": step.loss.hex()}
         with private.appending(self.setting.folder / "trace.jsonl") as file:

@@ -19,10 +19,10 @@ def carry(source: Delivered, target: Path) -> None:
 
     What is there already is replaced. Raises NoDiskSpace, CannotWrite or CannotRead.
     """
-    paths = dict(_paths(source))
-    require_space(target, sum(path.stat().st_size for path in paths.values()))
+    found = dict(paths(source))
+    require_space(target, sum(path.stat().st_size for path in found.values()))
     shutil.rmtree(target, ignore_errors=True)
-    for name, path in paths.items():
+    for name, path in found.items():
         copy(path, target / name)
 
 
@@ -33,8 +33,8 @@ def copy(path: Path, target: Path) -> None:
     files.write_new(target, _pieces(path))
 
 
-def _paths(source: Delivered) -> Iterator[tuple[str, Path]]:
-    """Each file, by its name within the delivery."""
+def paths(source: Delivered) -> Iterator[tuple[str, Path]]:
+    """Each file that it needs to answer, by its name within the delivery."""
     folders = [Path(member.folder) for member in source.members]
     folders += [source.combiner] if source.combiner is not None else []
     for folder in folders:
@@ -45,7 +45,7 @@ def _paths(source: Delivered) -> Iterator[tuple[str, Path]]:
         if (source.folder / name).is_file():
             yield name, source.folder / name
     for part in source.parts:
-        for name, path in _paths(part):
+        for name, path in paths(part):
             yield f"{part.folder.relative_to(source.folder).as_posix()}/{name}", path
 
 

@@ -25,9 +25,8 @@ from pydantic import (
 )
 
 from agnews_cli.core.run.dataset import Cleaning, Dataset
-from agnews_cli.core.run.job import CandidateKind
 from agnews_cli.core.run.long_texts import CUT, LongTexts
-from agnews_cli.core.run.prediction import Member, Order
+from agnews_cli.core.run.prediction import Member, MemberKind, Order
 from agnews_cli.core.run.preset import Model
 from agnews_cli.core.text import strict_json
 from agnews_cli.errors import ModelNotReadable, NotAModel, RunUnfinished, RunUnknown
@@ -118,7 +117,7 @@ class _DeliveredMember(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str
-    kind: CandidateKind
+    kind: MemberKind
     folder: str
     share: float = Field(ge=0, le=1)
 
@@ -148,7 +147,7 @@ class _Delivery(_Words):
 class _Card(_Words):
     """`agnews.json`."""
 
-    kind: CandidateKind = "finetune"
+    kind: MemberKind = "finetune"
     base: str | None = None
     files: Mapping[str, str] = {}
     """SHA-256 of what is loaded; older ones do not say it."""
@@ -166,24 +165,29 @@ class _Method(BaseModel):
     base: str
 
 
-def write(folder: Path, dataset: Dataset, **answers: object) -> None:
+def write(folder: Path, like: Dataset | Delivered, **answers: object) -> None:
     """`delivery.json`: how texts and labels were written, and who answers: `members` and the
     `max_length` that they read, with `long_texts` where longer texts are not cut, or `parts` and
     the `combiner` that joins them.
 
     Raises CannotWrite or NoDiskSpace.
     """
-    facts = {
-        "schema": _SCHEMA,
-        "labels": list(dataset.labels),
-        "label_values": list(dataset.label_values),
-        "text_columns": list(dataset.text_columns),
-        "label_column": dataset.label_column,
-        "id_column": dataset.id_column,
-        "cleaning": dataset.cleaning,
-    }
+    facts = {"schema": _SCHEMA} | words_of(like)
     text = json.dumps(facts | answers, indent=2, ensure_ascii=False)
     files.write_text_atomically(folder / _DELIVERY, text)
+
+
+def words_of(like: Dataset | Delivered) -> dict[str, object]:
+    """How texts and labels are written, as `delivery.json` and `agnews.json` have it."""
+    is_known = like.says_columns if isinstance(like, Delivered) else True
+    return {
+        "labels": list(like.labels),
+        "label_values": list(like.label_values),
+        "text_columns": list(like.text_columns) if is_known else [],
+        "label_column": like.label_column,
+        "id_column": like.id_column,
+        "cleaning": like.cleaning,
+    }
 
 
 def find(store: Path, name: str) -> Delivered:

@@ -39,7 +39,8 @@ def _has_buckets() -> bool:
     return hasattr(huggingface_hub.HfApi, "batch_bucket_files")
 
 
-def _api() -> Any:
+def client() -> Any:
+    """The Hub's client, quiet, for the endpoint that is set."""
     from huggingface_hub import HfApi
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
@@ -90,7 +91,7 @@ class Repository:
             tempfile.TemporaryDirectory(dir=target.parent) as folder,
         ):
             byte_bounds.require(self._sizes.get(name, 0), most_bytes)
-            found = _api().hf_hub_download(
+            found = client().hf_hub_download(
                 self._repo, name, revision=self._head, local_dir=folder, force_download=True
             )
             Path(found).replace(target)
@@ -98,8 +99,8 @@ class Repository:
     def list(self, prefix: str) -> tuple[Entry, ...]:
         with in_words(self.address, "list its objects"):
             try:
-                self._head = _api().repo_info(self._repo).sha
-                found = _api().list_repo_tree(
+                self._head = client().repo_info(self._repo).sha
+                found = client().list_repo_tree(
                     self._repo,
                     path_in_repo=prefix.rstrip("/") or None,
                     recursive=True,
@@ -138,7 +139,7 @@ class Repository:
             if not adds and not removals:
                 return
             try:
-                made = _api().create_commit(
+                made = client().create_commit(
                     self._repo,
                     operations=[*adds, *removals],
                     commit_message=message,
@@ -164,7 +165,7 @@ class Repository:
     def _require_private(self) -> None:
         if self._is_private:
             return
-        api = _api()
+        api = client()
         api.create_repo(self._repo, private=True, exist_ok=True)
         facts = api.repo_info(self._repo)
         if not facts.private:
@@ -192,18 +193,18 @@ class Bucket:
     def put(self, name: str, source: Path) -> None:
         with in_words(self.address, f"store {name}"):
             self._require_private()
-            _api().batch_bucket_files(self._bucket, add=[(str(source), name)])
+            client().batch_bucket_files(self._bucket, add=[(str(source), name)])
 
     def create(self, name: str, data: bytes) -> bool:
         with in_words(self.address, f"store {name}"):
             self._require_private()
-            _api().batch_bucket_files(self._bucket, add=[(data, name)])
+            client().batch_bucket_files(self._bucket, add=[(data, name)])
         return True
 
     def get(self, name: str, target: Path, most_bytes: int) -> None:
         with in_words(self.address, f"give {name}", missing=name, is_missing=_is_missing):
             byte_bounds.require(self._sizes.get(name, 0), most_bytes)
-            _api().download_bucket_files(
+            client().download_bucket_files(
                 self._bucket, [(name, str(target))], raise_on_missing_files=True
             )
 
@@ -211,7 +212,7 @@ class Bucket:
         with in_words(self.address, "list its objects"):
             try:
                 found = list(
-                    _api().list_bucket_tree(
+                    client().list_bucket_tree(
                         self._bucket, prefix=prefix.rstrip("/") or None, recursive=True
                     )
                 )
@@ -227,7 +228,7 @@ class Bucket:
     def delete(self, name: str) -> None:
         with in_words(self.address, f"remove {name}"):
             try:
-                _api().batch_bucket_files(self._bucket, delete=[name])
+                client().batch_bucket_files(self._bucket, delete=[name])
             except Exception as error:
                 if not _is_missing(error):
                     raise
@@ -237,7 +238,7 @@ class Bucket:
     def _require_private(self) -> None:
         if self._is_private:
             return
-        api = _api()
+        api = client()
         api.create_bucket(self._bucket, private=True, exist_ok=True)
         if not api.bucket_info(self._bucket).private:
             raise StoreTrouble(store=self.address, action="be used", reason="it is public")

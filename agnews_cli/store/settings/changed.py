@@ -16,7 +16,7 @@ from agnews_cli.store.settings import checked
 from agnews_cli.store.settings.strict_yaml import Document, Refused
 
 M = TypeVar("M", bound=BaseModel)
-_NOT_SET = ("measured", "published")
+_NOT_SET = ("measured", "published", "beyond_limits")
 
 
 def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
@@ -105,7 +105,7 @@ def with_setting(preset: M, given: str) -> M:
         [field for field in checked.fields(type(preset)) if field not in _NOT_SET],
     )
     if not equals:
-        raise refuse("expected FIELD=VALUE, such as training.lr=1e-4")
+        raise refuse("expected FIELD=VALUE, such as training.lr=3e-5")
     if name not in known:
         inside = [field for field in known if field.startswith(f"{name}.")]
         if inside:

@@ -55,6 +55,7 @@ _RECORDED = (
     "outcome.json",
     "evaluation.json",
     "delivery.json",
+    "guards.json",
     "line.json",
     _EVENTS,
 )

@@ -7,7 +7,7 @@ Reads runs and writes nothing; asked again after a session, it counts what that 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -20,12 +20,13 @@ from agnews_cli.core.machine import accelerator
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.run.cost import Cost, Costs, KnownSpeeds, Rated
 from agnews_cli.core.run.dataset import Dataset
-from agnews_cli.core.run.preset import Preset
+from agnews_cli.core.run.needs import Needs
+from agnews_cli.core.run.preset import Model, Preset
 from agnews_cli.core.run.rows import trainings
 from agnews_cli.core.run.work import Recipe, RunId, Train
 from agnews_cli.core.text import strict_json
 from agnews_cli.store.disk import files
-from agnews_cli.store.settings import offers, strict_yaml
+from agnews_cli.store.settings import catalogue, offers, strict_yaml
 from agnews_cli.store.settings.strict_yaml import Refused
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Ground:
         models = {Recipe.of(s.preset, s.weights).weights: s.preset.model for s in singles}
         known = {Recipe.of(s.preset, s.weights): self.known(s.preset) for s in singles}
         works = {run: node.work for run, node in graph.nodes.items()}
-        return Costs(data, models, known.__getitem__, works.get)
+        return Costs(data, models, known.__getitem__, works.get, memory_of())
 
     def progress(self, wanted: Graph, data: Dataset) -> dict[RunId, float]:
         """The share of each run of a graph that is behind it."""
@@ -127,6 +128,12 @@ class Ground:
                 each = trainings(work.rows, data) if isinstance(work, Train) else (1,)
                 found[folder.id] = min(_told(folder).share_of(each), _UNFINISHED)
         return found
+
+
+def memory_of() -> Callable[[Recipe, Model], int]:
+    """The peak memory of training, by the catalogue. Raises CatalogueInvalid."""
+    needs = Needs(catalogue.load())
+    return lambda recipe, model: needs.peak_bytes(model, recipe.method, recipe.training)
 
 
 _UNFINISHED = 0.999

@@ -238,7 +238,7 @@ def best(shares: Sequence[float]) -> int:
 def predictor(model: Delivered) -> Predictor:
     """The model's process, started. Raises HubUnreachable if it needs weights from there."""
     machine, order = detect(), delivered.order_of(model, located)
-    return Predictor(order, cpu_count=machine.cpu_count, on_cpu=machine.accelerator.kind == "cpu")
+    return Predictor(order, cpu_count=machine.cpu_count, kind=machine.accelerator.kind)
 
 
 def located(base: Model) -> str:

@@ -39,6 +39,7 @@ from agnews_cli.workflows.report.opened import ModelQuestions, asked_of
 from agnews_cli.workflows.runs import compare, looks_taken
 from agnews_cli.workflows.runs.compare import RunsCompared, require_different
 from agnews_cli.workflows.runs.history import where, word_for
+from agnews_cli.workflows.train import summary
 
 SCHEMA = "agnews.report/1"
 _MOST_BYTES = 16_000_000
@@ -90,6 +91,8 @@ class RunReported:
     why: str
     notes: tuple[str, ...]
     environment: dict[str, Any]
+    quota: str
+    """What is left of it where it was trained; empty of a run that is not finished."""
     lived: LivedThrough
     evaluation: Evaluation | None
     figures: RunFigures
@@ -122,6 +125,7 @@ class RunReported:
             "why": self.why,
             "notes": list(self.notes),
             "environment": self.environment,
+            "quota": self.quota,
             "lived": self.lived.as_json(),
             "evaluation": self.evaluation and self.evaluation.as_json(),
             "figures": _figures(self.figures),
@@ -271,6 +275,7 @@ def _reported(
         why="" if outcome is None else outcome.why,
         notes=() if outcome is None else outcome.notes,
         environment=_environment(folder if folder.has("environment.json") else every[0]),
+        quota=_quota(folder),
         lived=lived(dict.fromkeys((folder, *every))),
         evaluation=evaluation,
         figures=own,
@@ -292,6 +297,13 @@ def _reported(
         teacher=None if teacher is None else compare.of_student(folder, teacher),
         risk=judged(folder, every, figured, checked, len(looks) or None, rows),
     )
+
+
+def _quota(folder: RunFolder) -> str:
+    try:
+        return summary.of_run(str(folder.path), folder.path.parent).quota
+    except AgnewsError:
+        return ""
 
 
 def _tried(order: ModelQuestions, say: Callable[[str], None]) -> TriedModel:

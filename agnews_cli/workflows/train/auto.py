@@ -10,7 +10,7 @@ from collections.abc import Callable
 from agnews_cli.core.graph.asked import AnyPreset, Single, with_unlabelled
 from agnews_cli.core.run.job import Event
 from agnews_cli.errors import Interrupted, UsageError
-from agnews_cli.workflows.train import campaign, single
+from agnews_cli.workflows.train import campaign, single, within_limits
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.recipe import given, shape
 from agnews_cli.workflows.train.result import Result
@@ -37,6 +37,8 @@ def prepare(
             asked, why = given(of, wish.changes)
         if wish.unlabelled is not None:
             asked = _with_unlabelled(asked)
+        if asked is not None:
+            why = (*why, *within_limits.require(asked, request, is_typed=of is None))
         scene = look(request, chosen, hub, show)
         if asked is None:
             return single.prepare(scene, None, why)

@@ -104,7 +104,8 @@ def prepare(
     def joined(members: tuple[Finished, ...]) -> Ensemble:
         return Ensemble(asked.name, members, asked.how, limits=asked.limits, data=asked_rows)
 
-    wanted = replace(request, wish=wish_of(found[0]))
+    wish = replace(wish_of(found[0]), justify=request.wish.justify)
+    wanted = replace(request, wish=wish)
     plan = auto.prepare(wanted, show=show, of=joined(members))
     assert isinstance(plan, Campaign)
     more: tuple[Finished, ...] = tuple(_classifiers(folders, store, plan.scene))

@@ -88,6 +88,7 @@ def prepare_again(
     places = (str(folder.path.parent), *chosen.remotes, *found_at)
     again = replace(
         request,
+        is_begun=True,
         wish=replace(wish, data=of, preset=str(asked), **RESOLVED),
         session=replace(request.session, stores=tuple(dict.fromkeys(places))),
     )

@@ -16,13 +16,14 @@ from typing import Any
 import agnews_cli
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.machine.platform import Platform, describe
+from agnews_cli.core.machine.probe import NO_TPU, instead_of_tpu
 from agnews_cli.core.run import looks
 from agnews_cli.core.run.allowance import bytes_within, rows_within
 from agnews_cli.core.run.dataset import Dataset, Reading, Split
 from agnews_cli.core.run.job import Event, ReaderLeft
 from agnews_cli.core.run.request import FIELDS, SessionOptions, Wish, as_record, written
 from agnews_cli.core.text import duration
-from agnews_cli.errors import BudgetTooShort, LimitTooSmall
+from agnews_cli.errors import BudgetTooShort, LimitTooSmall, TpuUntrained
 from agnews_cli.host import network, probe
 from agnews_cli.host.detect import detect
 from agnews_cli.store.data import datasets
@@ -53,6 +54,8 @@ class Request:
     session: SessionOptions = SessionOptions()  # noqa: RUF009
     is_rehearsal: bool = False
     """Nothing is to be written, not even what a probe found."""
+    is_begun: bool = False
+    """The run is there: whether it may go beyond limits was decided when it began."""
     started_monotonic_s: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -170,7 +173,10 @@ Said = Callable[[Event], None]
 def look(
     request: Request, chosen: stores.Chosen, hub: Callable[[], bool], show: Said | None
 ) -> Scene:
-    """Look at machine, data and stores. `show` hears of reading. Writes to the cache alone."""
+    """Look at machine, data and stores. `show` hears of reading. Writes to the cache alone.
+
+    Raises TpuUntrained, and what finding the data raises.
+    """
     wish = request.wish
     remotes = stores.connect(chosen.remotes)
     told = datasets.nobody if show is None else _Telling(show, request.started_monotonic_s)
@@ -179,6 +185,9 @@ def look(
     accelerator, notes = probe.usable(
         platform, processes=request.session.processes, remember=not request.is_rehearsal
     )
+    if accelerator.kind == "tpu":
+        instead = instead_of_tpu(platform.name)
+        raise TpuUntrained(name=accelerator.name, reason=NO_TPU, next=instead)
     platform = replace(platform, accelerator=accelerator)
     reasons += [f"accelerator: {note}" for note in notes]
     session_s, why = session_left_s(platform, request.session.longest_s)

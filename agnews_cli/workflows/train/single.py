@@ -14,6 +14,7 @@ from agnews_cli.core.graph.shapes import Single
 from agnews_cli.core.run.choose import Finish, PassedOver, choose
 from agnews_cli.core.run.job import CandidateKind, Event, ReaderLeft, TestOrder, TrainJob
 from agnews_cli.core.run.method import WordCounts
+from agnews_cli.core.run.needs import Needs
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.run.work import Evaluate
@@ -31,13 +32,13 @@ from agnews_cli.store.disk import names
 from agnews_cli.store.disk.home import cache
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
-from agnews_cli.store.settings import presets
+from agnews_cli.store.settings import catalogue, presets
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.outlook import ahead, term
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.watch import stopped
-from agnews_cli.workflows.train import jobs, other_test, suited
+from agnews_cli.workflows.train import jobs, other_test, suited, within_limits
 from agnews_cli.workflows.train.plans import Plan
 from agnews_cli.workflows.train.result import Result, result_of
 from agnews_cli.workflows.train.scene import HUB_TIMEOUT_S, Scene
@@ -73,6 +74,7 @@ def prepare(scene: Scene, given: Preset | None, why_given: Sequence[str]) -> Pla
     else:
         preset, model, why, passed = _best_that_fits(scene)
         reasons = [f"preset {preset.name}: {why}"]
+        reasons += within_limits.require(Single(preset), scene.request, is_typed=True)
     reasons.append(f"weights: {model.note}")
     candidates, why = candidates_of(preset, wish.budget_s, on_cpu=device.kind == "cpu")
     reasons.append(why)
@@ -131,6 +133,7 @@ def _best_that_fits(
 
     tuned = (p for p in presets.load_all() if p.is_chosen)  # others are asked for by name
     every = [presets.with_settings(p, wish.changes) for p in tuned]
+    needs, memory_bytes = Needs(catalogue.load()), scene.platform.memory_bytes
     choice = choose(
         every,
         device,
@@ -138,6 +141,7 @@ def _best_that_fits(
         why_unavailable=why_unavailable,
         rows=min(data.train.rows, wish.limit_train or data.train.rows),
         term=ends,
+        need=lambda p: needs.of(p.model, p.method, p.training, device, memory_bytes),
     )
     passed = choice.passed_over
     if choice.preset is None:
@@ -263,6 +267,7 @@ def job_of(plan: Plan, folder: runs.RunFolder) -> TrainJob:
         is_inexact=options.inexact,
         save_every_s=options.save_every_s,
         trace=options.trace,
+        beyond=within_limits.kept(plan.preset, wish.justify),
         **plan.scene.of_any_job,
     )
 

@@ -18,6 +18,7 @@ from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.run.evaluation import Evaluation
 from agnews_cli.core.run.job import Outcome
 from agnews_cli.core.run.looks import RecordedLook
+from agnews_cli.core.run.model_limits import BEYOND
 from agnews_cli.core.run.request import Wish
 from agnews_cli.core.run.state import RunState
 from agnews_cli.core.text import duration
@@ -81,6 +82,8 @@ class Summary:
     """What is written already, and last the command."""
     better: tuple[str, ...]
     warnings: tuple[str, ...]
+    beyond: tuple[str, ...]
+    """What went beyond limits, and why."""
     looks: tuple[RecordedLook, ...]
     """All that were taken at its test rows, the oldest first."""
 
@@ -98,6 +101,7 @@ class Summary:
             "submit": list(self.submit),
             "better": list(self.better),
             "warnings": list(self.warnings),
+            "beyond": list(self.beyond),
             "looks": [
                 {"at": one.at.isoformat(), "run": one.run, "why": one.why} for one in self.looks
             ],
@@ -148,6 +152,7 @@ def _summary(
         submit=_submit(kept.submission, use),
         better=kept.better,
         warnings=kept.warnings or outcome.notes,
+        beyond=tuple(one for one in kept.reasons if one.startswith(BEYOND)),
         looks=looks_taken.of((evaluation,), store),
     )
 

@@ -234,6 +234,7 @@ def _fit(seen: Surroundings, answers: Answers, presets: tuple[Preset, ...], goal
         goal,
         why_unavailable=why_unavailable,
         cost=lambda preset: cost_of(seen, answers, preset),
+        need=lambda preset: seen.need(preset, machine.accelerator),
     )
 
 

@@ -49,7 +49,7 @@ def seconds(
     works = {run: node.work for run, node in graph.nodes.items()}
     speeds = {one.recipe: known(one.preset, device) for one in every}
     models = {one.recipe.weights: one.preset.model for one in every}
-    costs = Costs(data, models, speeds.__getitem__, works.get)
+    costs = Costs(data, models, speeds.__getitem__, works.get)  # no memory is asked
     kind, total_s = accelerator.device(device), 0.0
     for work in works.values():
         cost = costs(work)

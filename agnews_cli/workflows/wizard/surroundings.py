@@ -21,6 +21,7 @@ from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.machine.platform import Platform, describe
 from agnews_cli.core.run.cost import KnownSpeeds
 from agnews_cli.core.run.dataset import Dataset, Reading, split_of
+from agnews_cli.core.run.needs import Need, Needs
 from agnews_cli.core.run.preset import NAMING, Preset
 from agnews_cli.errors import AgnewsError, BadRow, HubUnreachable, NoLabelColumn, NoTextColumn
 from agnews_cli.host import network
@@ -32,7 +33,7 @@ from agnews_cli.store.disk.space import nearest_there
 from agnews_cli.store.formats import tables
 from agnews_cli.store.model import models
 from agnews_cli.store.run import runs
-from agnews_cli.store.settings import preset_shapes
+from agnews_cli.store.settings import catalogue, preset_shapes
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.train.scene import SAMPLE
 
@@ -131,6 +132,8 @@ class Surroundings:
     """Presets of several models."""
     known: Callable[[Preset, Accelerator], KnownSpeeds] = benchmarks
     """What is known of a preset's speed on a machine."""
+    need: Callable[[Preset, Accelerator], Need | None] = lambda preset, device: None
+    """What its training takes of a machine's memory."""
 
 
 def look_around(file: str, *, may_ask_hub: bool) -> Surroundings:
@@ -150,7 +153,12 @@ def look_around(file: str, *, may_ask_hub: bool) -> Surroundings:
         file=file,
         several=tuple(one for one in shapes if not isinstance(one, Single)),
         known=_knowledge(runs.default_store(platform.name)),
+        need=_need(Needs(catalogue.load())),
     )
+
+
+def _need(needs: Needs) -> Callable[[Preset, Accelerator], Need | None]:
+    return lambda one, device: needs.of(one.model, one.method, one.training, device)
 
 
 def _knowledge(store: Path) -> Callable[[Preset, Accelerator], KnownSpeeds]:

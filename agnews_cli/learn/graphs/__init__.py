@@ -1,0 +1,1 @@
+"""Models as graphs: written by torch once, and answering without it."""

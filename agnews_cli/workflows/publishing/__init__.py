@@ -1,0 +1,1 @@
+"""What a run delivered becomes a model on the Hugging Face Hub."""

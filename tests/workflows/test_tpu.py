@@ -1,0 +1,47 @@
+"""A TPU that computes is refused before anything is trained; it used to be started as GPUs are."""
+
+from __future__ import annotations
+
+import pytest
+
+from agnews_cli.core.machine.probe import Device, Operation, ProbeReport
+from agnews_cli.errors import TpuUntrained
+from agnews_cli.host import probe
+from agnews_cli.workflows.train import auto
+from agnews_cli.workflows.train.auto import Request
+from agnews_cli.workflows.train.scene import SAMPLE
+
+PASSED = ProbeReport(
+    torch="2.9.0",
+    xla="2.9.0",
+    devices=(
+        Device(kind="tpu", name="TPU", operations=(Operation(precision="fp32", tflops=9.0),)),
+    ),
+    stage="ended",
+    state="done",
+)
+
+
+@pytest.fixture
+def on_a_tpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Kaggle, whose probe finds that it computes."""
+    monkeypatch.setenv("AGNEWS_PLATFORM", "kaggle")
+    monkeypatch.setenv("TPU_ACCELERATOR_TYPE", "v5e-8")
+    monkeypatch.setattr(probe, "run", lambda *_: PASSED)
+
+
+@pytest.mark.usefixtures("on_a_tpu")
+def test_a_tpu_that_computes_is_refused_with_what_to_do_instead() -> None:
+    with pytest.raises(TpuUntrained) as caught:
+        auto.prepare(Request.of(data=SAMPLE, preset="linear"))
+    assert caught.value.message.startswith("TPU v5e: agnews does not train on TPUs: XLA compiles")
+    assert caught.value.exit_code == 78
+    for way in ("GPU T4 x2", "PJRT_DEVICE=CPU agnews auto"):
+        assert way in caught.value.advice
+
+
+@pytest.mark.usefixtures("on_a_tpu")
+def test_its_host_trains_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PJRT_DEVICE", "CPU")
+    plan = auto.prepare(Request.of(data=SAMPLE, preset="linear"))
+    assert plan.scene.platform.accelerator.kind == "cpu"
