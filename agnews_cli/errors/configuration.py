@@ -21,13 +21,13 @@ class ForbiddenByTerms(AgnewsError):
     )
 
 
-<<<<<<< HEAD
 class TpuUntrained(AgnewsError):
     """{name}: {reason}."""
 
     exit_code = 78
     hint = "{next}"
-=======
+
+
 class HubLoginMissing(AgnewsError):
     """{address} takes nothing from somebody it does not know: no login for the hub is here."""
 
@@ -40,7 +40,6 @@ class PublishRefused(AgnewsError):
 
     exit_code = 77
     hint = "{mend}"
->>>>>>> refs/heads/serve
 
 
 class PlatformUnknown(AgnewsError):
