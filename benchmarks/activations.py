@@ -3,7 +3,7 @@
 Models of two and of three blocks with many small shapes pass a batch forwards; the tensors that
 autograd keeps are counted (`saved_tensors_hooks`), and their bytes are explained by non-negative
 least squares as so many bytes a token times the width of states, of heads, of the feed-forward, a
-pair of tokens in each head, and so on (`core/run/activations.Kept`). The worst residual is printed.
+pair of tokens in each head, and so on (`core/run/activations.KeptActivations`). The worst residual is printed.
 
 A GPU is imitated: its dropout keeps a mask of bytes, and its attention keeps what torch's fused
 kernel on the CPU keeps, without dropout of scores. Nobody has set that beside a GPU yet.
@@ -30,7 +30,7 @@ from scipy.optimize import nnls
 from torch import nn
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
-from agnews_cli.core.run.activations import Kept, Sizes
+from agnews_cli.core.run.activations import KeptActivations, Sizes
 from agnews_cli.core.run.catalogue import CatalogueModel
 from agnews_cli.learn.models import dropout
 from agnews_cli.store.settings import catalogue
@@ -172,7 +172,7 @@ def explained(
     sizes: list[Sizes], measured: list[float], names: tuple[str, ...]
 ) -> tuple[dict[str, float], float]:
     """Bytes by what they grow with; and the worst residual, of the whole."""
-    alone = [Kept.model_validate({name: 1}) for name in names]
+    alone = [KeptActivations.model_validate({name: 1}) for name in names]
     table = np.array([[one.bytes_of(of) for one in alone] for of in sizes], float)
     whole = np.maximum(np.array(measured, float), 1)
     found, _ = nnls(table / whole[:, None], np.ones(len(whole)))
@@ -193,7 +193,7 @@ def family(model: CatalogueModel) -> dict[str, dict[str, dict[str, float]]]:
     has_own = "head_dim" in model.family.config_names or model.shape.head_dim is not None
     names = tuple(
         name
-        for name in Kept.model_fields
+        for name in KeptActivations.model_fields
         if not (name == "heads" and not has_own) and not (name == "kv" and not model.shape.kv_heads)
     )
     found: dict[str, dict[str, dict[str, float]]] = {}

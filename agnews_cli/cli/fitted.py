@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agnews_cli.cli.output import Output
-    from agnews_cli.workflows.planning.fit import Fitted
+    from agnews_cli.workflows.planning.fit import MemoryFit
 
 
-def show(out: Output, found: Fitted) -> None:
+def show(out: Output, found: MemoryFit) -> None:
     """For people."""
     setup = found.setup
     spared = ", activations computed twice" if setup.checkpointing else ""
@@ -30,7 +30,7 @@ def show(out: Output, found: Fitted) -> None:
         )
 
 
-def _rows(found: Fitted) -> Iterator[tuple[str, str]]:
+def _rows(found: MemoryFit) -> Iterator[tuple[str, str]]:
     memory = found.memory
     parts = {
         "weights": memory.weights,
@@ -45,7 +45,7 @@ def _rows(found: Fitted) -> Iterator[tuple[str, str]]:
         yield name, f"{size / 1e9:.2f}"
 
 
-def as_json(found: Fitted) -> dict[str, Any]:
+def as_json(found: MemoryFit) -> dict[str, Any]:
     """`agnews.fit/1` (docs/json.md)."""
     setup, memory = found.setup, found.memory
     return {

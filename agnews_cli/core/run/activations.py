@@ -35,7 +35,7 @@ class Sizes:
     """Tokens that one token's attention looks at."""
 
 
-class Kept(BaseModel):
+class KeptActivations(BaseModel):
     """Bytes of each of these; times the width, those that have one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True, allow_inf_nan=False)
@@ -74,11 +74,15 @@ class Activations(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
-    trained: Kept = Field(description="Of a block whose weights are trained.")
-    frozen: Kept = Field(description="Of a block whose weights are not, but what is below them.")
-    outside: Kept = Field(description="Of embeddings, and from the last block to the head.")
+    trained: KeptActivations = Field(description="Of a block whose weights are trained.")
+    frozen: KeptActivations = Field(
+        description="Of a block whose weights are not, but what is below them."
+    )
+    outside: KeptActivations = Field(
+        description="Of embeddings, and from the last block to the head."
+    )
 
 
-_USUAL = Kept(hidden=44, intermediate=16, scores=12, token=16)
-USUAL = Activations(trained=_USUAL, frozen=_USUAL, outside=Kept(hidden=16))
+_USUAL = KeptActivations(hidden=44, intermediate=16, scores=12, token=16)
+USUAL = Activations(trained=_USUAL, frozen=_USUAL, outside=KeptActivations(hidden=16))
 """Of a family that nobody measured: as much as most of those that somebody did, or more."""

@@ -61,31 +61,15 @@ class Validator:
                     )
                     for tokens in (self.tokens, self.learnt)
                 )
-                beside = self._beside(learnt) | {"raw_loss": _loss(probabilities, self.tokens)}
-                took_s = time.monotonic() - began_s
-                self._judge(probabilities, self.tokens.classes, took_s, beside)
+                self._judge(probabilities, learnt, time.monotonic() - began_s)
         finally:
             self.state.model.train()
-
-    def _beside(self, learnt: NDArray[np.floating]) -> dict[str, float | None]:
-        """What guards look at, beside the validation rows. `learnt`: what is said of rows that
-        train."""
-        mean, most = self.norms.taken()
-        rank = self.update_rank(self.state.bare_model)
-        return {
-            "train_loss": _loss(learnt, self.learnt),
-            "train_accuracy": _accuracy(learnt, self.learnt.classes),
-            "gradient_norm": None if mean is None else round(mean, 5),
-            "gradient_norm_most": None if most is None else round(most, 5),
-            "update_rank": None if rank is None else round(rank, 3),
-        }
 
     def _judge(
         self,
         probabilities: NDArray[np.floating],
-        classes: NDArray[np.int64],
+        learnt: NDArray[np.floating],
         took_s: float,
-        beside: dict[str, float | None],
     ) -> None:
         """Compare this validation with the lowest loss so far, and keep the weights that are best.
 
@@ -93,7 +77,7 @@ class Validator:
         their difference over the rows: later weights have decayed further, and which of two equals
         a few hundred rows prefer is chance (the one-standard-error rule, Breiman et al. 1984).
         """
-        state, at = self.state, self.state.position
+        state, at, classes = self.state, self.state.position, self.tokens.classes
         losses = blend.row_losses(blend.calibrated(probabilities, classes), classes)
         if self.class_weights is not None:  # or the step that answers no rare class wins
             losses = losses * self.class_weights.astype(np.float32)[classes]
@@ -112,13 +96,19 @@ class Validator:
         is_patient = bool(self.training.cycles)
         at.stopped_early = not is_patient and at.validations_without_gain >= self.training.patience
         apart = None if self.teacher is None else divergence(self.teacher, probabilities)
+        norms = tuple(map(_rounded, self.norms.taken()))
         self.log(
             "validated",
             candidate=self.name,
             step=at.step,
             loss=round(loss, 4),
             accuracy=_accuracy(probabilities, classes),
-            **beside,
+            raw_loss=_loss(probabilities, classes),
+            train_loss=_loss(learnt, self.learnt.classes),
+            train_accuracy=_accuracy(learnt, self.learnt.classes),
+            gradient_norm=norms[0],
+            gradient_norm_most=norms[1],
+            update_rank=_rounded(self.update_rank(state.bare_model)),
             teacher_kl=None if apart is None else round(apart, 5),
             best=is_best,
             seconds=round(took_s, 2),
@@ -133,8 +123,12 @@ def sample(tokens: Tokens, held: int) -> Tokens:
     return tokens.take(rows[np.linspace(0, len(rows) - 1, wanted).astype(np.int64)])
 
 
-def _loss(probabilities: NDArray[np.floating], tokens: Tokens) -> float:
-    return round(blend.log_loss(probabilities, tokens.classes), 4)
+def _loss(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> float:
+    return round(blend.log_loss(probabilities, classes), 4)
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 5)
 
 
 def _accuracy(probabilities: NDArray[np.floating], classes: NDArray[np.int64]) -> float:

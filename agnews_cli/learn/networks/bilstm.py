@@ -12,7 +12,7 @@ from agnews_cli.learn.kinds.word_network import WordNetwork
 EXAMPLE: dict[str, object] = {"width": 6}
 
 
-class BilstmNetwork(WordNetwork):
+class BilstmStates(WordNetwork):
     def begin(self, width: int) -> int:
         self.lstm = nn.LSTM(width, self.asked.width, batch_first=True, bidirectional=True)
         return 2 * int(self.asked.width)
@@ -33,4 +33,4 @@ class BilstmNetwork(WordNetwork):
         return states.gather(1, back.expand(-1, -1, states.shape[2]))
 
 
-NETWORK = BilstmNetwork
+NETWORK = BilstmStates

@@ -12,7 +12,7 @@ from agnews_cli.learn.kinds.word_network import WordNetwork
 EXAMPLE: dict[str, object] = {"filters": 4, "widths": (2, 3)}
 
 
-class CnnNetwork(WordNetwork):
+class CnnStates(WordNetwork):
     def begin(self, width: int) -> int:
         for tokens in self.asked.widths:  # by name, and no list: they are not one above the other
             convolution = nn.Conv1d(width, self.asked.filters, tokens)
@@ -28,4 +28,4 @@ class CnnNetwork(WordNetwork):
         return torch.cat(found, 1).transpose(1, 2)
 
 
-NETWORK = CnnNetwork
+NETWORK = CnnStates

@@ -77,7 +77,13 @@ class Guarded:
 
 def say(told: Notes, finding: Finding) -> None:
     """In the events, and on the last screen."""
-    told.log("finding", **finding.as_json())
+    told.log(
+        "finding",
+        check=finding.check,
+        level=finding.level,
+        text=finding.text,
+        mend=finding.mend,
+    )
     told.kept.append(f"{finding.text}. {finding.mend}" if finding.mend else finding.text)
 
 

@@ -48,9 +48,7 @@ _MOST_OTHER_BYTES = 4 << 30
 _MOST_EVENTS_BYTES = _MOST_FILE_BYTES = 1_000_000
 _EVENTS = "events.jsonl"
 _RECORDED = (
-    "created.json",
-    "preset.yaml",
-    "whole.yaml",
+    *("created.json", "preset.yaml", "whole.yaml"),
     "environment.json",
     "outcome.json",
     "evaluation.json",

@@ -70,7 +70,7 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class MemoryFit:
     """The answer."""
 
     model: CatalogueModel
@@ -99,7 +99,7 @@ class Fitted:
         return f"fits: {needs} of {has}; {batch}"
 
 
-def look(asked: FitAsked) -> Fitted:
+def look(asked: FitAsked) -> MemoryFit:
     """Raises ModelUnknown, CatalogueInvalid, OfferUnknown, MemoryUnknown or OutOfRange."""
     known = base_models.named(asked.model)
     model = known.model
@@ -125,7 +125,7 @@ def look(asked: FitAsked) -> Fitted:
     )
     refused = refusal(kind, model)
     needs = memory.predict(model, setup)
-    found = Fitted(
+    found = MemoryFit(
         model=model,
         device=device,
         setup=setup,
@@ -143,7 +143,7 @@ def refusal(kind: str, model: CatalogueModel) -> str | None:
     return model.family.refused.get(kind)
 
 
-def _helps(found: Fitted) -> Iterator[Help]:
+def _helps(found: MemoryFit) -> Iterator[Help]:
     """The least change first: each with which it would fit."""
     model, setup, limit = found.model, found.setup, found.device.usable_bytes
     kinds = [k for k in (setup.method.kind, *_HELP) if refusal(k, model) is None]
