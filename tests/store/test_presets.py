@@ -100,15 +100,16 @@ MEMORY_GB = {
 CPU_ALONE = {"cpu", "edge", "quick"}
 
 
-def _naming() -> list[str]:
-    return [one.name for one in preset_shapes.load_all() if one.tier in NAMING]
+def test_a_preset_for_a_platform_or_a_goal_names_another() -> None:
+    naming = [one.name for one in preset_shapes.load_all() if one.tier in NAMING]
+    assert len(naming) >= 15 and all(map(presets.extends, naming))
 
 
-@pytest.mark.parametrize("name", _naming())
-def test_a_preset_for_a_platform_names_another_and_repeats_nothing_of_it(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in presets.names() if presets.extends(name)])
+def test_what_extends_another_repeats_nothing_of_it(name: str) -> None:
     path = presets.locate(name)
     layers, said = extended.read(path), strict_yaml.read(path).data
-    assert len(layers.files) > 1 and said.keys() >= {"name", "extends", "summary"}
+    assert said.keys() >= {"name", "extends", "summary"}
     theirs = extended.read(layers.files[1]).data
     for group, value in said.items():
         inside = value.items() if isinstance(value, dict) else [(None, value)]
