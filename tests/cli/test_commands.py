@@ -100,6 +100,24 @@ def test_presets_are_listed_as_objects(agnews):
     assert all(p["measured"] == [] or p["measured"][0]["source"] for p in found)
 
 
+def test_a_preset_of_ones_own_is_copied_explained_and_resolved(agnews, tmp_path):
+    copied = agnews("presets", "copy", "minilm", "mine.yaml")
+    assert "written:" in copied.out and "agnews auto --preset mine.yaml" in copied.out
+    again = agnews("presets", "copy", "minilm", "mine.yaml")
+    assert again.code == 73 and "--force" in again.err
+    text = (tmp_path / "mine.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(f"{text}\ntraining:\n  lr: 1e-3  # as I like it\n")
+    explained = agnews("presets", "explain", "mine.yaml").out
+    assert "training.lr: 0.001" in explained and "Why: as I like it" in explained
+    assert "Expected accuracy" not in explained, "it was measured with another rate"
+    found = agnews("presets", "explain", "mine.yaml", "--json").json
+    said = {one["field"]: one["said"] for one in found["fields"]}
+    assert (said["training.lr"], said["training.r_drop"]) == ("own", "extended")
+    assert "lr: 0.001" in agnews("presets", "show", "mine.yaml", "--resolved").out
+    assert "extends: minilm" in agnews("presets", "show", "mine.yaml").out
+    assert "91.1% measured" in agnews("presets", "validate", "minilm").out
+
+
 def test_shown_preset_can_be_given_back(agnews, tmp_path):
     (tmp_path / "mine.yaml").write_text(agnews("presets", "show", "minilm").out)
     shown = agnews("presets", "show", "mine.yaml")

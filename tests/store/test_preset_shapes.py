@@ -321,3 +321,11 @@ def test_what_a_linear_model_does_not_read_changes_no_id(tmp_path: Path) -> None
     assert graph_of(other, DATA).place != graph_of(one, DATA).place
     found = problems(tmp_path, text.replace("class_weights: auto", "epochs: 5"))
     assert "training.epochs: a linear model does not read it" in found[0]
+
+
+def test_a_small_network_learns_from_answers_alone(tmp_path: Path) -> None:
+    """Its states are no model's: a teacher's hidden ones could not be compared with them."""
+    taught = TAUGHT.replace("preset: minilm", "preset: textcnn")
+    assert isinstance(preset_shapes.load(write(tmp_path, taught)), Distilled)
+    [found] = problems(tmp_path, taught + "distillation: {hidden: 0.5}\n")
+    assert "textcnn is a small network" in found

@@ -17,6 +17,7 @@ from agnews_cli.core.graph.asked import singles
 from agnews_cli.core.run.cost import MOST_CPU_PARAMETERS
 from agnews_cli.core.run.method import Full, Houlsby, Lora
 from agnews_cli.core.run.needs import Needs
+from agnews_cli.core.run.network import Bilstm, Cnn
 from agnews_cli.core.run.preset import NAMING, OneModel, Preset
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown, SettingInvalid
 from agnews_cli.store.settings import catalogue, extended, preset_shapes, presets, strict_yaml
@@ -99,15 +100,16 @@ MEMORY_GB = {
 CPU_ALONE = ("cpu", "edge", "quick")
 
 
-def _naming() -> list[str]:
-    return [one.name for one in preset_shapes.load_all() if one.tier in NAMING]
+def test_a_preset_for_a_platform_or_a_goal_names_another() -> None:
+    naming = [one.name for one in preset_shapes.load_all() if one.tier in NAMING]
+    assert len(naming) >= 15 and all(map(presets.extends, naming))
 
 
-@pytest.mark.parametrize("name", _naming())
-def test_a_preset_for_a_platform_names_another_and_repeats_nothing_of_it(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in presets.names() if presets.extends(name)])
+def test_what_extends_another_repeats_nothing_of_it(name: str) -> None:
     path = presets.locate(name)
     layers, said = extended.read(path), strict_yaml.read(path).data
-    assert len(layers.files) > 1 and said.keys() >= {"name", "extends", "summary"}
+    assert said.keys() >= {"name", "extends", "summary"}
     theirs = extended.read(layers.files[1]).data
     for group, value in said.items():
         inside = value.items() if isinstance(value, dict) else [(None, value)]
@@ -510,3 +512,49 @@ def test_a_method_brings_its_usual_rate_unless_one_is_set() -> None:
     assert typed.training.lr == 0.01
     assert presets.with_settings(lora, ["method=full"]).training.lr == lora.training.lr / 10
     assert presets.with_settings(lora, ["method=dora"]).training == lora.training
+
+
+# ---- networks -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("network: {kind: cnn, filtres: 5}", "network.filtres: there is no such field (did you"),
+        (
+            "network: {kind: cnn, width: 5}",
+            "network.width: network.kind is 'cnn', and only 'bilstm'",
+        ),
+        ("network: {kind: rnn}", "network.kind: should be 'cnn' or 'bilstm' (found 'rnn')"),
+        ("network: {filters: 5}", "network.kind: required (found nothing)"),
+        ("network: 7", "network: should be an object (found 7)"),
+        (
+            "network: {kind: cnn}\nmethod: {kind: lora}",
+            "network: is trained whole, and method.kind",
+        ),
+    ],
+)
+def test_a_networks_mistakes_are_named(text: str, expected: str, tmp_path: Path) -> None:
+    [found] = problems(tmp_path, f"{GOOD}{text}\n")
+    assert found.partition(": ")[2].startswith(expected)
+
+
+def test_a_network_is_set_by_its_kind_and_changed_by_its_fields() -> None:
+    minilm, textcnn = presets.load("minilm"), presets.load("textcnn")
+    made = presets.with_settings(minilm, ["network.width=9", "network=bilstm"]).network
+    assert made == Bilstm(width=9)
+    assert presets.with_settings(textcnn, ["network.filters=7"]).network == Cnn(filters=7)
+    for preset, given_, expected in (
+        (
+            minilm,
+            "network.filters=9",
+            "it has no network; first --set network=KIND, which is 'cnn'",
+        ),
+        (textcnn, "network.width=5", "network.kind is 'cnn', and only 'bilstm' has this"),
+        (textcnn, "method=lora", "its network is trained whole, and method.kind is 'lora'"),
+        (textcnn, "training.frozen_layers=1", "its network has no layers for training.frozen_lay"),
+    ):
+        with pytest.raises(SettingInvalid) as caught:
+            presets.with_settings(preset, [given_])
+        assert expected in caught.value.message
+    assert not textcnn.is_chosen and presets.load("minilm").is_chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import get_args
 
 import pytest
@@ -17,16 +18,17 @@ from agnews_cli.core.run.cost import (
     KnownSpeeds,
     like_news,
     training,
-    training_bytes,
 )
+from agnews_cli.core.run.needs import Need, Needs
 from agnews_cli.core.run.preset import NAMING, Preset
 from agnews_cli.core.run.request import Goal
-from agnews_cli.store.settings import offers, presets
+from agnews_cli.store.settings import catalogue, offers, presets
 
 GB = 10**9
 CPU = Accelerator("cpu", "CPU")
 DEVICES = offers.assumed().devices
 EVERY = presets.load_all()
+NEEDS, HOST_BYTES = Needs(catalogue.load()), 16 * GB
 
 
 def card(gigabytes: float, name: str = "T4") -> Accelerator:
@@ -46,7 +48,15 @@ def chosen(
         said = "" if pace is None else f"about {pace.seconds / 3600:.2f} h"
         return None if pace is None else Finish(pace.seconds, hours * 3600, said)
 
-    return choose(EVERY, device, goal, why_unavailable=lambda preset: None, rows=rows, term=term)
+    return choose(
+        EVERY, device, goal, why_unavailable=lambda preset: None, rows=rows, term=term,
+        need=lambda preset: needed(preset, device),
+    )  # fmt: skip
+
+
+@cache
+def needed(preset: Preset, device: Accelerator) -> Need:
+    return NEEDS.of(preset.model, preset.method, preset.training, device, HOST_BYTES)
 
 
 def told(choice: Choice) -> str:
@@ -107,7 +117,7 @@ def test_every_refusal_has_its_number_and_every_choice_its_reason() -> None:
 
 
 def _tuned(passed: object) -> bool:
-    return next(p for p in EVERY if p.name == passed.name).method.needs_weights  # type: ignore[attr-defined]
+    return next(p for p in EVERY if p.name == passed.name).is_chosen  # type: ignore[attr-defined]
 
 
 def test_where_none_is_finished_by_then_the_first_one_is_taken_and_that_is_said() -> None:
@@ -163,8 +173,8 @@ def test_nothing_that_is_chosen_exceeds_machine_rows_or_time(
     assert found.preset.tier not in NAMING and found.preset.method.needs_weights
     if device.memory_bytes is None:
         assert weights <= MOST_CPU_PARAMETERS
-    else:
-        assert training_bytes(found.preset.model, found.preset.method) <= device.memory_bytes
+    there = device.memory_bytes or HOST_BYTES
+    assert needed(found.preset, device).peak_bytes <= there
     if left is not None and not found.reasons[0].startswith("none"):
         cost = training(found.preset, like_news(count), KnownSpeeds(DEVICES))
         pace = cost.takes("cpu" if device.kind == "cpu" else device.name)

@@ -258,6 +258,8 @@ def unmatched(asked: Distilled) -> str:
     """Why a student cannot be told its teacher's hidden states; empty where it can, or is not."""
     if not asked.distillation.hidden:
         return ""
+    if asked.student.preset.network is not None:
+        return f"{asked.student.name} is a small network, whose states are no model's"
     match asked.teacher:
         case Ensemble():
             return "an ensemble has those of each member, and none of its own"

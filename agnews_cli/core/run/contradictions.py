@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agnews_cli.core.run.preset import Training
+from agnews_cli.core.run.preset import Preset, Training
 
 _ONE_OF: tuple[tuple[tuple[str, ...], str], ...] = (
     (("fgm", "pgd", "freelb"), "a row is attacked in one way"),
@@ -35,6 +35,17 @@ def contradictions(training: Training) -> Iterator[tuple[str, str]]:
         if _is_set(training, name) and not any(_is_on(training, *one) for one in by.items()):
             with_ = " or ".join(f"{n} above 0" if v is None else f"{n}={v}" for n, v in by.items())
             yield name, f"is read with {with_} alone"
+
+
+def of_network(preset: Preset) -> str | None:
+    """Why it cannot have the network that it has; None where it can, or has none."""
+    if preset.network is None:
+        return None
+    if preset.method.kind != "full":
+        return f"is trained whole, and method.kind is {preset.method.kind!r}"
+    read = ("frozen_layers", "gradient_checkpointing")
+    told = [name for name in read if _is_set(preset.training, name)]
+    return f"has no layers for training.{told[0]}" if told else None
 
 
 def _is_set(training: Training, name: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from agnews_cli.core.run.contradictions import contradictions
+from agnews_cli.core.run.contradictions import contradictions, of_network
 from agnews_cli.core.run.method import Method
 from agnews_cli.core.run.preset import Preset, ShortOfTime, Training
 from agnews_cli.core.text.spelling import nearest
@@ -53,6 +53,10 @@ def with_settings(preset: Preset, settings: Sequence[str]) -> Preset:
         raise SettingInvalid(
             given=" --set ".join(about), reason=f"training.{field} {why}", preset=preset.name
         )
+    unfit = of_network(preset) if settings else None
+    if unfit is not None:
+        given, reason = " --set ".join(settings), f"its network {unfit}"
+        raise SettingInvalid(given=given, reason=reason, preset=preset.name)
     return preset.model_copy(update={"measured": (), "published": ()}) if settings else preset
 
 
@@ -61,7 +65,8 @@ def takes(preset: Preset, given: str) -> bool:
     name = _whole(type(preset), given).partition("=")[0].strip()
     group, _, last = name.rpartition(".")
     if group in checked.unions(type(preset)):
-        return last in type(getattr(preset, group)).model_fields
+        there = getattr(preset, group)
+        return last == "kind" or (there is not None and last in type(there).model_fields)
     return name in checked.fields(Preset) and preset.reads(name)
 
 
@@ -113,6 +118,10 @@ def with_setting(preset: M, given: str) -> M:
         raise refuse(f"there is no field {name!r}{_nearest_field(name, known)}")
     if isinstance(preset, Preset) and not preset.reads(name):
         raise refuse("a linear model does not read it")
+    group, _, last = name.rpartition(".")
+    if group in checked.unions(type(preset)) and getattr(preset, group) is None and last != "kind":
+        kinds = checked.either(checked.kinds(type(preset), group))
+        raise refuse(f"it has no {group}; first --set {group}=KIND, which is {kinds}")
     try:
         document = Document.parse(raw)
     except Refused as error:
@@ -134,8 +143,11 @@ def _replaced(preset: BaseModel, name: str, value: Any) -> dict[str, Any]:
     *groups, last = name.split(".")
     target = data
     for group in groups:
+        if target[group] is None:
+            target[group] = {}
         target = target[group]
-    if last == "kind" and groups[0] in checked.unions(type(preset)) and target[last] != value:
+    is_kind = last == "kind" and groups[0] in checked.unions(type(preset))
+    if is_kind and target.get(last) != value:
         target.clear()  # another kind has other fields
     target[last] = value
     return data

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, TypeGuard, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from agnews_cli.core.text.spelling import nearest
 from agnews_cli.store.settings.strict_yaml import Loc, shown
@@ -36,7 +38,7 @@ def fields(model: type[BaseModel], prefix: str = "", *, of_each: bool = False) -
     """Dotted names of all values that it may have: `training.lr`. `of_each`: those in lists too."""
     found: list[str] = []
     for name, info in model.model_fields.items():
-        is_open = info.discriminator or (of_each and get_origin(info.annotation) is tuple)
+        is_open = _has_kinds(info) or (of_each and get_origin(info.annotation) is tuple)
         inside = [kind for kind in _members(info.annotation) if is_open and _is_group(kind)]
         whole: list[Any] = [info.annotation]
         for kind in inside or whole:
@@ -53,8 +55,19 @@ def unions(model: type[BaseModel]) -> dict[str, tuple[type[BaseModel], ...]]:
     return {
         name: tuple(kind for kind in _members(info.annotation) if _is_group(kind))
         for name, info in model.model_fields.items()
-        if info.discriminator is not None
+        if _has_kinds(info)
     }
+
+
+def kinds(model: type[BaseModel], group: str) -> list[str]:
+    """What a group can be."""
+    return [one.model_fields["kind"].default for one in unions(model)[group]]
+
+
+def _has_kinds(info: FieldInfo) -> bool:
+    """Whether it is a union that its `kind` decides, or nothing at all."""
+    inside = (getattr(one, "__metadata__", ()) for one in get_args(info.annotation))
+    return any(getattr(one, "discriminator", None) for one in (info, *chain(*inside)))
 
 
 def _members(annotation: Any) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from agnews_cli.core.run.composed import DistilledPreset, EnsemblePreset
-from agnews_cli.core.run.contradictions import contradictions
+from agnews_cli.core.run.contradictions import contradictions, of_network
 from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import NAMING, OneModel, Preset, Tier
 from agnews_cli.errors import PresetInvalid, PresetOfSeveral
@@ -145,9 +145,9 @@ def validate(data: Mapping[str, Any]) -> tuple[AnyWritten | None, list[checked.P
     found, errors = checked.validate(Preset, data)
     known = f"should be {checked.either(get_args(Tier))} (found {shown(tier)})"
     unread = [] if found is None else [(loc, _UNREAD) for loc in _unread(found)]
-    if found is not None and found.network is not None and found.method.kind != "full":
-        unread.append((("network",), f"is trained whole: method.kind is {found.method.kind!r}"))
     if found is not None:
+        why = of_network(found)
+        unread += [] if why is None else [(("network",), why)]
         unread += [(("training", name), why) for name, why in contradictions(found.training)]
     return found, unread + [
         (loc, known if loc == ("tier",) and "tier" in data else why) for loc, why in errors
