@@ -82,6 +82,7 @@ def setup_of(row: tuple[str, str, str, int, int, str]) -> Setup:
         checkpointing="c" in how,
         passes=2 if "2" in how else 1,
         classes=CLASSES,
+        saves=False,
     )
 
 
