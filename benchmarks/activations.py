@@ -3,7 +3,8 @@
 Models of two and of three blocks with many small shapes pass a batch forwards; the tensors that
 autograd keeps are counted (`saved_tensors_hooks`), and their bytes are explained by non-negative
 least squares as so many bytes a token times the width of states, of heads, of the feed-forward, a
-pair of tokens in each head, and so on (`core/run/activations.KeptActivations`). The worst residual is printed.
+pair of tokens in each head, and so on (`core/run/activations.KeptActivations`). The worst residual
+is printed.
 
 A GPU is imitated: its dropout keeps a mask of bytes, and its attention keeps what torch's fused
 kernel on the CPU keeps, without dropout of scores. Nobody has set that beside a GPU yet.

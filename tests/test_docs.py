@@ -72,7 +72,6 @@ def test_every_object_that_is_printed_is_on_the_page():
         "checkpoint",
         "record",
         "delivery",
-        "guards",
         "method",
         "model",
         "network",
