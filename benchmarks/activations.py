@@ -152,9 +152,11 @@ def shapes(model: CatalogueModel) -> Iterator[tuple[dict[str, int], int, int]]:
     """Of a small model, and texts and their length."""
     draw = random.Random(1)
     window = model.family.window
+    # Of a head a part is turned, which must be even.
+    widths = [10, 20, 30] if "partial_rotary_factor" in model.family.config else [8, 16, 24]
     has_own_heads = "head_dim" in model.family.config_names or model.shape.head_dim is not None
     for _ in range(SHAPES):
-        heads, width = draw.choice([2, 4, 6]), draw.choice([8, 16, 24])
+        heads, width = draw.choice([2, 4, 6]), draw.choice(widths)
         shape = {"hidden": heads * width, "heads": heads, "vocabulary": WORDS, "positions": 1100}
         shape["intermediate"] = draw.choice([40, 88, 136, 200])
         if model.shape.kv_heads:
