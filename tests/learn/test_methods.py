@@ -6,6 +6,7 @@ CI runs each method once and each family at least once; the slow test runs every
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -234,6 +235,9 @@ def test_an_adapter_is_opened_on_no_other_base_model(bases, tmp_path, name):
     model = load(name, bases("bert"))
     (tmp_path / "labels.json").write_text('["a", "b", "c"]')
     methods.of(model_of(name)).save(model, tmp_path, "base")
+    beside = shutil.copytree(bases("bert"), tmp_path / "beside")
+    (beside / "consolidated.safetensors").write_bytes(b"which no loader reads")
+    methods.open_folder(tmp_path, str(beside))
     other = shrunk.make(tmp_path / "other", "bert", seed=1)
     with pytest.raises(ModelDamaged, match="not those of base"):
         methods.open_folder(tmp_path, str(other))
