@@ -266,7 +266,9 @@ def _reported(
         looks = looks_taken.of((evaluation,), folder.path.parent)
     checked = data.checked.facts if data.checked is not None else None
     every = made_of or [folder]
-    figured = [by_run[str(each.path)] for each in dict.fromkeys((folder, *every))]
+    # A student is judged by its own training, an ensemble by those of its members.
+    trained = [folder] if own.curves else every
+    figured = [by_run[str(each.path)] for each in dict.fromkeys((folder, *trained))]
     return RunReported(
         run=folder.id,
         state=outcome.state if outcome is not None else parcels.run_state(folder),
@@ -300,7 +302,7 @@ def _reported(
         data=data,
         tried=tried,
         teacher=None if teacher is None else compare.of_student(folder, teacher),
-        risk=judged(folder, every, figured, checked, len(looks) or None, rows),
+        risk=judged(folder, trained, figured, checked, len(looks) or None, rows),
     )
 
 
