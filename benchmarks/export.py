@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument("--base", default="")
     parser.add_argument("--tokens", type=int, default=52)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--no-latency", action="store_true")
     args = parser.parse_args()
     import os
 
@@ -101,6 +102,7 @@ def main() -> None:
     models = {path.name: delivered.at(path) for path in (args.run, *args.exported)}
     forwards = {name: forward_of(one, args.base) for name, one in models.items()}
     ready = {name: run for name, run in forwards.items() if run is not None}
+    ready = {} if args.no_latency else ready
     took = latencies(ready, args.tokens) if ready else {}
     for name, by_rows in took.items():
         shown = ", ".join(
@@ -116,7 +118,7 @@ def main() -> None:
     read = datasets.read(data, "test")
     drawn = np.sort(np.random.default_rng(0).permutation(len(read.texts))[: args.rows])
     texts, classes = [read.texts[row] for row in drawn], np.asarray(read.classes)[drawn]
-    said = {}
+    first, said = args.run.name, {}
     for name, one in models.items():
         said[name], clock_s, process_s = asked(one, texts, args.base)
         accuracy = (said[name].argmax(1) == classes).mean()
@@ -124,8 +126,6 @@ def main() -> None:
             f"{name}: accuracy {accuracy:.4f}, {clock_s:.0f} s, {process_s:.0f} s of the process",
             flush=True,
         )
-    first = args.run.name
-    for name in said:
         if name == first:
             continue
         apart = np.abs(said[name].astype(float) - said[first]).max()

@@ -90,7 +90,9 @@ def made(store: Path, name: str, right: float, seed: int) -> RunFolder:
     run.outcome.write_text(told.model_dump_json())
     figured = finished.evaluation(data.labels, 80)
     assert figured.test is not None
-    split = figured.test.model_copy(update={"confusion": ((30, 10), (5, 35)), "rows_in_training": 3})
+    split = figured.test.model_copy(
+        update={"confusion": ((30, 10), (5, 35)), "rows_in_training": 3}
+    )
     run.evaluation.write_text(figured.model_copy(update={"test": split}).model_dump_json())
     events = [("started", {"pid": 1, "world": 1})]
     for n in range(1, 9):
