@@ -74,11 +74,13 @@ def write(
 
 
 def _texts(config: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Two texts of two lengths, each with one end, where T5 reads its answer."""
-    ids = torch.arange(5, 12).repeat(2, 1)
+    """Two texts of two lengths, each with one end, where T5 reads its answer; of words that the
+    model has."""
+    words = int(config.get_text_config().vocab_size)
+    ids = torch.arange(5, 12).repeat(2, 1) % words
     mask = torch.ones_like(ids)
     ids[1, 4:], mask[1, 4:] = getattr(config, "pad_token_id", None) or 0, 0
     end = getattr(config, "eos_token_id", None)
-    if isinstance(end, int):
+    if isinstance(end, int) and end < words:
         ids[0, 6], ids[1, 3] = end, end
     return ids, mask
