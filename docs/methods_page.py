@@ -129,6 +129,13 @@ text's last or first token is found as ever.
 averages of gradients that it keeps outside weights and optimizer, and wants to be told of each
 step; a run that goes on would prune others.
 
+**Rates** are of the order that the papers use, against full fine-tuning of models as large, and
+were tried once (two CPU cores, 2026-11-29): MiniLM, 192 rows of AG News cut at 24 tokens, 48
+steps of 16 rows; of 200 other rows right were 84.5% (`pfeiffer`, `ia3`), 84.0% (`prefix`), 83.5%
+(`vera`), 83.0% (`houlsby`), 82.0% (`prompt`), 81.5% (`bitfit`) and 71.5% (`p_tuning`). A quarter
+of its rate left `houlsby` at 41.0%, a third `ia3` at 68.0%, and a fifth `bitfit` at 49.0%. This
+tells the order of a rate, and not which method is better (95%: 5 points either way).
+
 ## How the adapters come back
 
 `agnews predict` and `from agnews_cli import load` open every delivery. The following lines need

@@ -62,6 +62,7 @@ class Bitfit(_Method):
         "bitfit", description="Only biases are trained, and the head (Ben-Zaken et al. 2022)."
     )
 
+    usual_rate: ClassVar[float] = 50
     leaves: ClassVar[Leaves] = "whole"
 
     def trained_parameters(self, model: Anatomy) -> int:
