@@ -101,13 +101,19 @@ def test_a_mistake_is_told_with_its_line(own_home: Path, text: str, problem: str
 
 
 def test_what_presets_say_of_their_models_is_what_the_catalogue_says():
-    tuned = [p for p in presets.load_all() if p.method.needs_weights]
+    tuned = [p for p in presets.load_all() if p.tier in ("encoder", "llm")]
+    tuned = [p for p in tuned if p.method.needs_weights]
     assert len(tuned) > 10
     for preset in tuned:
         known = SHIPPED.by_id(preset.model.id)
         assert known is not None, preset.model.id
         assert preset.model.parameters == pytest.approx(known.entry.parameters, rel=0.03)
         assert preset.model.licence == known.licence
+
+
+def test_what_autograd_keeps_is_known_of_every_family():
+    for model in SHIPPED.models.values():
+        assert len(model.family.activations) == 4, model.family.family
 
 
 def test_methods_count_by_the_catalogue():
