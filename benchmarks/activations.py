@@ -3,7 +3,8 @@
 Models of two and of three blocks with many small shapes pass a batch forwards; the tensors that
 autograd keeps are counted (`saved_tensors_hooks`), and their bytes are explained by non-negative
 least squares as so many bytes a token times the width of states, of heads, of the feed-forward, a
-pair of tokens in each head, and so on (`core/run/activations.KeptActivations`). The worst residual is printed.
+pair of tokens in each head, and so on (`core/run/activations.KeptActivations`). The worst residual
+is printed.
 
 A GPU is imitated: its dropout keeps a mask of bytes, and its attention keeps what torch's fused
 kernel on the CPU keeps, without dropout of scores. Nobody has set that beside a GPU yet.
@@ -151,9 +152,11 @@ def shapes(model: CatalogueModel) -> Iterator[tuple[dict[str, int], int, int]]:
     """Of a small model, and texts and their length."""
     draw = random.Random(1)
     window = model.family.window
+    # Of a head a part is turned, which must be even.
+    widths = [10, 20, 30] if "partial_rotary_factor" in model.family.config else [8, 16, 24]
     has_own_heads = "head_dim" in model.family.config_names or model.shape.head_dim is not None
     for _ in range(SHAPES):
-        heads, width = draw.choice([2, 4, 6]), draw.choice([8, 16, 24])
+        heads, width = draw.choice([2, 4, 6]), draw.choice(widths)
         shape = {"hidden": heads * width, "heads": heads, "vocabulary": WORDS, "positions": 1100}
         shape["intermediate"] = draw.choice([40, 88, 136, 200])
         if model.shape.kv_heads:

@@ -33,6 +33,8 @@ WAYS = {
 }
 PLAIN = ("r_drop=0", "linear_teacher=0", "yardstick=false", "max_length=128", "least_steps=0")
 
+HELD = ("data.validation_rows_at_least=50", "data.cross_validated_below=0")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -53,7 +55,7 @@ def main() -> None:
             command = [sys.executable, "-m", "agnews_cli", "auto", "--data", "long", "--json"]
             command += ["--preset", "minilm", "--store", "runs", "--epochs", str(asked.epochs)]
             training = [f"training.{one}" for one in PLAIN]
-            for setting in (*WAYS[name], *training, "data.validation_rows_at_least=50"):
+            for setting in (*WAYS[name], *training, *HELD):
                 command += ["--set", setting]
             done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
             if done.returncode:

@@ -17,20 +17,33 @@ Usage: python benchmarks/memory.py [--only N,N] [--json FILE]
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import multiprocessing
 import os
 import statistics
-import subprocess
 import sys
 import time
+import warnings
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from accelerate import Accelerator
+from activations import batch, classifier, small
 from pydantic import TypeAdapter
 
 from agnews_cli.core.run.catalogue import CatalogueModel
 from agnews_cli.core.run.memory import Setup, predict
 from agnews_cli.core.run.method import Method
+from agnews_cli.core.run.preset import Training
+from agnews_cli.learn import methods
+from agnews_cli.learn.door.events import EventLog, StopFlag
+from agnews_cli.learn.loop.train import FineTuning
+from agnews_cli.learn.models import dropout
+from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.store.settings import catalogue
 
 BARS = (0.10, 0.20)
@@ -43,25 +56,25 @@ CONFIGURATIONS: tuple[tuple[str, str, str, int, int, str], ...] = (
     ("minilm-l6", "full", "bf16", 32, 128, ""),
     ("minilm-l6", "full", "fp32", 4, 512, ""),
     ("minilm-l6", "full", "fp32", 32, 128, "c"),
-    ("minilm-l6", "lora", "fp32", 32, 128, ""),
-    ("minilm-l6", "lora", "bf16", 32, 128, ""),
-    ("minilm-l12", "full", "fp32", 16, 128, ""),
+    ("minilm-l6", "lora", "fp32", 16, 128, ""),
+    ("minilm-l6", "lora", "bf16", 16, 128, ""),
+    ("minilm-l12", "full", "fp32", 8, 128, ""),
     ("all-mpnet-base-v2", "full", "fp32", 8, 64, ""),
-    ("all-mpnet-base-v2", "full", "fp32", 8, 128, ""),
+    ("all-mpnet-base-v2", "full", "fp32", 4, 128, ""),
     ("all-mpnet-base-v2", "full", "bf16", 8, 128, ""),
     ("all-mpnet-base-v2", "lora", "fp32", 8, 128, ""),
     ("all-mpnet-base-v2", "lora", "bf16", 4, 256, ""),
-    ("roberta-base", "full", "fp32", 8, 128, "c"),
-    ("roberta-base", "lora", "fp32", 8, 128, "c"),
-    ("distilroberta", "full", "fp32", 8, 128, "2"),
-    ("electra-small", "full", "fp32", 32, 128, ""),
+    ("roberta-base", "full", "fp32", 4, 128, "c"),
+    ("roberta-base", "lora", "fp32", 4, 128, "c"),
+    ("distilroberta", "full", "fp32", 4, 128, "2"),
+    ("electra-small", "full", "fp32", 16, 128, ""),
     ("electra-small", "full", "fp32", 8, 256, "c"),
-    ("ettin-32m", "full", "fp32", 8, 256, ""),
-    ("ettin-32m", "lora", "bf16", 8, 256, ""),
-    ("deberta-v3-xsmall", "full", "fp32", 8, 128, ""),
-    ("deberta-v3-xsmall", "lora", "fp32", 8, 256, ""),
+    ("ettin-32m", "full", "fp32", 4, 256, ""),
+    ("ettin-32m", "lora", "bf16", 4, 256, ""),
+    ("deberta-v3-xsmall", "full", "fp32", 4, 128, ""),
+    ("deberta-v3-xsmall", "lora", "fp32", 2, 256, ""),
     ("gemma-3-270m", "lora", "fp32", 4, 128, ""),
-    ("gemma-3-270m", "lora", "bf16", 8, 128, "c"),
+    ("gemma-3-270m", "lora", "bf16", 4, 128, "c"),
 )
 SMALL = {"kv_heads": 1, "head_dim": 16, "embedding": 64}
 _SETTLED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
@@ -82,6 +95,7 @@ def setup_of(row: tuple[str, str, str, int, int, str]) -> Setup:
         checkpointing="c" in how,
         passes=2 if "2" in how else 1,
         classes=CLASSES,
+        saves=False,
     )
 
 
@@ -97,13 +111,6 @@ def resident(field: str) -> int:
 
 def warm_up(model: CatalogueModel, setup: Setup) -> None:
     """A step of a tiny model of its kind: what the libraries load and keep is there after it."""
-    import gc
-
-    import torch
-    from activations import batch, classifier, small
-
-    from agnews_cli.learn import methods
-
     shape = {"layers": 1, "hidden": 64, "heads": 4, "vocabulary": 99, "intermediate": 96}
     own = {name: size for name, size in SMALL.items() if getattr(model.shape, name)}
     tiny = methods.of(setup.method).apply(
@@ -117,21 +124,8 @@ def warm_up(model: CatalogueModel, setup: Setup) -> None:
     gc.collect()
 
 
-def train(number: int) -> None:
-    """The steps; prints bytes."""
-    import warnings
-
-    import numpy as np
-    from accelerate import Accelerator
-    from activations import classifier
-
-    from agnews_cli.core.run.preset import Training
-    from agnews_cli.learn import methods
-    from agnews_cli.learn.door.events import EventLog, StopFlag
-    from agnews_cli.learn.loop.train import FineTuning
-    from agnews_cli.learn.models import dropout
-    from agnews_cli.learn.rows.tokens import Tokens
-
+def train(number: int, answers: Connection) -> None:
+    """The steps; sends bytes."""
     warnings.filterwarnings("ignore")
     row = CONFIGURATIONS[number]
     setup, model = setup_of(row), catalogue.load().models[row[0]]
@@ -184,7 +178,7 @@ def train(number: int) -> None:
     at = tuning.run(end_monotonic_s=None)
     assert at.step == STEPS, at
     count = sum(weight.numel() for weight in trained.parameters())
-    print(json.dumps({"measured": resident("VmHWM") - before, "parameters": count}))
+    answers.send({"measured": resident("VmHWM") - before, "parameters": count})
 
 
 # ---- in the parent ------------------------------------------------------------------------------
@@ -196,18 +190,16 @@ def accelerate_says(parameters: int, precision: str) -> int:
 
 
 def measured(number: int) -> dict[str, Any]:
-    here = Path(__file__)
-    path = os.pathsep.join([str(here.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(
-        [sys.executable, str(here), "--child", str(number)],
-        env=os.environ | _SETTLED | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        sys.exit(done.stderr[-2000:])
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    """By a child that is forked from a process in which everything is imported and nothing ran."""
+    theirs, ours = multiprocessing.Pipe()
+    child = multiprocessing.get_context("fork").Process(target=train, args=(number, ours))
+    child.start()
+    ours.close()
+    try:
+        found: dict[str, Any] = theirs.recv()
+    except EOFError:
+        sys.exit(f"configuration {number} ended without an answer")
+    child.join()
     return found
 
 
@@ -216,11 +208,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="numbers of configurations")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--measured", type=Path, help="such a file: what is in it is not measured")
-    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.child is not None:
-        train(asked.child)
-        return
+    if any(os.environ.get(name) != value for name, value in _SETTLED.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | _SETTLED)
     models = catalogue.load().models
     numbers = [int(n) for n in asked.only.split(",") if n] or range(len(CONFIGURATIONS))
     before = {}

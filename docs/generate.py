@@ -58,7 +58,7 @@ def exit_codes() -> str:
         "",
         f"{_GENERATED} 0 is success; 75 is kept for a run that paused,",
         "and for hours that do not fit yet (`agnews quota --needs`); 3 for data on which figures",
-        "are untrue (`agnews check`).",
+        "are untrue (`agnews check`); 69 also for a training that does not fit (`agnews fit`).",
         "",
         *table(("code", "error", "message"), rows),
     ]

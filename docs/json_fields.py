@@ -47,6 +47,7 @@ from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.expected import Measured, Published
 from agnews_cli.core.run.export import Verified
 from agnews_cli.core.run.job import Candidate
+from agnews_cli.core.run.likeness import Likeness
 from agnews_cli.store.data import answers
 from agnews_cli.workflows.check.check import DataCheck
 from agnews_cli.workflows.check.cleaned import CleanedCopy
@@ -73,6 +74,7 @@ from agnews_cli.workflows.serving.serve import ServingPlan
 from agnews_cli.workflows.sessions import saves
 from agnews_cli.workflows.sessions.kept import Kept
 from agnews_cli.workflows.train import afterwards, plans, summary
+from agnews_cli.workflows.train.repro import MadeAgain
 from agnews_cli.workflows.train.result import Result
 from agnews_cli.workflows.train.scene import Scene
 
@@ -151,6 +153,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "runs.figures.members": None,
         "runs.figures.pictures": None,
     },
+    "agnews.repro/1": {"": (MadeAgain.as_json, Likeness, Likeness.as_json)},
     "agnews.compare/1": {
         "": RunsCompared.as_json,
         "models": Compared,

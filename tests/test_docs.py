@@ -72,13 +72,13 @@ def test_every_object_that_is_printed_is_on_the_page():
         "checkpoint",
         "record",
         "delivery",
-        "guards",
         "method",
         "model",
         "network",
         "graph",
         "comparison",
         "exported",
+        "guards",
     }  # of files, not printed
     printed = schemas - {f"agnews.{name}/1" for name in inside}
     assert printed == {name for name in json_fields.SOURCES if name.endswith("/1")}

@@ -38,10 +38,13 @@ def _rows(found: MemoryFit) -> Iterator[tuple[str, str]]:
         "optimizer's states": memory.optimizer,
         "activations kept": memory.activations,
         "workspace": memory.workspace,
+        "checkpoint and best weights": memory.copies,
         "process" if found.setup.place == "cpu" else "CUDA context": memory.context,
         "peak": memory.peak_bytes,
     }
     for name, size in parts.items():
+        if not size and name.startswith("checkpoint"):
+            continue  # they lie in the host's memory
         yield name, f"{size / 1e9:.2f}"
 
 
@@ -68,6 +71,7 @@ def as_json(found: MemoryFit) -> dict[str, Any]:
             "optimizer": memory.optimizer,
             "activations": memory.activations,
             "workspace": memory.workspace,
+            "copies": memory.copies,
             "context": memory.context,
         },
         "fits": found.fits,

@@ -40,6 +40,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "compare": Lazy(
             "compare:compare", "Finished runs on the same rows, and whether by chance."
         ),
+        "repro": Lazy("repro:repro", "Make a finished run again, and compare both."),
         "report": Lazy("report:report", "All that is known of runs, in one file to open offline."),
         "status": Lazy("status:status", "How a run stands, and what of it is saved where."),
         "checkpoints": Lazy("checkpoints:app", "What is saved of unfinished runs: list, push, …"),

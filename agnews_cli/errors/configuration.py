@@ -12,6 +12,13 @@ class CannotResume(AgnewsError):
     hint = "{next}"
 
 
+class CannotRepeat(AgnewsError):
+    """Run {run} cannot be made again: {reason}."""
+
+    exit_code = 78
+    hint = "{next}"
+
+
 class ForbiddenByTerms(AgnewsError):
     """{platform}{tier} does not allow to {action}: its terms forbid {rule} ({source})."""
 

@@ -13,6 +13,7 @@ from agnews_cli.core.report.figures import Figured, ToReport
 from agnews_cli.core.report.trials import ToTry, Tried
 from agnews_cli.core.run.comparison import Comparison, ToCompare
 from agnews_cli.core.run.job import Failure
+from agnews_cli.core.run.likeness import Likeness, ToLiken
 from agnews_cli.core.run.taken import TakenRows, ToTakeIn
 from agnews_cli.errors import InternalError, ReportedError
 from agnews_cli.host import children
@@ -38,6 +39,11 @@ def check_data(order: ToCheck) -> DataFacts:
 def report(order: ToReport) -> Figured:
     """Raises what the process put into words (ReportedError)."""
     return _asked("agnews_cli.learn.report_figures", order, Figured)
+
+
+def liken(order: ToLiken) -> Likeness:
+    """Raises what the process put into words (ReportedError)."""
+    return _asked("agnews_cli.learn.liken_runs", order, Likeness)
 
 
 def try_model(order: ToTry) -> Tried:

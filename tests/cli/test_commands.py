@@ -271,3 +271,26 @@ def test_models_are_listed_and_shown(agnews):
     assert agnews("models", "show", "Llama 2 7B", "--json").json["is_gated"] is True
     unknown = agnews("models", "show", "falcon40b")
     assert unknown.code == 78 and "'falcon-40b'" in unknown.err
+
+
+def test_fit_says_whether_a_training_fits_and_what_would_help(agnews):
+    fits = agnews("fit", "minilm-l6", "--on", "T4")
+    assert fits.code == 0 and "fits: " in fits.out and "peak" in fits.out
+    large = agnews("fit", "Llama 3 8B", "--on", "kaggle", "--json")
+    said = large.json
+    assert large.code == 69 and said["fits"] is False and said["devices"] == 2
+    assert said["peak_bytes"] == sum(said["parts"].values()) > said["usable_bytes"]
+    assert any(one["change"].startswith("--method qlora") for one in said["help"])
+    helped = agnews("fit", "llama-3-8b", "--on", "kaggle", *said["help"][-1]["change"].split())
+    assert helped.code == 0, helped.out
+    here = agnews("fit", "minilm-l6")
+    assert here.code == 0 and "this machine" in here.out
+
+
+def test_fit_refuses_what_cannot_be_and_says_what_goes_wrong(agnews):
+    refused = agnews("fit", "mixtral-8x7b", "--method", "qlora", "--on", "80GB")
+    assert refused.code == 69 and "qlora cannot train mixtral-8x7b: " in refused.out
+    assert "in fp32: " in agnews("fit", "deberta-v3-base", "--on", "T4").out
+    for wrong in (("--method", "lorra"), ("--precision", "fp8"), ("--batch", "0")):
+        assert agnews("fit", "minilm-l6", "--on", "T4", *wrong).code == 2
+    assert agnews("fit", "minilm-l6", "--on", "nowhere").code != 0

@@ -25,7 +25,7 @@ EVERY = [
 ]
 FAMILIES = [
     pytest.param(family, marks=() if names & FEW else pytest.mark.slow, id=family)
-    for family in {m.family.family for m in MODELS.values()}
+    for family in sorted({m.family.family for m in MODELS.values()})
     for names in [{n for n, m in MODELS.items() if m.family.family == family}]
 ]
 SMALL = {

@@ -6,7 +6,9 @@ CI runs each method once and each family at least once; the slow test runs every
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,8 +21,8 @@ from peft import PeftModel  # noqa: E402
 from transformers import AutoModelForSequenceClassification  # noqa: E402
 
 from agnews_cli.core.run import adapter_recipes  # noqa: E402
-from agnews_cli.core.run.method import Method  # noqa: E402
-from agnews_cli.errors import MethodUnsuited, ModelDamaged  # noqa: E402
+from agnews_cli.core.run.method import Method, Prompt  # noqa: E402
+from agnews_cli.errors import MethodUnsuited, ModelDamaged, ValueWrong  # noqa: E402
 from agnews_cli.learn import methods  # noqa: E402
 from agnews_cli.learn.adapters import places  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
@@ -233,6 +235,9 @@ def test_an_adapter_is_opened_on_no_other_base_model(bases, tmp_path, name):
     model = load(name, bases("bert"))
     (tmp_path / "labels.json").write_text('["a", "b", "c"]')
     methods.of(model_of(name)).save(model, tmp_path, "base")
+    beside = shutil.copytree(bases("bert"), tmp_path / "beside")
+    (beside / "consolidated.safetensors").write_bytes(b"which no loader reads")
+    methods.open_folder(tmp_path, str(beside))
     other = shrunk.make(tmp_path / "other", "bert", seed=1)
     with pytest.raises(ModelDamaged, match="not those of base"):
         methods.open_folder(tmp_path, str(other))
@@ -294,3 +299,22 @@ def test_hidden_states_are_those_of_the_texts_tokens(bases, name):
             alone = model(**short, output_hidden_states=True).hidden_states[-1]
         assert whole.shape[:2] == batch["input_ids"].shape
         assert torch.allclose(whole[2:, :9], alone, atol=1e-5)
+
+
+def test_virtual_tokens_leave_room_for_the_text(tmp_path):
+    """Of 64 positions; a text is cut to what is left, and nothing is left of a text by 60."""
+    model = tiny.model_folder(tmp_path / "base")
+    data = tiny.csv_file(tmp_path / "rows.csv", {"a": 30, "b": 30}, words=80)
+    whole = {"epochs": 1, "max_length": 64, "yardstick": False}
+    for count, expected in ((4, 60), (60, None)):
+        recipe = tiny.preset(model, {"cross_validated_below": 0}, **whole).model_copy(
+            update={"method": Prompt(tokens=count)}
+        )
+        run = partial(tiny.compete, tmp_path / str(count), data, recipe, candidates=("finetune",))
+        if expected is None:
+            with pytest.raises(
+                ValueWrong, match=r"method\.tokens is 60: expected fewer than the 64"
+            ):
+                run()
+        else:
+            assert run().rows.training.max_length == expected

@@ -84,6 +84,12 @@ VARIANTS |= {
     if name != Training(lr=1e-3).schedule
 }
 VARIANTS |= {f"method {name}": Variant(method=tiny.method(name)) for name in modules(methods)}
+VARIANTS |= {
+    "qlora, 8 bits of state": Variant({"optimizer": "adamw_8bit"}, method=tiny.method("qlora")),
+    "virtual tokens, attacked": Variant(
+        {"freelb": 0.5, "attack_steps": 2, "contrastive": 0.2}, method=tiny.method("prompt")
+    ),
+}
 
 
 class StopAt:

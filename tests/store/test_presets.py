@@ -97,7 +97,7 @@ MEMORY_GB = {
     "colab-a100": 40, "kaggle-t4x2": 15,
 }  # fmt: skip
 """Of one device, the smallest that a preset is for."""
-CPU_ALONE = {"cpu", "edge", "quick"}
+CPU_ALONE = ("cpu", "edge", "quick")
 
 
 def test_a_preset_for_a_platform_or_a_goal_names_another() -> None:
@@ -506,8 +506,8 @@ def test_a_method_brings_its_usual_rate_unless_one_is_set() -> None:
     full, lora = presets.load("minilm"), presets.load("minilm-lora")
     found = presets.with_settings(full, ["method=houlsby", "method.reduction=8"])
     assert found.method == Houlsby(reduction=8)
-    assert found.training.lr == pytest.approx(5 * full.training.lr)
-    assert found.short_of_time.lr == pytest.approx(5 * (full.short_of_time.lr or 0))
+    assert found.training.lr == pytest.approx(20 * full.training.lr)
+    assert found.short_of_time.lr == pytest.approx(20 * (full.short_of_time.lr or 0))
     typed = presets.with_settings(full, ["training.lr=0.01", "method=houlsby"])
     assert typed.training.lr == 0.01
     assert presets.with_settings(lora, ["method=full"]).training.lr == lora.training.lr / 10

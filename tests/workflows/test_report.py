@@ -32,6 +32,7 @@ from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.run.runs import RunFolder  # noqa: E402
 from agnews_cli.workflows.report import page, written  # noqa: E402
 from agnews_cli.workflows.report import report as workflow  # noqa: E402
+from agnews_cli.workflows.report.judged import judged  # noqa: E402
 from tests import finished_runs as finished  # noqa: E402
 
 SCRIPT = "<script>alert('x')</script>"
@@ -87,16 +88,21 @@ def made(store: Path, name: str, right: float, seed: int) -> RunFolder:
     )  # fmt: skip
     told = Outcome(state="completed", done=(name,), candidates=(kept,), why=WHY, notes=(SCRIPT,))
     run.outcome.write_text(told.model_dump_json())
-    judged = finished.evaluation(data.labels, 80)
-    assert judged.test is not None
-    split = judged.test.model_copy(update={"confusion": ((30, 10), (5, 35)), "rows_in_training": 3})
-    run.evaluation.write_text(judged.model_copy(update={"test": split}).model_dump_json())
+    figured = finished.evaluation(data.labels, 80)
+    assert figured.test is not None
+    split = figured.test.model_copy(
+        update={"confusion": ((30, 10), (5, 35)), "rows_in_training": 3}
+    )
+    run.evaluation.write_text(figured.model_copy(update={"test": split}).model_dump_json())
     events = [("started", {"pid": 1, "world": 1})]
     for n in range(1, 9):
         facts = {"candidate": SCRIPT, "step": n, "total_steps": 8, "loss": 1 / n, "lr": 1e-5}
         events.append(("progress", facts | {"epoch": 0}))
     held_at = {"candidate": SCRIPT, "step": 8, "loss": 0.4, "accuracy": 0.9, "best": True}
-    events += [("validated", held_at), ("ended", {"state": "completed"})]
+    held_at |= {"raw_loss": 0.5, "train_loss": 0.1, "train_accuracy": 0.99}
+    guard = {"check": "overfitting", "level": "mend", "text": SCRIPT, "mend": SCRIPT}
+    events += [("validated", held_at), ("finding", guard), ("finding", guard)]
+    events.append(("ended", {"state": "completed"}))
     lines = [
         json.dumps({"kind": k, "at": "2026-11-01T00:00:00+00:00", "elapsed_s": 9.0, "data": d})
         for k, d in events
@@ -170,6 +176,9 @@ def test_json_says_the_same_and_no_picture(both: workflow.RunsReported) -> None:
     numbers = {i["name"]: i for i in one["risk"]["indicators"]}
     assert len(numbers) == 10 and 0 < one["risk"]["score"] < 1
     assert numbers["leaked_rows"]["value"] is not None
+    assert numbers["loss_gap"]["value"] == pytest.approx(0.4)
+    assert numbers["accuracy_gap"]["value"] == pytest.approx(0.09)
+    assert [one["text"] for one in one["guards"]] == [SCRIPT]
     assert numbers["test_looks"]["shown"] == "not measured"
     assert one["figures"]["hardest"][0]["text"].startswith("validation ")
 
@@ -264,3 +273,21 @@ def test_of_an_unfinished_run_whose_data_are_gone_it_says_what_there_is(tmp_path
     )
     assert one.data.checked is None and one.data.problem
     assert one.figures.hardest[0].text is None
+
+
+def test_a_student_is_judged_by_its_own_training_and_an_ensemble_by_its_members(
+    store: Path, both: workflow.RunsReported
+) -> None:
+    member, own = both.runs[1].figures, both.runs[0].figures
+    parts = (workflow.PartReported(FAIR, "member 1", "minilm", None, member),)
+    student = replace(both.runs[0], parts=parts)
+    text = page.html_page(replace(both, runs=(student,), compared=None))
+    assert text.index(f"<summary>{GOOD}") < text.index(f"<summary>member 1, {FAIR}")
+    ensemble = replace(student, figures=own.model_copy(update={"curves": ()}))
+    text = page.html_page(replace(both, runs=(ensemble,), compared=None))
+    assert f"<summary>{GOOD}" not in text and f"<summary>member 1, {FAIR}" in text
+    folder = RunFolder(store / GOOD)
+    calm = judged(folder, [folder], [own.model_copy(update={"curves": ()})], None, None, 60)
+    assert {one.name: one.value for one in calm.indicators}["loss_gap"] is None
+    taught = judged(folder, [folder], [own], None, 4, 60)
+    assert {one.name: one.value for one in taught.indicators}["test_looks"] == 4

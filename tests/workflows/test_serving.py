@@ -500,7 +500,9 @@ def test_told_to_end_it_answers_what_has_come_and_refuses_what_comes(number):
         assert (ready.status_code, ready.json()["state"]) == (503, "ending")
         new = await client.post("/predict", json={"text": "new"})
         assert (new.status_code, new.headers["connection"]) == (503, "close")
+        await asyncio.sleep(0.5)  # longer than it waits for somebody else
         assert not came.done()
+        assert not site.made.server.should_exit
         site.model.free.set()
         answer = await came
         assert (answer.status_code, answer.headers["connection"]) == (200, "close")

@@ -83,7 +83,7 @@ INDICATORS: Final = (
     ),
     Indicator(
         "label_shift",
-        "labels of training and validation rows, Cramér's V",
+        "labels of training and evaluated rows, Cramér's V",
         0.05,
         0.3,
         1.0,

@@ -35,6 +35,8 @@ class ValidatedPoint(_Facts):
     accuracy: float | None
     best: bool
     """Whether these weights were the best so far."""
+    raw_loss: float | None = None
+    """Of the validation rows as it stands, which is what compares with `train_loss`."""
     train_loss: float | None = None
     """Of training rows, asked in the same way; None where nobody asked."""
     train_accuracy: float | None = None
@@ -102,6 +104,7 @@ class _Draft:
             loss=loss,
             accuracy=strict_json.number(data.get("accuracy")),
             best=data.get("best") is True,
+            raw_loss=strict_json.number(data.get("raw_loss")),
             train_loss=strict_json.number(data.get("train_loss")),
             train_accuracy=strict_json.number(data.get("train_accuracy")),
         )

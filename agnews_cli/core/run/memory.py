@@ -2,7 +2,7 @@
 
 Of one device, and of one training step in its steady state, from the second on:
 
-    weights + optimizer + max(kept + passing [+ gradients], gradients + outside) + device's own
+    weights + optimizer + max(kept + passing [+ gradients], gradients + outside) + copies + own
 
 What autograd keeps of a forward pass is there as a whole when it ends, and goes block by block as
 gradients come; so the highest point is at one of the two ends. Gradients are there at both where a
@@ -33,6 +33,8 @@ Place = Literal["cpu", "gpu"]
 Computed = Literal["fp32", "fp16", "bf16"]
 
 _FP32, _HALF = 4, 2
+_COPIES = 4
+"""Of what is trained: weights, two moments and the best weights (`learn/loop/state`)."""
 _QUANTISED_BELOW = 2.0
 """Bytes a frozen weight: less are quantised, which linear layers alone are."""
 _STATE_BYTES = {"adamw": 8.0, "lamb": 8.0, "adamw_8bit": 2.1, "adafactor": 0.1}
@@ -65,6 +67,8 @@ class Setup:
     """In which one step is taken on a device."""
     optimizer: str = "adamw"
     classes: int = 4
+    saves: bool = True
+    """Whether checkpoints are written and the best weights kept, as in every run."""
 
     @property
     def world(self) -> World:
@@ -86,6 +90,8 @@ class Memory:
     """Kept for the backward pass, copies of weights in half precision among them."""
     workspace: int
     """What comes and goes within a block, and what the allocator holds besides."""
+    copies: int
+    """On a CPU, whose memory they share: a checkpoint while it is written, and the best weights."""
     context: int
     """The device's own."""
 
@@ -97,6 +103,7 @@ class Memory:
             + self.optimizer
             + self.activations
             + self.workspace
+            + self.copies
             + self.context
         )
 
@@ -117,6 +124,7 @@ def predict(model: CatalogueModel, setup: Setup) -> Memory:
         optimizer=round(optimizer),
         activations=round(kept),
         workspace=round(passing + arena * (kept + passing)),
+        copies=_COPIES * _FP32 * trained if setup.saves and setup.place == "cpu" else 0,
         context=_CONTEXT_BYTES[setup.place],
     )
     backward = replace(

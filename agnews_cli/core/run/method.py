@@ -152,7 +152,7 @@ class Ia3(_Method):
         "the head is trained (Liu et al. 2022).",
     )
 
-    usual_rate: ClassVar[float] = 30
+    usual_rate: ClassVar[float] = 100
 
     def trained_parameters(self, model: Anatomy) -> int:
         """A scale for each key and value, and each input of a feed-forward's last layer (Liu et al.
@@ -167,7 +167,7 @@ class _Bottleneck(_Method):
         16, description="How many times narrower than the model's states a bottleneck is."
     )
 
-    usual_rate: ClassVar[float] = 5
+    usual_rate: ClassVar[float] = 20
     leaves: ClassVar[Leaves] = "adapter"
 
     def width(self, hidden: int) -> int:

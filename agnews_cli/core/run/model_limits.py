@@ -100,7 +100,8 @@ class Excess:
 def excesses(preset: Preset, limits: ModelLimits, anatomy: Anatomy) -> Iterator[Excess]:
     """What of one training is beyond its limits. `anatomy`: of its model, as far as it is known."""
     most, training, hurried = limits.of(preset.method.kind), preset.training, preset.short_of_time
-    rate = None if training.optimizer in _RELATIVE_RATES else most.lr
+    is_free = training.optimizer in _RELATIVE_RATES or preset.network is not None
+    rate = None if is_free else most.lr  # a small network's layers were not pretrained
     epochs, lr = max(training.epochs, hurried.epochs or 0), max(training.lr, hurried.lr or 0)
     trained = preset.method.trained_parameters(anatomy)
     asked: tuple[tuple[str, float, float | None], ...] = (

@@ -143,12 +143,11 @@ def pipeline(folder: str, text: str = "your text") -> str:
 
 
 def graph(kind: str, text: str = "your text") -> str:
-    """A dozen lines for one exported model, in its folder, without torch and without agnews."""
+    """Ten lines for one exported model, in its folder, without torch and without agnews."""
     begin, answer = {
         "onnx": (
             "import onnxruntime",
-            'model = onnxruntime.InferenceSession("model.onnx")\n'
-            'logits = model.run(["logits"], batch)[0]\n',
+            'logits = onnxruntime.InferenceSession("model.onnx").run(["logits"], batch)[0]\n',
         ),
         "openvino": (
             "from openvino import Core",

@@ -11,6 +11,7 @@ import torch
 from transformers import AutoModelForSequenceClassification
 
 from agnews_cli.learn.adapters import padding
+from agnews_cli.store.model.model_facts import weights_of
 
 
 def classifier(folder: Path, base: str | None, options: dict[str, Any]) -> Any:
@@ -41,7 +42,7 @@ def digest(model: Any) -> str | None:
     folder = _folder(model.config)
     if folder is None:
         return None
-    paths = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+    paths = weights_of(folder)
     total = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

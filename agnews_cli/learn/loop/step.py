@@ -55,6 +55,8 @@ class Stepper:
     _copies: int = field(init=False)
     """How often an option wants the whole batch."""
     _pass_weight: float = field(init=False)
+    _lengths: Indices = field(init=False)
+    """Of each passage."""
     _row_of: Indices | None = field(init=False)
     """The row of each passage, where they are not the same."""
     _weights: NDArray[np.float32] | None = field(init=False)
@@ -63,6 +65,7 @@ class Stepper:
 
     def __post_init__(self) -> None:
         self._row_of, self._weights = self.tokens.row_of, self.tokens.weights
+        self._lengths = self.tokens.lengths
         options = self.state.options.values()
         self._copies = math.prod(option.copies for option in options)
         self._pass_weight = math.prod(option.pass_weight for option in options)
@@ -139,7 +142,7 @@ class Stepper:
         parts = self._micro_batches(mine)
         loss_sum = torch.zeros((), device=accelerator.device)
         for number, part in enumerate(parts):
-            longest = int(self.tokens.lengths_of(part).max())
+            longest = int(self._lengths[part].max())
             self._passing = len(part), len(part) * longest * self._copies
             batch = self.tokens.batch(part, self.pad_id)
             for option in state.options.values():
@@ -200,4 +203,4 @@ class Stepper:
             return [np.zeros(1, dtype=np.int64)]
         asked, fits = self.training.micro_batch_tokens, self.state.position.pass_tokens
         most = min(asked or fits, fits or asked or 0)
-        return cut(mine, self.tokens.lengths, max(1, most // self._copies)) if most else [mine]
+        return cut(mine, self._lengths, max(1, most // self._copies)) if most else [mine]

@@ -55,6 +55,9 @@ def _losses(curves: Sequence[Curve], name: str) -> str:
             held = [(p.step, p.loss) for p in curve.validated]
             label = None if number else "validation, calibrated"
             _line(ax, held, COLOURS[1], label, marker="o", alpha=alpha)
+            raw = [(p.step, p.raw_loss) for p in curve.validated if p.raw_loss is not None]
+            label = None if number else "validation, as it stands"
+            _line(ax, raw, COLOURS[1], label, style="--", alpha=alpha)
             asked = [(p.step, p.train_loss) for p in curve.validated if p.train_loss is not None]
             _line(ax, asked, COLOURS[2], None if number else "training rows, asked", marker="s")
         _marks(ax, curves)
@@ -100,11 +103,12 @@ def _line(
     label: str | None,
     *,
     marker: str | None = None,
+    style: str = "-",
     alpha: float = 1.0,
 ) -> None:
     if points:
         x, y = zip(*points, strict=True)
-        ax.plot(x, y, color=colour, label=label, marker=marker, markersize=3.5, alpha=alpha)
+        ax.plot(x, y, style, color=colour, label=label, marker=marker, markersize=3.5, alpha=alpha)
 
 
 def _marks(ax: Axes, curves: Sequence[Curve]) -> None:

@@ -15,7 +15,7 @@ from agnews_cli.core.run.prediction import Member, MemberKind, Order
 from agnews_cli.errors import NotExportable
 from agnews_cli.learn.door.events import StopFlag
 from agnews_cli.learn.door.notes import Notes
-from agnews_cli.learn.graphs.write import EXPORTED, write
+from agnews_cli.learn.graphs.write import LOADERS, write
 from agnews_cli.learn.stages import export_card, export_check
 from agnews_cli.learn.stages.cards import MODEL_SCHEMA
 from agnews_cli.store.disk.files import write_text_atomically
@@ -57,7 +57,7 @@ def _require_exportable(found: Delivered) -> None:
     kinds = {member.kind for member in _members(found)}
     if kinds & {"onnx", "openvino"}:
         raise NotExportable(path=found.folder, reason="it was exported already")
-    if not kinds & EXPORTED:
+    if not kinds & LOADERS.keys():
         reason = "it is a linear model, which answers without torch as it is"
         raise NotExportable(path=found.folder, reason=reason)
     if not all(one.long_texts.is_usual for one in _each(found)):
@@ -104,7 +104,7 @@ def _write_member(
     found: Delivered, order: Order, member: Member, form: Form, target: Path
 ) -> MemberKind:
     """Its kind now: that of a linear model is what it was."""
-    if member.kind not in EXPORTED:
+    if member.kind not in LOADERS:
         _copy(Path(member.folder), target)
         return member.kind
     write(member, order, form, target)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from agnews_cli.core.run import recipes
 from agnews_cli.core.run.evaluation import Evaluation
@@ -35,9 +38,10 @@ _NEEDED: dict[Form, str] = {
 def write(order: ToExport, found: Delivered, target: Path, verified: Verified) -> None:
     """`README.md` and `export.json` into `target`."""
     record: dict[str, object] = {"schema": _SCHEMA, "form": order.form, "of": escaped(found.name)}
-    if found.is_run and RunFolder(found.folder).created_at() is not None:
-        work = Export(model=RunOutput(run=found.name), form=order.form)
-        record |= {"work": work.model_dump(mode="json")}
+    if found.is_run:
+        with suppress(ValidationError):  # a folder that was given another name
+            work = Export(model=RunOutput(run=found.name), form=order.form)
+            record |= {"work": work.model_dump(mode="json")}
     record |= {"verified": verified.as_json()}
     text = json.dumps(record, indent=2, ensure_ascii=False)
     write_text_atomically(target / _RECORD, text + "\n")

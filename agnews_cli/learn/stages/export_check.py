@@ -25,10 +25,12 @@ from agnews_cli.errors import (
     ExportUnverified,
     ExtraMissing,
     FileMissing,
+    TestRowsLocked,
 )
 from agnews_cli.learn import predictor
 from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.compare import compare
+from agnews_cli.learn.door import test_lock
 from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.events import StopFlag, StopRequested
 from agnews_cli.learn.door.notes import Notes
@@ -96,6 +98,26 @@ def _validation(order: ToExport, found: Delivered, stop: StopFlag, told: Notes) 
 
 
 def _given(file: str, order: ToExport, found: Delivered) -> RealRows:
+    for job in asked_rows.trainings(Path(order.model)):
+        test_lock.lock(job)
+    try:
+        texts, classes = _read(file, order, found)
+    except TestRowsLocked as error:
+        raise _of_test(order) from error
+    said = Path(order.model) / "predictions" / "test.safetensors"
+    if said.is_file():  # a copy of the file
+        tested = logits.as_values(logits.read(said).rows)
+        if np.isin(logits.as_values(logits.digests(texts)), tested).mean() > _TEST_SHARE:
+            raise _of_test(order)
+    return RealRows(texts, np.asarray(classes, dtype=np.int64), "given")
+
+
+def _of_test(order: ToExport) -> ExportUnverified:
+    reason = f"those in {order.file} are test rows, which only an evaluation may read"
+    return _unverified(order, reason)
+
+
+def _read(file: str, order: ToExport, found: Delivered) -> tuple[list[str], list[int]]:
     sheet = sheets.open_sheet(file, found, sheets.AskedTexts(order.text_columns))
     numbers = {canonical(name): n for n, name in enumerate(found.label_values)}
     numbers |= {canonical(name): n for n, name in enumerate(found.labels)}
@@ -108,12 +130,7 @@ def _given(file: str, order: ToExport, found: Delivered) -> RealRows:
         classes.append(numbers.get(known(label, numbers) or label, -1))
     if not texts:
         raise _unverified(order, f"{file} has none with a text")
-    said = Path(order.model) / "predictions" / "test.safetensors"
-    if said.is_file():
-        tested = logits.as_values(logits.read(said).rows)
-        if np.isin(logits.as_values(logits.digests(texts)), tested).mean() > _TEST_SHARE:
-            raise _unverified(order, f"those in {file} are test rows, which nothing else may use")
-    return RealRows(texts, np.asarray(classes, dtype=np.int64), "given")
+    return texts, classes
 
 
 def _unverified(order: ToExport, reason: str) -> ExportUnverified:

@@ -29,6 +29,10 @@ from agnews_cli.learn.stages.taught import Teacher
 _OTHER_WAYS = "--set training.long_texts=head_tail reads both ends, =windows all of it"
 
 
+_LEAST_READ = 8
+"""Tokens of a text, beside virtual ones."""
+
+
 @dataclass(slots=True)
 class Prepared:
     """`read_rows` makes `material`, `read` the teacher's answers too; `tokenise` the rest."""
@@ -129,6 +133,13 @@ class Prepared:
         config = load_config(job.model_path, job.preset.model.revision)
         virtual = job.preset.method.virtual_tokens
         most = material.longest_of(self.tokenizer, config, asked.longest, virtual=virtual)
+        if most < _LEAST_READ and virtual:
+            raise ValueWrong(
+                name="method.tokens",
+                given=f" is {virtual}",
+                expected=f"fewer than the {most + virtual} tokens that {job.preset.model.id} reads",
+                hint="The usual number: --set method.tokens=20",
+            )
         if self.teacher is not None:
             self.teacher.require_width(config.get_text_config().hidden_size)
         if asked.max_length > most and asked.longest == asked.max_length:

@@ -123,6 +123,11 @@ def _is_decoder(config: dict[str, Any]) -> bool:
 # ---- a folder ------------------------------------------------------------------------------------
 
 
+def weights_of(folder: Path) -> list[Path]:
+    """The files of weights that a loader reads of a model's folder; none where there are none."""
+    return _weights(folder, {path.name for path in folder.iterdir()})
+
+
 def _weights(folder: Path, names: set[str]) -> list[Path]:
     for name in ("model.safetensors", "pytorch_model.bin"):
         if name in names:

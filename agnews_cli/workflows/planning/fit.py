@@ -123,7 +123,7 @@ def look(asked: FitAsked) -> MemoryFit:
         checkpointing=checkpointing,
         devices=device.count,
     )
-    refused = refusal(kind, model)
+    refused = model.family.refused.get(kind)
     needs = memory.predict(model, setup)
     found = MemoryFit(
         model=model,
@@ -138,15 +138,10 @@ def look(asked: FitAsked) -> MemoryFit:
     return found if found.fits else replace(found, help=tuple(_helps(found)))
 
 
-def refusal(kind: str, model: CatalogueModel) -> str | None:
-    """Why a method cannot train a model."""
-    return model.family.refused.get(kind)
-
-
 def _helps(found: MemoryFit) -> Iterator[Help]:
     """The least change first: each with which it would fit."""
     model, setup, limit = found.model, found.setup, found.device.usable_bytes
-    kinds = [k for k in (setup.method.kind, *_HELP) if refusal(k, model) is None]
+    kinds = [k for k in (setup.method.kind, *_HELP) if k not in model.family.refused]
     for kind in dict.fromkeys(kinds):
         words = [] if kind == setup.method.kind else [f"--method {kind}"]
         own = replace(setup, method=setup.method if not words else _method(kind))

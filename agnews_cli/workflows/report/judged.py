@@ -75,14 +75,16 @@ def _loss_gap(curves: Iterable[Curve]) -> RiskNumber | None:
         best = curve.best
         if best is None:
             continue
-        train = best.train_loss
+        train, held = best.train_loss, best.loss
+        if train is not None and best.raw_loss is not None:
+            held = best.raw_loss
         are_asked.append(train is not None)
         if train is None:
             near = [p.loss for p in curve.trained if p.step <= best.step]
             last = near[-max(1, round(_LAST_SHARE * len(near))) :]
             train = fmean(last) if last else None
         if train is not None:
-            gaps.append(best.loss - train)
+            gaps.append(held - train)
     if not gaps:
         return None
     how = "training rows asked alike" if all(are_asked) else "the loss of the last training steps"

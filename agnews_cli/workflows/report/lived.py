@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from agnews_cli.core.hours.session import Session
+from agnews_cli.core.machine.finding import Finding
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.text import strict_json
 from agnews_cli.store.run.events import Events
@@ -58,6 +59,20 @@ class LivedThrough:
             "saves": asdict(self.saves),
             "seconds": self.seconds,
         }
+
+
+def findings(folder: RunFolder) -> tuple[Finding, ...]:
+    """What the guards of training said, each once, whatever sessions told it."""
+    found: dict[str, Finding] = {}
+    for event in Events(folder.events):
+        if event.kind == "finding":
+            check, level, text, mend = (
+                str(event.data.get(name, "")) for name in ("check", "level", "text", "mend")
+            )
+            found.setdefault(
+                text, Finding(check, "mend" if level == "mend" else "know", text, mend)
+            )
+    return tuple(found.values())
 
 
 def lived(folders: Iterable[RunFolder]) -> LivedThrough:

@@ -16,6 +16,7 @@ from typing import Any
 
 import agnews_cli
 from agnews_cli.core.guards.risk import Risk
+from agnews_cli.core.machine.finding import Finding
 from agnews_cli.core.report.figures import RunFigures, ToReport
 from agnews_cli.core.report.trials import Tried
 from agnews_cli.core.run.dataset import Dataset
@@ -34,7 +35,7 @@ from agnews_cli.store.transfer import parcels
 from agnews_cli.workflows.check import check
 from agnews_cli.workflows.check.check import DataCheck
 from agnews_cli.workflows.report.judged import judged
-from agnews_cli.workflows.report.lived import LivedThrough, lived
+from agnews_cli.workflows.report.lived import LivedThrough, findings, lived
 from agnews_cli.workflows.report.opened import ModelQuestions, asked_of
 from agnews_cli.workflows.runs import compare, looks_taken
 from agnews_cli.workflows.runs.compare import RunsCompared, require_different
@@ -98,6 +99,8 @@ class RunReported:
     figures: RunFigures
     parts: tuple[PartReported, ...]
     """Those that train; none of one run alone."""
+    guarded: tuple[Finding, ...]
+    """What the guards of training found, in the run and in all that it is made of."""
     latency: Latency | None
     size_bytes: int | None
     looks: tuple[RecordedLook, ...]
@@ -139,6 +142,7 @@ class RunReported:
                 }
                 for one in self.parts
             ],
+            "guards": [one.as_json() for one in self.guarded],
             "efficiency": {
                 "latency": self.latency and self.latency.as_json(),
                 "size_bytes": self.size_bytes,
@@ -262,7 +266,9 @@ def _reported(
         looks = looks_taken.of((evaluation,), folder.path.parent)
     checked = data.checked.facts if data.checked is not None else None
     every = made_of or [folder]
-    figured = [by_run[str(each.path)] for each in dict.fromkeys((folder, *every))]
+    # A student is judged by its own training, an ensemble by those of its members.
+    trained = [folder] if own.curves else every
+    figured = [by_run[str(each.path)] for each in dict.fromkeys((folder, *trained))]
     return RunReported(
         run=folder.id,
         state=outcome.state if outcome is not None else parcels.run_state(folder),
@@ -289,13 +295,14 @@ def _reported(
             )
             for each, title in of
         ),
+        guarded=tuple(one for each in dict.fromkeys((folder, *every)) for one in findings(each)),
         latency=compare.latency(folder),
         size_bytes=compare.size_bytes(folder),
         looks=looks,
         data=data,
         tried=tried,
         teacher=None if teacher is None else compare.of_student(folder, teacher),
-        risk=judged(folder, every, figured, checked, len(looks) or None, rows),
+        risk=judged(folder, trained, figured, checked, len(looks) or None, rows),
     )
 
 
