@@ -223,6 +223,7 @@ def look_at(seen: Surroundings, answers: Answers) -> DataLook:
 
 def _fit(seen: Surroundings, answers: Answers, presets: tuple[Preset, ...], goal: Goal) -> Fit:
     machine = _machine(seen, answers)
+    data = _rows_of(look_at(seen, answers)) if presets is seen.presets else None
 
     def why_unavailable(preset: Preset) -> str | None:
         # Elsewhere the hub is taken to answer.
@@ -235,6 +236,7 @@ def _fit(seen: Surroundings, answers: Answers, presets: tuple[Preset, ...], goal
         why_unavailable=why_unavailable,
         cost=lambda preset: cost_of(seen, answers, preset),
         need=lambda preset: seen.need(preset, machine.accelerator),
+        rows=None if data is None else data.train.rows,  # one that is named is taken as asked
     )
 
 
