@@ -78,7 +78,6 @@ def _show_version(context: typer.Context, asked: bool) -> None:
 @examples(
     ("agnews auto reviews.csv", "train on your own table, to a usable model"),
     ('agnews predict latest "a text"', "use the newest model"),
-    ("agnews auto -h", "a command's own help: options and examples"),
 )
 def agnews(
     version: Annotated[

@@ -15,9 +15,9 @@ from agnews_cli.core.run.request import OUTPUT
 
 @examples(
     ("agnews report", "of the newest run: one HTML file"),
-    ("agnews report RUN RUN --out both.html", "side by side, with paired tests"),
+    ("agnews report RUN RUN --out both.html", "side by side, tested"),
     ("agnews report latest --form md", "the same as Markdown"),
-    ("agnews report --thorough --robustness --look", "all that takes minutes too"),
+    ("agnews report --robustness --look", "what takes minutes too"),
 )
 def report(
     run: Annotated[

@@ -15,7 +15,7 @@ from agnews_cli.core.run.request import STORES
 
 @examples(
     ("agnews repro latest", "make the newest run again, and compare"),
-    ("agnews repro RUN --into /tmp/again", "in a store of that name"),
+    ("agnews repro RUN --into again", "in a store of that name"),
 )
 def repro(
     run: Run = "latest",

@@ -28,7 +28,7 @@ app = Typer(
     ("agnews runs", "in ./agnews-runs"),
     ("agnews runs show", "the newest: model, figures, use"),
     ("agnews runs --leaderboard", "the best first, on the same test rows"),
-    ("agnews runs --store /path/to/runs --json", "elsewhere, for a program"),
+    ("agnews runs --store my-runs --json", "elsewhere, for a program"),
 )
 def runs(
     context: Context, leaderboard: Leaders = False, store: Folder = None, json: Json = False

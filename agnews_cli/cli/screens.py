@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from agnews_cli.core.run import looks
 from agnews_cli.core.text import duration
 
 if TYPE_CHECKING:
@@ -289,6 +288,8 @@ def _title(evaluation: Evaluation, split: SplitEvaluation) -> str:
         fresh = "" if split.rows_in_training else "; none is a training row"
         of = split.held_out_of
         yours = f" held out of yours ({split.rows / of:.0%})" if of else ""
+        from agnews_cli.core.run import looks  # most screens show none
+
         look = evaluation.look
         asked = "asked once" if look is None or look.looks == 1 else looks.words(look)
         return f"Test: {split.rows:,} rows{yours}, {asked}{fresh}"

@@ -97,7 +97,8 @@ def test_presets_are_listed_as_objects(agnews):
     assert len(found) >= 10
     assert all({"name", "tier", "model", "method"} <= set(p) for p in found)
     assert any("minilm" in p["name"] and p["method"] == "full" for p in found)
-    assert all(p["measured"] == [] or p["measured"][0]["source"] for p in found)
+    told = [one for p in found for one in p["measured"]]
+    assert told and all(one["machine"] and one["as_of"] and one["commit"] for one in told)
 
 
 def test_a_preset_of_ones_own_is_copied_explained_and_resolved(agnews, tmp_path):

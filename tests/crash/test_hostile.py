@@ -1114,6 +1114,7 @@ OWN_WAYS = {
     "store/model/models.py": "installed weights, hashed",
     "store/settings/secrets.py": "logins of other clients, in the user's home",
     "store/disk/processes.py": "/proc",
+    "store/disk/drafts.py": "locks folders of its own",
     "store/hours/journal.py": "appends to the home's journals",
     "store/hours/copies.py": "what was written a moment ago",
     "store/transfer/parcels.py": "what was fetched into a scratch file",

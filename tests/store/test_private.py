@@ -55,7 +55,8 @@ def test_no_link_in_a_shared_folder_is_followed(shared, tmp_path, monkeypatch, c
         {"kind": "failure", "failure": {"kind": "X", "message": "boom", "hint": "", "exit_code": 1},
          "trace": "boom in a text"}
     )  # fmt: skip
-    predictor._in_words(predicting)
+    assert predicting.kind == "failure"
+    predictor.in_words(predicting.failure, predicting.trace)
     assert (tmp_path / "victim").read_text() == "precious\n"
     made = [path for path in shared.iterdir() if not path.is_symlink()]
     assert [(mode(path), "boom in a text" in path.read_text()) for path in made] == [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import yaml
+from agnews_cli.store.settings import strict_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Comments:
     def of(cls, text: str) -> Comments:
         """`text`: YAML that can be read."""
         lines = text.removeprefix("\ufeff").splitlines()
-        ends = _ends(text.removeprefix("\ufeff"))
+        ends = strict_yaml.ends(text.removeprefix("\ufeff"))
         beside: dict[int, str] = {}
         alone: dict[int, str] = {}
         for number, line in enumerate(lines, 1):
@@ -38,15 +38,3 @@ class Comments:
         while not found and above in self._alone:
             above -= 1
         return " ".join(found or [self._alone[n] for n in range(above + 1, line)])
-
-
-def _ends(text: str) -> dict[int, int]:
-    """The column behind what is said in each line that says something."""
-    found: dict[int, int] = {}
-    for token in yaml.scan(text, yaml.SafeLoader):
-        start, end = token.start_mark, token.end_mark
-        for number in range(start.line, end.line):  # a text of several lines holds no comment
-            found[number + 1] = 10**9
-        if end.index > start.index:
-            found[end.line + 1] = max(end.column, found.get(end.line + 1, 0))
-    return found

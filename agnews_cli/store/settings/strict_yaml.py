@@ -250,3 +250,15 @@ def shown(value: Any) -> str:
     shown = value if isinstance(value, str) else json.dumps(value)
     quoted = repr(shown) if isinstance(value, str) else shown
     return quoted if len(quoted) <= 60 else quoted[:57] + "..."
+
+
+def ends(text: str) -> dict[int, int]:
+    """The column behind what is said in each line that says something."""
+    found: dict[int, int] = {}
+    for token in yaml.scan(text, yaml.SafeLoader):
+        start, end = token.start_mark, token.end_mark
+        for number in range(start.line, end.line):  # a text of several lines holds no comment
+            found[number + 1] = 10**9
+        if end.index > start.index:
+            found[end.line + 1] = max(end.column, found.get(end.line + 1, 0))
+    return found

@@ -7,7 +7,6 @@ a store of its own, and whatever would make another model shows before anything 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from agnews_cli.core.run.job import Event
 from agnews_cli.core.run.likeness import Likeness, ToLiken
 from agnews_cli.core.run.request import Wish
+from agnews_cli.core.text import strict_json
 from agnews_cli.errors import CannotRepeat
 from agnews_cli.host import figures
 from agnews_cli.store.disk import files
@@ -126,7 +126,6 @@ def _changed(one: RunFolder, two: RunFolder) -> tuple[str, ...]:
 
 def _environment(folder: runs.RunFolder) -> dict[str, Any]:
     try:
-        found = json.loads(files.read_plain(folder.environment, _MOST_BYTES))
+        return strict_json.mapping(files.read_plain(folder.environment, _MOST_BYTES))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
