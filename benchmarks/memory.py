@@ -56,7 +56,7 @@ CONFIGURATIONS: tuple[tuple[str, str, str, int, int, str], ...] = (
     ("minilm-l6", "full", "bf16", 32, 128, ""),
     ("minilm-l6", "full", "fp32", 4, 512, ""),
     ("minilm-l6", "full", "fp32", 32, 128, "c"),
-    ("minilm-l6", "lora", "fp32", 16, 128, ""),
+    ("minilm-l6", "lora", "fp32", 32, 128, ""),
     ("minilm-l6", "lora", "bf16", 16, 128, ""),
     ("minilm-l12", "full", "fp32", 8, 128, ""),
     ("all-mpnet-base-v2", "full", "fp32", 8, 64, ""),

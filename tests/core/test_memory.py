@@ -80,10 +80,10 @@ def test_the_largest_batch_fits_and_one_more_does_not():
 
 
 def test_it_takes_milliseconds():
-    began = time.perf_counter()
+    began = time.process_time()
     for model in SHIPPED.models.values():
         predict(model, SETUP)
-    assert (time.perf_counter() - began) / len(SHIPPED.models) < 0.02
+    assert (time.process_time() - began) / len(SHIPPED.models) < 0.02
 
 
 def test_a_recipe_is_cut_as_the_loop_cuts_it():
