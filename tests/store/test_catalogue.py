@@ -111,6 +111,11 @@ def test_what_presets_say_of_their_models_is_what_the_catalogue_says():
         assert preset.model.licence == known.licence
 
 
+def test_what_autograd_keeps_is_known_of_every_family():
+    for model in SHIPPED.models.values():
+        assert len(model.family.activations) == 4, model.family.family
+
+
 def test_methods_count_by_the_catalogue():
     mini = SHIPPED.models["minilm-l6"].anatomy(4)
     assert Full().trained_parameters(mini) == 22_713_216 + 4 * 385
