@@ -122,3 +122,16 @@ def test_methods_count_by_the_catalogue():
     of_layer = 4 * (384 + 384) + 2 * (384 + 1536)
     pooler = 384 + 384
     assert Lora(rank=1).trained_parameters(mini) == 6 * of_layer + pooler + 4 * 385
+
+
+def test_the_families_around_a_model_are_its_own_and_all_where_it_is_not_listed(
+    own_home: Path,
+):
+    for model in SHIPPED.models.values():
+        found = catalogue.around([model.entry.id.upper()])
+        assert found.by_id(model.entry.id) == model
+        assert len(found.models) < len(SHIPPED.models)
+    assert catalogue.around(["me/own", "microsoft/deberta-v3-base"]).models == SHIPPED.models
+    broken = mine(own_home, "other", "models: [microsoft/deberta-v3-base")
+    with pytest.raises(CatalogueInvalid, match=re.escape(str(broken))):
+        catalogue.around(["microsoft/deberta-v3-base"])

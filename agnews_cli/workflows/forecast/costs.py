@@ -7,7 +7,7 @@ Reads runs and writes nothing; asked again after a session, it counts what that 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -106,7 +106,7 @@ class Ground:
         models = {Recipe.of(s.preset, s.weights).weights: s.preset.model for s in singles}
         known = {Recipe.of(s.preset, s.weights): self.known(s.preset) for s in singles}
         works = {run: node.work for run, node in graph.nodes.items()}
-        return Costs(data, models, known.__getitem__, works.get, memory_of())
+        return Costs(data, models, known.__getitem__, works.get, memory_of(models.values()))
 
     def progress(self, wanted: Graph, data: Dataset) -> dict[RunId, float]:
         """The share of each run of a graph that is behind it."""
@@ -130,9 +130,9 @@ class Ground:
         return found
 
 
-def memory_of() -> Callable[[Recipe, Model], int]:
-    """The peak memory of training, by the catalogue. Raises CatalogueInvalid."""
-    needs = Needs(catalogue.load())
+def memory_of(models: Iterable[Model]) -> Callable[[Recipe, Model], int]:
+    """The peak memory of training one of these, by the catalogue. Raises CatalogueInvalid."""
+    needs = Needs(catalogue.around([model.id for model in models]))
     return lambda recipe, model: needs.peak_bytes(model, recipe.method, recipe.training)
 
 

@@ -24,7 +24,7 @@ def why_not(preset: Preset, model: Resolved) -> str | None:
     """None: nothing is known against it. `model`: where the weights are."""
     if preset.method.kind in _OF_ALL or not preset.method.needs_weights:
         return None
-    known = catalogue.load()
+    known = catalogue.around([preset.model.id])
     listed = known.by_id(preset.model.id)
     if listed is not None:
         return listed.family.refused.get(preset.method.kind)

@@ -78,7 +78,7 @@ def _anatomy(preset: Preset) -> Anatomy:
     """As far as it is known without loading anything."""
     method = preset.method
     if isinstance(method, Lora | Dora | Qlora) and method.rank > _FEW:
-        known = catalogue.load().by_id(preset.model.id)
+        known = catalogue.around([preset.model.id]).by_id(preset.model.id)
         if known is not None:
             return known.anatomy(_USUAL_CLASSES)
     return Anatomy(preset.model.parameters)
