@@ -173,7 +173,7 @@ def test_the_sentence_is_what_verifies(run, made, outcome, sentence, lost, is_ex
 )
 def test_who_stopped_it_has_words_and_a_code_of_its_own(run, received, kind, code, words):
     saved_at_40(run)
-    error = stopped(run, received, outcome=in_order(40))
+    error = stopped(run, received, outcome=in_order(40), remotes=())
     assert type(error) is kind
     assert error.exit_code == code
     assert words in error.message

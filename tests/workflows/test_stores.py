@@ -51,7 +51,7 @@ from agnews_cli.store.settings import presets
 from agnews_cli.store.transfer import claims, pulls
 from agnews_cli.workflows.runs import history, status, stores
 from agnews_cli.workflows.sessions import couriers, saves, session
-from agnews_cli.workflows.train import resume
+from agnews_cli.workflows.train import resume, single
 from agnews_cli.workflows.train.auto import Request
 
 SAMPLE = Path(presets.__file__).parents[2] / "sample"
@@ -155,6 +155,19 @@ def test_ctrl_c_while_the_last_sessions_worker_still_saves_says_how_to_go_on(run
     assert isinstance(error, Interrupted)
     assert "step 7 is saved" in error.message
     assert f"agnews resume {run.id}" in error.advice
+
+
+def test_a_stop_before_training_names_the_stores_that_it_goes_on_from(run, tmp_path, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    save(run, 7)
+    monkeypatch.setattr(single, "_carried_out", interrupt)
+    far = Folder(tmp_path / "far")
+    plan = SimpleNamespace(run=run.id, scene=SimpleNamespace(store=run.path.parent, remotes=(far,)))
+    with pytest.raises(Interrupted) as stopped:
+        single.carry_out(plan, show=print)  # type: ignore[arg-type]
+    assert stopped.value.advice.endswith(f"--store {run.path.parent} --store {far.address}")
 
 
 def test_pruning_waits_for_a_worker_that_still_saves_for_a_killed_command(run, monkeypatch):

@@ -192,8 +192,8 @@ class Fleet:
         self, remotes: Sequence[Remote], run: RunFolder, *, token: int, writer: str
     ) -> None:
         self._run = run
-        writable = [r for r in remotes if not r.promises.is_read_only]
-        self._couriers = [Courier(r, run, token=token, writer=writer) for r in writable]
+        self.remotes = tuple(r for r in remotes if not r.promises.is_read_only)
+        self._couriers = [Courier(r, run, token=token, writer=writer) for r in self.remotes]
 
     def start(self) -> None:
         for courier in self._couriers:

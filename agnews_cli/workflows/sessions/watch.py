@@ -161,13 +161,13 @@ class _Watch:
         if self.asked_s is None:
             found = kept(self.folder)
             how = _how(self.code or 0, self.processes)
-            again = go_on(self.folder, found)
+            again = go_on(self.folder, found, self.fleet.remotes)
             return said(
                 WorkerDied(how=how, log=self.folder.log, kept=found.sentence, next=again), found
             )
         budget = self.job.budget
         if self.received or not budget.is_over(time.monotonic()):
-            return stopped(self.folder, self.received)
+            return stopped(self.folder, self.received, remotes=self.fleet.remotes)
         given_s = budget.left_s(self.job.started_monotonic_s)
         found = kept(self.folder)
         reason = f"it ended before there was a model; {found.sentence}"
@@ -262,7 +262,7 @@ def stopped(
     received: Sequence[int],
     *,
     outcome: Outcome | None = None,
-    remotes: Sequence[Remote] = (),
+    remotes: Sequence[Remote],
 ) -> Interrupted:
     """What to say of a run that was stopped from outside, and by whom.
 

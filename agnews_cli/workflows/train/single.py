@@ -194,7 +194,7 @@ def carry_out(
     try:
         return _carried_out(plan, show, lane)
     except KeyboardInterrupt:  # outside of training, which hears of signals itself
-        raise _interrupted(runs.RunFolder(plan.scene.store / plan.run)) from None
+        raise _interrupted(plan) from None
 
 
 def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane | None) -> Result:
@@ -300,13 +300,14 @@ def require_packages(preset: Preset) -> None:
             raise PackageMissing(setting=setting, package=package)
 
 
-def _interrupted(folder: runs.RunFolder) -> Interrupted:
+def _interrupted(plan: Plan) -> Interrupted:
     """Before training, or when it is over."""
+    folder = runs.RunFolder(plan.scene.store / plan.run)
     ended = folder.ended()
     if ended is not None and ended.state == RunState.COMPLETED:
         kept = f"the run is finished and its model is in {folder.path}"
         return Interrupted(kept=kept, next="The same command shows the result.")
-    return stopped(folder, [signal.SIGINT])
+    return stopped(folder, [signal.SIGINT], remotes=plan.scene.remotes)
 
 
 def bring(scene: Scene, folder: runs.RunFolder, show: Callable[[Event], None]) -> None:
