@@ -62,10 +62,8 @@ class Asked:
 
 def settings(name: str) -> list[str]:
     """`lora-8`: the method, and its rank."""
-    return [
-        f"method.{field}={value}"
-        for field, value in method_of(name).model_dump(exclude_unset=True).items()
-    ]
+    kind, _, rank = name.partition("-")
+    return [f"method.kind={kind}", *([f"method.rank={rank}"] if rank else [])]
 
 
 def draw(source: Path, folder: Path, rows: int, test_rows: int) -> Path:
