@@ -250,3 +250,20 @@ def test_the_word_without_an_option_is_the_data(parsed: Callable[..., Request]) 
     assert parsed("a b.csv") == parsed("--data", "a b.csv") == parsed("a b.csv", "--data=a b.csv")
     assert parsed("--seed", "3", "sample:").wish.data == "sample:"
     assert parsed().wish.data is None
+
+
+def test_a_model_is_named_as_people_call_it(
+    hub: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset, why = found("RoBERTa base")
+    assert preset == found("FacebookAI/roberta-base")[0], "one run, however it is typed"
+    assert "RoBERTa base is FacebookAI/roberta-base, by the catalogue" in why
+    weights = {"parameters": {"F32": 885_000_000}, "total": 885_000_000}
+    meant = "microsoft/deberta-v2-xlarge"
+    hub[meant] = {"id": meant, "config": {"model_type": "deberta-v2"}, "safetensors": weights}
+    preset, why = found("DeBERTa-v3-XLarge", hub=True)
+    assert preset.model.id == meant
+    assert "no xlarge of v3 was published; deberta-v2-xlarge is meant" in why
+    monkeypatch.chdir(tmp_path)
+    made(tmp_path / "roberta-base", BERT, shapes=((30_000, 384),))
+    assert found("roberta-base")[0].model.id == "roberta-base", "a folder is what it says"

@@ -143,8 +143,8 @@ class Wish:
     model: Annotated[
         str | None,
         Ask(
-            "Hub id or folder of another model; the recipe is that of --preset, or of the preset "
-            "nearest to it.",
+            "Hub id, name in `agnews models ls` or folder of another model; the recipe is that of "
+            "--preset, or of the preset nearest to it.",
             MODEL,
             "MODEL",
         ),

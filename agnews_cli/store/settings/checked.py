@@ -119,7 +119,7 @@ def _reason(
     groups = unions(model)
     if kind == "union_tag_invalid":
         kinds = [member.model_fields["kind"].default for member in groups[str(loc[0])]]
-        return f"should be {either(kinds)} (found {shown(value)})"
+        return f"should be {either(kinds)} (found {shown(value)}){nearest(str(value), kinds)}"
     if kind == "extra_forbidden":
         parent, last = ".".join(map(str, loc[:-1])), str(loc[-1])
         known = fields(model, of_each=True)

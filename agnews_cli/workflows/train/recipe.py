@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from agnews_cli.core.graph.advice import advice
 from agnews_cli.core.graph.asked import (
@@ -25,7 +26,7 @@ from agnews_cli.errors import ModelUnsuitable, SetTwice, TeacherHasNoHidden
 from agnews_cli.host import network
 from agnews_cli.store.model import models
 from agnews_cli.store.model.model_facts import facts
-from agnews_cli.store.settings import preset_shapes, presets
+from agnews_cli.store.settings import catalogue, preset_shapes, presets
 from agnews_cli.workflows.train.weights import weighed
 
 
@@ -93,6 +94,7 @@ def recipe(
             return None, ()
         found = presets.with_settings(presets.load(preset), settings)
         return found, (f"preset {found.name}: as asked",)
+    model, meant = _by_catalogue(model)
     other = model_of(settings)
     if other not in (None, model):
         raise SetTwice(option="--model", field="model.id", value=model, other=other)
@@ -105,6 +107,7 @@ def recipe(
     if same:
         found = max(same, key=lambda each: each.order)
         return presets.with_settings(found, settings), (
+            *meant,
             f"preset {found.name}: the recipe for --model {model}",
         )
     asked = Model(id=model, parameters=1, licence="unknown")
@@ -120,10 +123,22 @@ def recipe(
     )
     why = "as asked" if named else f"the nearest in size among {_tier(known.is_decoder)}"
     return presets.with_settings(base, [*put, *settings]), (
+        *meant,
         f"model {model}: {known.kind}, {_weights(known.parameters)} weights, in no preset; "
         f"trained with the recipe of {base.name} ({why}), which nobody measured for it",
         f"the same: --preset {base.name} " + " ".join(f"--set {each}" for each in put),
     )
+
+
+def _by_catalogue(model: str) -> tuple[str, tuple[str, ...]]:
+    """The hub id of a model that was named as people call it, and that it is meant; a folder, and
+    whatever has an owner, is what it says. Raises CatalogueInvalid."""
+    if "/" in model or Path(model).exists():
+        return model, ()
+    found, note = catalogue.load().find(model)
+    if found is None:
+        return model, ()
+    return found.entry.id, (note or f"{model} is {found.entry.id}, by the catalogue",)
 
 
 def _tier(is_decoder: bool) -> str:
