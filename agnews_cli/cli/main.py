@@ -34,6 +34,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
     "Use, runs and stores": {
         "predict": Lazy("predict:predict", "Label texts with a finished run's model."),
         "export": Lazy("export:export", "Write a model as ONNX or OpenVINO: no torch needed."),
+        "app": Lazy("app:app", "Show a page on which people ask a finished run's model."),
         "serve": Lazy("serve:serve", "Answer over HTTP with a finished run's model."),
         "publish": Lazy("publish:publish", "Put a run's model on the Hugging Face Hub."),
         "runs": Lazy("runs:app", "List the runs in a store, the newest first."),

@@ -133,7 +133,7 @@ def result(out: Output, result: Result) -> None:
 
 
 def beside(out: Output, folder: RunFolder) -> None:
-    """A student beside its teacher, an ensemble beside each of its members."""
+    """A student beside its teacher, an export beside its model, an ensemble beside its members."""
     from agnews_cli.cli.comparison import tables
     from agnews_cli.store.run.parts import teacher_of
     from agnews_cli.workflows.runs.compare import of_ensemble, of_student
@@ -162,6 +162,7 @@ def summary(out: Output, found: Summary) -> None:
         *screens.evaluation_screen(found.evaluation, sections=("figures",)),
         screens.key_values(facts),
         screens.Verbatim(f"folder {found.folder}"),
+        *(screens.Verbatim(f"exported {place}") for place in (found.use.exported,) if place),
         screens.Verbatim(found.use.text),
     )
 

@@ -90,7 +90,7 @@ class PortTaken(AgnewsError):
     """Port {port} of {host} is taken by another program."""
 
     exit_code = 69
-    hint = "Take any free one: agnews serve {run!q} --port 0"
+    hint = "Take any free one: agnews {command} {run!q} --port 0"
 
 
 class CannotListen(AgnewsError):

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.run.job import Failure
+from agnews_cli.core.run.looked_at import LookedAt
 from agnews_cli.core.run.prediction import Answer, Figures, Order, Texts
 from agnews_cli.errors import (
     InternalError,
@@ -94,6 +95,14 @@ class Predictor:
         """
         self._send(Texts(texts=tuple(texts), classes=(-1,) * len(texts)).model_dump_json())
         return self._probabilities(lambda rows: None)
+
+    def look(self, texts: Sequence[str]) -> tuple[LookedAt, ...]:
+        """What of each text its answer rests on. Raises like `answers`."""
+        message = Texts(texts=tuple(texts), classes=(-1,) * len(texts), is_look=True)
+        self._send(message.model_dump_json())
+        while (answer := self._answer()).kind == "progress":
+            pass
+        return answer.looks
 
     def answers(
         self, chunks: Iterable[SomeChunk], told: Callable[[int], None] = lambda rows: None

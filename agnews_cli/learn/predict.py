@@ -26,6 +26,7 @@ from agnews_cli.errors import AgnewsError, PredictionTooLarge
 from agnews_cli.host.children import end_with
 from agnews_cli.learn.door.memory import is_of_memory
 from agnews_cli.learn.predictor import first_line, open_delivery
+from agnews_cli.learn.trials.inside import Inside
 
 _TOLD_EVERY_S = 0.5
 
@@ -75,8 +76,13 @@ def serve(inbox: queue.Queue[bytes], sink: IO[bytes]) -> None:
         order = Order.model_validate_json(inbox.get())
         predict = open_delivery(order)
         say(Answer(kind="progress"))
-        marks = _Marks(order.labels)
+        marks, inside = _Marks(order.labels), None
         while not (chunk := Texts.model_validate_json(inbox.get())).is_end:
+            if chunk.is_look:
+                inside = inside or Inside(order, predict)
+                looks = inside(chunk.texts, ("",) * len(chunk.texts))
+                say(Answer(kind="looks", looks=tuple(looks)))
+                continue
             found = np.ascontiguousarray(predict(chunk.texts, told), dtype=np.float32)
             marks.add(found, chunk.classes)
             say(Answer(kind="rows", rows=len(found)), found.tobytes())

@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.report.trials import ChangedTexts, Exchanged, LookedAt, SpeedNow, ToTry, Tried
+from agnews_cli.core.report.trials import ChangedTexts, Exchanged, SpeedNow, ToTry, Tried
 from agnews_cli.core.run.evaluation import Interval
+from agnews_cli.core.run.looked_at import LookedAt
 from agnews_cli.core.run.work import VALIDATION
 from agnews_cli.errors import NothingSaidOf
 from agnews_cli.learn.combine import logits
@@ -30,7 +31,7 @@ from agnews_cli.learn.predictor import OpenedDelivery, open_delivery
 from agnews_cli.learn.report.odd_rows import dataset_of, texts_by_digest
 from agnews_cli.learn.trials import changes, pairs
 from agnews_cli.learn.trials.changes import TextChange
-from agnews_cli.learn.trials.inside import looked_at
+from agnews_cli.learn.trials.inside import Inside
 
 _EXAMPLES = 3
 """Rightly answered, and as many wrongly."""
@@ -60,7 +61,7 @@ def tried(order: ToTry) -> Tried:
     if order.looks_inside:
         chosen = _examples(rows, said, order.seed)
         labels = [order.order.labels[rows.classes[row]] for row in chosen]
-        seen = looked_at(order.order, opened, [rows.texts[row] for row in chosen], labels)
+        seen = Inside(order.order, opened)([rows.texts[row] for row in chosen], labels)
     picture = ""
     if changed and find_spec("matplotlib") is not None:
         from agnews_cli.learn.report import pictures

@@ -26,6 +26,7 @@ from agnews_cli.core.run.job import (
     AnyJob,
     CombineJob,
     EvaluateJob,
+    ExportJob,
     Failure,
     Job,
     Outcome,
@@ -172,6 +173,8 @@ def _work(job: AnyJob, log: EventLog, stop: StopFlag) -> Outcome:
             return _predicted(job, log, stop)
         case EvaluateJob():
             return _evaluated(job, log, stop)
+        case ExportJob():
+            return _exported(job, log, stop)
 
 
 def _trained(job: TrainJob, log: EventLog, stop: StopFlag) -> Outcome:
@@ -222,6 +225,12 @@ def _evaluated(job: EvaluateJob, log: EventLog, stop: StopFlag) -> Outcome:
     from agnews_cli.learn.stages import judge
 
     return judge.of_finished(job, log, stop)
+
+
+def _exported(job: ExportJob, log: EventLog, stop: StopFlag) -> Outcome:
+    from agnews_cli.learn.stages import export_run
+
+    return export_run.make(job, log, stop)
 
 
 if __name__ == "__main__":

@@ -154,6 +154,16 @@ def test_what_is_done_is_planned_no_more_and_what_is_begun_is_shorter() -> None:
     assert tasks(graph, cost_of, {graph.target: 1.0}) == ()
 
 
+def test_what_is_exported_is_asked_on_a_cpu_alone() -> None:
+    preset, data = presets.load("minilm"), like_news(9_000, 7_600)
+    shape = Distilled("small", Single(preset), Single(preset, seed=1), export="onnx-int8")
+    graph = graph_of(shape, data)
+    found = {node.title: costs(preset, data, graph)(node.work) for node in graph.nodes.values()}
+    assert found["export"].step_s.keys() == found["evaluate"].step_s.keys() == {"cpu"}
+    seconds = found["evaluate"].step_s["cpu"], found["evaluate student"].step_s["cpu"]
+    assert seconds[0] == pytest.approx(seconds[1])
+
+
 def test_a_fold_is_trained_on_the_other_folds_alone() -> None:
     preset = presets.with_settings(presets.load("minilm"), ["data.cross_validated_below=0"])
     data = like_news(9_000)

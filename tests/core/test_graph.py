@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from agnews_cli.core.graph.shapes import (
 )
 from agnews_cli.core.run import work
 from agnews_cli.core.run.dataset import Dataset, File, Form
+from agnews_cli.core.run.export import FORMS
 from agnews_cli.core.run.work import (
     Combine,
     Distillation,
@@ -86,6 +88,19 @@ SHAPES: dict[str, tuple[AnyPreset, list[str]]] = {
         [
             *("teacher", "evaluate teacher", "teacher's predictions"),
             *("teacher's predictions without labels", "student", "evaluate"),
+        ],
+    ),
+    "a student that is exported": (
+        Distilled(
+            "small",
+            Distilled("middle", Single(LARGE), Single(MPNET), export="onnx"),
+            Single(MINI),
+            export="onnx-int8",
+        ),
+        [
+            *("teacher's teacher", "evaluate teacher's teacher"),
+            *("teacher's teacher's predictions", "teacher", "evaluate teacher"),
+            *("teacher's predictions", "student", "evaluate student", "export", "evaluate"),
         ],
     ),
     "a teacher's teacher": (
@@ -253,6 +268,21 @@ def test_a_training_and_its_evaluation_are_one_process_in_one_folder() -> None:
     ]
 
 
+def test_an_export_has_a_folder_of_its_own_and_leaves_its_model_what_it_is() -> None:
+    student = Distilled("small", Single(MPNET), Single(MINI))
+    plain, exported = graph_of(student, data()), graph_of(replace(student, export="onnx"), data())
+    assert set(plain.nodes) < set(exported.nodes), "what was trained before is not trained again"
+    node = exported[exported.place]
+    assert node.work == Export(model=RunOutput(run=plain.place), form="onnx")
+    assert node.label == "small-onnx"
+    assert exported[exported.target].work == Evaluate(
+        model=RunOutput(run=node.id), beside=(RunOutput(run=plain.target, part="predictions/test"),)
+    )
+    assert exported.teacher(node) == plain.place
+    other = graph_of(replace(student, export="openvino"), data())
+    assert other.place != exported.place
+
+
 def lived(graph: Graph) -> list[str]:
     """Everything in the order in which it was done, one ready node after the other."""
     done: list[str] = list(graph.outside)
@@ -276,7 +306,7 @@ def graphs(draw: st.DrawFn) -> Graph:
                 Predict(model=chosen[0], rows=RowChoice(limit=seed + 1)),
                 Combine(members=tuple(EnsembleMember(models=(one,)) for one in chosen)),
                 Evaluate(model=chosen[0], beside=tuple(chosen[1:])),
-                Export(model=chosen[0], form=f"form{seed}"),
+                Export(model=chosen[0], form=FORMS[seed % len(FORMS)]),
             )
         )
         kind = draw(st.integers(0, 5))

@@ -159,3 +159,40 @@ def test_killed_and_on_two_machines_it_is_the_same_bit_for_bit(straight, work):
         assert len(ends) == 1, path
     parts = first.run("status", "--store", str(store))["parts"]
     assert {part["state"] for part in parts} == {"done"}
+
+
+def test_a_graph_that_ends_in_an_export_goes_on_where_it_was_killed(straight, work):
+    """What is there is not done again; what is delivered is what was exported, judged itself."""
+    pytest.importorskip("onnxruntime")
+    (work / "edge.yaml").write_text(STUDENT + "export: onnx-int8\n")
+    machine, order = Machine(work, "home"), ("auto", "data", "--preset", "edge.yaml")
+    ahead = machine.run(*order, "--store", "straight", "--dry-run")
+    assert [part["kind"] for part in ahead["graph"]][-2:] == ["export", "evaluate"]
+    run = work / "straight" / ahead["run"]
+    assert ahead["run"].startswith("student-onnx-int8-") and not run.exists()
+    begun = machine.start(*order, "--store", "straight")
+    give_up = time.monotonic() + 200
+    while not (run / "exported").exists():
+        assert begun.poll() is None and time.monotonic() < give_up
+        time.sleep(0.02)
+    os.killpg(begun.pid, signal.SIGKILL)
+    begun.communicate()
+    parts = machine.run("status", ahead["run"], "--store", "straight")["parts"]
+    assert [part["state"] for part in parts] == ["done"] * 9 + ["begun", "waiting"]
+    assert not (run / "delivery.json").exists()
+    found = machine.run("resume", ahead["run"], "--store", "straight")
+    assert found["run"] == ahead["run"] and found["state"] == "completed"
+    assert found["use"]["exported"] == str(run / "exported")
+    assert found["why"].startswith("ONNX, in INT8") and "accuracy" in found["why"]
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    assert sum(event["kind"] == "started" for event in events) == 2
+    texts = [text for text, _ in tiny.rows(3, 17)]
+    (work / "texts.txt").write_text("\n".join(texts))
+    with (run / "predictions.csv").open(encoding="utf-8") as table:
+        judged = [row["predicted"] for row in csv.DictReader(table)]
+    answers = machine.run("predict", ahead["run"], "--file", "texts.txt", "--store", "straight")
+    assert [answer["label"] for answer in answers] == judged
+    exported = json.loads((run / "exported" / "export.json").read_text())
+    assert exported["work"] == {
+        "kind": "export", "form": "onnx-int8", "model": {"run": straight["run"], "part": "model"}
+    }  # fmt: skip

@@ -23,6 +23,7 @@ from agnews_cli.core.run.work import (
     Average,
     Combiner,
     Distillation,
+    Form,
     Recipe,
     RunId,
     Stack,
@@ -121,7 +122,8 @@ class Distilled:
     """A student that learns from a teacher, which may itself be any of these.
 
     `folds`: it is told of each row by a teacher that has not seen it. `unlabelled`: rows without
-    labels are learned from too.
+    labels are learned from too. `export`: where this is all that is asked for, the student is
+    delivered in that form; as a teacher or member it is what it was trained to be.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Distilled:
     distillation: Distillation = _AS_USUAL
     folds: int | None = None
     unlabelled: bool = False
+    export: Form | None = None
     summary: str = ""
     order: int = 0
     tier: Tier = "distilled"

@@ -13,7 +13,7 @@ from itertools import count
 
 from agnews_cli.core.run.dataset import Dataset
 from agnews_cli.core.run.identity import run_id
-from agnews_cli.core.run.work import Predict, RunId, RunOutput, Train, Work, inputs, place
+from agnews_cli.core.run.work import Export, Predict, RunId, RunOutput, Train, Work, inputs, place
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,10 @@ class Graph:
         return tuple(chain)
 
     def teacher(self, node: Node) -> RunId | None:
-        """The run whose model taught this one; None where it is no student, or files taught."""
+        """The run whose model taught this one, or which this one is in another form; None where it
+        is neither, or files taught."""
+        if isinstance(node.work, Export):
+            return node.work.model.run
         taught_by = node.work.teacher if isinstance(node.work, Train) else ()
         asked = (self.nodes.get(one.run) for one in taught_by if isinstance(one, RunOutput))
         works = (node.work for node in asked if node is not None)

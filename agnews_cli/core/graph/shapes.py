@@ -23,6 +23,8 @@ from agnews_cli.core.run.work import (
     Combine,
     EnsembleMember,
     Evaluate,
+    Export,
+    Form,
     Predict,
     Recipe,
     RowChoice,
@@ -31,7 +33,7 @@ from agnews_cli.core.run.work import (
     snapshot,
 )
 
-_ROOT = {"train", "student", "combine", "stack"}
+_ROOT = {"train", "student", "combine", "stack", "export"}
 
 
 def graph_of(
@@ -46,7 +48,11 @@ def graph_of(
     shape = settled(shape)
     rows = RowChoice(data=data_of(shape), limit=limit)
     growing = Growing(data)
-    made = _Making(growing, rows, seed, budget_s).of(shape)
+    making = _Making(growing, rows, seed, budget_s)
+    if isinstance(shape, Distilled) and shape.export is not None:
+        made = making.exported(shape, shape.export, replace(making, is_last=False).of(shape))
+    else:
+        made = making.of(shape)
     return growing.towards(made.evaluation or made.model)
 
 
@@ -66,13 +72,14 @@ class _Made:
 @dataclass(frozen=True, slots=True)
 class _Making:
     """`is_evaluated`: whether test rows are asked; not of a model that is only there for what it
-    says of the rows that it has not seen."""
+    says of the rows that it has not seen. `is_last`: whether nothing more is made of it."""
 
     growing: Growing
     rows: RowChoice
     seed: int
     budget_s: float | None
     is_evaluated: bool = True
+    is_last: bool = True
 
     def of(self, shape: AnyPreset, title: str = "") -> _Made:
         match shape:
@@ -167,6 +174,13 @@ class _Making:
         others = (teacher.evaluation,) if teacher.evaluation else ()
         return self.evaluated(asked.name, title, model, others)
 
+    def exported(self, asked: Distilled, form: Form, made: _Made) -> _Made:
+        """Evaluated beside the model that it was made from, which stands before it."""
+        label = f"{asked.name}-{form}"
+        work = Export(model=made.model, form=form)
+        others = (made.evaluation,) if made.evaluation else ()
+        return self.evaluated(label, "export", self.growing.add(label, "export", work), others)
+
     def predicted(self, asked: Distilled, teacher: str, work: Predict) -> RunOutput:
         """What the teacher says of rows."""
         work = work.model_copy(update={"rows": self.rows})
@@ -180,7 +194,7 @@ class _Making:
         if self.growing.data.test is None or not self.is_evaluated:
             return _Made(model, None)
         others = tuple(RunOutput(run=run, part=TEST) for run in sorted(one.run for one in beside))
-        called = "evaluate" if title in _ROOT else f"evaluate {title}"
+        called = "evaluate" if title in _ROOT and self.is_last else f"evaluate {title}"
         work = Evaluate(model=model, beside=others)
         return _Made(model, self.growing.add(label, called, work))
 

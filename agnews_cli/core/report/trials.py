@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from agnews_cli.core.run.evaluation import Interval
+from agnews_cli.core.run.looked_at import LookedAt
 from agnews_cli.core.run.prediction import Order
 
 Level = Literal["characters", "words", "sentences", "pairs"]
-How = Literal["gradient × input", "leaving out each word"]
 
 
 class _Facts(BaseModel):
@@ -62,24 +62,6 @@ class Exchanged(_Facts):
     moved: float
     words: tuple[tuple[str, str], ...]
     """(class, some of the words that speak for it)"""
-
-
-class Piece(_Facts):
-    text: str
-    weight: float
-    """In [-1, 1]: for the answer, or against it; the strongest of the text has 1 or -1."""
-
-
-class LookedAt(_Facts):
-    """What of a text an answer rests on."""
-
-    pieces: tuple[Piece, ...]
-    label: str
-    answer: str
-    probability: float
-    how: How
-    of: str
-    """Which model was asked: of an ensemble one member."""
 
 
 class SpeedNow(_Facts):

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.expected import Measured, Published
 from agnews_cli.core.run.preset import MOST_SNAPSHOTS, Data, Naming
-from agnews_cli.core.run.work import Average, Combiner, Distillation, RunId
+from agnews_cli.core.run.work import Average, Combiner, Distillation, Form, RunId
 
 MOST_MEMBERS = 100
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -101,6 +101,11 @@ class DistilledPreset(_Strict):
         None,
         description="The teacher is also trained without each of so many parts by turns, and the "
         "student is told of each row by one that has not seen it. None: by the teacher itself.",
+    )
+    export: Form | None = Field(
+        None,
+        description="What is asked for ends in an export of the student to this form, verified "
+        "beside the model in fp32 and evaluated itself. Not of a teacher or a member.",
     )
     measured: tuple[Measured, ...] = ()
     published: tuple[Published, ...] = ()

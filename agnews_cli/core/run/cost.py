@@ -17,12 +17,14 @@ from typing import Literal, Protocol
 
 from agnews_cli.core.run.catalogue import Catalogue
 from agnews_cli.core.run.dataset import Dataset, File, Form
+from agnews_cli.core.run.export import MOST_VERIFIED
 from agnews_cli.core.run.needs import ASKED_BYTES, Needs
 from agnews_cli.core.run.preset import Model, Preset, Training
 from agnews_cli.core.run.rows import trainings, validating
 from agnews_cli.core.run.work import (
     Combine,
     Evaluate,
+    Export,
     Predict,
     Recipe,
     RowChoice,
@@ -300,12 +302,14 @@ class Costs:
             case Evaluate() if not (work.beside and self._is_combined(work.model)):
                 rows = self.data.test.rows if self.data.test else 0
                 each = self._asked(work.model, rows * (1 + self._snapshots(work.model)))
+                if isinstance(self.work_of(work.model.run), Export):
+                    each = {"cpu": self._asked_on_cpu(work.model, rows)}
+                return Cost(1, each, self._bytes(work.model), is_divisible=False)
+            case Export():  # it and its model are asked about some of the rows that validated
+                each = {"cpu": self._asked_on_cpu(work.model, 2 * MOST_VERIFIED).plus(_little())}
                 return Cost(1, each, self._bytes(work.model), is_divisible=False)
             case _:  # on predictions that are there, whose members were asked
-                little = Pace(
-                    COMBINE_S, 0.0, COMBINE_S, "model", "cpu", "some seconds are put down"
-                )
-                return Cost(1, {"cpu": little}, 0, 0.0, 0.0, is_divisible=False)
+                return Cost(1, {"cpu": _little()}, 0, 0.0, 0.0, is_divisible=False)
 
     def _snapshots(self, source: RunOutput) -> int:
         """How many are evaluated with it."""
@@ -352,6 +356,10 @@ class Costs:
             found = {device: each.plus(pace) for device, each in found.items()}
         return found
 
+    def _asked_on_cpu(self, source: RunOutput, rows: int) -> Pace:
+        """As long as the model in fp32 takes; some seconds where nobody knows how long that is."""
+        return self._asked(source, rows).get("cpu", _little())
+
     def _bytes(self, source: RunOutput) -> int:
         models = [self._model(work.recipe) for work in self._trained(source)]
         return max((4 * m.parameters for m in models), default=0) + ASKED_BYTES
@@ -363,6 +371,8 @@ class Costs:
             case Combine() as work:
                 models = [one for member in work.members for one in member.models]
                 return tuple(train for one in models for train in self._trained(one))
+            case Export() as work:
+                return self._trained(work.model)
             case _:
                 return ()
 
@@ -377,6 +387,10 @@ class Costs:
 
     def _model(self, recipe: Recipe) -> Model:
         return self.models[recipe.weights]
+
+
+def _little() -> Pace:
+    return Pace(COMBINE_S, 0.0, COMBINE_S, "model", "cpu", "some seconds are put down")
 
 
 def _linear(rows: int) -> Pace:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from agnews_cli.core.run.comparison import Comparison
 from agnews_cli.core.run.job import Event, Failure
+from agnews_cli.core.run.work import Form as Form
 
-Form = Literal["onnx", "onnx-int8", "openvino"]
 FORMS: tuple[Form, ...] = get_args(Form)
 NEEDED: Mapping[Form, Mapping[str, str]] = {
     "onnx": {"onnxruntime": "export", "onnx": "export"},
@@ -21,6 +21,8 @@ NEEDED: Mapping[Form, Mapping[str, str]] = {
     "openvino": {"openvino": "openvino", "onnx": "export"},
 }
 """The modules that make each form and answer in it, and the extra that brings each."""
+MOST_VERIFIED = 2000
+"""Rows on which what was exported is verified."""
 MOST_APART = 1e-4
 """Between a probability of the model and of what was exported in fp32."""
 MOST_LOST = 0.003

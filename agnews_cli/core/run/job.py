@@ -17,7 +17,7 @@ from agnews_cli.core.run.event_kinds import EventKind
 from agnews_cli.core.run.looks import LookOrder
 from agnews_cli.core.run.preset import Preset
 from agnews_cli.core.run.state import RunState, as_end
-from agnews_cli.core.run.work import Combiner, Distillation, RowChoice
+from agnews_cli.core.run.work import Combiner, Distillation, Form, RowChoice
 
 CandidateKind = Literal["linear", "forest", "embedding", "finetune"]
 COUNTED: tuple[CandidateKind, ...] = ("linear", "forest")
@@ -30,7 +30,7 @@ class Job(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     is_light: ClassVar[bool] = False
-    """Whether it needs neither torch nor an accelerator."""
+    """Whether it is one process without an accelerator, which no launcher starts."""
 
     kind: str
     run: str
@@ -192,6 +192,20 @@ class CombineJob(Job):
     """Beyond these it is said."""
 
 
+class ExportJob(Job):
+    """Deliver a model in another form: verified beside it, and then evaluated itself."""
+
+    is_light: ClassVar[bool] = True
+
+    kind: Literal["export"] = "export"
+    model: str
+    """As `PredictJob.model`."""
+    bases: dict[str, str] = {}
+    form: Form
+    trained: TrainJob
+    """What made the model: the rows that validated it are those that it is verified on."""
+
+
 class TestOrder(BaseModel):
     """What is to be evaluated once everything is chosen: the one file that names test rows."""
 
@@ -208,7 +222,9 @@ class TestOrder(BaseModel):
     """The folder that keeps it."""
 
 
-AnyJob = Annotated[TrainJob | PredictJob | EvaluateJob | CombineJob, Field(discriminator="kind")]
+AnyJob = Annotated[
+    TrainJob | PredictJob | EvaluateJob | CombineJob | ExportJob, Field(discriminator="kind")
+]
 
 
 class Event(BaseModel):
@@ -248,7 +264,7 @@ class Candidate(BaseModel):
 
     name: str
     kind: CandidateKind | Literal["run"]
-    """`run`: a member of an ensemble."""
+    """`run`: a member of an ensemble, or what was exported."""
     validation_accuracy: float
     validation_loss: float
     seconds: float

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from agnews_cli.core.run.evaluation import Interval
 from agnews_cli.core.run.job import CandidateKind, Failure
 from agnews_cli.core.run.long_texts import CUT, LongTexts
+from agnews_cli.core.run.looked_at import LookedAt
 
 MemberKind = CandidateKind | Literal["onnx", "openvino"]
 """What was trained, or the graph that it was exported as."""
@@ -58,6 +59,8 @@ class Texts(_Message):
 
     texts: tuple[str, ...] = ()
     classes: tuple[int, ...] = ()
+    is_look: bool = False
+    """What answers rest on is asked for, and no probabilities: `looks` come, one for each text."""
     is_end: bool = False
     """No more texts: the worker answers with `figures` and ends."""
 
@@ -72,9 +75,10 @@ class Figures(_Message):
 
 
 class Answer(_Message):
-    kind: Literal["progress", "rows", "end", "failure"]
+    kind: Literal["progress", "rows", "looks", "end", "failure"]
     rows: int = 0
     """Of a chunk: how many are done (progress), or how many follow."""
+    looks: tuple[LookedAt, ...] = ()
     figures: Figures | None = None
     failure: Failure | None = None
     trace: str = ""

@@ -227,12 +227,16 @@ class Evaluate(_Strict):
     of what it is compared with."""
 
 
+Form = Literal["onnx", "onnx-int8", "openvino"]
+"""What answers without torch."""
+
+
 class Export(_Strict):
-    """A model in another form."""
+    """A model in another form: a delivery of its own, verified beside the one it is made from."""
 
     kind: Literal["export"] = "export"
     model: RunOutput
-    form: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")]
+    form: Form
 
 
 Work = Annotated[Train | Predict | Combine | Evaluate | Export, Field(discriminator="kind")]

@@ -27,6 +27,7 @@ from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.rows import overlap
 from agnews_cli.learn.rows.batches import Indices
+from agnews_cli.learn.rows.overlap import Hashes
 from agnews_cli.learn.rows.parts import folds_of, split_off
 from agnews_cli.learn.rows.reading import Ends, ends_of
 from agnews_cli.learn.rows.tokens import Tokens, cached_tokens
@@ -73,6 +74,13 @@ class Material:
     def unlabelled_texts(self) -> Sequence[str]:
         read = self.unlabelled_read
         return [] if read is None else _some(read.texts, self.unlabelled)
+
+    def seen(self) -> Hashes:
+        """Of the training file's texts, those held out for validation included, and of those
+        without labels."""
+        is_apart = self.held_read is not None or self.fold is not None
+        held_out = [] if is_apart else self.held_texts
+        return overlap.hashes(chain(self.texts, held_out, self.unlabelled_texts))
 
     @property
     def folds(self) -> int:

@@ -16,6 +16,7 @@ from agnews_cli.core.run.job import (
     AnyJob,
     CombineJob,
     EvaluateJob,
+    ExportJob,
     PredictJob,
     TestOrder,
     TrainJob,
@@ -73,7 +74,7 @@ def read(job: PredictJob, model: Delivered, stop: StopFlag, told: Notes) -> Aske
 
 
 def of_test(
-    job: EvaluateJob, order: TestOrder, model: Delivered, stop: StopFlag, told: Notes
+    job: EvaluateJob | ExportJob, order: TestOrder, model: Delivered, stop: StopFlag, told: Notes
 ) -> AskedRows:
     """All test rows. Raises TeacherLabelsDiffer, and what reading raises."""
     columns = _columns(model, job.dataset)
@@ -134,6 +135,8 @@ def trainings(folder: Path) -> Iterator[TrainJob]:
                 for member in job.members:
                     if member.delivery is not None:
                         yield from trainings(Path(member.delivery))
+            case ExportJob() as job:
+                yield from trainings(Path(job.model))
 
 
 def _parting(choice: RowChoice, data: Dataset) -> dict[str, object]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agnews_cli.core.run.export import Exported, Form, ToExport
+from agnews_cli.core.run.job import TrainJob
 from agnews_cli.core.run.prediction import Member, MemberKind, Order
 from agnews_cli.errors import NotExportable
 from agnews_cli.learn.door.events import StopFlag
@@ -25,15 +26,16 @@ from agnews_cli.store.model.delivered import CARD, Delivered, digests_of
 KINDS: dict[Form, MemberKind] = {"onnx": "onnx", "onnx-int8": "onnx", "openvino": "openvino"}
 
 
-def make(order: ToExport, stop: StopFlag, told: Notes) -> Exported:
-    """Write into `order.target`, and verify what was written.
+def make(order: ToExport, stop: StopFlag, told: Notes, trained: TrainJob | None = None) -> Exported:
+    """Write into `order.target`, and verify what was written. `trained`: what made the model, where
+    its own folder does not say where its rows lie here.
 
     Raises NotExportable, FormUnfit, ExportUnverified, ExportDiffers or ExportLoses, and what
     reading the model and the rows raises. What the folder then holds is not to be used.
     """
     found = delivered.at(Path(order.model))
     _require_exportable(found)
-    rows = export_check.rows(order, found, stop, told)
+    rows = export_check.rows(order, found, stop, told, trained)
     whole = delivered.order_of(found, lambda base: order.bases[base.id])
     told.log("phase", name=f"writing {order.form}")
     target = Path(order.target)

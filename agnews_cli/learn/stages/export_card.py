@@ -23,7 +23,7 @@ from agnews_cli.store.run.runs import RunFolder
 
 _RECORD = "export.json"
 _SCHEMA = "agnews.exported/1"
-_FORMS: dict[Form, str] = {
+FORMS: dict[Form, str] = {
     "onnx": "ONNX, in fp32",
     "onnx-int8": "ONNX, in INT8 (dynamic quantisation)",
     "openvino": "OpenVINO, in fp32",
@@ -35,8 +35,15 @@ _NEEDED: dict[Form, str] = {
 }
 
 
-def write(order: ToExport, found: Delivered, target: Path, verified: Verified) -> None:
-    """`README.md` and `export.json` into `target`."""
+def write(
+    order: ToExport,
+    found: Delivered,
+    target: Path,
+    verified: Verified,
+    own: Evaluation | None = None,
+) -> None:
+    """`README.md` and `export.json` into `target`. `own`: of what was exported, where it was
+    evaluated itself; else the card has the figures of the model that was."""
     record: dict[str, object] = {"schema": _SCHEMA, "form": order.form, "of": escaped(found.name)}
     if found.is_run:
         with suppress(ValidationError):  # a folder that was given another name
@@ -45,27 +52,29 @@ def write(order: ToExport, found: Delivered, target: Path, verified: Verified) -
     record |= {"verified": verified.as_json()}
     text = json.dumps(record, indent=2, ensure_ascii=False)
     write_text_atomically(target / _RECORD, text + "\n")
-    card = "\n\n".join(part for part in _parts(order, found, target, verified) if part) + "\n"
+    card = "\n\n".join(part for part in _parts(order, found, target, verified, own) if part) + "\n"
     write_text_atomically(target / "README.md", card)
 
 
-def _parts(order: ToExport, found: Delivered, target: Path, verified: Verified) -> Iterator[str]:
+def _parts(
+    order: ToExport, found: Delivered, target: Path, verified: Verified, own: Evaluation | None
+) -> Iterator[str]:
     job = next(asked_rows.trainings(Path(order.model)), None)
     learnt = f", learnt from {escaped(job.dataset.name)}" if job is not None else ""
     labels = ", ".join(escaped(label) for label in found.labels[:30])
     more = f" and {len(found.labels) - 30} more" if len(found.labels) > 30 else ""
-    yield f"# {len(found.labels)} classes of text{learnt}: {_FORMS[order.form]}"
+    yield f"# {len(found.labels)} classes of text{learnt}: {FORMS[order.form]}"
     yield (
-        f"This is {escaped(found.name)}, exported as {_FORMS[order.form]}; torch is not needed. It "
+        f"This is {escaped(found.name)}, exported as {FORMS[order.form]}; torch is not needed. It "
         f"answers with one of these classes: {labels}{more}."
     )
     yield "## How to use"
     yield from _usage(order, found, target)
     yield "## Verified"
     yield _verified(order, verified)
-    evaluation = _evaluation(Path(order.model))
+    evaluation = own or _evaluation(Path(order.model))
     if evaluation is not None:
-        yield "## Figures of the model that was exported"
+        yield "## Figures" if own else "## Figures of the model that was exported"
         yield "\n".join(figures(evaluation))
     yield "## Limits"
     yield "\n".join(_limits(found, evaluation))

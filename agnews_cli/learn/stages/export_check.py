@@ -15,7 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.run.export import MOST_APART, MOST_LOST, ToExport, Verified
+from agnews_cli.core.run.export import MOST_APART, MOST_LOST, MOST_VERIFIED, ToExport, Verified
+from agnews_cli.core.run.job import TrainJob
 from agnews_cli.core.run.prediction import Order
 from agnews_cli.errors import (
     CannotRead,
@@ -43,7 +44,6 @@ from agnews_cli.store.data.labels import canonical, known
 from agnews_cli.store.model import delivered
 from agnews_cli.store.model.delivered import Delivered
 
-MOST_ROWS = 2000
 _LEAST_ROWS, _PATIENCE_S = 200, 300.0
 """A slow model is asked about so many rows at least, and no more once it has taken so long."""
 _CHUNK_ROWS = 100
@@ -64,13 +64,22 @@ class RealRows:
         return replace(self, texts=self.texts[:count], classes=self.classes[:count])
 
 
-def rows(order: ToExport, found: Delivered, stop: StopFlag, told: Notes) -> RealRows:
-    """At most `MOST_ROWS`, drawn. Raises ExportUnverified, and what reading a given file raises."""
+def rows(
+    order: ToExport,
+    found: Delivered,
+    stop: StopFlag,
+    told: Notes,
+    trained: TrainJob | None = None,
+) -> RealRows:
+    """At most `MOST_VERIFIED`, drawn. `trained`: what made the model; None: as its folder says.
+
+    Raises ExportUnverified, and what reading a given file raises.
+    """
     if order.file is not None:
         all_rows = _given(order.file, order, found)
     else:
-        all_rows = _validation(order, found, stop, told)
-    drawn = np.random.default_rng(_SEED).permutation(len(all_rows.texts))[:MOST_ROWS]
+        all_rows = _validation(order, found, stop, told, trained)
+    drawn = np.random.default_rng(_SEED).permutation(len(all_rows.texts))[:MOST_VERIFIED]
     return replace(
         all_rows,
         texts=[all_rows.texts[row] for row in drawn],
@@ -78,8 +87,10 @@ def rows(order: ToExport, found: Delivered, stop: StopFlag, told: Notes) -> Real
     )
 
 
-def _validation(order: ToExport, found: Delivered, stop: StopFlag, told: Notes) -> RealRows:
-    job = next(asked_rows.trainings(Path(order.model)), None)
+def _validation(
+    order: ToExport, found: Delivered, stop: StopFlag, told: Notes, trained: TrainJob | None
+) -> RealRows:
+    job = trained or next(asked_rows.trainings(Path(order.model)), None)
     if job is None:
         raise _unverified(order, "it is no run of ours")
     columns = delivered.columns(found, job.dataset.labels, job.dataset.label_values)

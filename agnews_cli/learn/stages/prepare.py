@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from agnews_cli.errors import ValueWrong
 from agnews_cli.learn.door.budget import OutOfTime
 from agnews_cli.learn.loop.distil import Taught
 from agnews_cli.learn.models.model import load_config, load_tokenizer
-from agnews_cli.learn.rows import handicaps, material, overlap
+from agnews_cli.learn.rows import handicaps, material
 from agnews_cli.learn.rows.batches import Indices, steps_in
 from agnews_cli.learn.rows.material import Material, Tokenised
 from agnews_cli.learn.rows.overlap import Hashes
@@ -90,10 +89,7 @@ class Prepared:
     def seen(self) -> Hashes:
         """Of the training file's texts, those held out for validation included, and of those
         without labels."""
-        rows = self.material
-        is_apart = rows.held_read is not None or rows.fold is not None
-        held_out = [] if is_apart else rows.held_texts
-        return overlap.hashes(chain(rows.texts, held_out, rows.unlabelled_texts))
+        return self.material.seen()
 
     def read_rows(self) -> None:
         """Raises TooLittleMemory or BudgetTooShort."""

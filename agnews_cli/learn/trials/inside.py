@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.report.trials import How, LookedAt, Piece
+from agnews_cli.core.run.looked_at import How, LookedAt, Piece
 from agnews_cli.core.run.prediction import Member, Order
 
 _MOST_WORDS = 120
@@ -23,16 +24,29 @@ _LEAST = 1e-12
 Ask = Callable[[Sequence[str]], NDArray[np.floating]]
 
 
-def looked_at(
-    order: Order, ask: Ask, texts: Sequence[str], labels: Sequence[str]
-) -> list[LookedAt]:
-    """`ask`: the whole delivery."""
-    found = _tuned(order)
-    if found is None or not found[0].long_texts.is_usual:  # one pass would see another text
-        return [
-            _left_out(order, ask, text, label) for text, label in zip(texts, labels, strict=True)
-        ]
-    return _by_gradient(*found, texts, labels)
+class Inside:
+    """Of one delivery, which `ask` asks; a fine-tuned model is loaded once, when it is needed."""
+
+    def __init__(self, order: Order, ask: Ask) -> None:
+        self._order, self._ask = order, ask
+        found = _tuned(order)
+        # With other ways of reading long texts one pass would see another text.
+        self._tuned = found if found is not None and found[0].long_texts.is_usual else None
+        self._loaded: tuple[Any, Any] | None = None
+
+    def __call__(self, texts: Sequence[str], labels: Sequence[str]) -> list[LookedAt]:
+        """`labels`: the true ones, "" where they are not known."""
+        if self._tuned is None:
+            return [
+                _left_out(self._order, self._ask, text, label)
+                for text, label in zip(texts, labels, strict=True)
+            ]
+        order, member = self._tuned
+        if self._loaded is None:
+            from agnews_cli.learn.models.model import load_delivery
+
+            self._loaded = load_delivery(Path(member.folder), order.base)
+        return _by_gradient(self._loaded, order, member, texts, labels)
 
 
 def _tuned(order: Order) -> tuple[Order, Member] | None:
@@ -44,13 +58,15 @@ def _tuned(order: Order) -> tuple[Order, Member] | None:
 
 
 def _by_gradient(
-    order: Order, member: Member, texts: Sequence[str], labels: Sequence[str]
+    loaded: tuple[Any, Any],
+    order: Order,
+    member: Member,
+    texts: Sequence[str],
+    labels: Sequence[str],
 ) -> list[LookedAt]:
     import torch
 
-    from agnews_cli.learn.models.model import load_delivery
-
-    model, tokenizer = load_delivery(Path(member.folder), order.base)
+    model, tokenizer = loaded
     model.eval()
     found = []
     for text, label in zip(texts, labels, strict=True):

@@ -13,17 +13,17 @@ from pathlib import Path
 from agnews_cli.errors import CannotWrite, FileThere
 from agnews_cli.store.disk import files
 
-_HINT = "Name another folder: --out DIR"
+_HINT = "Name another folder: {option} DIR"
 
 
 @contextmanager
-def whole_folder(target: Path) -> Iterator[Path]:
+def whole_folder(target: Path, *, option: str = "--out") -> Iterator[Path]:
     """An empty folder, which becomes `target` when the block ends well; otherwise it is removed.
 
     Of a process that was killed it stays, until the next one writes to the same place. Raises
     FileThere, CannotWrite or NoDiskSpace.
     """
-    require_free(target)
+    require_free(target, option=option)
     files.make_folder(target.parent)
     _remove_left(target)
     draft = target.with_name(f"{_prefix(target)}{os.getpid()}")
@@ -43,10 +43,10 @@ def whole_folder(target: Path) -> Iterator[Path]:
             os.close(lock)
 
 
-def require_free(target: Path) -> None:
+def require_free(target: Path, *, option: str = "--out") -> None:
     """Raises FileThere where anything is there, also a link that leads nowhere."""
     if os.path.lexists(target):
-        raise FileThere(path=target, hint=_HINT)
+        raise FileThere(path=target, hint=_HINT.format(option=option))
 
 
 def _prefix(target: Path) -> str:

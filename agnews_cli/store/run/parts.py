@@ -34,7 +34,7 @@ class GraphPart(BaseModel):
     kind: str = Field(max_length=50)
     after: tuple[_Id, ...] = ()
     teacher: _Id | None = None
-    """Of a student: the run whose model taught it."""
+    """Of a student: the run whose model taught it; of an export: whose model it is."""
 
 
 class GraphParts(BaseModel):

@@ -123,7 +123,7 @@ class _Reading:
         if teacher is None or student is None:
             return None
         how = of.distillation
-        found = Distilled(of.name, teacher, student, how, of.folds, **_said(of))
+        found = Distilled(of.name, teacher, student, how, of.folds, export=of.export, **_said(of))
         why = asked.unmatched(found)
         if why:
             self.file.note((*loc, "distillation", "hidden"), f"{teacher.name}: {why}")
@@ -223,6 +223,8 @@ def _mapping(shape: AnyPreset) -> dict[str, Any]:
         case Distilled():
             said |= {"teacher": _member(shape.teacher), "student": _member(shape.student)}
             said |= {"distillation": without_defaults(shape.distillation)}
+            if shape.export is not None:
+                said |= {"export": shape.export}
     expected = {"measured": shape.measured, "published": shape.published}
     said |= {name: without_defaults(each) for name, each in expected.items() if each}
     return said if shape.folds is None else said | {"folds": shape.folds}
@@ -277,7 +279,7 @@ def with_settings(shape: AnyPreset, settings: Sequence[str]) -> AnyPreset:
 
 _OF_ALL: dict[type, tuple[str, ...]] = {
     Ensemble: ("how", "folds", "limits"),
-    Distilled: ("distillation", "folds"),
+    Distilled: ("distillation", "folds", "export"),
 }
 
 
@@ -288,4 +290,5 @@ def _with(shape: Ensemble | Distilled, given: str) -> Ensemble | Distilled:
         assert isinstance(found, EnsemblePreset)
         return replace(shape, how=found.how, folds=found.folds, limits=found.limits)
     assert isinstance(found, DistilledPreset)
-    return replace(shape, distillation=found.distillation, folds=found.folds)
+    how, folds = found.distillation, found.folds
+    return replace(shape, distillation=how, folds=folds, export=found.export)

@@ -20,8 +20,8 @@ from pathlib import Path
 import agnews_cli
 from agnews_cli.store.disk import home
 
-_NAME = "agnews-cli"
-_EXTRAS = "[train,embedded]"
+NAME = "agnews-cli"
+_TRAINING = ("train", "embedded")
 _STAMP = (1980, 1, 1, 0, 0, 0)  # the same files make the same wheel
 _KEPT = ("METADATA", "WHEEL", "entry_points.txt")
 
@@ -36,25 +36,26 @@ class PackageSource:
 
 
 @cache
-def source() -> PackageSource:
-    """Of the package that runs here, with what training needs."""
-    found = metadata.distribution(_NAME)
+def source(extras: tuple[str, ...] = _TRAINING) -> PackageSource:
+    """Of the package that runs here, with what training needs, or with other extras."""
+    found = metadata.distribution(NAME)
+    named = f"{NAME}[{','.join(extras)}]"
     origin = json.loads(found.read_text("direct_url.json") or "null")
     if origin is None:
-        return PackageSource(f"{_NAME}{_EXTRAS}=={found.version}")
+        return PackageSource(f"{named}=={found.version}")
     url = str(origin.get("url", ""))
     if "vcs_info" in origin:
         kind, commit = origin["vcs_info"]["vcs"], origin["vcs_info"]["commit_id"]
-        return PackageSource(f"{_NAME}{_EXTRAS} @ {kind}+{url}@{commit}")
+        return PackageSource(f"{named} @ {kind}+{url}@{commit}")
     if url.startswith("https://"):
-        return PackageSource(f"{_NAME}{_EXTRAS} @ {url}")
+        return PackageSource(f"{named} @ {url}")
     return PackageSource("", f"agnews_cli-{found.version}-py3-none-any.whl", _wheel(found))
 
 
 def _wheel(found: metadata.Distribution) -> bytes:
     """Stored and not deflated: what carries it compresses the whole better."""
     folder = f"agnews_cli-{found.version}.dist-info"
-    files = dict(_files())
+    files = dict(contents())
     files |= {f"{folder}/{name}": (found.read_text(name) or "").encode() for name in _KEPT}
     rows = [f"{name},sha256={_digest(data)},{len(data)}" for name, data in files.items()]
     files[f"{folder}/RECORD"] = "\n".join([*rows, f"{folder}/RECORD,,", ""]).encode()
@@ -65,7 +66,7 @@ def _wheel(found: metadata.Distribution) -> bytes:
     return out.getvalue()
 
 
-def _files() -> Iterator[tuple[str, bytes]]:
+def contents() -> Iterator[tuple[str, bytes]]:
     """Name in the wheel, and content. In a checkout presets lie beside the package."""
     package = Path(agnews_cli.__file__).parent
     *built_in, _ = home.preset_folders()

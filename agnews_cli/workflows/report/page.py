@@ -20,7 +20,7 @@ from agnews_cli.store.disk.space import size
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from agnews_cli.core.report.trials import LookedAt
+    from agnews_cli.core.run.looked_at import LookedAt
     from agnews_cli.workflows.report.report import RunsReported
 
 Form = Literal["html", "md", "json"]

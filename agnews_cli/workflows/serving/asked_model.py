@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
+from agnews_cli.core.run.looked_at import LookedAt
 from agnews_cli.errors import PredictorDied
 from agnews_cli.host.predictor import Predictor, Probabilities
 from agnews_cli.store.model.delivered import Delivered
 from agnews_cli.workflows.prediction.predict import predictor
 
+Answered = TypeVar("Answered")
 _FIRST_TEXT = "The first text takes the longest."
 
 
@@ -30,8 +33,15 @@ class AskedModel:
 
         Raises like `open`.
         """
+        return self._twice(lambda worker: worker.ask(texts))
+
+    def look(self, texts: Sequence[str]) -> tuple[LookedAt, ...]:
+        """What of each its answer rests on. Raises like `open`."""
+        return self._twice(lambda worker: worker.look(texts))
+
+    def _twice(self, asked: Callable[[Predictor], Answered]) -> Answered:
         try:
-            return self._started().ask(texts)
+            return asked(self._started())
         except PredictorDied:
             self._end()
             if self._is_closed:
@@ -40,7 +50,7 @@ class AskedModel:
             self._end()
             raise
         try:
-            return self._started().ask(texts)
+            return asked(self._started())
         except BaseException:
             self._end()
             raise

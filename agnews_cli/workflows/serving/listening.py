@@ -29,8 +29,9 @@ _LEAST_LOOK_S = 0.02
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-def bound(host: str, port: int, *, word: str) -> socket.socket:
-    """The socket, bound and not yet listening; port 0 is any free one. `word`: the run, as typed.
+def bound(host: str, port: int, *, word: str, command: str = "serve") -> socket.socket:
+    """The socket, bound and not yet listening; port 0 is any free one. `word`: the run, as
+    typed, after `command`.
 
     Raises PortTaken or CannotListen.
     """
@@ -42,7 +43,7 @@ def bound(host: str, port: int, *, word: str) -> socket.socket:
         found.bind(address)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise PortTaken(host=host, port=port, run=word) from None
+            raise PortTaken(host=host, port=port, command=command, run=word) from None
         raise CannotListen(host=host, port=port, reason=error.strerror or error) from None
     except (OverflowError, UnicodeError) as error:  # no port, no name
         raise CannotListen(host=host, port=port, reason=error) from None

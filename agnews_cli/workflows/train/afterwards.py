@@ -49,6 +49,8 @@ class Use:
     python: str | None
     """Three lines that need `transformers` alone; None where only `card` has the lines."""
     card: Path
+    exported: Path | None = None
+    """The folder of what was exported, which is whole by itself; None of any other run."""
 
     def as_json(self) -> dict[str, Any]:
         """The field `use` of a result (docs/json.md)."""
@@ -60,6 +62,7 @@ class Use:
             "load": self.load,
             "python": self.python,
             "card": str(self.card),
+            "exported": self.exported and str(self.exported),
         }
 
 
@@ -72,6 +75,7 @@ def use(folder: RunFolder, *, store: Path | None) -> Use:
     model = _only_model(folder)
     alone = None if model is None else Path(model.members[0].folder)
     has_code = alone is not None and any((alone / n).exists() for n in (delivered.METHOD, NETWORK))
+    exported = _exported(folder)
     is_plain = model is not None and model.long_texts.is_usual and not has_code
     sample = "--out submission.csv --like sample_submission.csv"
     return Use(
@@ -81,7 +85,8 @@ def use(folder: RunFolder, *, store: Path | None) -> Use:
         competition=f"{command} --file test.csv {sample}{place}",
         load=recipes.load(str(folder.path)),
         python=recipes.pipeline(str(alone)) if is_plain else None,
-        card=(alone or folder.path) / "README.md",
+        card=(alone or exported or folder.path) / "README.md",
+        exported=exported,
     )
 
 
@@ -97,6 +102,15 @@ def _only_model(folder: RunFolder) -> Delivered | None:
         found = delivered.of_run(folder)
         if len(found.members) == 1 and found.members[0].kind == "finetune":
             return found
+    return None
+
+
+def _exported(folder: RunFolder) -> Path | None:
+    """Where the run is an export."""
+    with suppress(AgnewsError):
+        found = delivered.of_run(folder).members
+        if len(found) == 1 and found[0].kind in ("onnx", "openvino"):
+            return Path(found[0].folder)
     return None
 
 

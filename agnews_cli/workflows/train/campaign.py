@@ -28,6 +28,7 @@ from agnews_cli.core.run.work import (
     VALIDATION,
     Combine,
     Evaluate,
+    Export,
     Predict,
     RunId,
     RunOutput,
@@ -54,6 +55,7 @@ from agnews_cli.store.settings import model_limits, preset_shapes
 from agnews_cli.store.transfer import pulls
 from agnews_cli.workflows.forecast.costs import Ground
 from agnews_cli.workflows.forecast.outlook import of_parts
+from agnews_cli.workflows.prediction.export import require_modules
 from agnews_cli.workflows.runs import stores
 from agnews_cli.workflows.sessions import session
 from agnews_cli.workflows.sessions.couriers import Note
@@ -218,6 +220,9 @@ class _AtWork:
         if missing:
             raise RunMissing(run=missing[0], whole=self.campaign.run, store=self.scene.store)
         single.require_training_modules()
+        for work in (one.work for one in self.graph.nodes.values()):
+            if isinstance(work, Export):
+                require_modules(work.form)
         self._write_down()
         lanes = self._lanes()
         if lanes > 1:
@@ -366,8 +371,12 @@ class _AtWork:
                 case Evaluate() as work:
                     judged, asked = jobs.evaluating(self.campaign, node, work)
                     self._session(judged, scene, lane, show, test=asked)
-                case work:
-                    raise NotImplementedError(f"nothing does {work.kind!r} alone")
+                case Export() as work:
+                    plan = self.campaign.plans[work.model.run]
+                    made = single.job_of(plan, RunFolder(self.scene.store / work.model.run))
+                    here = self.graph[node.place]
+                    written, asked = jobs.exporting(self.campaign, here, work, made, self.done)
+                    self._session(written, scene, lane, show, test=asked)
         except (Interrupted, SessionOver) as error:
             self._look()
             for said in (AGAIN, f"Go on with: {self._resume(node.place)}"):

@@ -14,8 +14,10 @@ from agnews_cli.core.run.job import (
     CombineJob,
     CombineMember,
     EvaluateJob,
+    ExportJob,
     PredictJob,
     TestOrder,
+    TrainJob,
 )
 from agnews_cli.core.run.looks import LookOrder
 from agnews_cli.core.run.preset import Model
@@ -27,6 +29,7 @@ from agnews_cli.core.run.work import (
     Combine,
     EnsembleMember,
     Evaluate,
+    Export,
     Predict,
     RunId,
     RunOutput,
@@ -180,6 +183,31 @@ def evaluating(campaign: Campaign, node: Node, work: Evaluate) -> tuple[Evaluate
         **campaign.scene.of_any_job,
     )
     return job, test_order(campaign.scene, node, "a model that no run of agnews made")
+
+
+def exporting(
+    campaign: Campaign, node: Node, work: Export, trained: TrainJob, done: Collection[RunId]
+) -> tuple[ExportJob, TestOrder | None]:
+    """And what it is evaluated on. `trained`: what made the model. Raises like `predicting`."""
+    folder = created(campaign, node)
+    model = path_of(campaign.scene.store, work.model)
+    together = campaign.graph.together(node, done)
+    job = ExportJob(
+        run=node.id,
+        nodes=tuple(one.id for one in together),
+        folder=str(folder.path),
+        cache=str(cache()),
+        dataset=campaign.scene.dataset,
+        model=str(model),
+        bases=bases(campaign.scene, delivered.at(model)),
+        form=work.form,
+        trained=trained,
+        **campaign.scene.of_any_job,
+    )
+    evaluation = next((one for one in together if isinstance(one.work, Evaluate)), None)
+    if evaluation is None or campaign.scene.dataset.test is None:
+        return job, None
+    return job, test_order(campaign.scene, evaluation, f"its model as {work.form}")
 
 
 def test_order(scene: Scene, evaluation: Node, why: str) -> TestOrder:
