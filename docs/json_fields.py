@@ -53,6 +53,7 @@ from agnews_cli.workflows.check.check import DataCheck
 from agnews_cli.workflows.check.cleaned import CleanedCopy
 from agnews_cli.workflows.hours import quota as hours
 from agnews_cli.workflows.hours import usage
+from agnews_cli.workflows.launch import plans as launches
 from agnews_cli.workflows.machine.cached import Cached
 from agnews_cli.workflows.machine.doctor import Examination
 from agnews_cli.workflows.machine.verify import ResumeVerdict
@@ -171,6 +172,10 @@ SOURCES: dict[str, dict[str, Any]] = {
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
     "agnews.published/1": {"": PublishedModel.as_json},
     "agnews.serving/1": {"": ServingPlan.as_json},
+    "agnews.launch/1": {
+        "": launches.as_json,
+        "sessions": launches.session_as_json,
+    },
     "agnews.submission/1": {"": Submission.as_json},
     "agnews.leaderboard/1": {
         "": Leaderboard.as_json,

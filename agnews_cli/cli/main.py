@@ -28,6 +28,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "distill": Lazy("distill:distill", "A small model learns from a teacher that is there."),
         "check": Lazy("check:check", "Look at data before training: leaks, repeats, labels."),
         "notebook": Lazy("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
+        "launch": Lazy("launch:app", "Sessions that start themselves, until all is done."),
         "presets": Lazy("presets:app", "List, show and check presets: models with their recipes."),
         "models": Lazy("models:app", "Known base models: sizes, shapes, licences."),
     },

@@ -13,6 +13,7 @@ from agnews_cli.errors.configuration import *  # noqa: F403
 from agnews_cli.errors.data import *  # noqa: F403
 from agnews_cli.errors.disk import *  # noqa: F403
 from agnews_cli.errors.exporting import *  # noqa: F403
+from agnews_cli.errors.launching import *  # noqa: F403
 from agnews_cli.errors.missing import *  # noqa: F403
 from agnews_cli.errors.paused import *  # noqa: F403
 from agnews_cli.errors.services import *  # noqa: F403

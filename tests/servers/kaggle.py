@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 class StandInKaggle:
     """Datasets in memory. A new version is served after `delay` requests about the dataset."""
 
-    def __init__(self) -> None:
+    def __init__(self, handler: type[_Handler] | None = None) -> None:
         self.datasets: dict[str, dict[str, Any]] = {}
         self.uploads: dict[str, tuple[str, bytes]] = {}
         self.delay = 0
@@ -21,7 +21,7 @@ class StandInKaggle:
         self.is_private: list[bool] = []
         kaggle = self
 
-        class Handler(_Handler):
+        class Handler(handler or _Handler):  # type: ignore[misc]
             owner = kaggle
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             kaggle.publish(name, [file["token"] for file in facts["body"]["files"]])
             self._answer(200, {"ref": name, "status": "ok"})
-        elif method in {"GetDataset", "ListDatasetFiles", "DownloadDataset"}:
+        elif method in {"GetDataset", "GetDatasetStatus", "ListDatasetFiles", "DownloadDataset"}:
             self._read(method, name, facts)
         else:
             kaggle.unknown.append(self.path)
@@ -101,6 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(403, {"code": 403, "message": "Permission denied"})
         elif method == "GetDataset":
             self._answer(200, {"ref": name, "isPrivate": True})
+        elif method == "GetDatasetStatus":
+            self._answer(200, {"status": "READY"})
         elif method == "ListDatasetFiles":
             every = [{"name": n, "totalBytes": len(d)} for n, d in sorted(files.items())]
             at = int(facts.get("pageToken") or 0)  # small pages, so that paging is seen

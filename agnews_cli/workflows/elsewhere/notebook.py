@@ -40,6 +40,24 @@ class NotebookOrder:
     kaggle_user: str | None = None
     """Whose notebook it will be: then `kernel-metadata.json`, for `kaggle kernels push`, is written
     beside it."""
+    session: BatchSession | None = None
+    """It runs unattended on Kaggle, as a session of a launch."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSession:
+    """A session that nobody watches: its store is in its output, and it says how it ended."""
+
+    launch: str
+    number: int
+    store: str
+    """The name of the folder that is a store, here and in the outputs of sessions before."""
+    report: str
+    """The name of the file that says how it ended."""
+    goes_on: bool
+    """Whether there were sessions before that left something."""
+    data: str = ""
+    """What the data are called among the inputs; empty: as here."""
 
 
 def write(order: NotebookOrder, *, force: bool) -> tuple[Path, ...]:
@@ -71,16 +89,15 @@ def notebook(order: NotebookOrder) -> dict[str, Any]:
     """The notebook in nbformat 4.5. Raises PresetUnknown."""
     if order.preset is not None:
         preset_shapes.load(order.preset)
-    taken, source = _taken(order.arguments), package.source()
-    has_store = order.place == "colab" and "--store" in order.arguments
+    session = order.session
+    taken, source = _taken(order.arguments, session.data if session else ""), package.source()
     cells = [
-        _cell("markdown", "about", _ABOUT[order.place] + taken.about(order.place)),
+        _cell("markdown", "about", _about(order, taken)),
         *_carried(source),
         _cell("code", "install", _INSTALL.replace("SOURCE", _where(source))),
-        _cell("code", "store", _STORE[order.place] if not has_store else "%agnews platform"),
+        _cell("code", "store", _store(order)),
         *taken.cells(order.place),
-        _cell("code", "train", f"%agnews auto{_options(taken.arguments)}"),
-        _cell("code", "report", _REPORT),
+        *_trained(f"%agnews auto{_options(taken.arguments)}", session),
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     metadata = {"kernelspec": kernel, "language_info": {"name": "python"}}
@@ -90,6 +107,28 @@ def notebook(order: NotebookOrder) -> dict[str, Any]:
         "metadata": metadata | _MACHINE[order.place],
         "cells": cells,
     }
+
+
+def _about(order: NotebookOrder, taken: _Taken) -> str:
+    if order.session is None:
+        return _ABOUT[order.place] + taken.about(order.place)
+    return _ABOUT_SESSION.format(launch=order.session.launch, number=order.session.number)
+
+
+def _store(order: NotebookOrder) -> str:
+    if order.session is not None:
+        code = _STORE_OF_SESSION.replace("KEPT", repr(order.session.store))
+        return code.replace("GOES_ON", str(order.session.goes_on))
+    has_store = order.place == "colab" and "--store" in order.arguments
+    return _STORE[order.place] if not has_store else "%agnews platform"
+
+
+def _trained(command: str, session: BatchSession | None) -> list[dict[str, Any]]:
+    if session is None:
+        return [_cell("code", "train", command), _cell("code", "report", _REPORT)]
+    facts = f'"launch": "{session.launch}", "session": {session.number}'
+    code = _TRAIN_OF_SESSION.replace("REPORT", session.report).replace("FACTS", facts)
+    return [_cell("code", "train", code.replace("COMMAND", command))]
 
 
 def _cell(kind: str, name: str, text: str) -> dict[str, Any]:
@@ -146,13 +185,14 @@ class _Taken:
         return found
 
 
-def _taken(arguments: Sequence[str]) -> _Taken:
+def _taken(arguments: Sequence[str], there: str = "") -> _Taken:
+    """`there`: what the data are called on that machine."""
     words, data, preset, text = list(arguments), "", "", ""
     for at, (option, value) in enumerate(pairwise(arguments), 1):
         if _is_there(value):
             continue
         if option == "--data" and Path(value).expanduser().exists():
-            data = words[at] = Path(value).expanduser().absolute().name
+            data = words[at] = there or Path(value).expanduser().absolute().name
         elif option == "--preset" and presets.is_own(value):
             text, preset = _carried_preset(value)
             words[at] = preset
@@ -231,6 +271,12 @@ Best run with **Save Version**: the run is then kept as this notebook's output, 
 is up. To go on, add that output as an input of this notebook (Add Input) and save a version again.
 """,
 }
+
+_ABOUT_SESSION = """\
+# Session {number} of {launch}
+
+Begun by `agnews launch kaggle`, which brings its output home and begins the next one.
+"""
 
 _OPEN: dict[Place, str] = {
     "colab": "Open it: colab.research.google.com, File > Upload notebook; then Runtime > Run all",
@@ -321,6 +367,37 @@ if not store.exists():
 %agnews platform
 """,
 }
+
+_STORE_OF_SESSION = """\
+# What this session does is its output; what sessions before it did are its inputs.
+import os, pathlib
+
+inputs = pathlib.Path("/kaggle/input")
+earlier = [str(path) for depth in range(1, 6) for path in inputs.glob("*/" * depth + KEPT)]
+if GOES_ON and not earlier:
+    raise FileNotFoundError("no session before is among the inputs: nothing is trained again")
+stores = ["/tmp/agnews-runs", str(pathlib.Path("/kaggle/working", KEPT)), *earlier]
+os.environ["AGNEWS_STORE"] = ",".join(stores)
+%agnews platform
+"""
+
+_TRAIN_OF_SESSION = """\
+# How it ended is read on the machine that started it.
+import json, pathlib, time
+
+import psutil
+
+began_s = psutil.Process().create_time()
+_exit_code = None
+try:
+    COMMAND
+finally:
+    ends = pathlib.Path("/tmp/agnews-runs").glob("*/outcome.json")
+    last = max(ends, key=lambda path: path.stat().st_mtime, default=pathlib.Path("/"))
+    said = {FACTS, "exit_code": _exit_code, "run": last.parent.name}
+    said["lasted_s"] = time.time() - began_s
+    pathlib.Path("/kaggle/working/REPORT").write_text(json.dumps(said))
+"""
 
 _REPORT = """\
 is_finished = _exit_code == 0

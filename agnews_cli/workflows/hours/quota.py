@@ -124,11 +124,14 @@ def look(
     return View(here.name, now, tuple(rows), counted, {k.platform: k for k in known}, notes)
 
 
-def budget_of(platform: PlatformLimits, kind: Resource) -> quota.Budget:
-    """What is left of one resource, wherever it is asked; writes nothing."""
-    now, settings = datetime.now(UTC), quota_settings.load()
+def budget_of(
+    platform: PlatformLimits, kind: Resource, now: datetime | None = None
+) -> quota.Budget:
+    """What is left of one resource, wherever it is asked; its notes say who did not tell, and
+    nothing is written."""
+    now, settings = now or datetime.now(UTC), quota_settings.load()
     sessions, used, readings = _counted()
-    answers, _ = _ask((platform,), settings, now, is_offline=False)
+    answers, reasons = _ask((platform,), settings, now, is_offline=False)
     return quota.budget(
         platform,
         kind,
@@ -138,7 +141,7 @@ def budget_of(platform: PlatformLimits, kind: Resource) -> quota.Budget:
         now=now,
         reserve_s=settings.reserves_s.get(quota_settings.key(platform.platform, kind), 0.0),
         here=None,
-        notes=(),
+        notes=tuple(reason for _, reason in reasons),
     )
 
 

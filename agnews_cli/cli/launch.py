@@ -1,0 +1,103 @@
+"""`agnews launch`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from agnews_cli.cli.asked import Asked
+from agnews_cli.cli.config import Config
+from agnews_cli.cli.lazy_group import spread
+from agnews_cli.cli.manual import Command, Group, examples
+from agnews_cli.cli.options import Json, Quiet
+from agnews_cli.core.run.request import MACHINE, TIME
+
+app = typer.Typer(
+    help="Sessions that start themselves, on Kaggle and elsewhere, until all is done.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    cls=Group,
+)
+
+
+@examples(
+    ("agnews launch kaggle reviews.csv", "sessions until it is done"),
+    ("agnews launch kaggle --preset ensemble-t4x2", "an ensemble over a weekend"),
+    ("agnews launch kaggle reviews.csv --once", "do what is due, for cron"),
+)
+def kaggle(
+    asked: Asked,
+    config: Config = None,
+    accelerator: Annotated[
+        str,
+        Option(
+            help="By Kaggle's name, such as NvidiaTeslaT4 (two of them); none for a CPU.",
+            metavar="NAME",
+            rich_help_panel=MACHINE,
+        ),
+    ] = "NvidiaTeslaT4",
+    once: Annotated[
+        bool, Option("--once", help="Do what is due, and wait for nothing.", rich_help_panel=TIME)
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train in batch sessions of Kaggle: push, wait, bring home, begin the next one.
+
+    Typed again it goes on, also after this machine was off: what it began is found again.
+    """
+    from agnews_cli.cli.output import Output
+    from agnews_cli.workflows.launch import carry, on_kaggle
+
+    out = Output(json=json, quiet=quiet)
+    typed = (*asked.arguments(), "--accelerator", accelerator)
+    plan = on_kaggle.prepare(asked.request(), accelerator=accelerator, typed=typed, once=once)
+    done = carry.carry_out(plan, out.say)
+    out.result(done.as_json())
+    out.screen(*done.lines())
+
+
+app.command("kaggle", cls=Command)(spread(kaggle))
+
+
+@app.command("ls", cls=Command)
+@examples(
+    ("agnews launch ls", "a table"),
+    ("agnews launch ls --json", "for a program"),
+)
+def ls(json: Annotated[bool, Option("--json", help="One JSON array.")] = False) -> None:
+    """List what was launched from here, and how it stands as far as is known here."""
+    from agnews_cli.cli.output import Output
+    from agnews_cli.workflows.launch import listed, plans
+
+    out, every = Output(json=json), listed.every()
+    out.result([plans.as_json(each.record) for each in every])
+    out.table(
+        ("launch", "where", "sessions", "at most", "state"),
+        [
+            (e.record.id, e.record.platform, str(len(e.record.sessions)), e.booked, e.state)
+            for e in every
+        ],
+    )
+
+
+@app.command("cancel", cls=Command)
+@examples(
+    ("agnews launch cancel LAUNCH", "what it would lose"),
+    ("agnews launch cancel LAUNCH --yes", "end its session"),
+)
+def cancel(
+    launch: Annotated[str, Argument(help="As `agnews launch ls` names it.")],
+    yes: Annotated[bool, Option("--yes", "-y", help="Do it.")] = False,
+    json: Json = False,
+) -> None:
+    """End the session of a launch that is under way."""
+    from agnews_cli.cli.output import Output
+    from agnews_cli.workflows.launch import listed
+
+    out = Output(json=json)
+    found = listed.cancel(launch, is_sure=yes)
+    out.result(found)
+    out.screen(f"{launch}: its session is ended; the same command as before begins the next one.")
