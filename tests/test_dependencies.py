@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "agnews_cli"
 NAMES = {"yaml": "pyyaml", "sklearn": "scikit-learn", "pynvml": "nvidia-ml-py"}
+NAMES |= {"mlflow": "mlflow-skinny"}  # without its server
 NAMES |= {"pydantic_core": "pydantic"}  # which pins it, and documents what is taken from there
 # Modules that only the platform itself has, and only where it is asked for them.
 # And Click, which Typer itself brought until it carried its own.
@@ -67,7 +68,8 @@ def test_every_import_is_declared(is_learn: bool) -> None:
             continue
         allowed = set(extras[""])
         if is_learn:
-            inside = ("tpu", "boosters", "export", "openvino")
+            trackers = ("tensorboard", "mlflow", "wandb")
+            inside = ("tpu", "boosters", "export", "openvino", *trackers)
             allowed |= extras["train"].union(*(extras[e] for e in inside if is_inside))
         elif is_inside:  # so that the base install starts without it
             allowed |= set().union(*(extras[e] for e in ("train", "stores", "plots", "serve")))

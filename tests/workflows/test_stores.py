@@ -81,7 +81,7 @@ def run(tmp_path: Path) -> RunFolder:
     )  # fmt: skip
 
 
-def train(run: RunFolder, remotes, monkeypatch, *, steps=12, delay_s=0.05, session_s=None, takeover=False, show=None):  # fmt: skip # noqa: E501
+def train(run: RunFolder, remotes, monkeypatch, *, steps=12, delay_s=0.05, session_s=None, takeover=False, show=None, **more):  # fmt: skip # noqa: E501
     """One session of the run; the events that the user saw, and `show` was given."""
 
     def start(job: Path, log: Path, accelerator: Accelerator, **_: object):
@@ -104,7 +104,7 @@ def train(run: RunFolder, remotes, monkeypatch, *, steps=12, delay_s=0.05, sessi
     try:
         session.train(
             job, run, detect(), processes=1, show=show or seen.append, remotes=remotes,
-            takeover=takeover,
+            takeover=takeover, **more,
         )  # fmt: skip
     except AgnewsError as error:
         return seen, error

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Goal = Literal["accuracy", "balanced", "speed"]
 """What to aim for where several presets fit."""
 
+Tracker = Literal["none", "mlflow", "tensorboard", "wandb"]
+"""What may be told of a training besides; each is an extra of the same name."""
+
 DATA: Final = "Data"
 MODEL: Final = "Model and training"
 TIME: Final = "Time and budget"
@@ -292,6 +295,10 @@ class SessionOptions:
             most=MOST_PROCESSES,
         ),
     ] = None
+    track: Annotated[
+        Tracker,
+        Ask("Tell a tracker of the training: one run of it over all sessions.", OUTPUT),
+    ] = "none"
     trace: Annotated[bool, Ask("Write each step's rows, rate and loss to trace.jsonl.", OUTPUT)] = (
         False
     )

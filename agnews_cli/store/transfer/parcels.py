@@ -32,7 +32,7 @@ from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.disk.space import require_space
 from agnews_cli.store.remotes.folder import pieces
 from agnews_cli.store.remotes.remote import Entry, Remote, is_name
-from agnews_cli.store.run import events
+from agnews_cli.store.run import events, tracked
 from agnews_cli.store.run.checkpoints import Checkpoints, manifest_of, require_owner
 from agnews_cli.store.run.runs import SAVE_NOW, RunFolder
 from agnews_cli.store.settings import preset_shapes
@@ -55,10 +55,11 @@ _RECORDED = (
     "delivery.json",
     "guards.json",
     "line.json",
+    tracked.NAME,
     _EVENTS,
 )
 _LINE = "line.json"
-_OWN = {"checkpoints", "leases", "stores", SAVE_NOW, _LINE}
+_OWN = {"checkpoints", "leases", "stores", SAVE_NOW, _LINE, tracked.NAME, tracked.LOG}
 _ASKED = {"created.json", "preset.yaml", "whole.yaml"}
 """What was asked for: a delivery does not change it."""
 _CODE = {

@@ -6,6 +6,7 @@ last upload.
 
 from __future__ import annotations
 
+import math
 import shlex
 import shutil
 import signal
@@ -21,7 +22,16 @@ from agnews_cli.core.hours.resource import RESOURCES
 from agnews_cli.core.hours.session import SessionEnd
 from agnews_cli.core.machine.platform import Platform
 from agnews_cli.core.run.deadline import Deadline
-from agnews_cli.core.run.job import Event, Failure, Job, Outcome, ReaderLeft, TestOrder
+from agnews_cli.core.run.job import (
+    Event,
+    Failure,
+    Job,
+    Outcome,
+    ReaderLeft,
+    TestOrder,
+    TrainJob,
+)
+from agnews_cli.core.run.request import Tracker
 from agnews_cli.core.run.state import RunState
 from agnews_cli.errors import (
     AgnewsError,
@@ -53,6 +63,7 @@ from agnews_cli.workflows.sessions.couriers import Fleet, Note, fencing_floor
 from agnews_cli.workflows.sessions.heart import Heart
 from agnews_cli.workflows.sessions.kept import kept
 from agnews_cli.workflows.sessions.lasting import lasting
+from agnews_cli.workflows.sessions.tracking import Tracking
 from agnews_cli.workflows.sessions.watch import (
     MOST_RESERVED,
     Show,
@@ -101,12 +112,14 @@ def train(
     remotes: Sequence[Remote] = (),
     test: TestOrder | None = None,
     lane: Lane | None = None,
+    track: Tracker = "none",
 ) -> Outcome:
     """Run the worker on `job` to its outcome, or to a pause; only one session does so at a time.
 
     `lane`: where it is one of several on this machine.
 
     `test`: what it evaluates when everything is chosen; nothing else tells it of test rows.
+    `track`: what a training is told to besides.
     `is_fresh`: from the beginning, whatever is saved; `takeover`: from a session that seems alive.
     What is saved is sent to `remotes` too; one that fails is warned of. One that was silent when
     the run began, and turns out to have more of it, is gone on from.
@@ -120,7 +133,7 @@ def train(
             show(note.event(job.started_monotonic_s))
 
     folder.require_plain()
-    session = _Session(job, folder, platform, processes, show, tell, remotes, test, lane)
+    session = _Session(job, folder, platform, processes, show, tell, remotes, test, lane, track)
     try:
         return session.to_the_end(takeover=takeover, is_fresh=is_fresh)
     except AgnewsError as error:
@@ -143,6 +156,7 @@ class _Session:
     remotes: Sequence[Remote]
     test: TestOrder | None
     lane: Lane | None = None
+    track: Tracker = "none"
     received: list[int] = field(default_factory=list)
     """Stop signals."""
 
@@ -275,6 +289,8 @@ class _Session:
             upload = Deadline("upload", 0.0)  # send nothing more
             self._begin(job.token)
             fleet.start()
+            tracking = Tracking(self.track, job if isinstance(job, TrainJob) else None, folder)
+            tracking.start(token=job.token, is_fresh=is_fresh)
             heart = Heart(opened, lease)
             try:
                 outcome = watch(
@@ -284,6 +300,7 @@ class _Session:
                     self.processes,
                     show=self.show,
                     fleet=fleet,
+                    tracking=tracking,
                     session_end=session_end,
                     received=self.received,
                     card=None if self.lane is None else self.lane.card,
@@ -306,8 +323,9 @@ class _Session:
                 raise
             finally:
                 heart.stop()
+                tracking.ask_to_end()
                 agree()  # the hours so far go with the last upload
-                self._finish(fleet, upload)
+                self._finish(fleet, tracking, upload)
                 note = _closed(ledger, opened, job.run, how, state, opened_s)
                 if note is not None:
                     self.tell(note)
@@ -366,8 +384,8 @@ class _Session:
         )
         return job, session, opened_s
 
-    def _finish(self, fleet: Fleet, end: Deadline) -> None:
-        """The last upload; a Ctrl-C from here on ends it."""
+    def _finish(self, fleet: Fleet, tracking: Tracking, end: Deadline) -> None:
+        """The last upload, then the last words to a tracker; a Ctrl-C from here on ends both."""
         before = len(self.received)
 
         def is_stopped() -> bool:
@@ -377,6 +395,9 @@ class _Session:
             where = ", ".join(fleet.addresses)
             self.tell(Note(f"sending what is newest to {where}", is_phase=True))
         for note in fleet.finish(end, is_stopped=is_stopped):
+            self.tell(note)
+        command_end = self.job.session_end.at_latest(self.job.budget.end_s or math.inf)
+        for note in tracking.finish(command_end, is_stopped=is_stopped):
             self.tell(note)
 
 

@@ -43,6 +43,7 @@ from agnews_cli.store.run.events import Tail
 from agnews_cli.store.run.runs import RunFolder
 from agnews_cli.workflows.sessions.couriers import Fleet, Note
 from agnews_cli.workflows.sessions.kept import Kept, kept
+from agnews_cli.workflows.sessions.tracking import Tracking
 
 _POLL_S = 0.1
 _LATE_S = 20.0  # past its deadline by so much, the worker is ended
@@ -65,6 +66,7 @@ def watch(
     *,
     show: Show,
     fleet: Fleet,
+    tracking: Tracking,
     session_end: Deadline,
     received: list[int],
     card: int | None = None,
@@ -84,7 +86,9 @@ def watch(
         is_light=job.is_light,
         card=card,
     )
-    watched = _Watch(job, folder, worker, tail, show, fleet, session_end, received, processes)
+    watched = _Watch(
+        job, folder, worker, tail, show, fleet, tracking, session_end, received, processes
+    )
     try:
         outcome = watched.until_over()
     finally:
@@ -102,6 +106,7 @@ class _Watch:
     tail: Tail
     show: Show
     fleet: Fleet
+    tracking: Tracking
     session_end: Deadline
     received: list[int]
     """Signals, as they come; a reader that left and a kernel that is gone count as one."""
@@ -182,7 +187,7 @@ class _Watch:
                 self.save_s = float(event.data.get("seconds", 0.0))
                 self.fleet.wake()
             self._show(event)
-        for note in self.fleet.notes():
+        for note in (*self.fleet.notes(), *self.tracking.notes()):
             self._show(note.event(self.job.started_monotonic_s))
 
     def _show(self, event: Event) -> None:

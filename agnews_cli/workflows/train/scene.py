@@ -33,6 +33,7 @@ from agnews_cli.store.remotes.remote import Remote
 from agnews_cli.store.run import runs, test_lock
 from agnews_cli.workflows.hours.deadline import session_left_s
 from agnews_cli.workflows.runs import known_stores, stores
+from agnews_cli.workflows.sessions import tracking
 from agnews_cli.workflows.sessions.lasting import lasting
 from agnews_cli.workflows.train import option_bounds
 
@@ -229,9 +230,10 @@ def asked_once() -> Callable[[], bool]:
 
 def require_sense(request: Request) -> stores.Chosen:
     """The stores that are meant. Raises OutOfRange, ValueWrong, SetTwice, BadStore, StoresInvalid,
-    BudgetTooShort
-    for what can be told without looking at data or machine."""
+    BudgetTooShort,
+    and ExtraMissing of a tracker, for what can be told without looking at data or machine."""
     option_bounds.require_all(request.wish, request.session)
+    tracking.require(request.session.track)
     wish = request.wish
     _ = wish.changes
     chosen = stores.choose(request.session.stores)

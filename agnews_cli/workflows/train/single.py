@@ -237,6 +237,7 @@ def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane |
         remotes=plan.scene.remotes,
         test=_test_order(plan),
         lane=lane,
+        track=request.session.track,
     )
     return result_of(plan, folder, outcome, show, was_there=False)
 
