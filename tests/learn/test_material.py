@@ -26,6 +26,7 @@ from agnews_cli.learn.rows.reading import Ends, ends_of  # noqa: E402
 from agnews_cli.learn.rows.tokens import cached_tokens, tokenise  # noqa: E402
 from agnews_cli.learn.rows.weighing import weights_of  # noqa: E402
 from agnews_cli.learn.stages import combine  # noqa: E402
+from agnews_cli.learn.stages.in_time import InTime  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.model import models  # noqa: E402
 from agnews_cli.store.settings import presets  # noqa: E402
@@ -238,6 +239,19 @@ def test_a_budget_delivers_the_linear_model_where_nothing_else_fits(tmp_path):
     assert combine.choose(done) == {"linear": 1.0}
     why = ("no time for a fine-tuned model", "of an epoch in the time left")
     assert any(words in text for text in done.setting.told.kept for words in why)
+
+
+def test_a_budget_in_which_no_model_fits_says_so(tmp_path, monkeypatch):
+    """Seen on a busy machine: an IndexError, where no linear model was wanted."""
+    model = tiny.model_folder(tmp_path / "bert")
+    data = tiny.csv_file(tmp_path / "d.csv", {"a": 40, "b": 40})
+    monkeypatch.setattr(InTime, "passes", lambda *_: 0.01)
+    now_s = time.monotonic()
+    with pytest.raises(BudgetTooShort, match="no model could be trained by then"):
+        tiny.compete(
+            tmp_path / "run", data, tiny.preset(model), blend=True, candidates=("finetune",),
+            started_monotonic_s=now_s, deadline_monotonic_s=now_s + 60,
+        )  # fmt: skip
 
 
 def test_work_is_told_with_its_rate(tmp_path, monkeypatch):

@@ -80,10 +80,11 @@ class Competition:
             if "finetune" in candidates:
                 self._finetune_all()
         except OutOfTime:
-            if not self.contenders and setting.is_main:
-                raise setting.budget.too_short("no model could be trained by then") from None
-            setting.told.decided("the budget left no time for a fine-tuned model")
+            if self.contenders:
+                setting.told.decided("the budget left no time for a fine-tuned model")
         self.is_interrupted = self.trainer.is_interrupted
+        if setting.is_main and not self.contenders and not self.is_interrupted:
+            raise setting.budget.too_short("no model could be trained by then")
         if setting.is_main and not self.is_interrupted:
             self.trainer.guarded.tell()
 
