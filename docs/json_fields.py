@@ -71,6 +71,8 @@ from agnews_cli.workflows.runs.history import RunLine
 from agnews_cli.workflows.runs.leaderboard import Board, Leaderboard, LeaderLine
 from agnews_cli.workflows.runs.parts_status import PartLine
 from agnews_cli.workflows.runs.status import Status
+from agnews_cli.workflows.app.app import AppPlan
+from agnews_cli.workflows.app.space import WrittenSpace
 from agnews_cli.workflows.serving.serve import ServingPlan
 from agnews_cli.workflows.sessions import saves
 from agnews_cli.workflows.sessions.kept import Kept
@@ -172,6 +174,8 @@ SOURCES: dict[str, dict[str, Any]] = {
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
     "agnews.published/1": {"": PublishedModel.as_json},
     "agnews.serving/1": {"": ServingPlan.as_json},
+    "agnews.app/1": {"": AppPlan.as_json},
+    "agnews.space/1": {"": WrittenSpace.as_json},
     "agnews.launch/1": {
         "": launches.as_json,
         "sessions": launches.session_as_json,
