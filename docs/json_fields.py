@@ -49,6 +49,8 @@ from agnews_cli.core.run.export import Verified
 from agnews_cli.core.run.job import Candidate
 from agnews_cli.core.run.likeness import Likeness
 from agnews_cli.store.data import answers
+from agnews_cli.workflows.app.app import AppPlan
+from agnews_cli.workflows.app.space import WrittenSpace
 from agnews_cli.workflows.check.check import DataCheck
 from agnews_cli.workflows.check.cleaned import CleanedCopy
 from agnews_cli.workflows.hours import quota as hours
@@ -71,8 +73,6 @@ from agnews_cli.workflows.runs.history import RunLine
 from agnews_cli.workflows.runs.leaderboard import Board, Leaderboard, LeaderLine
 from agnews_cli.workflows.runs.parts_status import PartLine
 from agnews_cli.workflows.runs.status import Status
-from agnews_cli.workflows.app.app import AppPlan
-from agnews_cli.workflows.app.space import WrittenSpace
 from agnews_cli.workflows.serving.serve import ServingPlan
 from agnews_cli.workflows.sessions import saves
 from agnews_cli.workflows.sessions.kept import Kept
