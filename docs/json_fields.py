@@ -49,6 +49,8 @@ from agnews_cli.core.run.export import Verified
 from agnews_cli.core.run.job import Candidate
 from agnews_cli.core.run.likeness import Likeness
 from agnews_cli.store.data import answers
+from agnews_cli.workflows.app.app import AppPlan
+from agnews_cli.workflows.app.space import WrittenSpace
 from agnews_cli.workflows.check.check import DataCheck
 from agnews_cli.workflows.check.cleaned import CleanedCopy
 from agnews_cli.workflows.hours import quota as hours
@@ -172,6 +174,8 @@ SOURCES: dict[str, dict[str, Any]] = {
     "agnews.prediction/1": {"": (Report.as_json, predict._label), "evaluation.accuracy": Interval},
     "agnews.published/1": {"": PublishedModel.as_json},
     "agnews.serving/1": {"": ServingPlan.as_json},
+    "agnews.app/1": {"": AppPlan.as_json},
+    "agnews.space/1": {"": WrittenSpace.as_json},
     "agnews.launch/1": {
         "": launches.as_json,
         "sessions": launches.session_as_json,

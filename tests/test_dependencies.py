@@ -72,7 +72,8 @@ def test_every_import_is_declared(is_learn: bool) -> None:
             inside = ("tpu", "boosters", "export", "openvino", *trackers)
             allowed |= extras["train"].union(*(extras[e] for e in inside if is_inside))
         elif is_inside:  # so that the base install starts without it
-            allowed |= set().union(*(extras[e] for e in ("train", "stores", "plots", "serve")))
+            inside = ("train", "stores", "plots", "serve", "app")
+            allowed |= set().union(*(extras[e] for e in inside))
         if distribution not in allowed:
             missing.append(place)
     assert missing == []

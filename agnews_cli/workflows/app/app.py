@@ -19,7 +19,7 @@ from agnews_cli.host.predictor import stoppable
 from agnews_cli.store.model import delivered
 from agnews_cli.store.model.delivered import Delivered
 from agnews_cli.workflows.app import page
-from agnews_cli.workflows.app.asking import MOST_BYTES, Asking
+from agnews_cli.workflows.app.asking import MOST_BYTES, AppModel
 from agnews_cli.workflows.runs import history
 from agnews_cli.workflows.serving import listening
 from agnews_cli.workflows.serving.asked_model import AskedModel
@@ -93,7 +93,7 @@ def carry_out(plan: AppPlan, ready: Callable[[], None]) -> None:
     """
     with TemporaryDirectory(prefix="agnews-app-") as work, stoppable(_KEPT):
         page.quiet(Path(work))
-        asking = Asking(plan.model, AskedModel(plan.model), Path(work))
+        asking = AppModel(plan.model, AskedModel(plan.model), Path(work))
         try:
             asking.open()
             asyncio.run(_serve(plan, asking, ready))
@@ -102,10 +102,10 @@ def carry_out(plan: AppPlan, ready: Callable[[], None]) -> None:
             plan.listener.close()
 
 
-async def _serve(plan: AppPlan, asking: Asking, ready: Callable[[], None]) -> None:
+async def _serve(plan: AppPlan, asking: AppModel, ready: Callable[[], None]) -> None:
     import uvicorn
 
-    class Telling(uvicorn.Server):
+    class AppServer(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             ready()
@@ -120,10 +120,10 @@ async def _serve(plan: AppPlan, asking: Asking, ready: Callable[[], None]) -> No
         proxy_headers=False,
         timeout_graceful_shutdown=1,  # a page that is open holds a connection
     )
-    await Telling(config).serve(sockets=[plan.listener])
+    await AppServer(config).serve(sockets=[plan.listener])
 
 
-def web(asking: Asking) -> Any:
+def web(asking: AppModel) -> Any:
     """FastAPI: the page at `/`."""
     import gradio
     from fastapi import FastAPI

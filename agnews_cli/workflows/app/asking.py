@@ -19,6 +19,7 @@ from agnews_cli.store.data.texts import AskedTexts, Item
 from agnews_cli.store.model.delivered import Delivered
 from agnews_cli.workflows.prediction.predict import best
 from agnews_cli.workflows.serving.asked_model import AskedModel
+from agnews_cli.workflows.serving.serve import kept
 
 MOST_CHARACTERS = 10_000
 """Of one text."""
@@ -45,7 +46,7 @@ class LabelledFile:
     note: str
 
 
-class Asking:
+class AppModel:
     """The model behind the page. `folder`: for files of answers, the caller's to remove."""
 
     def __init__(self, model: Delivered, asked: AskedModel, folder: Path) -> None:
@@ -64,13 +65,13 @@ class Asking:
 
     def text(self, text: str) -> Sequence[float]:
         """The probability of each class. Raises Unanswerable."""
-        return self._ask([self._clean(text)])[0]
+        with _in_words():
+            return self._ask([self._clean(text)])[0]
 
     def look(self, text: str) -> LookedAt:
         """Raises Unanswerable."""
-        clean = self._clean(text)
         with _in_words():
-            return self._thread.submit(self._asked.look, [clean]).result()[0]
+            return self._thread.submit(self._asked.look, [self._clean(text)]).result()[0]
 
     def file(self, given: Path) -> LabelledFile:
         """Every row of it with its label and probabilities, in the same format where that can be
@@ -119,18 +120,18 @@ class Asking:
         """As the model's own texts were. Raises Unanswerable."""
         if len(text) > MOST_CHARACTERS:
             raise Unanswerable(f"The text is longer than {MOST_CHARACTERS:,} characters.")
-        (item,) = sheets.in_memory([text], self.model).items()
+        whole = text.encode("utf-8", "replace").decode()  # half a letter is none
+        (item,) = sheets.in_memory([whole], self.model).items()
         if item.problem:
             raise Unanswerable("There are no words in this text.")
         return item.text
 
     def _ask(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        with _in_words():
-            return self._thread.submit(self._asked.ask, texts).result()
+        return self._thread.submit(self._asked.ask, texts).result()
 
 
 class _in_words:
-    """Errors of the model and of files as Unanswerable. A path of this machine is no answer."""
+    """Errors as Unanswerable. A path of this machine is no answer, and neither is a traceback."""
 
     def __init__(self, given: Path | None = None) -> None:
         self._given = given
@@ -138,8 +139,12 @@ class _in_words:
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Unanswerable) or not isinstance(error, Exception):
+            return
         if isinstance(error, AgnewsError):
             said = error.message
-            if self._given is not None:
-                said = said.replace(str(self._given), self._given.name)
-            raise Unanswerable(said) from error
+        else:
+            said = f"This is an error of agnews's own; the details are in {kept(error)} there."
+        if self._given is not None:
+            said = said.replace(str(self._given), self._given.name)
+        raise Unanswerable(said) from error

@@ -13,14 +13,16 @@ _MOST_CLASSES, _MOST_NAMED = 12, 5
 _LEAST_WEIGHT = 0.05
 _HOWS = {
     "gradient × input": "how the answer would change with each word (gradient × input{of})",
-    "leaving out each word": "how the answer's odds fall where a word is left out, for what "
-    "answers here has no gradients",
+    "leaving out each word": "how the answer's odds fall where a word is left out; gradients, "
+    "which exported and linear models lack, are not used",
 }
 
 STYLE = """
 .gradio-container { max-width: 52rem !important; margin: 0 auto !important; }
 .gradio-container button[role="tab"].selected { color: var(--body-text-color); font-weight: 600; }
 .agnews { font-size: 1rem; line-height: 1.5; color: var(--body-text-color); }
+.gradio-container .agnews table { border: 0; }
+.gradio-container .agnews table th, .gradio-container .agnews table td { border: 0; }
 .agnews table { width: 100%; border-collapse: collapse; table-layout: fixed; }
 .agnews tr { border: 0;
   border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent); }

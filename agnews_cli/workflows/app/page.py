@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agnews_cli.workflows.app import drawn
-from agnews_cli.workflows.app.asking import SUFFIXES, Asking, Unanswerable
+from agnews_cli.workflows.app.asking import SUFFIXES, AppModel, Unanswerable
 
 _MOST_WAITING = 64
 _KEPT_S = 3600
@@ -46,7 +46,7 @@ def shown() -> dict[str, Any]:
     }
 
 
-def page(asking: Asking) -> Any:
+def page(asking: AppModel) -> Any:
     """gradio.Blocks"""
     import gradio as gr
 
@@ -100,5 +100,5 @@ def page(asking: Asking) -> Any:
     return blocks
 
 
-def _heading(asking: Asking) -> str:
+def _heading(asking: AppModel) -> str:
     return drawn.heading(asking.model.name, asking.model.labels)

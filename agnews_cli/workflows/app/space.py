@@ -6,8 +6,10 @@ very code that runs here lies beside `app.py`.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +23,7 @@ from agnews_cli.store.disk.names import local
 from agnews_cli.store.model import carried, delivered
 from agnews_cli.store.model.delivered import Delivered
 from agnews_cli.workflows.app import page
-from agnews_cli.workflows.app.asking import MOST_BYTES, Asking
+from agnews_cli.workflows.app.asking import MOST_BYTES, AppModel
 from agnews_cli.workflows.elsewhere import package
 from agnews_cli.workflows.runs import history
 from agnews_cli.workflows.serving.asked_model import AskedModel
@@ -38,7 +40,7 @@ from pathlib import Path
 
 from agnews_cli.workflows.app.space import launch
 
-launch(Path(__file__).parent / "{model}")
+launch(Path(__file__).parent / "{model}", "{name}")
 '''
 
 
@@ -84,7 +86,7 @@ def write(run: str, given: Path, *, store: Path | None = None) -> WrittenSpace:
             files.make_folder((draft / name).parent)
             files.write_new(draft / name, iter((data,)))
         for name, text in (
-            ("app.py", _APP.format(model=_MODEL)),
+            ("app.py", _APP.format(model=_MODEL, name=_plain(model.name))),
             ("requirements.txt", "\n".join(needs) + "\n"),
             ("README.md", _readme(model)),
         ):
@@ -113,6 +115,11 @@ def _readme(model: Delivered) -> str:
         f"out. {model.name} answers with one of: {labels}.\n\nWritten by agnews; it asks nobody "
         "for anything, keeps no text, and counts nobody.\n"
     )
+
+
+def _plain(name: str) -> str:
+    """A folder may have any name; this one stands between quotes in Python."""
+    return re.sub(r"[^\w.+ -]", "", name)
 
 
 def _gradio() -> str:
@@ -170,12 +177,15 @@ def _requirements(extras: tuple[str, ...]) -> Iterator[str]:
 # ---- in the Space -------------------------------------------------------------------------------
 
 
-def launch(folder: Path) -> None:
+def launch(folder: Path, name: str) -> None:
     """What its `app.py` calls: show the delivered model in `folder` until the process ends."""
+    code = folder.absolute().parent
+    if (code / "agnews_cli").is_dir():  # the model's process looks into no current folder
+        os.environ["PYTHONPATH"] = str(code)
     with TemporaryDirectory(prefix="agnews-app-") as work:
         page.quiet(Path(work))
-        model = delivered.at(folder.absolute())
-        asking = Asking(model, AskedModel(model), Path(work))
+        model = replace(delivered.at(folder.absolute()), name=name)
+        asking = AppModel(model, AskedModel(model), Path(work))
         try:
             asking.open()
             page.page(asking).launch(

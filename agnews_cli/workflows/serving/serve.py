@@ -250,11 +250,12 @@ class _Told:
             return
         self._said.add(what)
         if not isinstance(error, AgnewsError):
-            what = f"an error of agnews's own, {what}; the details are in {_kept(error)}"
+            what = f"an error of agnews's own, {what}; the details are in {kept(error)}"
         self._warn(what)
 
 
-def _kept(error: Exception) -> str:
+def kept(error: Exception) -> str:
+    """The file with its details, for whoever runs the server."""
     import traceback
 
     try:
