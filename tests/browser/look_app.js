@@ -4,6 +4,7 @@
 // Usage: node look_app.js URL FILE [PREFIX of screenshots]
 
 const fs = require("fs");
+const path = require("path");
 const puppeteer = require("puppeteer-core");
 
 const WIDTHS = [390, 1280];
@@ -49,7 +50,8 @@ const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
       await tab("A file");
       const input = await page.waitForSelector("input[type=file]");
       await input.uploadFile(file);
-      await page.waitForFunction(() => document.body.innerText.includes("KB") || document.body.innerText.includes(" B"));
+      const stem = path.parse(file).name;
+      await page.waitForFunction((name) => document.body.innerText.includes(name), {}, stem);
       await press("Label its rows");
       await page.waitForFunction(() => document.body.innerText.includes("rows are labelled"), { timeout: 60000 });
       await new Promise((done) => setTimeout(done, 700));

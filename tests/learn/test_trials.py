@@ -178,7 +178,7 @@ def test_gradients_name_the_word_that_the_answer_rests_on(tmp_path: Path) -> Non
     before = loading.load_delivery
     loading.load_delivery = lambda folder, base: (Bag(), Tokenizer())
     try:
-        (found,) = inside.looked_at(order, lambda texts: None, ["goal the profit"], ["sport"])
+        (found,) = inside.Inside(order, lambda texts: None)(["goal the profit"], ["sport"])
     finally:
         loading.load_delivery = before
     assert (found.answer, found.how, found.of) == ("sport", "gradient × input", "bag")

@@ -19,14 +19,13 @@ from agnews_cli.core.report.figures import ToReport  # noqa: E402
 from agnews_cli.core.report.trials import (  # noqa: E402
     ChangedTexts,
     Exchanged,
-    LookedAt,
-    Piece,
     SpeedNow,
     Tried,
 )
 from agnews_cli.core.run.dataset import Reading  # noqa: E402
 from agnews_cli.core.run.evaluation import Interval  # noqa: E402
 from agnews_cli.core.run.job import Candidate, Outcome  # noqa: E402
+from agnews_cli.core.run.looked_at import LookedAt, Piece  # noqa: E402
 from agnews_cli.host import figures  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.run.runs import RunFolder  # noqa: E402
