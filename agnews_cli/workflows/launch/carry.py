@@ -136,9 +136,9 @@ class _AtWork:
         if silent_s >= self.plan.waits.patience_s or self.plan.once:
             raise SessionUnknown(
                 platform=self.plan.launcher.title,
-                waited=duration.show(silent_s) if silent_s >= 1 else "now",
+                waited=f"for {duration.show(silent_s)}" if silent_s >= 1 else "now",
                 name=name,
-                reason=reason,
+                reason=reason.rstrip("."),
                 next=self.plan.again,
             )
         self._say(f"{self.plan.launcher.title} does not say how {name} stands: {reason}")
@@ -205,7 +205,7 @@ class _AtWork:
             if (each.platform, each.owner) == (self.record.platform, self.record.owner)
         ]
         return rules.may_begin(
-            self.plan.hours(others),
+            self.plan.hours(others, self.plan.now()),
             others=len(others),
             at_once=self.plan.at_once,
             asked_s=asked_s,
