@@ -7,6 +7,7 @@ A kernel trains one step a minute, from the newest checkpoint of its sources, un
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
@@ -146,6 +147,18 @@ def client_at(kaggle: StandInKernels, monkeypatch: Any) -> Iterator[AskKaggle]:
     client.api.authenticate()
     monkeypatch.setattr(kaggle_quota, "ask", quota_in_process)
     yield in_process
+
+
+def client_of(url: str) -> None:
+    """The same for the rest of this process."""
+    os.environ |= {"KAGGLE_USERNAME": USER, "KAGGLE_KEY": "k" * 32}
+    from kagglesdk import kaggle_env
+
+    kaggle_env._env_to_endpoint[kaggle_env.KaggleEnv.PROD] = url
+    import kaggle as client
+
+    client.api.authenticate()
+    kaggle_quota.ask = quota_in_process
 
 
 def in_process(call: str, *, timeout_s: float, **facts: Any) -> dict[str, Any]:

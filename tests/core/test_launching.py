@@ -113,7 +113,7 @@ def test_when_a_session_may_begin(
 
 def test_what_was_asked_to_begin_is_not_asked_again_before_it_would_have_shown() -> None:
     missing, tried = Looked(code=404, is_listed=False), session()
-    soon, late = NOW + timedelta(seconds=299), NOW + timedelta(seconds=300)
+    soon, late = NOW + timedelta(seconds=599), NOW + timedelta(seconds=600)
     assert rules.may_try(None, missing, NOW, WAITS)
     assert not rules.may_try(None, Looked(code=500), NOW, WAITS)
     assert not rules.may_try(tried, missing, soon, WAITS)
@@ -127,7 +127,7 @@ def test_what_was_there_is_gone_only_when_that_is_said_twice() -> None:
     assert (once.stage, once.missing_since) == ("alive", NOW)
     back = rules.heard(once, Looked("RUNNING"), NOW + timedelta(seconds=60), WAITS)
     assert back.missing_since is None
-    gone = rules.heard(once, missing, NOW + timedelta(seconds=300), WAITS)
+    gone = rules.heard(once, missing, NOW + timedelta(seconds=600), WAITS)
     assert (gone.stage, gone.end) == ("over", "missing")
     assert rules.heard(once, Looked(code=500), NOW + timedelta(days=9), WAITS) == once
 
