@@ -59,7 +59,7 @@ class SessionFailed(AgnewsError):
 
 
 class SessionUnknown(AgnewsError):
-    """{platform} has not said for {waited} how session {name} stands: {reason}."""
+    """{platform} has not answered {waited} about session {name}: {reason}."""
 
     exit_code = 69
     hint = "It may run; nothing else was begun. The same command looks again: {next}"

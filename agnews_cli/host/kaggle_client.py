@@ -19,6 +19,8 @@ import agnews_cli
 from agnews_cli.host import children
 
 PACKAGE = "kaggle>=2.2.1"
+_MISSING = (403, 404)
+_LIST = "ListKernelSessionOutput"
 _NEEDED = {"timeout", "acc"}
 """What `kernels_push` takes since then."""
 
@@ -154,15 +156,22 @@ def _me(api: Any, order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _look(api: Any, order: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        found = api.kernels_status(order["kernel"])
+    code, found = _unless_missing(lambda: api.kernels_status(order["kernel"]))
+    if code is None:
         return {"word": found.status.name, "message": found.failure_message or ""}
+    # Kaggle answers 403 also for a kernel that is not there; its list tells them apart.
+    return {"word": "", "code": code, "is_listed": _is_listed(api, order)}
+
+
+def _unless_missing(call: Callable[[], Any]) -> tuple[int | None, Any]:
+    """(403 or 404, None) or (None, what it gave). What is asked next is no part of this error."""
+    try:
+        return None, call()
     except Exception as error:
         response = _response_of(error)
-        if response is None or response.status_code not in (403, 404):
+        if response is None or response.status_code not in _MISSING:
             raise
-        # Kaggle answers 403 also for a kernel that is not there; its list tells them apart.
-        return {"word": "", "code": response.status_code, "is_listed": _is_listed(api, order)}
+        return int(response.status_code), None
 
 
 def _is_listed(api: Any, order: Mapping[str, Any]) -> bool:
@@ -181,9 +190,20 @@ def _push(api: Any, order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _output(api: Any, order: Mapping[str, Any]) -> dict[str, Any]:
-    files, _ = api.kernels_output(
-        order["kernel"], order["folder"], file_pattern=order["pattern"], force=True, page_size=100
-    )
+    try:
+        files, _ = api.kernels_output(
+            order["kernel"],
+            order["folder"],
+            file_pattern=order["pattern"],
+            force=True,
+            page_size=100,
+        )
+    except Exception as error:
+        response = _response_of(error)
+        # Of the list it means that there is none; of a file, that its address has run out.
+        if response is None or response.status_code != 404 or _LIST not in response.url:
+            raise
+        return {"files": 0}
     return {"files": len(files)}
 
 
@@ -194,12 +214,9 @@ def _delete(api: Any, order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _data(api: Any, order: Mapping[str, Any]) -> dict[str, Any]:
     """How a data set stands, which is made of a folder where there is none of its name."""
-    try:
-        return {"status": api.dataset_status(order["dataset"])}
-    except Exception as error:
-        response = _response_of(error)
-        if response is None or response.status_code not in (403, 404):
-            raise
+    code, status = _unless_missing(lambda: api.dataset_status(order["dataset"]))
+    if code is None:
+        return {"status": status}
     made = api.dataset_create_new(
         order["folder"], public=False, quiet=True, convert_to_csv=False, dir_mode="skip"
     )

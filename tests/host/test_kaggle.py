@@ -154,4 +154,5 @@ def test_who_has_no_token_or_no_client_is_not_kept_waiting(
     home = tmp_path / "nobody" / ".kaggle"
     home.mkdir(parents=True)
     (home / "kaggle.json").write_text(json.dumps({"username": "u", "key": "k"}))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "not installed" in kaggle_quota.ask(NOW).reason

@@ -8,6 +8,7 @@ the same name shows.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -54,6 +55,8 @@ class Kernel:
     behaviour: Behaviour
     is_cut: bool = False
     """Whether the platform ended it before its own end: it leaves nothing."""
+    shows_s: float = 0.0
+    """From when on anybody can see it."""
 
     def word(self, now_s: float) -> str:
         if now_s < self.began_s:
@@ -83,6 +86,12 @@ class StandInKernels(StandInKaggle):
         self.deleted: list[str] = []
         self.used_before_s = 0.0
         self.most_at_once = 0
+        self.in_flight = threading.RLock()
+        """Held while a request is answered: one at a time, and none while the test holds it."""
+        self.late_s: Callable[[], float] = lambda: 0.0
+        """How long after a push nothing shows it."""
+        self.queue_s: Callable[[], float] = lambda: 0.0
+        """How long a kernel waits for its machine."""
         super().__init__(_KernelHandler)
 
     def point(self, folder: Path) -> dict[str, str]:
@@ -95,6 +104,11 @@ class StandInKernels(StandInKaggle):
             "KAGGLE_KEY": "k" * 32,
             "KAGGLE_CONFIG_DIR": str(folder),
         }
+
+    def seen(self) -> dict[str, Kernel]:
+        """Those that anybody can see by now."""
+        now_s = self.now_s()
+        return {name: each for name, each in self.kernels.items() if now_s >= each.shows_s}
 
     def running(self) -> list[Kernel]:
         now_s = self.now_s()
@@ -116,8 +130,10 @@ class StandInKernels(StandInKaggle):
         behaviour = self.behave(order)
         timeout_s = float(order.get("sessionTimeoutSeconds") or CAP_S)
         longest_s = min(CAP_S, timeout_s) if behaviour.heeds_timeout else CAP_S
-        ends_s = now_s + min(behaviour.lasts_s, longest_s)
-        kernel = Kernel(name, order, now_s, ends_s, behaviour, behaviour.lasts_s > longest_s)
+        began_s = now_s + self.queue_s()
+        ends_s = began_s + min(behaviour.lasts_s, longest_s)
+        is_cut, shows_s = behaviour.lasts_s > longest_s, now_s + self.late_s()
+        kernel = Kernel(name, order, began_s, ends_s, behaviour, is_cut, shows_s)
         self.kernels[name] = kernel
         self.starts.append(kernel)
         self.most_at_once = max(self.most_at_once, len(self.running()))
@@ -144,6 +160,10 @@ class _KernelHandler(_Handler):
         self._answer(200, kernel.behaviour.files[unquote(name)])
 
     def do_POST(self) -> None:
+        with self.owner.in_flight:
+            self._do_post()
+
+    def _do_post(self) -> None:
         method = urlsplit(self.path).path.rpartition("/")[2]
         fault = self.owner.fault(method)
         if isinstance(fault, int):
@@ -181,10 +201,10 @@ class _KernelHandler(_Handler):
         if method == "SaveKernel":
             self._answer(200, kaggle.save(facts))
         elif method == "ListKernels":
-            self._answer(200, {"kernels": [{"ref": each} for each in kaggle.kernels]})
+            self._answer(200, {"kernels": [{"ref": each} for each in kaggle.seen()]})
         elif method == "GetAcceleratorQuotaStatistics":
             self._answer(200, self._quota())
-        elif name not in kaggle.kernels:
+        elif name not in kaggle.seen():
             self._answer(403, {"code": 403, "message": "Permission 'kernels.get' was denied"})
         elif method == "GetKernelSessionStatus":
             kernel = kaggle.kernels[name]

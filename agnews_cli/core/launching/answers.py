@@ -55,6 +55,11 @@ class Looked:
         return "unknown"
 
     @property
+    def is_running(self) -> bool:
+        """Whether it has a machine."""
+        return self.word.upper() == "RUNNING"
+
+    @property
     def is_forbidden(self) -> bool:
         """Whether the login is refused: waiting does not help."""
         return not self.word and self.code in (401, 403) and self.is_listed is None

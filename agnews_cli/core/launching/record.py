@@ -33,6 +33,10 @@ class LaunchedSession(_Strict):
     """What it costs at most, booked before it begins."""
     tried_at: AwareDatetime
     """The last try to begin it, written before the try; of one that was found, when it was."""
+    waited_until: AwareDatetime | None = None
+    """When it was last seen to wait for a machine: what it costs is counted from there."""
+    runs_since: AwareDatetime | None = None
+    """When it was first seen to run: from there it is late."""
     missing_since: AwareDatetime | None = None
     """Since when every answer says that nothing has this name."""
     ended_at: AwareDatetime | None = None

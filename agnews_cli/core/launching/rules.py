@@ -26,8 +26,9 @@ class Waits:
     """Times between looks, and how long is waited for an answer."""
 
     look_s: float = 60.0
-    settle_s: float = 300.0
-    """How long a try to begin may take to show: until then, what is missing may still come."""
+    settle_s: float = 600.0
+    """How long a try to begin may take to show: until then, what is missing may still come. The
+    call itself may take three minutes."""
     patience_s: float = 3600.0
     """How long nothing is heard until the command gives up; sessions are left as they are."""
 
@@ -132,7 +133,11 @@ def heard(session: LaunchedSession, looked: Looked, now: datetime, waits: Waits)
         case "unknown":
             return session
         case "alive":
-            return session.changed(stage="alive", missing_since=None, url=url)
+            if looked.is_running:
+                seen: dict[str, object] = {"runs_since": session.runs_since or now}
+            else:
+                seen = {"waited_until": now}
+            return session.changed(stage="alive", missing_since=None, url=url, **seen)
         case "missing":
             since = session.missing_since or now
             is_gone = session.stage == "alive" and now - since >= timedelta(seconds=waits.settle_s)
@@ -146,6 +151,13 @@ def heard(session: LaunchedSession, looked: Looked, now: datetime, waits: Waits)
             )
 
 
+def over_and_missing(session: LaunchedSession, now: datetime, waits: Waits) -> LaunchedSession:
+    """A session that has ended and is missing since: gone, with its output, when that is sure."""
+    since = session.missing_since or now
+    is_gone = now - since >= timedelta(seconds=waits.settle_s)
+    return session.changed(missing_since=since, end="missing" if is_gone else session.end)
+
+
 def may_try(session: LaunchedSession | None, looked: Looked, now: datetime, waits: Waits) -> bool:
     """Whether a session may be asked to begin: it is known not to be there, and what an earlier try
     may have begun (`session`; None: there was none) would have shown by now."""
@@ -157,6 +169,7 @@ def may_try(session: LaunchedSession | None, looked: Looked, now: datetime, wait
 
 
 def is_overdue(session: LaunchedSession, now: datetime) -> bool:
-    """Whether it runs on though its time is up."""
-    late_s = (now - session.tried_at).total_seconds() - session.most_s
-    return session.stage == "alive" and late_s > MARGIN_S
+    """Whether it runs on though its time is up. What waits for a machine costs nothing."""
+    if session.stage != "alive" or session.runs_since is None:
+        return False
+    return (now - session.runs_since).total_seconds() > session.most_s + MARGIN_S

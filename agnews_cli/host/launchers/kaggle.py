@@ -103,8 +103,6 @@ class Kaggle:
         if "ok" not in found:
             _require_client(found)
             code = found.get("code")
-            if code == 404:
-                return SessionOutput(None, {})
             is_lasting = found["failed"] == "login" or code in (400, 401, 403)
             kind = StoreTrouble if is_lasting else StoreBusy
             raise kind(store=self._address(name), action="give its output", reason=found["message"])

@@ -72,8 +72,9 @@ def lasted_s(session: LaunchedSession, said: object) -> float:
     longest_s = session.most_s + MARGIN_S
     if isinstance(said, int | float) and 0 < said <= longest_s:
         return float(said)
-    until = session.ended_at or session.tried_at
-    return min(max(0.0, (until - session.tried_at).total_seconds()), longest_s)
+    since = session.waited_until or session.tried_at
+    until = session.ended_at or since
+    return min(max(0.0, (until - since).total_seconds()), longest_s)
 
 
 def _entry(session: LaunchedSession) -> str:

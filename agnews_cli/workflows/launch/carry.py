@@ -33,7 +33,7 @@ from agnews_cli.errors import (
     SessionRuns,
     SessionStopped,
     SessionUnknown,
-    StoreBusy,
+    StoreTrouble,
 )
 from agnews_cli.host.launcher import SessionOrder, SessionOutput
 from agnews_cli.workflows.launch import books, homecoming
@@ -136,9 +136,9 @@ class _AtWork:
         if silent_s >= self.plan.waits.patience_s or self.plan.once:
             raise SessionUnknown(
                 platform=self.plan.launcher.title,
-                waited=duration.show(silent_s) if silent_s >= 1 else "now",
+                waited=f"for {duration.show(silent_s)}" if silent_s >= 1 else "now",
                 name=name,
-                reason=reason,
+                reason=reason.rstrip("."),
                 next=self.plan.again,
             )
         self._say(f"{self.plan.launcher.title} does not say how {name} stands: {reason}")
@@ -205,7 +205,7 @@ class _AtWork:
             if (each.platform, each.owner) == (self.record.platform, self.record.owner)
         ]
         return rules.may_begin(
-            self.plan.hours(others),
+            self.plan.hours(others, self.plan.now()),
             others=len(others),
             at_once=self.plan.at_once,
             asked_s=asked_s,
@@ -239,8 +239,8 @@ class _AtWork:
             return 0.0
         try:
             output = self.plan.launcher.output(session.name, self._folder("came"))
-        except StoreBusy as error:
-            return self._silence("output", session.name, error.message)
+        except StoreTrouble as error:
+            return self._no_output(session, error.message)
         store = Path(self.record.store)
         home = homecoming.bring(output.store, store) if output.store else homecoming.Homecoming()
         for problem in home.problems:
@@ -249,6 +249,17 @@ class _AtWork:
         self._close(session, books.lasted_s(session, output.report.get("lasted_s")))
         shutil.rmtree(self.plan.launches.work_folder(self.record.id), ignore_errors=True)
         return 0.0
+
+    def _no_output(self, session: LaunchedSession, why: str) -> float:
+        """It was deleted since, or its output will come later."""
+        looked, now = self.plan.launcher.look(session.name), self.plan.now()
+        if looked.is_forbidden:
+            raise self._login_refused(looked.message)
+        if looked.state != "missing":
+            return self._silence("output", session.name, why)
+        gone = rules.over_and_missing(session, now, self.plan.waits)
+        self._put(gone)
+        return 0.0 if gone.end == "missing" else self.plan.waits.look_s
 
     def _close(self, session: LaunchedSession, lasted_s: float) -> None:
         books.settle(self.record, session, lasted_s)

@@ -74,4 +74,5 @@ def cancel(launch: str, *, is_sure: bool) -> dict[str, Any]:
 
 def _launcher(record: LaunchRecord) -> Launcher:
     again = f"agnews launch cancel {record.id}"
-    return kaggle.Kaggle(kaggle.account(kaggle_client.ask, again), lambda order: {})
+    ask = kaggle_client.ask
+    return kaggle.Kaggle(kaggle.account(ask, again), lambda order: {}, ask)

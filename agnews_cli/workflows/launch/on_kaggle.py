@@ -6,7 +6,7 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def prepare(
             store=str(wish.store),
         ),
         launcher=launcher,
-        hours=lambda under_way: hours_of(resource, cap_s, under_way),
+        hours=lambda under_way, now: hours_of(resource, cap_s, under_way, now),
         cap_s=cap_s,
         at_once=int(most.value) if most else 2,
         again=again,
@@ -81,13 +81,15 @@ def prepare(
     )
 
 
-def hours_of(resource: Resource, cap_s: float, under_way: Sequence[LaunchedSession]) -> Hours:
+def hours_of(
+    resource: Resource, cap_s: float, under_way: Sequence[LaunchedSession], now: datetime
+) -> Hours:
     """What Kaggle says is left, above what the user keeps back and what these may use."""
     platform = quota.limits_of(_PLATFORM)
     limit = platform.limit(resource)
     if limit is None or limit.quota_hours is None:
         return Hours(None, cap_s, is_counted=False)
-    budget = quota.budget_of(platform, resource)
+    budget = quota.budget_of(platform, resource, now)
     return Hours(
         free_s=free_s(budget, under_way),
         cap_s=cap_s,

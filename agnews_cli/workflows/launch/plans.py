@@ -29,7 +29,7 @@ class LaunchPlan:
     record: LaunchRecord
     """As it is where nothing is kept of it yet."""
     launcher: Launcher
-    hours: Callable[[Sequence[LaunchedSession]], Hours]
+    hours: Callable[[Sequence[LaunchedSession], datetime], Hours]
     """What may be used beside these sessions, asked each time."""
     cap_s: float
     """The longest session of the platform."""

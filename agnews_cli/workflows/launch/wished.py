@@ -13,9 +13,11 @@ from agnews_cli.errors import CannotLaunch
 from agnews_cli.host.detect import detect
 from agnews_cli.store.disk import names
 from agnews_cli.store.run import runs
-from agnews_cli.store.settings import preset_shapes, presets
+from agnews_cli.store.settings import presets
 from agnews_cli.workflows.runs import stores
-from agnews_cli.workflows.train.scene import Request, require_sense
+from agnews_cli.workflows.train import within_limits
+from agnews_cli.workflows.train.recipe import shape
+from agnews_cli.workflows.train.scene import HUB_TIMEOUT_S, Request, asked_once, require_sense
 
 _VERSION = 1
 """Of the rule below: launches of other rules have other names."""
@@ -37,16 +39,19 @@ class LaunchWish:
 
 
 def of(request: Request, platform: str) -> LaunchWish:
-    """Raises what `auto` would say of the words alone, and CannotLaunch."""
+    """Raises what `auto` would say before it looks at data and machine, and CannotLaunch."""
     chosen, wish = require_sense(request), request.wish
-    if wish.preset is not None:
-        preset_shapes.load(wish.preset)
+    asked, _ = shape(
+        wish.model, wish.preset, wish.changes, hub=asked_once(), timeout_s=HUB_TIMEOUT_S
+    )
+    if asked is not None:
+        within_limits.require(asked, request, is_typed=True)
     if wish.unlabelled is not None and Path(wish.unlabelled).expanduser().exists():
         reason = "--unlabelled names a file of this disk"
         raise CannotLaunch(reason=reason, hint="Name a data set of the hub for it.")
     data = None if wish.data is None else _local(wish.data)
     digest = "" if data is None else _digest(data)
-    asked = replace(wish, data=str(data)) if data else wish
+    at_place = replace(wish, data=str(data)) if data else wish
     facts = asking.written(wish) | {"data": digest or wish.data, "version": _VERSION}
     if wish.preset is not None and presets.is_own(wish.preset):
         facts["preset"] = presets.text(wish.preset)
@@ -55,7 +60,7 @@ def of(request: Request, platform: str) -> LaunchWish:
     session = replace(request.session, until_s=None, session_s=None, stores=_shared(chosen))
     return LaunchWish(
         id=launch_id(label, facts | {"platform": platform}),
-        words=asking.arguments(asking.written(asked, session)),
+        words=asking.arguments(asking.written(at_place, session)),
         store=folder,
         data=data,
         data_name=data_name(digest) if digest else "",
