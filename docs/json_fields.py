@@ -32,6 +32,14 @@ from agnews_cli.cli import (
     predict,
     quota,
 )
+from agnews_cli.core.advice.measured import (
+    CurvePoint,
+    LabelDoubts,
+    LearningCurve,
+    MeasuredData,
+    TextDimension,
+)
+from agnews_cli.core.advice.seen import Advice
 from agnews_cli.core.guards import data_facts
 from agnews_cli.core.guards.risk import JudgedIndicator, Risk
 from agnews_cli.core.hours.quota import Budget, Forecast
@@ -49,6 +57,7 @@ from agnews_cli.core.run.export import Verified
 from agnews_cli.core.run.job import Candidate
 from agnews_cli.core.run.likeness import Likeness
 from agnews_cli.store.data import answers
+from agnews_cli.workflows.advice.advise import Advised
 from agnews_cli.workflows.app.app import AppPlan
 from agnews_cli.workflows.app.space import WrittenSpace
 from agnews_cli.workflows.check.check import DataCheck
@@ -121,6 +130,15 @@ SOURCES: dict[str, dict[str, Any]] = {
         "suspects.rows.place": None,
         "giveaways": data_facts.Giveaway,
         "copy": CleanedCopy.as_json,
+    },
+    "agnews.advice/1": {
+        "": Advised.as_json,
+        "measured": MeasuredData,
+        "measured.curve": LearningCurve,
+        "measured.curve.points": CurvePoint,
+        "measured.dimension": TextDimension,
+        "measured.doubts": LabelDoubts,
+        "advice": Advice.as_json,
     },
     "agnews.verify-resume/1": {"": (ResumeVerdict.as_json, ResumeVerdict)},
     "agnews.cache/1": {"": Cached.as_json},

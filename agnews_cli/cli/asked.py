@@ -137,6 +137,16 @@ AskedRows = Annotated[
     Options(tuple(o for o in asking.of_group(asking.DATA) if o.name not in _OF_TRAINING)),
 ]
 """Which data, and how they are read, where nothing is held out and nothing trained."""
+AskedAdvice = Annotated[
+    Words,
+    Options(
+        (
+            *(o for o in asking.of_group(asking.DATA) if o.name not in _OF_TRAINING),
+            *asking.named("goal"),
+        )
+    ),
+]
+"""Which data, how they are read, and what to aim for."""
 AskedTraining = Annotated[
     Words, Options(asking.named("model", "epochs", "lr", "batch_size", "settings"))
 ]

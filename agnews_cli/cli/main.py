@@ -26,6 +26,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
         "resume": Lazy("resume:resume", "Go on with an unfinished run, exactly where it stands."),
         "ensemble": Lazy("ensemble:ensemble", "Make one model of finished runs; train nothing."),
         "distill": Lazy("distill:distill", "A small model learns from a teacher that is there."),
+        "advise": Lazy("advise:advise", "What to do with data, here: rows, labels, model, method."),
         "check": Lazy("check:check", "Look at data before training: leaks, repeats, labels."),
         "notebook": Lazy("notebook:notebook", "Write a ready notebook for Colab or Kaggle."),
         "launch": Lazy("launch:app", "Sessions that start themselves, until all is done."),

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from agnews_cli.core.advice.measured import MeasuredData, ToMeasure
 from agnews_cli.core.guards.data_facts import DataFacts, ToCheck
 from agnews_cli.core.report.figures import Figured, ToReport
 from agnews_cli.core.report.trials import ToTry, Tried
@@ -34,6 +35,11 @@ def take_in(order: ToTakeIn) -> TakenRows:
 def check_data(order: ToCheck) -> DataFacts:
     """Raises what the process put into words (ReportedError)."""
     return _asked("agnews_cli.learn.check_data", order, DataFacts)
+
+
+def measure_data(order: ToMeasure) -> MeasuredData:
+    """Raises what the process put into words (ReportedError)."""
+    return _asked("agnews_cli.learn.measure_data", order, MeasuredData)
 
 
 def report(order: ToReport) -> Figured:

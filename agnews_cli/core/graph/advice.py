@@ -48,24 +48,28 @@ def advice(shape: AnyPreset) -> tuple[str, ...]:
             return (*advice(shape.teacher), *_of(shape))
 
 
-def _of(shape: Distilled) -> Iterator[str]:
+def gap_words(shape: Distilled) -> str:
+    """How much larger the teacher is than the student, and what is known of that."""
     gap = parameters(shape.teacher) / parameters(shape.student)
     student, teacher = shape.student.name, shape.teacher.name
     times = f"{teacher} has {gap:,.1f} times the weights of {student}"
     if not parameters(shape.teacher):
-        yield f"distillation: {teacher} is there; {student} alone is trained"
-    elif gap > GAP[1]:
-        yield (
+        return f"distillation: {teacher} is there; {student} alone is trained"
+    if gap > GAP[1]:
+        return (
             f"warning: {times}; beyond {GAP[1]:g} a student learns less, and a model between the "
             f"two as a first student helps: a distilled preset can be the teacher ({_GAP_SOURCE})"
         )
-    elif gap < GAP[0]:
-        yield (
+    if gap < GAP[0]:
+        return (
             f"distillation: {times}, so it hardly becomes smaller; it may become better "
             "(born-again networks, Furlanello et al. 2018, arXiv 1805.04770)"
         )
-    else:
-        yield f"distillation: {times}; {GAP[0]:g} to {GAP[1]:g} are advised ({_GAP_SOURCE})"
+    return f"distillation: {times}; {GAP[0]:g} to {GAP[1]:g} are advised ({_GAP_SOURCE})"
+
+
+def _of(shape: Distilled) -> Iterator[str]:
+    yield gap_words(shape)
     how = shape.distillation
     yield _range(
         f"temperature {how.temperature:g}",

@@ -30,7 +30,13 @@ Indices = NDArray[np.int64]
 
 
 def out_of_fold(
-    texts: list[str], classes: Indices, *, count: int, seed: int = 0, folds: int = FOLDS
+    texts: list[str],
+    classes: Indices,
+    *,
+    count: int,
+    seed: int = 0,
+    folds: int = FOLDS,
+    classifier: str = "both",
 ) -> NDArray[np.float32]:
     """What linear models that did not see a row say of it, (rows, count)."""
     fold = folds_of(classes, folds, seed=seed)
@@ -45,6 +51,7 @@ def out_of_fold(
             classes[outside],
             count=count,
             seed=seed,
+            classifier=classifier,
         )
         found[outside] = model.predict(asked)
     return found

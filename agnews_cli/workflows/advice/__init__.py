@@ -1,0 +1,1 @@
+"""`agnews advise`: what to do next with these data, here, and why."""
