@@ -9,6 +9,9 @@ pass, which teaches none by heart, or in one and a half. Sizes, rates, dropout a
 the run's number. A run is called overfit where a guard has a finding of that check in
 `guards.json`. Both kinds take turns, so that `--minutes` ends with as many of each; what each run
 showed is printed as one line of JSON.
+
+The risk score of `agnews report` is taken of the three indicators that a training alone has (gaps
+of loss and accuracy, epochs after the best); a pair is the two runs of one number.
 """
 
 from __future__ import annotations
@@ -29,8 +32,9 @@ from typing import Any
 
 os.environ["ACCELERATE_USE_CPU"] = "true"
 
+from agnews_cli.core.guards.risk import RiskNumber, risk
 from agnews_cli.core.guards.training import OVERFITTING
-from agnews_cli.core.guards.training_facts import GuardReport
+from agnews_cli.core.guards.training_facts import GuardReport, TuningFacts
 from agnews_cli.core.run.looks import best_of
 from agnews_cli.core.run.preset import Preset
 
@@ -70,8 +74,10 @@ def model(folder: Path, words: list[str], rng: random.Random, seed: int) -> Path
     return folder
 
 
-def trained(work: Path, rows: list[tuple[str, str]], number: int, *, is_overfit: bool) -> Path:
-    """The folder of a run, through the worker's own stages."""
+def trained(
+    work: Path, rows: list[tuple[str, str]], number: int, *, is_overfit: bool
+) -> tuple[Path, float]:
+    """The folder of a run, through the worker's own stages; and its epochs."""
     from agnews_cli.core.run.deadline import Deadline
     from agnews_cli.core.run.job import TrainJob
     from agnews_cli.learn.door.events import EventLog, StopFlag
@@ -103,13 +109,25 @@ def trained(work: Path, rows: list[tuple[str, str]], number: int, *, is_overfit:
     )  # fmt: skip
     log = EventLog(run / "events.jsonl", started_monotonic_s=time.monotonic(), writes=True)
     _work(job, log, StopFlag(Deadline("session", None)))
-    return run
+    return run, recipe["epochs"]
 
 
 def verdicts(run: Path) -> tuple[GuardReport, list[str]]:
     """What the guards saw, and what they said of overfitting."""
     report = GuardReport.model_validate_json((run / "guards.json").read_text("utf-8"))
     return report, [f["text"] for f in report.findings if f["check"] == OVERFITTING]
+
+
+def score(tuning: TuningFacts, epochs: float) -> float:
+    at, last = tuning.delivered, tuning.validated[-1]
+    assert at is not None
+    found = risk({
+        "loss_gap": RiskNumber(at.raw_loss - at.train_loss),
+        "accuracy_gap": RiskNumber(at.train_accuracy - at.accuracy),
+        "epochs_after_best": RiskNumber((last.step - at.step) * epochs / tuning.total_steps),
+    })  # fmt: skip
+    assert found.score is not None
+    return found.score
 
 
 def each(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -121,7 +139,7 @@ def each(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             with tempfile.TemporaryDirectory(prefix="agnews-overfitting-") as work:
                 quiet, sys.stdout = sys.stdout, (Path(work) / "out").open("w")
                 try:
-                    run = trained(Path(work), rows, number, is_overfit=is_overfit)
+                    run, epochs = trained(Path(work), rows, number, is_overfit=is_overfit)
                 finally:
                     sys.stdout.close()
                     sys.stdout = quiet
@@ -133,6 +151,7 @@ def each(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 "run": number, "is_overfit": is_overfit, "is_called": bool(said),
                 "rows": tuning.rows, "train": at.train_accuracy, "validation": at.accuracy,
                 "last_train": last.train_accuracy, "last_validation": last.accuracy, "said": said,
+                "score": round(score(tuning, epochs), 4),
             }  # fmt: skip
 
 
@@ -155,6 +174,12 @@ def main() -> None:
     called = [one for one in found if one["is_called"]]
     overfit = [one for one in found if one["is_overfit"]]
     hits = sum(one["is_called"] for one in overfit)
+    scores: dict[int, dict[bool, float]] = {}
+    for one in found:
+        scores.setdefault(one["run"], {})[one["is_overfit"]] = one["score"]
+    pairs = [each for each in scores.values() if len(each) == 2]
+    higher = sum(pair[True] > pair[False] for pair in pairs)
+    print(f"risk score higher where made to overfit: {shown(higher, len(pairs))}")
     print(f"recall: {shown(hits, len(overfit))}")
     print(f"precision: {shown(hits, len(called))}")
     print(f"healthy runs called overfit: {shown(len(called) - hits, len(found) - len(overfit))}")
