@@ -57,18 +57,8 @@ def _of(files: Mapping[str, Path]) -> Catalogue:
 
 def read(path: Path) -> Family:
     """One family. Raises CatalogueInvalid."""
-    try:
-        document = strict_yaml.read(path)
-    except Refused as error:
-        problem = f"  {path}:{error.line}: {error.reason}"
-        raise CatalogueInvalid(path=path, problems=problem) from error
-    except OSError as error:
-        problem = f"  {path}:1: cannot be read: {error.strerror or error}"
-        raise CatalogueInvalid(path=path, problems=problem) from error
+    document = strict_yaml.mapping(path, CatalogueInvalid)
     problems = list(document.problems)
-    if not isinstance(document.data, dict):
-        problem = f"  {path}:1: should be fields and values (found {shown(document.data)})"
-        raise CatalogueInvalid(path=path, problems=problem)
     family, wrong = checked.validate(Family, document.data)
     problems += [(document.line(loc), loc, why) for loc, why in wrong]
     name = document.data.get("family")

@@ -72,12 +72,7 @@ def read(path: Path) -> Layers:
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> Layers:
-    with preset_files.refusals(path):
-        document = strict_yaml.read(path)
-    if not isinstance(document.data, dict):
-        found = "nothing" if document.data is None else shown(document.data)
-        line = f"  {path}:{document.lines[()]}: should be fields and values (found {found})"
-        raise PresetInvalid(path=path, problems=line)
+    document = strict_yaml.mapping(path, PresetInvalid)
     origins = {loc: Origin(path, line) for loc, line in document.lines.items()}
     problems = [Problem(Origin(path, line), loc, reason) for line, loc, reason in document.problems]
     own = Layers(path, document.data, origins, problems, (path,))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from agnews_cli.errors import LimitsInvalid
 from agnews_cli.store.settings import strict_yaml
-from agnews_cli.store.settings.strict_yaml import Document, Refused, shown
+from agnews_cli.store.settings.strict_yaml import Document, shown
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -33,17 +33,8 @@ def read(layers: Sequence[Path], model: type[M]) -> M:
 
 
 def _document(path: Path) -> Document:
-    try:
-        document = strict_yaml.read(path)
-    except Refused as error:
-        problem = f"  {path}:{error.line}: {error.reason}"
-        raise LimitsInvalid(path=path, problems=problem) from error
-    except OSError as error:
-        problem = f"  {path}:1: cannot be read: {error.strerror or error}"
-        raise LimitsInvalid(path=path, problems=problem) from error
+    document = strict_yaml.mapping(path, LimitsInvalid)
     problems = [f"  {path}:{line}: {reason}" for line, _, reason in document.problems]
-    if not isinstance(document.data, dict):
-        problems.append(f"  {path}:1: should be fields and values (found {shown(document.data)})")
     if problems:
         raise LimitsInvalid(path=path, problems="\n".join(problems))
     return document

@@ -8,8 +8,6 @@ looks like a file (`my.yaml`) is read as that file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from agnews_cli.core.text.spelling import nearest
@@ -17,7 +15,6 @@ from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown
 from agnews_cli.store.disk.home import PRESET_PARTS, preset_folders
 from agnews_cli.store.disk.names import local
 from agnews_cli.store.settings import model_limits, strict_yaml
-from agnews_cli.store.settings.strict_yaml import Refused
 
 SUFFIXES = (".yaml", ".yml")
 
@@ -30,7 +27,7 @@ def names() -> tuple[str, ...]:
 def text(name_or_path: str) -> str:
     """The YAML itself, comments included."""
     path = locate(name_or_path)
-    with refusals(path):
+    with strict_yaml.refusals(path, PresetInvalid):
         return strict_yaml.content(path)
 
 
@@ -70,16 +67,3 @@ def files() -> dict[str, Path]:
                 if path.suffix == ".yaml" and path.stem != model_limits.NAME
             }
     return found
-
-
-@contextmanager
-def refusals(path: Path) -> Iterator[None]:
-    """What the reader refuses, as PresetInvalid."""
-    try:
-        yield
-    except Refused as error:
-        line = f"  {path}:{error.line}: {error.reason}"
-        raise PresetInvalid(path=path, problems=line) from error
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror or error}" if path.is_file() else "not a file"
-        raise PresetInvalid(path=path, problems=f"  {path}:1: {reason}") from error

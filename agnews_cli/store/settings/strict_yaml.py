@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +126,33 @@ def content(path: Path, *, follows: bool = True) -> str:
 def read(path: Path, *, follows: bool = True) -> Document:
     """Of a file. Raises like `content`, and Refused for what is no such YAML."""
     return Document.parse(content(path, follows=follows))
+
+
+def mapping(path: Path, invalid: Callable[..., Exception]) -> Document:
+    """A file of fields and values; its `problems` may still be some.
+
+    `invalid(path=…, problems=…)`: what is raised where it is none, with the place.
+    """
+    with refusals(path, invalid):
+        document = read(path)
+    if not isinstance(document.data, dict):
+        found = "nothing" if document.data is None else shown(document.data)
+        line = f"  {path}:{document.lines[()]}: should be fields and values (found {found})"
+        raise invalid(path=path, problems=line)
+    return document
+
+
+@contextmanager
+def refusals(path: Path, invalid: Callable[..., Exception]) -> Iterator[None]:
+    """What the reader refuses, as `invalid(path=…, problems=…)`."""
+    try:
+        yield
+    except Refused as error:
+        line = f"  {path}:{error.line}: {error.reason}"
+        raise invalid(path=path, problems=line) from error
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror or error}" if path.is_file() else "not a file"
+        raise invalid(path=path, problems=f"  {path}:1: {reason}") from error
 
 
 @dataclass(slots=True)
