@@ -1,6 +1,6 @@
 """Launches that live through failures, delays and kills, against a stand-in for Kaggle's interface.
 
-    python benchmarks/launching.py [--histories 200] [--seed 1]
+    python benchmarks/launching.py [--histories 200] [--seed 1] [--first 0]
 
 A history: one to three launches of pretended trainings of random length, on an account with random
 hours and a random reserve. Requests fail at random (401, 403, 409, 429, 5xx, connections that end
@@ -291,13 +291,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
     parser.add_argument("--histories", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", type=int, help="this history alone")
+    parser.add_argument("--first", type=int, default=0, help="number of the first history")
     asked = parser.parse_args()
     package.source.cache_clear()
     package.source = lambda: package.PackageSource("agnews-cli==0.1")  # type: ignore[assignment]
     client_of("http://localhost:1")  # imported once, for all commands
     began_s, totals, broken = time.monotonic(), Counter[str](), Counter[str]()
-    numbers = [asked.only] if asked.only is not None else range(asked.histories)
+    numbers = range(asked.first, asked.first + asked.histories)
     happened: Counter[str] = Counter()
     for number in numbers:
         row = lived(number, asked.seed)
@@ -305,11 +305,11 @@ def main() -> None:
         happened.update(row["happened"])
         bad = {name: row[name] for name in BROKEN if row[name]}
         broken.update(bad.keys())
-        if bad or asked.only is not None:
+        if bad or asked.histories == 1:
             print(json.dumps(row, indent=1), flush=True)
     print(json.dumps({"totals": totals, "happened": dict(sorted(happened.items()))}, indent=1))
     print(json.dumps({"broken": {name: broken[name] for name in BROKEN}}))
-    print(f"{len(list(numbers))} histories in {time.monotonic() - began_s:.0f} s")
+    print(f"{len(numbers)} histories in {time.monotonic() - began_s:.0f} s")
     sys.exit(bool(broken))
 
 
