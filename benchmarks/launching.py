@@ -10,7 +10,8 @@ at random moments and typed again. Commands are processes of their own that spea
 official client; time is a clock that they share, and passes as they sleep.
 
 Counted over all histories: launches that neither complete nor stop with a reason, kernels that were
-started twice under one name, more than two kernels of ours at once, hours over what the reserve
+started while one of that name was there (one that somebody deleted before any look saw it is begun
+again, as a push that was lost), more than two kernels of ours at once, hours over what the reserve
 leaves, results that are not whole here, hours of the ledger that differ from those of the account.
 Exits 1 when one of them is not 0.
 """
@@ -46,7 +47,7 @@ from agnews_cli.store.settings import quota_settings  # noqa: E402
 from agnews_cli.workflows.elsewhere import package  # noqa: E402
 from agnews_cli.workflows.launch import carry  # noqa: E402
 from tests.launching import BEGAN, PretendTraining, client_of, in_process, plan  # noqa: E402
-from tests.servers.kaggle_kernels import Behaviour, Kernel, StandInKernels  # noqa: E402
+from tests.servers.kaggle_kernels import Behaviour, StandInKernels  # noqa: E402
 
 HOUR = 3600.0
 PRESETS = ("minilm", "mpnet", "roberta-base")
@@ -256,8 +257,6 @@ def meddled(history: History, kaggle: StandInKernels) -> None:
 
 def judged(history: History, desk: Desk, ends: Mapping[str, Any]) -> dict[str, Any]:
     """How often each rule was broken."""
-    starts: list[Kernel] = desk.kaggle.starts
-    names = Counter(each.name for each in starts)
     desk.clock.sleep(13 * HOUR)  # whatever runs has ended by then
     over_s = desk.kaggle.used_s() - max(0.0, history.allowed_s - history.reserve_s)
     results = [end for end in ends.values() if end["kind"] == "done"]
@@ -269,13 +268,13 @@ def judged(history: History, desk: Desk, ends: Mapping[str, Any]) -> dict[str, A
     reasons = {"done", "HoursSpent"}
     return {
         "launches": history.launches,
-        "kernels": len(starts),
+        "kernels": len(desk.kaggle.starts),
         "kills": desk.kills,
         "done": len(results),
         "spent": sum(end["kind"] == "HoursSpent" for end in ends.values()),
         "happened": dict(history.happened),
         "without_end": [e for e in ends.values() if e["kind"] not in reasons],
-        "started_twice": [name for name, times in names.items() if times > 1],
+        "started_twice": desk.kaggle.doubled,
         "at_once": max(0, desk.kaggle.most_at_once - 2),
         "over_s": max(0.0, round(over_s)),
         "lost": lost,

@@ -120,7 +120,7 @@ app.command("hf-jobs", cls=Command)(spread(hf_jobs))
 
 
 @examples(
-    ("agnews launch sky --print --store s3://bucket/runs", "then: sky jobs launch FILE"),
+    ("agnews launch sky --print --store s3://bucket/runs", "for sky jobs launch"),
 )
 def sky(
     asked: Asked,
