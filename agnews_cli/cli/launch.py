@@ -62,6 +62,100 @@ def kaggle(
 app.command("kaggle", cls=Command)(spread(kaggle))
 
 
+Package = Annotated[
+    str | None,
+    Option(help="What pip installs there. [this agnews]", metavar="NAME", rich_help_panel=MACHINE),
+]
+
+
+@examples(
+    ("agnews launch hf-jobs --hours 8h", "at most eight hours in all"),
+    ("agnews launch hf-jobs --hours 2h --flavor l4x1", "on another machine"),
+)
+def hf_jobs(
+    asked: Asked,
+    hours: Annotated[
+        str,
+        Option(
+            help="What all sessions together may take; Hugging Face bills it.",
+            metavar="DURATION",
+            rich_help_panel=TIME,
+        ),
+    ],
+    config: Config = None,
+    flavor: Annotated[
+        str, Option(help="By Hugging Face's name.", metavar="NAME", rich_help_panel=MACHINE)
+    ] = "t4-small",
+    package: Package = None,
+    once: Annotated[
+        bool, Option("--once", help="Do what is due, and wait for nothing.", rich_help_panel=TIME)
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train in jobs of Hugging Face, which are paid by the minute.
+
+    Runs are kept in a private store of the launch's own on the hub, and come home from there.
+    """
+    from agnews_cli.cli.output import Output
+    from agnews_cli.core.run.forms import seconds
+    from agnews_cli.workflows.launch import carry, on_hf_jobs
+
+    out, hours_s = Output(json=json, quiet=quiet), seconds("hours", hours) or 0.0
+    typed = (*asked.arguments(), "--hours", hours, "--flavor", flavor)
+    plan = on_hf_jobs.prepare(
+        asked.request(),
+        flavor=flavor,
+        hours_s=hours_s,
+        requirement=package,
+        typed=typed,
+        once=once,
+    )
+    done = carry.carry_out(plan, out.say)
+    out.result(done.as_json())
+    out.screen(*done.lines())
+
+
+app.command("hf-jobs", cls=Command)(spread(hf_jobs))
+
+
+@examples(
+    ("agnews launch sky --print --store s3://bucket/runs", "for sky jobs launch"),
+)
+def sky(
+    asked: Asked,
+    config: Config = None,
+    print_: Annotated[
+        bool, Option("--print", help="Print the YAML; agnews starts nothing there.")
+    ] = False,
+    accelerators: Annotated[
+        str, Option(help="As SkyPilot names them.", metavar="NAME:N", rich_help_panel=MACHINE)
+    ] = "T4:1",
+    spot: Annotated[
+        bool,
+        Option(
+            "--spot/--no-spot",
+            help="On machines that may be taken away, for less. [spot]",
+            rich_help_panel=MACHINE,
+        ),
+    ] = True,
+    package: Package = None,
+) -> None:
+    """Print a task for SkyPilot's managed jobs, which rent machines and go on by themselves."""
+    from agnews_cli.cli.output import Output
+    from agnews_cli.errors import CannotLaunch
+    from agnews_cli.workflows.launch import sky as work
+
+    if not print_:
+        hint = "agnews launch sky --print --store … > task.yaml; sky jobs launch task.yaml"
+        raise CannotLaunch(reason="agnews starts nothing with SkyPilot itself", hint=hint)
+    text = work.task(asked.request(), accelerators=accelerators, is_spot=spot, requirement=package)
+    Output().screen(text.rstrip("\n"))
+
+
+app.command("sky", cls=Command)(spread(sky))
+
+
 @app.command("ls", cls=Command)
 @examples(
     ("agnews launch ls", "a table"),

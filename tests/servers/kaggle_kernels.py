@@ -84,6 +84,8 @@ class StandInKernels(StandInKaggle):
         self.kernels: dict[str, Kernel] = {}
         self.starts: list[Kernel] = []
         self.deleted: list[str] = []
+        self.doubled: list[str] = []
+        """Names that were started while a kernel of that name was there."""
         self.used_before_s = 0.0
         self.most_at_once = 0
         self.in_flight = threading.RLock()
@@ -134,6 +136,7 @@ class StandInKernels(StandInKaggle):
         ends_s = began_s + min(behaviour.lasts_s, longest_s)
         is_cut, shows_s = behaviour.lasts_s > longest_s, now_s + self.late_s()
         kernel = Kernel(name, order, began_s, ends_s, behaviour, is_cut, shows_s)
+        self.doubled += [name] if name in self.kernels else []
         self.kernels[name] = kernel
         self.starts.append(kernel)
         self.most_at_once = max(self.most_at_once, len(self.running()))

@@ -11,9 +11,9 @@ from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import CannotLaunch, LaunchUnknown, SessionUnknown
 from agnews_cli.host import kaggle_client
 from agnews_cli.host.launcher import Launcher
-from agnews_cli.host.launchers import kaggle
+from agnews_cli.host.launchers import hf_jobs, kaggle
 from agnews_cli.store.run.launches import Launches
-from agnews_cli.workflows.launch import books
+from agnews_cli.workflows.launch import books, on_hf_jobs
 from agnews_cli.workflows.launch.plans import as_json, utc_now
 
 
@@ -54,7 +54,8 @@ def cancel(launch: str, *, is_sure: bool) -> dict[str, Any]:
             raise CannotLaunch(reason="no session of it runs", hint="agnews launch ls shows them.")
         launcher = _launcher(record)
         if not is_sure:
-            reason = f"{launcher.title} deletes {session.name} with all that only it has"
+            done = "deletes" if record.platform == "kaggle" else "stops"
+            reason = f"{launcher.title} {done} {session.name} with all that only it has"
             hint = (
                 f"To do that: agnews launch cancel {launch} --yes. To stop it only: {session.url}"
             )
@@ -74,5 +75,8 @@ def cancel(launch: str, *, is_sure: bool) -> dict[str, Any]:
 
 def _launcher(record: LaunchRecord) -> Launcher:
     again = f"agnews launch cancel {record.id}"
+    if record.platform == on_hf_jobs.PLATFORM:
+        api, owner = hf_jobs.connect(again)
+        return hf_jobs.HfJobs(owner, "", "", lambda order: (), api)
     ask = kaggle_client.ask
     return kaggle.Kaggle(kaggle.account(ask, again), lambda order: {}, ask)
