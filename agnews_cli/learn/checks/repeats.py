@@ -34,8 +34,8 @@ from agnews_cli.learn.rows import overlap
 MOST_COMPARED_CHARACTERS = 60_000_000
 """Of texts that are compared with each other: about 1.5 GB of 5-grams and their indexes."""
 SHORT_CHARACTERS = 120
-"""In a shorter text a number is much of what is said. Of 200 judged copies of news ten differ in one,
-the shortest of which has 180 characters."""
+"""In a shorter text a number is much of what is said. Of 200 judged copies of news ten differ in
+one, the shortest of which has 180 characters."""
 _NUMBER = re.compile(r"\d+")
 _SHOWN = 3
 _SHOWN_CHARACTERS = 200
