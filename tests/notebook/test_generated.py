@@ -55,6 +55,14 @@ def test_a_notebook_is_valid_and_says_what_was_asked_for(tmp_path, capsys, place
     assert notebook.metadata["accelerator" if place == "colab" else "kaggle"]
 
 
+def test_the_tracker_that_is_asked_for_is_installed_with_it(tmp_path, capsys):
+    path = tmp_path / "x.ipynb"
+    assert written(capsys, "colab", "--track", "wandb", "-o", str(path)) == 0
+    notebook = nbformat.read(path, as_version=4)
+    install = next(cell.source for cell in notebook.cells if cell.id == "install")
+    assert "[train,embedded,wandb]" in install
+
+
 def test_what_is_there_is_not_written_over(tmp_path, capsys):
     path = tmp_path / "mine.ipynb"
     path.write_text("my own work")

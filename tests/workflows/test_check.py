@@ -196,3 +196,18 @@ def test_a_column_tells_the_label_only_where_its_values_return() -> None:
 def test_few_leaked_rows_move_no_figure() -> None:
     assert least_share(100) == 0.05 and least_share(10_000) == pytest.approx(0.03)
     assert least_share(1_000_000) == pytest.approx(0.003)
+
+
+def test_words_that_give_a_class_away_are_one_finding(tmp_path: Path) -> None:
+    """A template has many such words, and they filled the screen."""
+    rows = [
+        ("village", f"{text(8)} lies within the county near Gmina {RNG.choice(WORDS)}")
+        if n % 2
+        else ("other", text(12))
+        for n in range(200)
+    ]
+    write(tmp_path / "data" / "train.csv", rows, ("label", "text"))
+    found = check(Wish(data=str(tmp_path / "data")), is_quick=True)
+    (told,) = [one for one in found.findings if one.check == "giveaways"]
+    assert told.level == "mend"
+    assert "so do" in told.text and "and 2 more" in told.text

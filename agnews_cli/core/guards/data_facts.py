@@ -10,9 +10,9 @@ from agnews_cli.core.run.dataset import Dataset, Split
 
 Grade = Literal["exact", "copy", "same story", "same meaning"]
 """*exact*: the same letters and digits. *copy*: Jaccard similarity of character 5-grams of at least
-0.8, or nine tenths of the shorter lie in the longer. *same story*: a similarity of at least 0.5, or
-seven tenths of the shorter in the longer at 0.35. *same meaning*: sentence embeddings with a cosine
-over 0.98."""
+0.8, or nine tenths of the shorter lie in the longer; and a shorter one of under 120 characters has
+no number that the longer has not. *same story*: a similarity of at least 0.5, or seven tenths of
+the shorter in the longer at 0.35. *same meaning*: sentence embeddings with a cosine over 0.98."""
 
 SAME_TEXT: Final[frozenset[Grade]] = frozenset({"exact", "copy"})
 """Grades of rows that say the same; the others are often two articles on one event."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agnews_cli.core.guards.data_facts import Giveaway
 from agnews_cli.core.guards.leaks import shown
@@ -15,6 +15,7 @@ _SKEW = 50
 _GIVEN_AWAY = 0.98
 _MANY_SUSPECTS = 0.02
 _SHOWN = 60
+_WORDS_SHOWN = 3
 
 
 def spellings(seen: DataSeen) -> Iterator[Finding]:
@@ -99,20 +100,33 @@ def giveaways(seen: DataSeen) -> Iterator[Finding]:
         is_clean = False
         said = f"the column {column.name!r} tells the label of {told:.1%} of the rows"
         yield Finding("giveaways", "know", f"{said}: never make it part of the text")
-    for word in seen.facts.giveaways:
+    for words in _by_class(seen.facts.giveaways):
         is_clean = False
-        yield _word(seen, word)
+        yield _words(seen, words)
     if is_clean:
         yield Finding("giveaways", "good", "no column and no word tells the label by itself")
 
 
-def _word(seen: DataSeen, word: Giveaway) -> Finding:
-    label = seen.labels[word.label]
+def _by_class(words: Sequence[Giveaway]) -> list[list[Giveaway]]:
+    """Those of one class and of one weight together: a template has many, and says one thing."""
+    found: dict[tuple[int, bool], list[Giveaway]] = {}
+    for word in words:
+        found.setdefault((word.label, word.coverage >= _GIVEN_AWAY), []).append(word)
+    return list(found.values())
+
+
+def _words(seen: DataSeen, words: Sequence[Giveaway]) -> Finding:
+    first, *others = words
+    label = seen.labels[first.label]
     said = (
-        f"the word {word.word!r} stands in {word.coverage:.0%} of the texts of {label}, and "
-        f"{word.precision:.1%} of the texts that have it are {label}"
+        f"the word {first.word!r} stands in {first.coverage:.0%} of the texts of {label}, and "
+        f"{first.precision:.1%} of the texts that have it are {label}"
     )
-    if word.coverage >= _GIVEN_AWAY:
+    if others:
+        shown_words = ", ".join(repr(word.word) for word in others[:_WORDS_SHOWN])
+        more = len(others) - _WORDS_SHOWN
+        said += f"; so do {shown_words}" + (f" and {more} more" if more > 0 else "")
+    if first.coverage >= _GIVEN_AWAY:
         why = "the text says its label, and figures are untrue of texts that do not"
         columns = ", ".join(seen.text_columns)
         mend = f"Take the word out of {columns}, or name other columns: --text-column NAME"

@@ -90,11 +90,12 @@ def notebook(order: NotebookOrder) -> dict[str, Any]:
     if order.preset is not None:
         preset_shapes.load(order.preset)
     session = order.session
-    taken, source = _taken(order.arguments, session.data if session else ""), package.source()
+    taken, extras = _taken(order.arguments, session.data if session else ""), _extras(order)
+    source = package.source(extras)
     cells = [
         _cell("markdown", "about", _about(order, taken)),
         *_carried(source),
-        _cell("code", "install", _INSTALL.replace("SOURCE", _where(source))),
+        _cell("code", "install", _INSTALL.replace("SOURCE", _where(source, extras))),
         _cell("code", "store", _store(order)),
         *taken.cells(order.place),
         *_trained(f"%agnews auto{_options(taken.arguments)}", session),
@@ -153,9 +154,17 @@ def _packed(wheel: bytes) -> str:
     return "\n".join(text[at : at + 2000] for at in range(0, len(text), 2000))
 
 
-def _where(source: package.PackageSource) -> str:
+def _where(source: package.PackageSource, extras: Sequence[str]) -> str:
     """Python for what is installed."""
-    return repr(source.requirement) if source.requirement else "f'{package()}[train,embedded]'"
+    if source.requirement:
+        return repr(source.requirement)
+    return f"f'{{package()}}[{','.join(extras)}]'"
+
+
+def _extras(order: NotebookOrder) -> tuple[str, ...]:
+    """What training needs, and the tracker that is told of it."""
+    track = dict(pairwise(order.arguments)).get("--track", "none")
+    return (*package.TRAINING, *([] if track == "none" else [track]))
 
 
 # ---- what lies on this disk ----------------------------------------------------------------------

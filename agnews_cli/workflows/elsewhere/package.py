@@ -21,7 +21,8 @@ import agnews_cli
 from agnews_cli.store.disk import home
 
 NAME = "agnews-cli"
-_TRAINING = ("train", "embedded")
+TRAINING = ("train", "embedded")
+"""The extras that training needs."""
 _STAMP = (1980, 1, 1, 0, 0, 0)  # the same files make the same wheel
 _KEPT = ("METADATA", "WHEEL", "entry_points.txt")
 
@@ -36,7 +37,7 @@ class PackageSource:
 
 
 @cache
-def source(extras: tuple[str, ...] = _TRAINING) -> PackageSource:
+def source(extras: tuple[str, ...] = TRAINING) -> PackageSource:
     """Of the package that runs here, with what training needs, or with other extras."""
     found = metadata.distribution(NAME)
     named = f"{NAME}[{','.join(extras)}]"
