@@ -17,10 +17,9 @@ from typing import Literal, Protocol
 
 from agnews_cli.core.run.catalogue import Catalogue
 from agnews_cli.core.run.dataset import Dataset, File, Form
-from agnews_cli.core.run.export import MOST_VERIFIED
 from agnews_cli.core.run.needs import ASKED_BYTES, Needs
 from agnews_cli.core.run.preset import Model, Preset, Training
-from agnews_cli.core.run.rows import trainings, validating
+from agnews_cli.core.run.rows import MOST_VERIFIED, trainings, validating
 from agnews_cli.core.run.work import (
     Combine,
     Evaluate,

@@ -21,8 +21,6 @@ NEEDED: Mapping[Form, Mapping[str, str]] = {
     "openvino": {"openvino": "openvino", "onnx": "export"},
 }
 """The modules that make each form and answer in it, and the extra that brings each."""
-MOST_VERIFIED = 2000
-"""Rows on which what was exported is verified."""
 MOST_APART = 1e-4
 """Between a probability of the model and of what was exported in fp32."""
 MOST_LOST = 0.003

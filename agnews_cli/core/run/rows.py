@@ -9,6 +9,8 @@ from agnews_cli.core.run.work import RowChoice
 
 LEAST_ROWS = 2
 """Of each class: one to train on, one to validate with."""
+MOST_VERIFIED = 2000
+"""Rows on which what was exported is verified."""
 
 
 def drawn(class_rows: Sequence[int], limit: int | None) -> tuple[int, ...]:

@@ -15,9 +15,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.core.run.export import MOST_APART, MOST_LOST, MOST_VERIFIED, ToExport, Verified
+from agnews_cli.core.run.export import MOST_APART, MOST_LOST, ToExport, Verified
 from agnews_cli.core.run.job import TrainJob
 from agnews_cli.core.run.prediction import Order
+from agnews_cli.core.run.rows import MOST_VERIFIED
 from agnews_cli.errors import (
     CannotRead,
     DataChanged,
