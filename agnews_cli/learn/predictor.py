@@ -47,6 +47,8 @@ class Means:
     processes: Processes | None = None
     """That share the rows of fine-tuned models; None: this one alone, on the GPU that is there."""
     check: Callable[[], None] = lambda: None
+    is_exact: bool = False
+    """In fp32 also where a member answers in another type."""
 
 
 Ask = Callable[[Sequence[str], "Tokens | None", Hear], Probabilities]
@@ -265,8 +267,9 @@ def _embedding(folder: Path, order: Order, means: Means) -> OpenedMember:
 
     reader = _reader(folder, order, load_tokenizer(str(folder)))
     assert order.base is not None
-    encoder = load_encoder(order.base)
     head = embedding.EmbeddingHead.load(folder)
+    dtype = "float32" if means.is_exact else head.dtype
+    encoder = embedding.in_type(load_encoder(order.base), dtype)
 
     def ask(texts: Sequence[str], tokens: Tokens | None, hear: Hear) -> Probabilities:
         assert tokens is not None

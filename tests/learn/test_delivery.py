@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification  # noqa: E402
 
 from agnews_cli.core.run import recipes  # noqa: E402
 from agnews_cli.core.run.dataset import Rows  # noqa: E402
+from agnews_cli.core.run.prediction import Member, Order  # noqa: E402
 from agnews_cli.errors import ModelBringsCode  # noqa: E402
 from agnews_cli.learn.models import embedding  # noqa: E402
 from agnews_cli.learn.models.model import (  # noqa: E402
@@ -26,6 +27,7 @@ from agnews_cli.learn.models.model import (  # noqa: E402
     save_delivery,
     save_tokenizer,
 )
+from agnews_cli.learn.predictor import Means, open_delivery  # noqa: E402
 from agnews_cli.learn.rows import overlap  # noqa: E402
 from agnews_cli.learn.rows.tokens import tokenise  # noqa: E402
 from agnews_cli.store.settings import presets  # noqa: E402
@@ -93,7 +95,10 @@ def test_files_answer_as_the_model_that_was_evaluated_did(tmp_path, kind, method
     assert torch.allclose(again(**batch).logits, expected, atol=1e-4)
 
 
-def test_the_lines_for_embeddings_give_what_the_embedding_member_gives(tmp_path, monkeypatch):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_the_lines_for_embeddings_give_what_the_embedding_member_gives(
+    tmp_path, monkeypatch, dtype
+):
     from transformers import AutoModel
 
     base = tiny.make(tmp_path / "base")
@@ -101,9 +106,9 @@ def test_the_lines_for_embeddings_give_what_the_embedding_member_gives(tmp_path,
     classes = np.asarray([0, 1, 2] * 6)
     tokenizer = load_tokenizer(str(base))
     tokens = tokenise(Rows(texts, classes), tokenizer, 12)
-    encoder = AutoModel.from_pretrained(base)
+    encoder = embedding.in_type(AutoModel.from_pretrained(base), dtype)
     embedded = embedding.embed(encoder, tokens, tokenizer.pad_token_id, batch_tokens=64)
-    head = embedding.EmbeddingHead.fit(embedded, classes)
+    head = embedding.EmbeddingHead.fit(embedded, classes, dtype)
     head.save(tmp_path, encoder="owner/name", max_length=12)
     save_tokenizer(tokenizer, 12, tmp_path)
     (tmp_path / "agnews.json").write_text('{"labels": ["a", "b", "c"]}')
@@ -111,7 +116,13 @@ def test_the_lines_for_embeddings_give_what_the_embedding_member_gives(tmp_path,
     names: dict = {}
     monkeypatch.chdir(tmp_path)
     exec(code.replace('["your text"]', repr(texts)), names)
-    assert names["probabilities"] == pytest.approx(head.predict(embedded), abs=1e-5)
+    near = 1e-5 if dtype == "float32" else 2e-2  # in bf16 the width of a batch shows
+    assert names["probabilities"] == pytest.approx(head.predict(embedded), abs=near)
+    member = Member(name="e", kind="embedding", folder=str(tmp_path))
+    order = Order(members=(member,), labels=("a", "b", "c"), max_length=12, base=str(base))
+    asked, exact = open_delivery(order)(texts), open_delivery(order, Means(is_exact=True))(texts)
+    assert asked == pytest.approx(head.predict(embedded), abs=near)
+    assert (asked == exact).all() == (dtype == "float32")
 
 
 def test_texts_are_the_same_when_their_letters_and_digits_are():

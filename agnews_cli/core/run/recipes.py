@@ -63,7 +63,9 @@ _EMBEDDING = """
 def embedding(folder, texts):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     batch = tokenizer(texts, truncation=True, padding=True, return_tensors="pt")
-    hidden = AutoModel.from_pretrained(base).eval()(**batch).last_hidden_state.detach().numpy()
+    facts = json.load(open(f"{folder}/head.json", encoding="utf-8"))
+    model = AutoModel.from_pretrained(base, dtype=facts.get("dtype", "float32")).eval()
+    hidden = model(**batch).last_hidden_state.float().detach().numpy()
     mask = batch["attention_mask"].numpy()[:, :, None]
     mean = (hidden * mask).sum(1) / mask.sum(1)
     mean /= np.linalg.norm(mean, axis=1, keepdims=True)

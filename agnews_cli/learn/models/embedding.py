@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,6 +20,8 @@ from agnews_cli.learn.figures.blend import softmax
 from agnews_cli.learn.models.hidden import mean_over_tokens, of_length_1
 from agnews_cli.learn.rows.batches import by_length
 from agnews_cli.learn.rows.tokens import Tokens
+
+DType = Literal["float32", "bfloat16"]
 
 
 def embed(
@@ -40,7 +42,7 @@ def embed(
         for passages in by_length(tokens.lengths, batch_tokens=batch_tokens):
             check()
             batch = tokens.batch(passages, pad_id)
-            hidden = encoder(**batch).last_hidden_state
+            hidden = encoder(**batch).last_hidden_state.float()
             mean = mean_over_tokens(hidden, batch["attention_mask"])
             out[passages] = torch.nn.functional.normalize(mean, dim=-1).numpy()
             done += tokens.rows_begun(passages)
@@ -48,19 +50,33 @@ def embed(
     return out if tokens.first is None else of_length_1(tokens.pooled(out, "mean"))
 
 
-class EmbeddingHead:
-    """Multinomial logistic regression on embeddings."""
+def in_type(encoder: Any, dtype: DType) -> Any:
+    """The encoder, its weights in that type."""
+    return encoder.to(getattr(torch, dtype))
 
-    def __init__(self, weights: NDArray[np.float32], bias: NDArray[np.float32]) -> None:
-        self.weights, self.bias = weights, bias
+
+class EmbeddingHead:
+    """Multinomial logistic regression on embeddings. `dtype`: of the encoder that it was fitted on,
+    and that it is asked with, on whatever machine."""
+
+    def __init__(
+        self, weights: NDArray[np.float32], bias: NDArray[np.float32], dtype: DType = "float32"
+    ) -> None:
+        self.weights, self.bias, self.dtype = weights, bias, dtype
 
     @classmethod
-    def fit(cls, embeddings: NDArray[np.float32], classes: NDArray[np.int64]) -> EmbeddingHead:
+    def fit(
+        cls,
+        embeddings: NDArray[np.float32],
+        classes: NDArray[np.int64],
+        dtype: DType = "float32",
+    ) -> EmbeddingHead:
         model = LogisticRegression(C=10.0, max_iter=300).fit(embeddings, classes)
         weights, bias = model.coef_.T, model.intercept_
         if weights.shape[1] == 1:
             weights, bias = np.hstack([0 * weights, weights]), np.concatenate([0 * bias, bias])
-        return cls(np.ascontiguousarray(weights, np.float32), np.asarray(bias, np.float32))
+        arrays = np.ascontiguousarray(weights, np.float32), np.asarray(bias, np.float32)
+        return cls(*arrays, dtype)
 
     def predict(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Class probabilities, (rows, classes)."""
@@ -70,10 +86,12 @@ class EmbeddingHead:
     def save(self, folder: Path, *, encoder: str, max_length: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         save_file({"weights": self.weights, "bias": self.bias}, folder / "head.safetensors")
-        facts = {"encoder": encoder, "max_length": max_length}
+        facts = {"encoder": encoder, "max_length": max_length, "dtype": self.dtype}
         (folder / "head.json").write_text(json.dumps(facts), "utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> EmbeddingHead:
         arrays = load_file(folder / "head.safetensors")
-        return cls(arrays["weights"], arrays["bias"])
+        facts = json.loads((folder / "head.json").read_text("utf-8"))
+        is_half = facts.get("dtype") == "bfloat16"  # older ones do not say it
+        return cls(arrays["weights"], arrays["bias"], "bfloat16" if is_half else "float32")

@@ -21,6 +21,7 @@ from agnews_cli.core.run.job import COUNTED, Candidate, CandidateKind, Outcome, 
 from agnews_cli.core.run.preset import Training
 from agnews_cli.learn.door.budget import OutOfTime
 from agnews_cli.learn.figures import blend
+from agnews_cli.learn.models.embedding import DType
 from agnews_cli.learn.stages import frozen, yardstick
 from agnews_cli.learn.stages.in_time import InTime
 from agnews_cli.learn.stages.prepare import Prepared
@@ -160,7 +161,10 @@ class Competition:
             )
             if "embedding" in self.job.candidates:
                 began_s = time.monotonic()
-                found = frozen.trained(self.rows, row_s, in_time.reserve_s(row_s, there))
+                dtype: DType = "float32"
+                if self.setting.precision == "bf16":
+                    dtype, row_s = "bfloat16", in_time.seconds_per_row(model, autocast=True)
+                found = frozen.trained(self.rows, row_s, in_time.reserve_s(row_s, there), dtype)
                 if found is not None:
                     self._enter("embedding", found, began_s)
         return None

@@ -156,7 +156,7 @@ def verify(
     order: ToExport, found: Delivered, whole: Order, real: RealRows, stop: StopFlag, told: Notes
 ) -> Verified:
     """`whole`: what opens `found`. Raises ExportDiffers or ExportLoses."""
-    means = Means(check=stop.check)
+    means = Means(check=stop.check, is_exact=True)
     opened = predictor.open_delivery(whole, means)
     before = _asked(opened, "asking the model", real, told, patience_s=_PATIENCE_S)
     del opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agnews_cli.learn.models import embedding
+from agnews_cli.learn.models.embedding import DType
 from agnews_cli.learn.models.model import load_encoder, save_tokenizer
 from agnews_cli.learn.rows.parts import limit_rows
 from agnews_cli.learn.stages.prepare import Prepared
@@ -12,10 +13,13 @@ from agnews_cli.store.model.models import base_name
 _LEAST_ROWS = 400
 
 
-def trained(prepared: Prepared, row_s: float, reserve_s: float) -> Trained | None:
+def trained(
+    prepared: Prepared, row_s: float, reserve_s: float, dtype: DType = "float32"
+) -> Trained | None:
     """Fitted on as many rows as there is time for, and written; None where those are too few.
 
-    `row_s`: what a forward pass of a row takes; `reserve_s`: what predicting takes afterwards.
+    `row_s`: what a forward pass of a row takes; `reserve_s`: what predicting takes afterwards, in
+    the type of the encoder's weights that answers.
     """
     setting, job, material = prepared.setting, prepared.setting.job, prepared.material
     spare_s = setting.budget.left_s - 1.05 * reserve_s - 2.0
@@ -23,7 +27,8 @@ def trained(prepared: Prepared, row_s: float, reserve_s: float) -> Trained | Non
     if rows < min(_LEAST_ROWS, len(material.classes)):
         return None
     setting.log("phase", name=f"embedding {rows} training rows")
-    encoder, training = load_encoder(job.model_path), prepared.training
+    training = prepared.training
+    encoder = embedding.in_type(load_encoder(job.model_path), dtype)
     kept = limit_rows(material.classes, rows, seed=job.seed)
     held = prepared.tokens.validation
     embedded = []
@@ -41,7 +46,7 @@ def trained(prepared: Prepared, row_s: float, reserve_s: float) -> Trained | Non
                 told=setting.told.work(f"embedding {name} rows", len(tokens.classes)),
             )
         )
-    head = embedding.EmbeddingHead.fit(embedded[0], material.classes[kept])
+    head = embedding.EmbeddingHead.fit(embedded[0], material.classes[kept], dtype)
     folder = setting.folder / "embedding"
     head.save(folder, encoder=base_name(job.preset.model), max_length=training.max_length)
     save_tokenizer(prepared.tokenizer, training.max_length, folder)
