@@ -12,7 +12,7 @@ official client; time is a clock that they share, and passes as they sleep.
 Counted over all histories: launches that neither complete nor stop with a reason, kernels that were
 started while one of that name was there (one that somebody deleted before any look saw it is begun
 again, as a push that was lost), more than two kernels of ours at once, hours over what the reserve
-leaves, results that are not whole here, hours of the ledger that differ from those of the account.
+leaves, results that are not whole here, hours of kernels that nobody deleted missing in the ledger.
 Exits 1 when one of them is not 0.
 """
 
@@ -265,6 +265,8 @@ def judged(history: History, desk: Desk, ends: Mapping[str, Any]) -> dict[str, A
         settled = {each.id: each.seconds for each in ledger.sessions()}
         booked_s = sum(u.seconds for u in ledger.used() if u.id not in settled)
     counted_s = sum(settled.values()) + booked_s
+    kept = [each for each in desk.kaggle.starts if not each.is_deleted]
+    kept_s = sum(each.used_s(desk.clock()) for each in kept)
     reasons = {"done", "HoursSpent"}
     return {
         "launches": history.launches,
@@ -278,7 +280,7 @@ def judged(history: History, desk: Desk, ends: Mapping[str, Any]) -> dict[str, A
         "at_once": max(0, desk.kaggle.most_at_once - 2),
         "over_s": max(0.0, round(over_s)),
         "lost": lost,
-        "unbooked_s": max(0.0, round(desk.kaggle.used_s() - counted_s - 1)),
+        "unbooked_s": max(0.0, round(kept_s - counted_s - 1)),
         "open": [r.id for r in Launches().every() if r.open is not None],
     }
 
