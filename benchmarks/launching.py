@@ -172,7 +172,8 @@ class Desk:
         process = multiprocessing.get_context("fork").Process(
             target=command, args=(self.folder, self.clock, preset, self.kaggle.url)
         )
-        process.start()
+        with self.kaggle.in_flight:  # a process that is forked amid another thread's work hangs
+            process.start()
         if killed_after_s is not None:
             process.join(killed_after_s)
             if process.is_alive():
