@@ -40,6 +40,7 @@ from agnews_cli.workflows.launch import books, homecoming
 from agnews_cli.workflows.launch.plans import LaunchPlan, LaunchResult, Say
 
 _PAUSED = 75
+_OF_A_SESSION = ("accelerator", "resource", "store", "words", "data")
 _LOG_LINES = 3
 
 
@@ -206,7 +207,7 @@ class _AtWork:
         ]
         return rules.may_begin(
             self.plan.hours(others, self.plan.now()),
-            others=len(others),
+            others=[each.name for each in others],
             at_once=self.plan.at_once,
             asked_s=asked_s,
         )
@@ -306,7 +307,8 @@ class _AtWork:
             reason = f"its sessions are {self.record.owner}'s, and the login is {plan.owner}'s"
             hint = f"Log in as {self.record.owner}; agnews uses no second account."
             raise CannotLaunch(reason=reason, hint=hint)
-        fresh = {"accelerator": plan.accelerator, "resource": plan.resource, "store": plan.store}
+        # The same wish; what may differ from one session to the next is as it was typed last.
+        fresh = {name: getattr(plan, name) for name in _OF_A_SESSION}
         self._write(self.record.model_copy(update=fresh))
 
     def _login_refused(self, reason: str) -> LoginRefused:
