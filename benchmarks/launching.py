@@ -39,6 +39,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from agnews_cli.core.launching.rules import Waits  # noqa: E402
 from agnews_cli.errors import AgnewsError  # noqa: E402
 from agnews_cli.store.hours.ledger import Ledger  # noqa: E402
 from agnews_cli.store.run.launches import Launches  # noqa: E402
@@ -139,14 +140,15 @@ class History:
 # ---- a command ----------------------------------------------------------------------------------
 
 
-def command(folder: Path, clock: SharedClock, preset: str, kaggle_url: str) -> None:
+def command(folder: Path, clock: SharedClock, preset: str, kaggle_url: str, look_s: float) -> None:
     """One `agnews launch kaggle`, in this process; writes how it ended."""
     os.chdir(folder)
     os.environ["AGNEWS_HOME"] = str(folder / "home")
     client_of(kaggle_url)
     ended = folder / f"ended-{preset}.json"
     try:
-        done = carry.carry_out(plan(in_process, clock, preset=preset), lambda text: None)  # type: ignore[arg-type]
+        asked = plan(in_process, clock, preset=preset)  # type: ignore[arg-type]
+        done = carry.carry_out(replace(asked, waits=Waits(look_s)), lambda text: None)
         found = {"kind": "done", "run": done.run, "launch": done.record.id}
     except AgnewsError as error:
         found = {"kind": type(error).__name__, "message": error.message, "advice": error.advice}
@@ -167,10 +169,12 @@ class Desk:
     kaggle: StandInKernels
     kills: int = 0
 
-    def type(self, preset: str, *, killed_after_s: float | None) -> multiprocessing.Process:
+    def type(
+        self, preset: str, *, killed_after_s: float | None, look_s: float
+    ) -> multiprocessing.Process:
         (self.folder / f"ended-{preset}.json").unlink(missing_ok=True)
         process = multiprocessing.get_context("fork").Process(
-            target=command, args=(self.folder, self.clock, preset, self.kaggle.url)
+            target=command, args=(self.folder, self.clock, preset, self.kaggle.url, look_s)
         )
         with self.kaggle.in_flight:  # a process that is forked amid another thread's work hangs
             process.start()
@@ -227,7 +231,8 @@ def carried(history: History, desk: Desk) -> dict[str, dict[str, Any]]:
         for preset in waiting:
             is_killed = not history.is_calm and history.rng.random() < 0.5
             after_s = history.rng.expovariate(4.0) if is_killed else None
-            running[preset] = desk.type(preset, killed_after_s=after_s)
+            look_s = history.rng.choice((120.0, 900.0, 1800.0))
+            running[preset] = desk.type(preset, killed_after_s=after_s, look_s=look_s)
         for process in running.values():
             process.join(120)
             if process.is_alive():
