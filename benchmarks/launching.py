@@ -53,6 +53,8 @@ from tests.servers.kaggle_kernels import Behaviour, StandInKernels  # noqa: E402
 HOUR = 3600.0
 PRESETS = ("minilm", "mpnet", "roberta-base")
 MOST_COMMANDS = 60
+LOST = ("drop after", "drop after", "drop", 500, 409, 429, 401)
+"""Of pushes, whose answers matter most."""
 FAULTS = (401, 403, 409, 429, 500, 502, 503, "drop", "drop after")
 MAY_TRY_AGAIN = {"SessionFailed", "SessionMissing", "SessionStopped", "SessionUnknown"}
 """What ends a command and not the launch: the user types it again."""
@@ -106,9 +108,10 @@ class History:
         return found
 
     def fault(self, method: str) -> str | int | None:
-        if self.is_calm or self.rng.random() >= self.rate:
+        rate, faults = (0.3, LOST) if method == "SaveKernel" else (self.rate, FAULTS)
+        if self.is_calm or self.rng.random() >= rate:
             return None
-        fault = self.rng.choice(FAULTS)
+        fault = self.rng.choice(faults)
         self.happened[f"requests: {fault}"] += 1
         return fault
 
