@@ -444,6 +444,17 @@ def test_as_many_run_at_once_as_may(world: World) -> None:
     assert world.kaggle.most_at_once == 2
 
 
+def test_launches_that_nobody_looks_after_are_not_waited_for_when_they_have_ended(
+    world: World,
+) -> None:
+    world.kaggle.allowed_s = 90 * HOUR
+    world.ended(once=True)
+    world.ended(once=True, preset="mpnet")
+    world.clock.sleep(13 * HOUR)
+    assert len(world.launch(preset="roberta-base").record.sessions) == 2
+    assert world.kaggle.most_at_once == 2
+
+
 def test_hours_of_other_launches_are_not_given_twice(world: World) -> None:
     world.kaggle.allowed_s = 15 * HOUR
     world.ended(once=True)

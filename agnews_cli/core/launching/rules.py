@@ -171,6 +171,13 @@ def may_try(session: LaunchedSession | None, looked: Looked, now: datetime, wait
     return session.stage == "tried" and now - session.tried_at >= timedelta(seconds=waits.settle_s)
 
 
+def is_over(session: LaunchedSession, looked: Looked, now: datetime, waits: Waits) -> bool:
+    """Whether another launch's session has no machine any more, as far as one look can tell."""
+    if looked.state == "missing":
+        return now - session.tried_at >= timedelta(seconds=waits.settle_s)
+    return looked.state in ("ended", "failed", "stopped")
+
+
 def is_overdue(session: LaunchedSession, now: datetime) -> bool:
     """Whether it runs on though its time is up. What waits for a machine costs nothing."""
     if session.stage != "alive" or session.runs_since is None:

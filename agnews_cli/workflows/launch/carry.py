@@ -199,18 +199,29 @@ class _AtWork:
         asked_s = self.plan.asked_s()
         if asked_s is not None and self.plan.ends_at and asked_s < rules.LEAST_S:
             return End("spent", "the time that was given for it is over")
-        others = [
-            each.open
-            for each in self.plan.launches.every()
-            if each.open and each.id != self.record.id and each.open.stage in ("tried", "alive")
-            if (each.platform, each.owner) == (self.record.platform, self.record.owner)
-        ]
+        others = self._others()
         return rules.may_begin(
             self.plan.hours(others, self.plan.now()),
             others=[each.name for each in others],
             at_once=self.plan.at_once,
             asked_s=asked_s,
         )
+
+    def _others(self) -> list[LaunchedSession]:
+        """Sessions of other launches of this account that are not known to be over.
+
+        Nobody may be looking after them: where there are too many, they are looked at here.
+        """
+        found = [
+            each.open
+            for each in self.plan.launches.every()
+            if each.open and each.id != self.record.id and each.open.stage in ("tried", "alive")
+            if (each.platform, each.owner) == (self.record.platform, self.record.owner)
+        ]
+        if len(found) < self.plan.at_once:
+            return found
+        now, look = self.plan.now(), self.plan.launcher.look
+        return [s for s in found if not rules.is_over(s, look(s.name), now, self.plan.waits)]
 
     def _order(self, session: LaunchedSession) -> SessionOrder:
         record, folder = self.record, self._folder("sent")
