@@ -103,6 +103,7 @@ def hf_jobs(
 
     out, hours_s = Output(json=json, quiet=quiet), seconds("hours", hours) or 0.0
     typed = (*asked.arguments(), "--hours", hours, "--flavor", flavor)
+    typed += ("--package", package) if package else ()
     plan = on_hf_jobs.prepare(
         asked.request(),
         flavor=flavor,

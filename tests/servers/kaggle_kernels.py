@@ -57,6 +57,7 @@ class Kernel:
     """Whether the platform ended it before its own end: it leaves nothing."""
     shows_s: float = 0.0
     """From when on anybody can see it."""
+    is_deleted: bool = False
 
     def word(self, now_s: float) -> str:
         if now_s < self.began_s:
@@ -146,6 +147,7 @@ class StandInKernels(StandInKaggle):
     def remove(self, name: str) -> None:
         """Delete a kernel, which ends it."""
         kernel = self.kernels.pop(name)
+        kernel.is_deleted = True
         kernel.ends_s = min(kernel.ends_s, max(kernel.began_s, self.now_s()))
         self.deleted.append(name)
 

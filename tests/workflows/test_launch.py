@@ -54,7 +54,9 @@ class World:
         self.ask: AskKaggle
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
-        monkeypatch.setattr(package, "source", lambda: package.PackageSource("agnews-cli==0.1"))
+        monkeypatch.setattr(
+            package, "source", lambda *extras: package.PackageSource("agnews-cli==0.1")
+        )
 
     def fault(self, method: str) -> str | int | None:
         """The next fault of this method; the last one stays where it is given as `..., ...`."""
@@ -144,6 +146,13 @@ def test_sessions_are_as_long_as_the_user_wants(world: World) -> None:
     done = world.launch(session_s=3 * HOUR)
     assert {each.order["sessionTimeoutSeconds"] for each in world.kaggle.starts} == {3 * 3600}
     assert len(done.record.sessions) == 3
+
+
+def test_what_is_typed_last_is_what_the_next_session_is_told(world: World) -> None:
+    world.ended(once=True)
+    world.launch(save_every_s=300.0)
+    first, second = (str(each.order["text"]) for each in world.kaggle.starts)
+    assert ("--save-every" in first, "--save-every 5m" in second) == (False, True)
 
 
 def test_a_launch_ends_in_time(world: World) -> None:
@@ -430,8 +439,19 @@ def test_as_many_run_at_once_as_may(world: World) -> None:
     world.ended(once=True, preset="mpnet")
     error = world.ended(once=True, preset="roberta-base")
     assert isinstance(error, LaunchHeld)
-    assert "2 sessions of other launches run" in error.message
+    assert "2 sessions may run at once" in error.message
     assert len(world.names) == 2
+    assert world.kaggle.most_at_once == 2
+
+
+def test_launches_that_nobody_looks_after_are_not_waited_for_when_they_have_ended(
+    world: World,
+) -> None:
+    world.kaggle.allowed_s = 90 * HOUR
+    world.ended(once=True)
+    world.ended(once=True, preset="mpnet")
+    world.clock.sleep(13 * HOUR)
+    assert len(world.launch(preset="roberta-base").record.sessions) == 2
     assert world.kaggle.most_at_once == 2
 
 

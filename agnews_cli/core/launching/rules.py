@@ -82,15 +82,18 @@ def free_s(budget: Budget, under_way: Sequence[LaunchedSession]) -> float | None
 
 
 def may_begin(
-    hours_: Hours, *, others: int, at_once: int, asked_s: float | None
+    hours_: Hours, *, others: Sequence[str], at_once: int, asked_s: float | None
 ) -> Begin | Hold | End:
     """Whether a session may begin, where none of its launch is on the platform.
 
-    `others`: sessions of other launches that are not known to be over; `asked_s`: the longest
-    session that the user wants.
+    `others`: the names of other launches' sessions that are not known to be over; `asked_s`: the
+    longest session that the user wants.
     """
-    if others >= at_once:
-        return Hold(f"{others} sessions of other launches run, and {at_once} may at once")
+    if len(others) >= at_once:
+        named = ", ".join(others)
+        return Hold(
+            f"{at_once} sessions may run at once, and others are not known to be over: {named}"
+        )
     longest_s = min(hours_.cap_s, asked_s or hours_.cap_s)
     if not hours_.is_counted:
         return Begin(longest_s)
@@ -166,6 +169,13 @@ def may_try(session: LaunchedSession | None, looked: Looked, now: datetime, wait
     if session is None:
         return True
     return session.stage == "tried" and now - session.tried_at >= timedelta(seconds=waits.settle_s)
+
+
+def is_over(session: LaunchedSession, looked: Looked, now: datetime, waits: Waits) -> bool:
+    """Whether another launch's session has no machine any more, as far as one look can tell."""
+    if looked.state == "missing":
+        return now - session.tried_at >= timedelta(seconds=waits.settle_s)
+    return looked.state in ("ended", "failed", "stopped")
 
 
 def is_overdue(session: LaunchedSession, now: datetime) -> bool:

@@ -40,6 +40,7 @@ from agnews_cli.workflows.launch import books, homecoming
 from agnews_cli.workflows.launch.plans import LaunchPlan, LaunchResult, Say
 
 _PAUSED = 75
+_OF_A_SESSION = ("accelerator", "resource", "store", "words", "data")
 _LOG_LINES = 3
 
 
@@ -198,18 +199,29 @@ class _AtWork:
         asked_s = self.plan.asked_s()
         if asked_s is not None and self.plan.ends_at and asked_s < rules.LEAST_S:
             return End("spent", "the time that was given for it is over")
-        others = [
+        others = self._others()
+        return rules.may_begin(
+            self.plan.hours(others, self.plan.now()),
+            others=[each.name for each in others],
+            at_once=self.plan.at_once,
+            asked_s=asked_s,
+        )
+
+    def _others(self) -> list[LaunchedSession]:
+        """Sessions of other launches of this account that are not known to be over.
+
+        Nobody may be looking after them: where there are too many, they are looked at here.
+        """
+        found = [
             each.open
             for each in self.plan.launches.every()
             if each.open and each.id != self.record.id and each.open.stage in ("tried", "alive")
             if (each.platform, each.owner) == (self.record.platform, self.record.owner)
         ]
-        return rules.may_begin(
-            self.plan.hours(others, self.plan.now()),
-            others=len(others),
-            at_once=self.plan.at_once,
-            asked_s=asked_s,
-        )
+        if len(found) < self.plan.at_once:
+            return found
+        now, look = self.plan.now(), self.plan.launcher.look
+        return [s for s in found if not rules.is_over(s, look(s.name), now, self.plan.waits)]
 
     def _order(self, session: LaunchedSession) -> SessionOrder:
         record, folder = self.record, self._folder("sent")
@@ -306,7 +318,8 @@ class _AtWork:
             reason = f"its sessions are {self.record.owner}'s, and the login is {plan.owner}'s"
             hint = f"Log in as {self.record.owner}; agnews uses no second account."
             raise CannotLaunch(reason=reason, hint=hint)
-        fresh = {"accelerator": plan.accelerator, "resource": plan.resource, "store": plan.store}
+        # The same wish; what may differ from one session to the next is as it was typed last.
+        fresh = {name: getattr(plan, name) for name in _OF_A_SESSION}
         self._write(self.record.model_copy(update=fresh))
 
     def _login_refused(self, reason: str) -> LoginRefused:
