@@ -16,15 +16,22 @@ from agnews_cli.store.data import datasets
 SAMPLE = Path(agnews_cli.__file__).parent / "sample"
 
 
-def test_each_command_works_when_it_is_pasted(agnews: Callable, tmp_path: Path) -> None:
+QUICK = ("data first", "LoRA rank", "method")
+
+
+@pytest.mark.parametrize(
+    "topics", [QUICK, pytest.param((), marks=pytest.mark.slow)], ids=["three", "all"]
+)
+def test_each_command_works_when_it_is_pasted(
+    agnews: Callable, tmp_path: Path, topics: tuple[str, ...]
+) -> None:
     (tmp_path / "my data").symlink_to(SAMPLE)
     found = agnews("advise", "my data", "--quick", "--json")
     assert found.code == 0, found.err
-    topics = {one["topic"]: one for one in found.json["advice"]}
-    assert {"data first", "model", "tier", "method", "LoRA rank", "regularisation"} <= set(topics)
+    said = {one["topic"]: one for one in found.json["advice"]}
+    assert {*QUICK, "model", "tier", "regularisation", "distillation"} == set(said)
     assert found.json["measured"] is None
-    commands = {one["command"] for one in topics.values()}
-    for command in sorted(commands):
+    for command in sorted({said[topic]["command"] for topic in topics or said}):
         first, name, *words = shlex.split(command)
         assert first == "agnews"
         assert "my data" in words or name == "fit"
@@ -40,9 +47,11 @@ def test_the_screen_has_the_advice_its_reasons_and_its_commands(agnews: Callable
 
 
 @pytest.mark.train
-def test_the_process_that_measures_answers_without_an_encoder() -> None:
+def test_the_process_that_measures_answers_without_an_encoder(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
-    data = datasets.find(str(SAMPLE))
+    lines = (SAMPLE / "train.csv").read_text().splitlines()
+    (tmp_path / "rows.csv").write_text("\n".join(lines[:160]))
+    data = datasets.find(str(tmp_path / "rows.csv"))
     found = figures.measure_data(ToMeasure(rows=None, dataset=data, classes=4))
     assert found.curve is not None
     assert found.curve.points[0].error > found.curve.points[-1].error
