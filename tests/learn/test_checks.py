@@ -160,3 +160,21 @@ def test_meanings_are_compared_across_blocks(monkeypatch):
     one, two, cosine = meanings.alike(unit)
     assert set(zip(one.tolist(), two.tolist(), strict=True)) == {(1, 7), (4, 5)}
     assert cosine.tolist() == [1, 1]
+
+
+def test_where_memory_is_short_test_texts_are_compared_before_training_texts(monkeypatch):
+    train = [article(RNG) for _ in range(50)]
+    held = [article(RNG) for _ in range(10)]
+    rows = {
+        "train": Rows(texts=train, classes=[0] * 50),
+        "test": Rows(texts=[*held, dropped(0.02)(train[0])], classes=[0] * 11),
+    }
+    texts = repeats.texts_of(rows)
+    monkeypatch.setattr(repeats, "LEAST_COMPARED_CHARACTERS", sum(map(len, [*held, *train[:20]])))
+    monkeypatch.setattr(repeats, "MOST_BYTES", 0)
+    chosen = repeats.compared(texts, 0)
+    assert set(range(11)) <= set(chosen.tolist()), "the test split's texts are numbered first"
+    assert 11 < len(chosen) < len(texts.first)
+    monkeypatch.undo()
+    assert len(repeats.compared(texts, 0)) == len(texts.first)
+    assert repeats.most_characters(texts) > 40_000_000

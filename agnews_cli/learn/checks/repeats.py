@@ -31,8 +31,11 @@ from agnews_cli.learn.checks.near import NearPairs, near_pairs
 from agnews_cli.learn.checks.shingles import MOST_CHARACTERS, shingles
 from agnews_cli.learn.rows import overlap
 
-MOST_COMPARED_CHARACTERS = 60_000_000
-"""Of texts that are compared with each other: about 1.5 GB of 5-grams and their indexes."""
+MOST_BYTES = 1_500_000_000
+"""Of memory: for the rows, and for the 5-grams of texts that are compared and their indexes."""
+_BYTES_A_CHARACTER, _BYTES_A_ROW = 36, 120
+"""What comparing takes, measured with 127,600 texts; and what a row takes beside its text."""
+LEAST_COMPARED_CHARACTERS = 5_000_000
 SHORT_CHARACTERS = 120
 """In a shorter text a number is much of what is said. Of 200 judged copies of news ten differ in
 one, the shortest of which has 180 characters."""
@@ -163,14 +166,20 @@ def other_numbers(one: str, two: str) -> bool:
 
 def compared(texts: DistinctTexts, seed: int) -> Indices:
     """Numbers of texts, rising: those of test and validation rows before any others."""
-    characters = texts.characters[texts.first]
-    if characters.sum() <= MOST_COMPARED_CHARACTERS:
+    characters, most = texts.characters[texts.first], most_characters(texts)
+    if characters.sum() <= most:
         return np.arange(len(texts.first))
     rng = np.random.Generator(np.random.PCG64([seed, 0xC0FFEE]))
     is_trained = texts.split[texts.first] == texts.splits.index("train")
     order = np.lexsort((rng.random(len(characters)), is_trained))
-    fits = np.cumsum(characters[order]) <= MOST_COMPARED_CHARACTERS
+    fits = np.cumsum(characters[order]) <= most
     return np.sort(order[fits])
+
+
+def most_characters(texts: DistinctTexts) -> int:
+    """Of the texts that are compared: for so many there is memory beside the rows."""
+    rows_bytes = len(texts.label) * _BYTES_A_ROW + int(texts.characters.sum())
+    return max(LEAST_COMPARED_CHARACTERS, (MOST_BYTES - rows_bytes) // _BYTES_A_CHARACTER)
 
 
 # ---- what is told -------------------------------------------------------------------------------
