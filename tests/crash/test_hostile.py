@@ -1123,6 +1123,7 @@ OWN_WAYS = {
     "store/remotes/kaggle.py": "files that it made or fetched",
     "workflows/elsewhere/package.py": "agnews itself, as it is installed",
     "workflows/hours/usage.py": "the file that a user imports",
+    "workflows/launch/wished.py": "the data that a user sends along",
     "workflows/machine/verify.py": "runs of its own in a folder of its own",
 }
 

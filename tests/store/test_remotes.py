@@ -140,8 +140,12 @@ def bucket_place(monkeypatch) -> Place:
 def kaggle_place(monkeypatch) -> Iterator[Place]:
     """The real client against a stand-in, over HTTP; new versions are served late."""
     need("kagglehub")
+    from kagglehub import clients
     from kagglesdk import kaggle_env
 
+    # At each request it looks through the stack for its callers' names, in all modules that this
+    # process has: minutes in a process that has run other tests.
+    monkeypatch.setattr(clients, "get_user_agent", lambda: "kagglehub")
     kaggle = StandInKaggle()
     kaggle.delay = 2
     monkeypatch.setitem(kaggle_env._env_to_endpoint, kaggle_env.KaggleEnv.LOCAL, kaggle.url)

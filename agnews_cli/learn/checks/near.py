@@ -34,7 +34,8 @@ _MORE = 3
 """Rare 5-grams that must be shared beyond the first: one rare name has several."""
 _MOST_TEXTS = 500
 """What more texts have is no rare 5-gram."""
-_TEXTS_AT_ONCE, _PAIRS_AT_ONCE = 4_000, 20_000
+_TEXTS_AT_ONCE, _PAIRS_AT_ONCE = 1_000, 20_000
+"""Short texts of few words share many 5-grams: of 4,000 the hits took a gigabyte."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,12 +289,14 @@ def _pair(
 def votes(texts: DistinctTexts) -> tuple[Indices, Indices, Indices]:
     """(texts of several labels, their training rows, those of the commonest label), by text."""
     trained = texts.split == texts.splits.index("train")
+    labels = int(texts.label.max(initial=0)) + 2  # -1 is one, too
     pairs, rows = np.unique(
-        np.stack([texts.text_of[trained], texts.label[trained]]), axis=1, return_counts=True
+        texts.text_of[trained] * labels + texts.label[trained] + 1, return_counts=True
     )
-    total = np.bincount(pairs[0], weights=rows, minlength=len(texts.first)).astype(np.int64)
+    text = pairs // labels
+    total = np.bincount(text, weights=rows, minlength=len(texts.first)).astype(np.int64)
     most = np.zeros(len(texts.first), dtype=np.int64)
-    np.maximum.at(most, pairs[0], rows)
+    np.maximum.at(most, text, rows)
     several = np.flatnonzero(most < total)
     return several, total[several], most[several]
 

@@ -95,7 +95,7 @@ def carry_out(plan: AppPlan, ready: Callable[[], None]) -> None:
         page.quiet(Path(work))
         asking = AppModel(plan.model, AskedModel(plan.model), Path(work))
         try:
-            asking.open()
+            asking.start()
             asyncio.run(_serve(plan, asking, ready))
         finally:
             asking.close()

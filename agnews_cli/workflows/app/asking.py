@@ -54,7 +54,7 @@ class AppModel:
         self._asked, self._folder = asked, folder
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
 
-    def open(self) -> None:
+    def start(self) -> None:
         """Load it. Raises what loading it raises."""
         self._thread.submit(self._asked.open).result()
 

@@ -187,7 +187,7 @@ def launch(folder: Path, name: str) -> None:
         model = replace(delivered.at(folder.absolute()), name=name)
         asking = AppModel(model, AskedModel(model), Path(work))
         try:
-            asking.open()
+            asking.start()
             page.page(asking).launch(
                 share=False,
                 inbrowser=False,
