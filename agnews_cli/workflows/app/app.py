@@ -54,9 +54,7 @@ class AppPlan:
 
     def lines(self) -> tuple[str, ...]:
         """Said when the model answers."""
-        is_open = listening.is_for_all(self.listener)
-        whom = "other machines reach it" if is_open else "this machine alone; for others: --host"
-        return (f"{self.model.name} answers at {self.url} ({whom})",)
+        return (listening.answers_at(self.model.name, self.listener),)
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -26,6 +26,7 @@ _QUIET_S, _LINGER_S = 0.3, 2.0
 """When all is answered it is waited until nothing has come for so long, for whoever kept a
 connection open is to be told; and no longer than that, for some never cease to ask."""
 _LEAST_LOOK_S = 0.02
+_ALONE = "this machine alone; for others: --host"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -58,6 +59,12 @@ def is_for_all(listener: socket.socket) -> bool:
 def url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def answers_at(name: str, listener: socket.socket) -> str:
+    """Where a model answers, and whom."""
+    whom = "other machines reach it" if is_for_all(listener) else _ALONE
+    return f"{name} answers at {url(listener)} ({whom})"
 
 
 class Heard:

@@ -85,13 +85,11 @@ class ServingPlan:
 
     def lines(self) -> tuple[str, ...]:
         """Said when the model answers."""
-        is_open = listening.is_for_all(self.listener)
-        whom = "other machines reach it" if is_open else "this machine alone; for others: --host"
         shift = "unknown, for there is no evaluation beside the model"
         if self.expected is not None:
             shift = f"against what the model {self.expected.source}"
         return (
-            f"{self.model.name} answers at {self.url} ({whom})",
+            listening.answers_at(self.model.name, self.listener),
             f"token  {'needed' if self.token else 'none is asked for'}",
             f"shift  {shift}",
             f"pages  {self.url}/docs, /predict, /batch, /health, /ready, /metrics",
