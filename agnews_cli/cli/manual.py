@@ -22,14 +22,12 @@ Line = tuple[str, str]
 
 _OTHER = "Options"
 _VALUES = (
-    (re.compile(r"<(?:int|float)(?: range)?>|\b(?:INTEGER|FLOAT)(?: RANGE)?\b"), "N"),
-    (re.compile(r"<(?:path|file|directory)>"), "PATH"),
-    (re.compile(r"[<\[](\w+(?:\|\w+)+)[>\]]"), r"\1"),
-    (re.compile(r"<[^<>]*>"), "TEXT"),
+    (r"<(?:int|float)(?: range)?>|\b(?:INTEGER|FLOAT)(?: RANGE)?\b", "N"),
+    (r"<(?:path|file|directory)>", "PATH"),
+    (r"[<\[](\w+(?:\|\w+)+)[>\]]", r"\1"),
+    (r"<[^<>]*>", "TEXT"),
 )
-_EXTRA = re.compile(
-    r"\s*\\?\[(?:default: ([^;\]]*?))?(?:; )?(?:required|[^;\] ]*[<>]=?[^;\] ]*)?\]$"
-)
+_EXTRA = r"\s*\\?\[(?:default: ([^;\]]*?))?(?:; )?(?:required|[^;\] ]*[<>]=?[^;\] ]*)?\]$"
 """What Typer adds to an option's help: the default, and the range of a number."""
 
 
@@ -158,9 +156,9 @@ def _plain(names: str, said: str) -> Line:
     """Values in capitals, as people know them; one default, and what a number may be as an error
     says it."""
     for pattern, word in _VALUES:
-        names = pattern.sub(word, names)
+        names = re.sub(pattern, word, names)
     said = said.replace(", to copy it or customize the installation", "")  # a line of Typer's
-    extra = _EXTRA.search(said)
+    extra = re.search(_EXTRA, said)
     if extra is None or extra[0].strip() == "[]":
         return names, said
     said = said[: extra.start()]

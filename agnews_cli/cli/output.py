@@ -26,15 +26,6 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from agnews_cli.cli import printer, screens, stopping
-from agnews_cli.cli.progress import (
-    NotebookProgress,
-    Nothing,
-    PlainProgress,
-    Progress,
-    Renderer,
-    TerminalProgress,
-    Watched,
-)
 from agnews_cli.cli.screens import clean
 from agnews_cli.cli.sink import Sink, Stream, classify_sink, fit, mend_window, window_of
 from agnews_cli.errors import AgnewsError, CannotWrite
@@ -42,7 +33,7 @@ from agnews_cli.errors import AgnewsError, CannotWrite
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["Output", "Progress", "classify_sink"]
+    from agnews_cli.cli.progress import Progress, Renderer
 
 RESULT_SCHEMA = "agnews.result/1"
 
@@ -207,15 +198,15 @@ class Output:
         """
         if self.is_json if is_result else self.is_quiet:
             return
-        if isinstance(self._live, TerminalProgress):
+        if self._live is None:
+            self._people.write(self._rendered(parts))
+            self._people.flush()
+        elif self.is_terminal:
             # Not captured first: the capture would hold the bar as well.
             for part in parts:
                 self._console().print(clean(part) if isinstance(part, str) else part)
-        elif self._live is not None:
-            self._live.say(self._rendered(parts).rstrip("\n"))
         else:
-            self._people.write(self._rendered(parts))
-            self._people.flush()
+            self._live.say(self._rendered(parts).rstrip("\n"))
 
     def table(
         self,
@@ -228,7 +219,15 @@ class Output:
         """A table of plain values; see `screens.table`."""
         if self.is_json if is_result else self.is_quiet:
             return
-        self.screen(screens.table(columns, rows, title=title), is_result=is_result)
+        held = [tuple(row) for row in rows]
+        plain = None if self.is_terminal or title else screens.plain_table(columns, held)
+        built = screens.table(columns, held, title=title) if plain is None else plain
+        self.screen(built, is_result=is_result)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether what people read has colours and a width of its own."""
+        return self.sink == "terminal"
 
     def _rendered(self, parts: Sequence[RenderableType]) -> str:
         texts = []
@@ -263,6 +262,8 @@ class Output:
         if beside:
             printer.begin()
             stopping.answer()
+        from agnews_cli.cli.progress import Watched
+
         global showing
         renderer = self._renderer()
         self._live, showing = renderer, self
@@ -273,6 +274,13 @@ class Output:
             renderer.close()
 
     def _renderer(self) -> Renderer:
+        from agnews_cli.cli.progress import (
+            NotebookProgress,
+            Nothing,
+            PlainProgress,
+            TerminalProgress,
+        )
+
         if self.is_quiet:
             return Nothing()
         if self.sink == "terminal":

@@ -32,7 +32,7 @@ def show(out: Output, plan: Planned) -> None:
     out.result(plan.as_json() | ({"simulation": lives.as_json()} if lives else {}))
     if plan.sessions:
         out.table(("session", "where", "begins", "lasts", "does"), list(_rows(plan)))
-        out.screen("", *_picture(plan), "")
+        out.screen("", *_picture(plan, is_terminal=out.is_terminal), "")
         out.screen(f"{_summary(plan)}\n")
     out.screen(*(f"  - {reason}" for reason in plan.reasons))
     faster = [_alternative(plan, k) for k in range(len(plan.alternatives))]
@@ -73,7 +73,7 @@ def _summary(plan: Planned) -> str:
     )
 
 
-def _picture(plan: Planned) -> Iterator[str | Text]:
+def _picture(plan: Planned, *, is_terminal: bool) -> Iterator[str | Text]:
     """A line for each card; a letter for each job, dots where the session starts or idles."""
     letters = {job.name: _LETTERS[k % len(_LETTERS)] for k, job in enumerate(plan.instance.jobs)}
     scale = _PICTURE_WIDTH / max(plan.plan.finish_s, 1.0)
@@ -87,7 +87,8 @@ def _picture(plan: Planned) -> Iterator[str | Text]:
     places = {(r, p) for r, p, _ in lines if p}
     width = max(len(_label(key, many, places)) for key in lines)
     for key in sorted(lines):
-        yield _coloured(f"  {_label(key, many, places):<{width}}  ", lines[key])
+        label, drawn = f"  {_label(key, many, places):<{width}}  ", "".join(lines[key]).rstrip()
+        yield _coloured(label, drawn) if is_terminal else label + drawn
     ends = duration.show(plan.plan.finish_s)
     yield f"  {'':<{width}}  now{ends:>{_PICTURE_WIDTH - 3}}"
     named = [f"{letters[job.name]} {job.name}" for job in plan.instance.jobs[:12]]
@@ -95,11 +96,11 @@ def _picture(plan: Planned) -> Iterator[str | Text]:
     yield f"  {'':<{width}}  {', '.join(named)}{f', and {more} more' if more > 0 else ''}"
 
 
-def _coloured(label: str, line: list[str]) -> Text:
+def _coloured(label: str, line: str) -> Text:
     from rich.text import Text
 
     text = Text(label, no_wrap=True, overflow="crop")
-    for letter in "".join(line).rstrip():
+    for letter in line:
         k = _LETTERS.find(letter)
         text.append(letter, style=_COLOURS[k % len(_COLOURS)] if k >= 0 else "dim")
     return text

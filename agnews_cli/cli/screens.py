@@ -39,11 +39,13 @@ _CHOSE = "these rows also chose the model: optimistic"
 _OFF = "between a probability and the truth"
 _MANY_ROWS = 1000
 """From so many rows on a percentage says enough without its count."""
-_COMMAND = re.compile(r"(?<=: )(?:agnews|pip|cp|find|ls|ln|mkdir|ssh-keygen|hf|kaggle|unset) ")
+_COMMAND = r"(?<=: )(?:agnews|pip|cp|find|ls|ln|mkdir|ssh-keygen|hf|kaggle|unset) "
 _UNBROKEN = "\x00"
 """Stands for a space at which no line is broken."""
 _NAME = 40
 """A first column that is no wider holds names, which are copied in one piece."""
+_BETWEEN = 3
+"""Columns between those of a table."""
 _GAP = 2
 """Columns between those of the matrix."""
 
@@ -89,7 +91,8 @@ def _paragraph(line: str, width: int) -> str:
 
     indent = " " * (len(line) - len(line.lstrip(" -")))
     is_error = line.startswith("error: ")  # which begins with a command's name, and is prose
-    command = _COMMAND.search(line, len("error: a") if is_error else 0)
+    begins = len("error: a") if is_error else 0
+    command = re.compile(_COMMAND).search(line, begins)
     at = len(line) if command is None else command.start()
     whole = line[:at] + line[at:].replace(" ", _UNBROKEN)
     lines = fill(
@@ -139,7 +142,7 @@ def table(
     )
     for place, name in enumerate(columns):
         cells = [row[place] for row in held]
-        is_right = bool(cells) and all(cell is None or _is_figure(cell) for cell in cells)
+        is_right = bool(cells) and all(map(_is_figure_or_none, cells))
         built.add_column(
             Text(one_line(name)),
             justify="right" if is_right else "left",
@@ -149,6 +152,41 @@ def table(
     for row in held:
         built.add_row(*map(_cell, row))
     return built
+
+
+def plain_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str | None:
+    """The lines of `table` where there are no colours, without the time that rich takes to load.
+
+    None where rich is needed: for a cell that is neither text nor number, or has several lines, and
+    for a table that is wider than a screen.
+    """
+    held = [tuple(row) for row in rows]
+    if not all(cell is None or isinstance(cell, str | int | float) for row in held for cell in row):
+        return None
+    lines = [[one_line(name) for name in columns], *(list(map(_plain_cell, row)) for row in held)]
+    if any("\n" in cell for line in lines for cell in line):
+        return None
+    widths = [max(map(_columns, cells)) for cells in zip(*lines, strict=True)]
+    whole = sum(widths) + _BETWEEN * (len(widths) - 1)
+    if whole > WIDTH:
+        return None
+    drawn = []
+    for place, width in enumerate(widths):
+        is_right = bool(held) and all(_is_figure_or_none(row[place]) for row in held)
+        room = [" " * (width - _columns(line[place])) for line in lines]
+        cells = [line[place] for line in lines]
+        drawn.append([r + c if is_right else c + r for c, r in zip(cells, room, strict=True)])
+    header, *body = ((" " * _BETWEEN).join(line).rstrip() for line in zip(*drawn, strict=True))
+    return "\n".join([header, "─" * whole, *body])
+
+
+def _columns(text: str) -> int:
+    """Of a terminal, which some characters take two of."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def moment(iso: str | None) -> str:
@@ -173,13 +211,17 @@ def _cell(value: object) -> Text:
 
     if isinstance(value, Text):
         return value
-    return Text("–" if value is None else clean(str(value)))
+    return Text(_plain_cell(value))
 
 
-def _is_figure(cell: object) -> bool:
+def _plain_cell(value: object) -> str:
+    return "–" if value is None else clean(str(value))
+
+
+def _is_figure_or_none(cell: object) -> bool:
     if isinstance(cell, bool):
         return False
-    if isinstance(cell, int | float):
+    if cell is None or isinstance(cell, int | float):
         return True
     return isinstance(cell, str) and re.fullmatch(r"[-+]?[\d,]*\.?\d+%?|–", cell) is not None
 

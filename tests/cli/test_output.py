@@ -17,10 +17,14 @@ from itertools import pairwise
 from typing import Any, TextIO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from agnews_cli.cli import screens
-from agnews_cli.cli.output import Output, Progress, classify_sink
+from agnews_cli.cli.output import Output
+from agnews_cli.cli.progress import Progress
+from agnews_cli.cli.sink import classify_sink
 from agnews_cli.core.run.evaluation import (
     ClassFigures,
     Evaluation,
@@ -703,3 +707,39 @@ def test_a_name_in_a_table_is_in_one_piece_whatever_stands_beside_it():
     stream = io.StringIO()
     Console(file=stream, width=60).print(table)
     assert any(line.startswith(name) for line in stream.getvalue().splitlines())
+
+
+_CELLS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**6), 10**6),
+    st.floats(-1e3, 1e3).map(lambda value: round(value, 2)),
+    st.sampled_from(["1,204", "98.3%", "–", "", "two words", "名前", "a\tb", "\x1b[1mred", " in "]),
+)
+
+
+@given(
+    st.lists(st.sampled_from(["run", "test rows", "名"]), min_size=1, max_size=5).flatmap(
+        lambda columns: st.tuples(
+            st.just(columns),
+            st.lists(st.tuples(*[_CELLS] * len(columns)), max_size=4),
+        )
+    )
+)
+def test_a_table_in_a_pipe_is_the_terminals_without_its_colours(
+    table: tuple[list[str], list[tuple[object, ...]]],
+) -> None:
+    columns, rows = table
+    piped, drawn = io.StringIO(), io.StringIO()
+    Output(stream=piped, env={}).table(columns, rows)
+    Output(stream=drawn, env={}).screen(screens.table(columns, rows))
+    assert piped.getvalue() == drawn.getvalue()
+    assert screens.plain_table(columns, rows) is not None
+
+
+@pytest.mark.parametrize("cell", ["x" * 120, "two\nlines"])
+def test_a_cell_that_must_be_folded_is_folded_in_a_pipe_too(cell: str) -> None:
+    piped = io.StringIO()
+    Output(stream=piped, env={}).table(("a", "b"), [(1, cell)])
+    assert screens.plain_table(("a", "b"), [(1, cell)]) is None
+    assert max(map(len, piped.getvalue().splitlines())) <= screens.WIDTH

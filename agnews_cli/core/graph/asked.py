@@ -30,7 +30,7 @@ from agnews_cli.core.run.work import (
     Train,
 )
 
-_AVERAGE, _AS_USUAL = Average(), Distillation()
+_AVERAGE, _AS_USUAL = Average.model_construct(), Distillation.model_construct()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Ensemble:
     members: tuple[AnyPreset, ...]
     how: Combiner = _AVERAGE
     folds: int | None = None
-    limits: DiversityLimits = DiversityLimits()  # noqa: RUF009
+    limits: DiversityLimits = DiversityLimits.model_construct()  # noqa: RUF009
     data: Data | None = None
     summary: str = ""
     order: int = 0
@@ -335,7 +335,7 @@ def data_of(shape: AnyPreset) -> Data:
         return shape.student.preset.data
     trained = (one.preset.data for one in each(shape))
     said = (one.data for one in ensembles(shape) if one.data is not None)
-    return next(chain(trained, said), Data())
+    return next(chain(trained, said), None) or Data()
 
 
 def _taught(shape: AnyPreset) -> AnyPreset:

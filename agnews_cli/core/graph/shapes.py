@@ -105,7 +105,7 @@ class _Making:
         return self.evaluated(one.name, title, self.growing.add(one.name, title, self.train(one)))
 
     def train(self, one: Single) -> Train:
-        return Train(
+        return Train.model_construct(
             recipe=Recipe.of(one.preset, one.weights, has_budget=self.budget_s is not None),
             rows=self.rows,
             seed=self.seed + one.seed,

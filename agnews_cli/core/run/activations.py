@@ -83,6 +83,7 @@ class Activations(BaseModel):
     )
 
 
-_USUAL = KeptActivations(hidden=44, intermediate=16, scores=12, token=16)
-USUAL = Activations(trained=_USUAL, frozen=_USUAL, outside=KeptActivations(hidden=16))
+_USUAL = KeptActivations.model_construct(hidden=44, intermediate=16, scores=12, token=16)
+_OUTSIDE = KeptActivations.model_construct(hidden=16)
+USUAL = Activations.model_construct(trained=_USUAL, frozen=_USUAL, outside=_OUTSIDE)
 """Of a family that nobody measured: as much as most of those that somebody did, or more."""

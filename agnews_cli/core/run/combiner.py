@@ -119,7 +119,15 @@ class Auto(_Strict):
         "the plain average beyond noise, the average.",
     )
     among: tuple[Plain, ...] = Field(
-        (Weighted(), Greedy(), Bayesian(), Confidence(), Blend(dynamic=True), Stack(), Best()),
+        (
+            Weighted.model_construct(),
+            Greedy.model_construct(),
+            Bayesian.model_construct(),
+            Confidence.model_construct(),
+            Blend.model_construct(dynamic=True),
+            Stack.model_construct(),
+            Best.model_construct(),
+        ),
         description="What is tried beside the average.",
     )
     folds: Annotated[int, Field(ge=2, le=20)] = Field(5, description="Parts of the rows.")

@@ -5,6 +5,7 @@ What they mean, with every preset that they name in its place, is a shape (`core
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -74,14 +75,14 @@ class EnsemblePreset(_Strict):
     members: Annotated[tuple[MemberOf, ...], Field(min_length=1, max_length=MOST_MEMBERS)] = Field(
         description="What is trained; the first one's `data` draws the rows that validate all."
     )
-    how: Combiner = Field(Average(), description="How members become one.")
+    how: Combiner = Field(Average.model_construct(), description="How members become one.")
     folds: Folds | None = Field(
         None,
         description="Each member is also trained without each of so many parts by turns, and what "
         "it says of the part that it has not seen is what `how` learns from. None: it learns from "
         "the rows that validate.",
     )
-    limits: DiversityLimits = DiversityLimits()
+    limits: DiversityLimits = DiversityLimits.model_construct()
     data: Data | None = Field(
         None, description="Which rows validate, where no member is trained. None: as usual."
     )
@@ -96,7 +97,7 @@ class DistilledPreset(_Strict):
     order: int = Field(description="Our order of preference, higher first; not a measurement.")
     teacher: MemberOf = Field(description="Who is learned from: a preset of any tier.")
     student: MemberOf = Field(description="Who learns: a preset of one model.")
-    distillation: Distillation = Distillation()
+    distillation: Distillation = Distillation.model_construct()
     folds: Folds | None = Field(
         None,
         description="The teacher is also trained without each of so many parts by turns, and the "
@@ -112,3 +113,4 @@ class DistilledPreset(_Strict):
 
 
 Composed = EnsemblePreset | DistilledPreset
+OF_TIER: Mapping[str, type[Composed]] = {"ensemble": EnsemblePreset, "distilled": DistilledPreset}

@@ -404,7 +404,7 @@ def _linear(rows: int) -> Pace:
 def training(preset: Preset, data: Dataset, known: KnownSpeeds, limit: int | None = None) -> Cost:
     """The cost of training one preset's model."""
     recipe = Recipe.of(preset)
-    work = Train(recipe=recipe, rows=RowChoice(data=preset.data, limit=limit))
+    work = Train.model_construct(recipe=recipe, rows=RowChoice(data=preset.data, limit=limit))
     return Costs(data, {recipe.weights: preset.model}, lambda _: known)(work)
 
 

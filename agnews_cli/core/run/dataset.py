@@ -22,7 +22,7 @@ SPLIT_NAMES: Final[Mapping[Split, tuple[str, ...]]] = {
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Reading(_Facts):

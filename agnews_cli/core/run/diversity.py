@@ -35,7 +35,7 @@ MEASURES = {
 
 
 class _Facts(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class DiversityLimits(BaseModel):

@@ -22,7 +22,7 @@ _HEAD, _BOTH = 128, 510
 class LongTexts(BaseModel):
     """Of one model, whose texts have at most so many tokens in a pass, special ones included."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
     how: How = "cut"
     first: Annotated[int, Field(ge=0)] = 0
@@ -46,7 +46,7 @@ class LongTexts(BaseModel):
         return {} if self.is_usual else {"long_texts": self.model_dump(exclude_defaults=True)}
 
 
-CUT = LongTexts()
+CUT = LongTexts.model_construct()
 """As everybody's tokenizer does it."""
 
 

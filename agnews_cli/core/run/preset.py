@@ -378,15 +378,15 @@ class Preset(_Strict):
         description="Our order of preference where several fit, higher first; not a measurement."
     )
     model: Model
-    method: Method = Full()
+    method: Method = Full.model_construct()
     network: Network | None = Field(
         None,
         description="In the place of the model's layers a small network on its word embeddings, "
         "trained whole: a baseline. None: the model itself.",
     )
     training: Training
-    short_of_time: ShortOfTime = ShortOfTime()
-    data: Data = Data()
+    short_of_time: ShortOfTime = ShortOfTime.model_construct()
+    data: Data = Data.model_construct()
     measured: tuple[Measured, ...] = ()
     published: tuple[Published, ...] = ()
     beyond_limits: tuple[Beyond, ...] = Field(

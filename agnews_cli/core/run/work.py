@@ -65,7 +65,7 @@ class RowChoice(_Strict):
     Works with equal rows share their validation rows, whatever their models and seeds.
     """
 
-    data: Data = Data()
+    data: Data = Data.model_construct()
     """How many validate, and the seed that draws them."""
     limit: Annotated[int, Field(ge=1)] | None = None
     """Of the training split only so many, the same share of each class."""
@@ -99,29 +99,30 @@ class Recipe(_Strict):
     weights: str
     """A hub id, or the content of a folder."""
     revision: str | None = None
-    method: Method = Full()
+    method: Method = Full.model_construct()
     network: Network | None = None
     training: Training
-    short_of_time: ShortOfTime = ShortOfTime()
+    short_of_time: ShortOfTime = ShortOfTime.model_construct()
     """Counts under a budget alone."""
 
     @classmethod
     def of(cls, preset: Preset, weights: str | None = None, *, has_budget: bool = False) -> Recipe:
         """`weights`: where they are not those that the preset's model id names.
 
-        Of a linear model nothing is named that it does not read.
+        Of a linear model nothing is named that it does not read. All was checked as a preset's.
         """
         if isinstance(preset.method, WordCounts):
             read = {name: getattr(preset.training, name) for name in WordCounts.training_fields}
             training = Training(lr=_UNREAD_LR, **read)
-            return cls(weights=WordCounts().kind, method=preset.method, training=training)
-        return cls(
+            kind = WordCounts.model_fields["kind"].default
+            return cls.model_construct(weights=kind, method=preset.method, training=training)
+        return cls.model_construct(
             weights=weights or preset.model.id,
             revision=preset.model.revision,
             method=preset.method,
             network=preset.network,
             training=preset.training,
-            short_of_time=preset.short_of_time if has_budget else ShortOfTime(),
+            short_of_time=preset.short_of_time if has_budget else ShortOfTime.model_construct(),
         )
 
 
@@ -151,7 +152,7 @@ class Train(_Strict):
 
     kind: Literal["train"] = "train"
     recipe: Recipe
-    rows: RowChoice = RowChoice()
+    rows: RowChoice = RowChoice.model_construct()
     seed: int = 0
     """Of the model: its head, the order of rows, dropout."""
     budget_s: float | None = None
@@ -160,7 +161,7 @@ class Train(_Strict):
     its digest, so that tokenizers may differ), or a model to be asked."""
     has_unlabelled: bool = False
     """Whether rows without labels are learned from too, by what the teacher says of them."""
-    distillation: Distillation = Distillation()
+    distillation: Distillation = Distillation.model_construct()
     """Counts with a teacher alone."""
 
 
@@ -169,7 +170,7 @@ class Predict(_Strict):
 
     kind: Literal["predict"] = "predict"
     model: RunOutput
-    rows: RowChoice = RowChoice()
+    rows: RowChoice = RowChoice.model_construct()
     of: Literal["train", "validation", "unlabelled"] = "train"
     """The rows that train, those that validate, or all that have no label; never the test rows."""
     has_hidden: bool = False
@@ -197,7 +198,7 @@ class Combine(_Strict):
     `model` and `predictions/validation`, so that it can be a member or a teacher itself."""
 
     kind: Literal["combine"] = "combine"
-    how: Combiner = Average()
+    how: Combiner = Average.model_construct()
     members: Annotated[tuple[EnsembleMember, ...], Field(min_length=1)]
     """In an order of our own: the same members in another order are the same work."""
 

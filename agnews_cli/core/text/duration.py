@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 _NUMBER = r"\d{1,12}(?:\.\d{1,12})?"
-_PARTS = re.compile(
+_PARTS = (
     rf"(?:(?P<d>{_NUMBER})d)?(?:(?P<h>{_NUMBER})h)?"
-    rf"(?:(?P<m>{_NUMBER})m(?:in)?)?(?:(?P<s>{_NUMBER})s)?",
-    re.ASCII,
+    rf"(?:(?P<m>{_NUMBER})m(?:in)?)?(?:(?P<s>{_NUMBER})s)?"
 )
 _UNITS_S = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-_BARE = re.compile(r"\d+(?:\.\d+)?|\.\d+", re.ASCII)
+_BARE = r"\d+(?:\.\d+)?|\.\d+"
 FORM = "a number with s, m, h or d, such as 90s, 45m, 1h30m or 2d"
 _MOST_S = 3650 * 86400.0
 
@@ -26,12 +25,12 @@ def read(text: str, *, unit_s: float | None = None, likely: str = "ms") -> float
     that says what was found and what was likely meant.
     """
     short = text.strip().lower().replace(" ", "")
-    if _BARE.fullmatch(short):
+    if re.fullmatch(_BARE, short, re.ASCII):
         if unit_s is None:
             meant = " or ".join(f"{short}{unit}" for unit in likely)
             raise ValueError(f"a number without a unit: {meant}?")
         return _checked(float(short) * unit_s)
-    match = _PARTS.fullmatch(short)
+    match = re.fullmatch(_PARTS, short, re.ASCII)
     if match is None or not any(match.groups()):
         raise ValueError(f"not a duration: expected {FORM}.")
     return _checked(sum(float(match[unit] or 0) * each_s for unit, each_s in _UNITS_S.items()))
@@ -56,7 +55,7 @@ def parse(text: str) -> float | None:
 def meant(text: str, likely: str = "ms") -> str | None:
     """The duration that a number without a unit likely was; None for anything else."""
     guess = f"{text.strip()}{likely[0]}"
-    return guess if _BARE.fullmatch(text.strip()) and parse(guess) else None
+    return guess if re.fullmatch(_BARE, text.strip(), re.ASCII) and parse(guess) else None
 
 
 def write(seconds: float) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from agnews_cli.core.run.model_limits import ModelLimits
 from agnews_cli.store.disk.home import preset_folders
 from agnews_cli.store.settings import layered
-
-NAME = "limits"
-"""Of the file, which lies among presets and is none."""
+from agnews_cli.store.settings.preset_files import LIMITS
 
 
 def load() -> ModelLimits:
     """Raises LimitsInvalid, which lists every problem with its file and line."""
-    layers = (folder / f"{NAME}.yaml" for folder in preset_folders())
+    layers = (folder / f"{LIMITS}.yaml" for folder in preset_folders())
     return layered.read([path for path in layers if path.is_file()], ModelLimits)

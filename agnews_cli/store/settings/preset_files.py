@@ -14,9 +14,11 @@ from agnews_cli.core.text.spelling import nearest
 from agnews_cli.errors import FileMissing, PresetInvalid, PresetUnknown
 from agnews_cli.store.disk.home import PRESET_PARTS, preset_folders
 from agnews_cli.store.disk.names import local
-from agnews_cli.store.settings import model_limits, strict_yaml
+from agnews_cli.store.settings import strict_yaml
 
 SUFFIXES = (".yaml", ".yml")
+LIMITS = "limits"
+"""The name of a file that lies among presets and is none (`model_limits`)."""
 
 
 def names() -> tuple[str, ...]:
@@ -64,6 +66,6 @@ def files() -> dict[str, Path]:
             found |= {
                 path.stem: path
                 for path in sorted(folder.iterdir())
-                if path.suffix == ".yaml" and path.stem != model_limits.NAME
+                if path.suffix == ".yaml" and path.stem != LIMITS
             }
     return found

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from agnews_cli.core.graph import asked
 from agnews_cli.core.graph.asked import AnyPreset, Distilled, Ensemble, Finished, Single, mapped
-from agnews_cli.core.run.composed import Composed, DistilledPreset, EnsemblePreset, MemberOf
 from agnews_cli.core.run.diversity import DiversityLimits
 from agnews_cli.core.run.identity import without_defaults
 from agnews_cli.core.run.method import WordCounts
@@ -27,6 +26,9 @@ from agnews_cli.errors import (
 from agnews_cli.store.settings import changed, presets, strict_yaml
 from agnews_cli.store.settings.presets import Written
 from agnews_cli.store.settings.strict_yaml import Loc
+
+if TYPE_CHECKING:
+    from agnews_cli.core.run.composed import Composed, DistilledPreset, EnsemblePreset, MemberOf
 
 MOST_MODELS = 400
 """Of one preset, however deep they lie."""
@@ -79,14 +81,14 @@ class _Reading:
 
     def shape(self, loc: Loc) -> AnyPreset | None:
         """What the mapping there means; None where it has problems, which are noted."""
-        match self.file.at(loc):
-            case Preset() as preset:
-                return Single(preset)
-            case EnsemblePreset() as ensemble:
-                return self.checked(self.ensemble(ensemble, loc), loc)
-            case DistilledPreset() as distilled:
-                return self.checked(self.distilled(distilled, loc), loc)
-        return None
+        found = self.file.at(loc)
+        if found is None or isinstance(found, Preset):
+            return None if found is None else Single(found)
+        from agnews_cli.core.run.composed import EnsemblePreset
+
+        if isinstance(found, EnsemblePreset):
+            return self.checked(self.ensemble(found, loc), loc)
+        return self.checked(self.distilled(found, loc), loc)
 
     def ensemble(self, of: EnsemblePreset, loc: Loc) -> Ensemble | None:
         found: dict[Any, int] = {}
@@ -284,11 +286,12 @@ _OF_ALL: dict[type, tuple[str, ...]] = {
 
 
 def _with(shape: Ensemble | Distilled, given: str) -> Ensemble | Distilled:
-    model: type[Composed] = EnsemblePreset if isinstance(shape, Ensemble) else DistilledPreset
-    found = changed.with_setting(model.model_validate(_mapping(shape)), given)
+    from agnews_cli.core.run.composed import DistilledPreset, EnsemblePreset
+
     if isinstance(shape, Ensemble):
-        assert isinstance(found, EnsemblePreset)
-        return replace(shape, how=found.how, folds=found.folds, limits=found.limits)
-    assert isinstance(found, DistilledPreset)
-    how, folds = found.distillation, found.folds
-    return replace(shape, distillation=how, folds=folds, export=found.export)
+        members = EnsemblePreset.model_validate(_mapping(shape))
+        said = changed.with_setting(members, given)
+        return replace(shape, how=said.how, folds=said.folds, limits=said.limits)
+    pair = changed.with_setting(DistilledPreset.model_validate(_mapping(shape)), given)
+    how, folds = pair.distillation, pair.folds
+    return replace(shape, distillation=how, folds=folds, export=pair.export)

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-from agnews_cli.core.run.composed import DistilledPreset, EnsemblePreset
 from agnews_cli.core.run.contradictions import contradictions, of_network
 from agnews_cli.core.run.method import WordCounts
 from agnews_cli.core.run.preset import NAMING, OneModel, Preset, Tier
@@ -26,6 +25,11 @@ from agnews_cli.store.settings.preset_files import names as names
 from agnews_cli.store.settings.preset_files import text as text
 from agnews_cli.store.settings.strict_yaml import Loc, shown
 
+if TYPE_CHECKING:
+    from agnews_cli.core.run.composed import Composed
+
+    AnyWritten = Preset | Composed
+
 _MOST_PROBLEMS = 50
 _EXAMPLES = {
     "linear": "linear",
@@ -33,7 +37,6 @@ _EXAMPLES = {
     "ensemble": "ensemble-cpu",
     "distilled": "minilm-from-mpnet",
 }
-AnyWritten = Preset | EnsemblePreset | DistilledPreset
 
 
 # ---- all of one model ---------------------------------------------------------------------------
@@ -138,10 +141,11 @@ def written(path: Path, *, is_named: bool = False) -> Written:
 def validate(data: Mapping[str, Any]) -> tuple[AnyWritten | None, list[checked.Problem]]:
     """By its tier; those that name presets of any tier, by what they have."""
     tier = data.get("tier")
-    if tier == "ensemble" or (tier in NAMING and "members" in data):
-        return checked.validate(EnsemblePreset, data)
-    if tier == "distilled" or (tier in NAMING and "student" in data):
-        return checked.validate(DistilledPreset, data)
+    for several, part in (("ensemble", "members"), ("distilled", "student")):
+        if tier == several or (tier in NAMING and part in data):
+            from agnews_cli.core.run import composed
+
+            return checked.validate(composed.OF_TIER[several], data)
     found, errors = checked.validate(Preset, data)
     known = f"should be {checked.either(get_args(Tier))} (found {shown(tier)})"
     unread = [] if found is None else [(loc, _UNREAD) for loc in _unread(found)]

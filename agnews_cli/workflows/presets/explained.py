@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
@@ -15,8 +15,10 @@ from agnews_cli.core.run.preset import Preset
 from agnews_cli.store.settings import preset_files, preset_shapes, presets
 from agnews_cli.store.settings.comments import Comments
 from agnews_cli.store.settings.extended import Layers
-from agnews_cli.store.settings.presets import AnyWritten
 from agnews_cli.store.settings.strict_yaml import Loc
+
+if TYPE_CHECKING:
+    from agnews_cli.store.settings.presets import AnyWritten
 
 _PLAIN = {
     "name": "What it is called: its file's name.",

@@ -19,13 +19,10 @@ from agnews_cli.core.graph.asked import (
     students,
     unmatched,
 )
-from agnews_cli.core.run.choose import nearest
 from agnews_cli.core.run.preset import Model, Preset
 from agnews_cli.core.run.training_options import model_of
 from agnews_cli.errors import ModelUnsuitable, SetTwice, TeacherHasNoHidden
 from agnews_cli.host import network
-from agnews_cli.store.model import models
-from agnews_cli.store.model.model_facts import facts
 from agnews_cli.store.settings import catalogue, preset_shapes, presets
 from agnews_cli.workflows.train.weights import weighed
 
@@ -110,6 +107,10 @@ def recipe(
             *meant,
             f"preset {found.name}: the recipe for --model {model}",
         )
+    from agnews_cli.core.run.choose import nearest
+    from agnews_cli.store.model import models
+    from agnews_cli.store.model.model_facts import facts
+
     asked = Model(id=model, parameters=1, licence="unknown")
     where = models.resolve(asked, hub=hub, endpoint=network.endpoint(), timeout_s=timeout_s)
     known = facts(model, where, timeout_s=timeout_s)
