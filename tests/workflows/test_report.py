@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 np = pytest.importorskip("numpy")
 pytest.importorskip("sklearn")
 
+from agnews_cli.core.hours.session import Session, SessionState  # noqa: E402
 from agnews_cli.core.report.figures import ToReport  # noqa: E402
 from agnews_cli.core.report.trials import (  # noqa: E402
     ChangedTexts,
@@ -24,12 +26,12 @@ from agnews_cli.core.report.trials import (  # noqa: E402
 )
 from agnews_cli.core.run.dataset import Reading  # noqa: E402
 from agnews_cli.core.run.evaluation import Interval  # noqa: E402
-from agnews_cli.core.run.job import Candidate, Outcome  # noqa: E402
+from agnews_cli.core.run.job import Candidate, Event, Outcome  # noqa: E402
 from agnews_cli.core.run.looked_at import LookedAt, Piece  # noqa: E402
 from agnews_cli.host import figures  # noqa: E402
 from agnews_cli.store.data import datasets  # noqa: E402
 from agnews_cli.store.run.runs import RunFolder  # noqa: E402
-from agnews_cli.workflows.report import page, written  # noqa: E402
+from agnews_cli.workflows.report import lived, page, written  # noqa: E402
 from agnews_cli.workflows.report import report as workflow  # noqa: E402
 from agnews_cli.workflows.report.judged import judged  # noqa: E402
 from tests import finished_runs as finished  # noqa: E402
@@ -290,3 +292,37 @@ def test_a_student_is_judged_by_its_own_training_and_an_ensemble_by_its_members(
     assert {one.name: one.value for one in calm.indicators}["loss_gap"] is None
     taught = judged(folder, [folder], [own], None, 4, 60)
     assert {one.name: one.value for one in taught.indicators}["test_looks"] == 4
+
+
+def test_a_session_that_died_before_it_was_counted_again_was_held_until_its_last_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = datetime(2026, 11, 29, 12, 0, tzinfo=UTC)
+    folder = RunFolder(tmp_path / GOOD)
+    folder.path.mkdir()
+
+    def session(minutes: int, state: SessionState, seconds: float) -> Session:
+        at = began + timedelta(minutes=minutes)
+        return Session(
+            f"s-{minutes}", 1, GOOD, "colab", "T4", "cpu", "machine", 7, 0.0, at, at, seconds, state
+        )
+
+    told = [(0, 9, "started"), (0, 52, "saved"), (2, 4, "started"), (2, 40, "ended")]
+    lines = [
+        Event(
+            kind=kind,
+            at=(began + timedelta(minutes=m, seconds=s)).isoformat(),
+            elapsed_s=s,
+            data={},
+        ).model_dump_json()
+        for m, s, kind in told
+    ]
+    folder.events.write_text("\n".join([*lines, ""]))
+    there = (session(2, "finished", 41.0), session(0, "died", 0.0))
+    monkeypatch.setattr(lived, "sessions_of", lambda run: there)
+    found = lived.lived([folder])
+    assert [(one.end, one.seconds) for one in found.sessions] == [
+        ("died", 52.0),
+        ("finished", 41.0),
+    ]
+    assert found.seconds == 93.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import pairwise
+from math import inf
 from typing import Any
 
 from agnews_cli.core.hours.session import Session
@@ -83,7 +85,7 @@ def lived(folders: Iterable[RunFolder]) -> LivedThrough:
         told = list(_by_session(Events(folder.events)))
         counted = sessions_of(folder.id)
         if len(counted) >= len(told):
-            sessions += (_of_ledger(folder.id, one, told) for one in counted)
+            sessions += _of_ledger(folder.id, counted, told)
         else:  # it came from elsewhere
             sessions += (_of_events(folder.id, events) for events in told)
         saves += (_saves(events) for events in told)
@@ -111,13 +113,24 @@ def _by_session(events: Iterable[Event]) -> Iterable[list[Event]]:
         yield part
 
 
-def _of_ledger(run: str, one: Session, told: list[list[Event]]) -> SessionLived:
-    began, ended = one.opened_at.timestamp(), one.end_at.timestamp() + 5.0
-    mine = next((part for part in told if began - 1 <= _moment(part[0]) <= ended), [])
+def _of_ledger(
+    run: str, counted: Iterable[Session], told: list[list[Event]]
+) -> Iterator[SessionLived]:
+    """Each with what its worker told. One that died was held at least until its last word, of which
+    the ledger knows nothing where it died before it was counted again."""
+    ordered = sorted(counted, key=lambda one: one.opened_at)
+    begins = [*(one.opened_at.timestamp() - 1 for one in ordered), inf]
+    for one, (begin, end) in zip(ordered, pairwise(begins), strict=True):
+        mine = next((part for part in told if begin <= _moment(part[0]) < end), [])
+        spoke_s = _moment(mine[-1]) - one.opened_at.timestamp() if mine else 0.0
+        yield _lived(run, one, mine, max(one.seconds, spoke_s if one.state == "died" else 0.0))
+
+
+def _lived(run: str, one: Session, mine: list[Event], seconds: float) -> SessionLived:
     return SessionLived(
         run=run,
         began=one.opened_at.isoformat(timespec="seconds"),
-        seconds=one.seconds,
+        seconds=seconds,
         platform=one.platform,
         accelerator=one.accelerator,
         end=one.state,
