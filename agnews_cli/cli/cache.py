@@ -1,7 +1,5 @@
 """`agnews cache`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from typer import Option

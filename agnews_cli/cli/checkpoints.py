@@ -1,7 +1,5 @@
 """`agnews checkpoints`: what is saved of a run that is not finished, and whether it is whole."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

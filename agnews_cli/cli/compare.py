@@ -1,7 +1,5 @@
 """`agnews compare`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from typer import Argument, Option

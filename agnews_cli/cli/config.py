@@ -1,7 +1,5 @@
 """`--config FILE`: options from a request's file; those typed beside it win."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

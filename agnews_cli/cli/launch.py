@@ -1,7 +1,5 @@
 """`agnews launch`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -3,8 +3,6 @@
 Heavy modules are imported inside the commands, so that `agnews --help` answers at once.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import signal

@@ -1,7 +1,5 @@
 """`agnews presets`."""
 
-from __future__ import annotations
-
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """`agnews quota`: what is left, when it returns, and how we know."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated

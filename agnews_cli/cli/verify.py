@@ -1,7 +1,5 @@
 """`agnews verify-resume`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

@@ -4,9 +4,7 @@ The figures are in `presets/platforms/*.yaml`, each with its source, the day it 
 sure it is. None of them is in the code.
 """
 
-from __future__ import annotations
-
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -48,7 +46,7 @@ class Window(_Sourced):
     hours: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
-    def _is_complete(self) -> Window:
+    def _is_complete(self) -> Self:
         if self.kind == "week" and (self.weekday is None or self.time is None):
             raise ValueError("a week needs weekday and time")
         if self.kind == "rolling" and self.hours is None:
@@ -72,7 +70,7 @@ class Limit(_Strict):
     """What an hour costs, where hours are bought with units."""
 
     @model_validator(mode="after")
-    def _has_window(self) -> Limit:
+    def _has_window(self) -> Self:
         if self.quota_hours is not None and self.window is None:
             raise ValueError("quota_hours needs a window: when does it return?")
         return self
@@ -94,7 +92,7 @@ class PlatformLimits(_Strict):
     """What differs where the user pays."""
 
     @model_validator(mode="after")
-    def _has_tier(self) -> PlatformLimits:
+    def _has_tier(self) -> Self:
         if self.tier != "free" and self.tier not in self.tiers:
             known = ", ".join(["free", *self.tiers])
             raise ValueError(f"there is no tier {self.tier!r}; it has {known}")

@@ -4,8 +4,6 @@ A family's figures are those that `benchmarks/activations.py` reads from autogra
 same tensors whatever the sizes: so one small model of a family tells of all of them.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Annotated, Literal
 

@@ -4,13 +4,11 @@ A family's file in `presets/catalogue` has what its models share, and one entry 
 new model is a new entry. Everything else is computed from shapes here, without torch.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import log
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -243,7 +241,7 @@ class Catalogue:
     models: Mapping[str, CatalogueModel]
 
     @classmethod
-    def of(cls, families: Mapping[str, Family]) -> Catalogue:
+    def of(cls, families: Mapping[str, Family]) -> Self:
         """By the family's file."""
         return cls(
             {

@@ -7,8 +7,6 @@ A field at its default is not hashed (`core.run.identity`): a new field with a d
 what was done before changes no id.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

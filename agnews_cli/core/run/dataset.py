@@ -1,10 +1,8 @@
 """What a labelled data set is: where each split lies, how it is read, its columns and classes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -137,7 +135,7 @@ class Dataset(_Facts):
         return self.test is not None and self.test.draw is not None
 
     @property
-    def without_test(self) -> Dataset:
+    def without_test(self) -> Self:
         """What whoever trains and chooses may know: nothing says where test rows lie."""
         return self.model_copy(update={"test": None, "to_predict": None, "sample": None})
 

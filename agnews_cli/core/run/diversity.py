@@ -13,10 +13,8 @@ Entropy is of all members at once: 0 where all are right or wrong together, 1 wh
 right as wrong on every row.
 """
 
-from __future__ import annotations
-
 from itertools import combinations
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,7 +54,7 @@ class DiversityLimits(BaseModel):
         None, description="The correlation of two members' errors."
     )
 
-    def over(self, usual: DiversityLimits) -> DiversityLimits:
+    def over(self, usual: Self) -> Self:
         """These, and what is usual for those that are not said."""
         return usual.model_copy(update=self.model_dump(exclude_none=True))
 

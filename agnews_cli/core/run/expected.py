@@ -3,8 +3,6 @@
 There is no third kind: a preset that nobody measured states none.
 """
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -4,8 +4,6 @@ A preset says it in shares of what is read; `LongTexts` says it in tokens, as a 
 needs it, and as whoever uses that model without agnews does (docs/long-texts.md).
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

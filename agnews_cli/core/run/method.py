@@ -4,8 +4,6 @@ needs. What a method does to a model is `learn/methods`, one file of the same na
 The head, and whatever else the pretrained weights do not have, is trained by all of them.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -1,8 +1,6 @@
 """Small networks on a pretrained model's word embeddings, in the place of its layers: baselines of
 the literature. What each is made of is `learn/networks`, one file of the same name."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -4,9 +4,7 @@ Unknown keys are refused and every field is typed, so a misspelt option is an er
 silent default. Field descriptions are the documentation: `agnews presets show NAME` prints them.
 """
 
-from __future__ import annotations
-
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -269,7 +267,7 @@ class Training(_Strict):
             case "cut":
                 return CUT
 
-    def of_steps(self, an_epoch: float) -> Training:
+    def of_steps(self, an_epoch: float) -> Self:
         """The recipe where an epoch has so many steps: longer, and validated once in each epoch,
         where they would be too few to learn anything.
 
@@ -282,7 +280,7 @@ class Training(_Strict):
         plain = {"r_drop": 0.0, "linear_teacher": 0.0}
         return self.model_copy(update=plain | {"epochs": epochs, "evaluations_per_epoch": 1})
 
-    def of_length(self, tokens: int) -> Training:
+    def of_length(self, tokens: int) -> Self:
         """The recipe where so many tokens are kept of a text.
 
         A step of few long texts would be a noisy one: it grows with them, in passes that need no

@@ -7,9 +7,7 @@ look-up of that name in any store, and a graph of work is rebuilt from what was 
 A field at its default is not named in the hash: a new field with a default changes no id.
 """
 
-from __future__ import annotations
-
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -74,7 +72,7 @@ class RowChoice(_Strict):
     folds: Annotated[int, Field(ge=2)] | None = None
 
     @model_validator(mode="after")
-    def _is_one_of_them(self) -> RowChoice:
+    def _is_one_of_them(self) -> Self:
         if (self.fold is None) != (self.folds is None):
             raise ValueError("fold and folds go together")
         if self.fold is not None and self.folds is not None and self.fold >= self.folds:
@@ -106,7 +104,9 @@ class Recipe(_Strict):
     """Counts under a budget alone."""
 
     @classmethod
-    def of(cls, preset: Preset, weights: str | None = None, *, has_budget: bool = False) -> Recipe:
+    def of(
+        cls, preset: Preset, weights: str | None = None, *, has_budget: bool = False
+    ) -> "Recipe":
         """`weights`: where they are not those that the preset's model id names.
 
         Of a linear model nothing is named that it does not read. All was checked as a preset's.
@@ -187,7 +187,7 @@ class EnsembleMember(_Strict):
     stands for what it said of the rows that validated it. Empty: that of `models`."""
 
     @model_validator(mode="after")
-    def _is_there(self) -> EnsembleMember:
+    def _is_there(self) -> Self:
         if not self.models and not self.unseen:
             raise ValueError("a member needs a model or predictions")
         return self
@@ -203,7 +203,7 @@ class Combine(_Strict):
     """In an order of our own: the same members in another order are the same work."""
 
     @model_validator(mode="after")
-    def _is_a_set(self) -> Combine:
+    def _is_a_set(self) -> Self:
         by_text = {member.model_dump_json(): member for member in self.members}
         if len(by_text) < len(self.members):
             raise ValueError("a member is named twice")

@@ -4,8 +4,6 @@ A file has `offers`, lists of sessions by name, and may have `devices`, their sp
 has measured them. docs/planner.md shows one.
 """
 
-from __future__ import annotations
-
 import json
 from datetime import date
 from pathlib import Path
