@@ -29,6 +29,9 @@ import peers
 from throughput import sample
 
 APART_AT_MOST = 0.2
+STARTUP_S = 3.0
+"""Of a session: what the command takes before its first work. Where a session takes nothing to open
+a plan has no reason to have few."""
 _PAUSED = 75
 _LEAN = "settings: [training.r_drop=0, training.linear_teacher=0]"
 _SEEDS = "\n".join(f"  - {{preset: minilm, seed: {seed}, {_LEAN}}}" for seed in range(5))
@@ -83,7 +86,8 @@ def carried_out(place: Place, name: str, session_s: float) -> dict[str, Any]:
     offers = place.work / "offers.yaml"
     offers.write_text(
         f"offers:\n  short:\n    - name: short\n      kind: cpu\n"
-        f"      session_hours: {session_s / 3600}\n      source: a shortened clock\n"
+        f"      session_hours: {session_s / 3600}\n      startup_minutes: {STARTUP_S / 60}\n"
+        f"      source: a shortened clock\n"
         f"      as_of: 2026-11-29\n"
     )
     words = ("plan", data, "--preset", preset, "--resources", str(offers), "--on", "short")
