@@ -223,3 +223,12 @@ SNAPSHOTS = tuple(
     EnsembleMember(models=(RunOutput(run="x-0123456789", part=snapshot(cycle)),))
     for cycle in (1, 2, 3)
 )
+
+
+def test_asking_a_model_begins_as_fast_as_training_it_did() -> None:
+    preset, run = presets.load("minilm"), "x-0123456789"
+    known = KnownSpeeds(examples_per_s={"cpu": 40.0}, load_s=7.0, save_s=1.0)
+    works = {run: Train(recipe=Recipe.of(preset))}
+    costs = Costs(like_news(600), {preset.model.id: preset.model}, lambda _: known, works.get)
+    trained, asked = costs(works[run]), costs(Predict(model=RunOutput(run=run)))
+    assert (asked.load_s, asked.save_s) == (trained.load_s, trained.save_s) == (7.0, 1.0)

@@ -10,7 +10,7 @@ more.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal, Protocol
@@ -297,7 +297,8 @@ class Costs:
                 each = self._asked(work.model, rows)
                 steps = max(1, rows * TOKENS_A_ROW // 8192)
                 paces = {device: pace.times(1 / steps) for device, pace in each.items()}
-                return Cost(steps, paces, self._bytes(work.model))
+                start = self._load_and_save_s(self._trained(work.model))
+                return Cost(steps, paces, self._bytes(work.model), *start)
             case Evaluate() if not (work.beside and self._is_combined(work.model)):
                 rows = self.data.test.rows if self.data.test else 0
                 each = self._asked(work.model, rows * (1 + self._snapshots(work.model)))
@@ -325,12 +326,18 @@ class Costs:
             return Cost(1, each, _LINEAR_BYTES, _LINEAR_LOAD_S, 0.0, is_divisible=False)
         whole = schedule(work, self.data)
         passed = whole.rows * whole.passes_a_row + _FORWARD * whole.validated
-        a_step, known = passed / whole.steps, self.known(work.recipe)
+        a_step = passed / whole.steps
         each = {device: pace.times(a_step) for device, pace in self._passes(work).items()}
         memory = self.memory(work.recipe, self._model(work.recipe))
-        load_s = _LOAD_S if known.load_s is None else known.load_s
-        save_s = _SAVE_S if known.save_s is None else known.save_s
-        return Cost(whole.steps, each, memory, load_s, save_s)
+        return Cost(whole.steps, each, memory, *self._load_and_save_s((work,)))
+
+    def _load_and_save_s(self, works: Iterable[Train]) -> tuple[float, float]:
+        """What a session takes to begin with these models and to save: as runs have shown it, of
+        the slowest."""
+        known = [self.known(work.recipe) for work in works if work.recipe.method.needs_weights]
+        load = (_LOAD_S if one.load_s is None else one.load_s for one in known)
+        save = (_SAVE_S if one.save_s is None else one.save_s for one in known)
+        return max(load, default=_LINEAR_LOAD_S), max(save, default=0.0)
 
     def _passes(self, work: Train) -> dict[str, Pace]:
         known, passes_a_row = self.known(work.recipe), schedule(work, self.data).passes_a_row
