@@ -92,7 +92,7 @@ def remote(tmp_path: Path, run: RunFolder) -> Folder:
 def command(*arguments: object, most_s: float = 120.0) -> tuple[int, str]:
     """A real command under little memory: exit code, and all that it said."""
     limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30));"
-    code = f"{limited} from agnews_cli.__main__ import main; main()"
+    code = f"{limited} from agnews_cli.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdin=subprocess.DEVNULL,

@@ -70,6 +70,7 @@ _DATE = re.compile(
 )
 _PROBABILITY = re.compile(r"p_.+")
 _CODE = re.compile(r"(?=\S*[\d@_/:])[!-~]{5,}")  # a link, an address, a key: one word that is none
+_LONGEST_CODE = 1_000_000  # a picture in base64 is one; longer cells take too long to look through
 _IS_SPLIT = re.compile(r"(?:is|in)_(\w+)")
 _LOOKED_AT_LONGER = 20_000  # rows, where the first ones do not tell
 _MOST_VALUES = 50  # of a column taken for the label by what is in it
@@ -392,9 +393,13 @@ def _of(values: Sequence[object]) -> _Look:
         characters=sum(map(len, cells)) / count,
         numbers=sum(_NUMBER.fullmatch(cell) is not None for cell in cells) / count,
         dates=sum(_DATE.fullmatch(cell) is not None for cell in cells) / count,
-        codes=sum(_CODE.fullmatch(cell) is not None for cell in cells) / count,
+        codes=sum(map(_is_code, cells)) / count,
         values=len({canonical(cell) for cell in cells}),
     )
+
+
+def _is_code(cell: str) -> bool:
+    return len(cell) <= _LONGEST_CODE and _CODE.fullmatch(cell) is not None
 
 
 def _cell(value: object) -> str:
