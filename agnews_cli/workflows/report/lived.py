@@ -121,7 +121,7 @@ def _of_ledger(
     ordered = sorted(counted, key=lambda one: one.opened_at)
     begins = [*(one.opened_at.timestamp() - 1 for one in ordered), inf]
     for one, (begin, end) in zip(ordered, pairwise(begins), strict=True):
-        mine = next((part for part in told if begin <= _moment(part[0]) < end), [])
+        mine = [each for part in told if begin <= _moment(part[0]) < end for each in part]
         spoke_s = _moment(mine[-1]) - one.opened_at.timestamp() if mine else 0.0
         yield _lived(run, one, mine, max(one.seconds, spoke_s if one.state == "died" else 0.0))
 
