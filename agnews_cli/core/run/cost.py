@@ -10,7 +10,7 @@ more.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Literal, Protocol
@@ -297,17 +297,18 @@ class Costs:
                 each = self._asked(work.model, rows)
                 steps = max(1, rows * TOKENS_A_ROW // 8192)
                 paces = {device: pace.times(1 / steps) for device, pace in each.items()}
-                start = self._load_and_save_s(self._trained(work.model))
-                return Cost(steps, paces, self._bytes(work.model), *start)
+                return Cost(steps, paces, self._bytes(work.model), *self._begins_s(work.model))
             case Evaluate() if not (work.beside and self._is_combined(work.model)):
                 rows = self.data.test.rows if self.data.test else 0
                 each = self._asked(work.model, rows * (1 + self._snapshots(work.model)))
                 if isinstance(self.work_of(work.model.run), Export):
                     each = {"cpu": self._asked_on_cpu(work.model, rows)}
-                return Cost(1, each, self._bytes(work.model), is_divisible=False)
+                memory, begins_s = self._bytes(work.model), self._begins_s(work.model)
+                return Cost(1, each, memory, *begins_s, is_divisible=False)
             case Export():  # it and its model are asked about some of the rows that validated
                 each = {"cpu": self._asked_on_cpu(work.model, 2 * MOST_VERIFIED).plus(_little())}
-                return Cost(1, each, self._bytes(work.model), is_divisible=False)
+                memory, begins_s = self._bytes(work.model), self._begins_s(work.model)
+                return Cost(1, each, memory, *begins_s, is_divisible=False)
             case _:  # on predictions that are there, whose members were asked
                 return Cost(1, {"cpu": _little()}, 0, 0.0, 0.0, is_divisible=False)
 
@@ -331,7 +332,12 @@ class Costs:
         memory = self.memory(work.recipe, self._model(work.recipe))
         return Cost(whole.steps, each, memory, *self._load_and_save_s((work,)))
 
-    def _load_and_save_s(self, works: Iterable[Train]) -> tuple[float, float]:
+    def _begins_s(self, source: RunOutput) -> tuple[float, float]:
+        """The same of asking a model; as usual where nobody knows what it is."""
+        works = self._trained(source)
+        return self._load_and_save_s(works) if works else (_LOAD_S, _SAVE_S)
+
+    def _load_and_save_s(self, works: Sequence[Train]) -> tuple[float, float]:
         """What a session takes to begin with these models and to save: as runs have shown it, of
         the slowest."""
         known = [self.known(work.recipe) for work in works if work.recipe.method.needs_weights]
