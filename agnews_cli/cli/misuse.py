@@ -70,14 +70,18 @@ def _path(context: Any, arguments: Sequence[str]) -> str:
 def _unknown_option(
     option: str, context: Any, path: str, arguments: Sequence[str]
 ) -> OptionUnknown:
-    known = [name for p in context.command.get_params(context) for name in p.opts]
+    params = {name: p for p in context.command.get_params(context) for name in p.opts}
+    known = list(params)
     near = difflib.get_close_matches(option, known, n=1, cutoff=_NEAR)
     if not near and option.startswith("--"):  # --lab for --label-column
         near = [name for name in known if name.startswith(option)][:1]
     hint, said = _help(context, path), ""
     if near:
-        fixed = (_replaced(word, option, near[0]) for word in arguments)
-        hint, said = f"Try: {shlex.join(('agnews', *fixed))}", f" (did you mean {near[0]}?)"
+        said = f" (did you mean {near[0]}?)"
+        is_whole = arguments[-1] != option or getattr(params[near[0]], "is_flag", False)
+        if is_whole:  # else its value is missing too, which nobody but the user knows
+            fixed = (_replaced(word, option, near[0]) for word in arguments)
+            hint = f"Try: {shlex.join(('agnews', *fixed))}"
     elif path == "agnews":
         hint = f"A command comes first, such as: {shlex.join(('agnews', 'auto', *arguments))}"
     return OptionUnknown(command=path, option=option, near=said, hint=hint)

@@ -36,6 +36,7 @@ WRONG = {
     "quota hist": ("no command 'hist' (did you mean history", "agnews quota history"),
     "auto --bugdet=5m": ("no option --bugdet (did you mean --budget?)", "agnews auto --budget=5m"),
     "auto --lab x": ("no option --lab (did you mean --label-column?)", "agnews auto --label-col"),
+    "plan --what": ("no option --what (did you mean --what-if?)", "agnews plan --help"),
     "auto --zzz": ("agnews auto has no option --zzz", "agnews auto --help"),
     "auto --seed": ("--seed needs a value", "agnews auto --help"),
     "auto --fresh=1": ("--fresh takes no value", "agnews auto --help"),
