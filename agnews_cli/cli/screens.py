@@ -166,22 +166,22 @@ def plain_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str
     lines = [[one_line(name) for name in columns], *(list(map(_plain_cell, row)) for row in held)]
     if any("\n" in cell for line in lines for cell in line):
         return None
-    widths = [max(map(_columns, cells)) for cells in zip(*lines, strict=True)]
+    widths = [max(map(_width, cells)) for cells in zip(*lines, strict=True)]
     whole = sum(widths) + _BETWEEN * (len(widths) - 1)
     if whole > WIDTH:
         return None
     drawn = []
     for place, width in enumerate(widths):
         is_right = bool(held) and all(_is_figure_or_none(row[place]) for row in held)
-        room = [" " * (width - _columns(line[place])) for line in lines]
+        room = [" " * (width - _width(line[place])) for line in lines]
         cells = [line[place] for line in lines]
         drawn.append([r + c if is_right else c + r for c, r in zip(cells, room, strict=True)])
     header, *body = ((" " * _BETWEEN).join(line).rstrip() for line in zip(*drawn, strict=True))
     return "\n".join([header, "─" * whole, *body])
 
 
-def _columns(text: str) -> int:
-    """Of a terminal, which some characters take two of."""
+def _width(text: str) -> int:
+    """Columns of a terminal; some characters take two."""
     if text.isascii():
         return len(text)
     from rich.cells import cell_len

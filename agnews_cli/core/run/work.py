@@ -114,8 +114,8 @@ class Recipe(_Strict):
         if isinstance(preset.method, WordCounts):
             read = {name: getattr(preset.training, name) for name in WordCounts.training_fields}
             training = Training(lr=_UNREAD_LR, **read)
-            kind = WordCounts.model_fields["kind"].default
-            return cls.model_construct(weights=kind, method=preset.method, training=training)
+            weights = preset.method.kind
+            return cls.model_construct(weights=weights, method=preset.method, training=training)
         return cls.model_construct(
             weights=weights or preset.model.id,
             revision=preset.model.revision,
