@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     import subprocess
 
 _PR_SET_PDEATHSIG = 1
+START = "agnews_cli.start"
+"""The module that runs another, without looking for garbage in what that imports."""
 
 
 def module(name: str, *arguments: str) -> list[str]:
     """The command that runs a module with `arguments`."""
-    return [sys.executable, "-P", "-m", name, *arguments]
+    return [sys.executable, "-P", "-m", START, name, *arguments]
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

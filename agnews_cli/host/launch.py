@@ -114,26 +114,27 @@ def start(
         seen = env.get("CUDA_VISIBLE_DEVICES", "").split(",")
         env["CUDA_VISIBLE_DEVICES"] = seen[card] if len(seen) > card and seen[card] else str(card)
     mark = secrets.token_hex(8)
-    worker = ["-m", _WORKER, os.path.realpath(job), mark]
+    worker = [_WORKER, os.path.realpath(job), mark]
     if is_light:
-        command, worker = [_WORKER], worker[2:]
+        launcher = []
     elif on_cpu and processes > 1:
         env["ACCELERATE_USE_CPU"] = "true"
-        command = ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+        launcher = ["torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+        launcher += ["-m", children.START]
     else:
         config = job.with_name("accelerate.yaml")
         kind = "'NO'" if processes == 1 else "MULTI_GPU"
         files.write_text_atomically(
             config, _CONFIG.format(kind=kind, cpu=str(on_cpu).lower(), processes=processes)
         )
-        command = ["accelerate.commands.launch", "--config_file", str(config)]
-        command += [f"--num_cpu_threads_per_process={threads}"]
+        launcher = ["accelerate.commands.launch", "--config_file", str(config)]
+        launcher += [f"--num_cpu_threads_per_process={threads}", "-m", children.START]
     try:
         sink = private.appending(log)
     except OSError as error:
         raise refusal(log, error, 0) from error
     process = children.start(
-        children.module(*command, *worker),
+        children.module(*launcher, *worker),
         stdout=sink,
         stderr=subprocess.STDOUT,
         env=env,

@@ -19,9 +19,11 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 
+from agnews_cli import start
 from agnews_cli.core.run.job import (
     AnyJob,
     CombineJob,
@@ -164,73 +166,34 @@ def _work(job: AnyJob, log: EventLog, stop: StopFlag) -> Outcome:
     log("started", pid=os.getpid(), world=int(os.environ.get("WORLD_SIZE", "1")))
     stop.check()
     test_lock.lock(job)
+    carry_out = _stage(job)
+    start.is_over()
+    return carry_out(job, log, stop)
+
+
+def _stage(job: AnyJob) -> Callable[[Any, EventLog, StopFlag], Outcome]:
+    """What does such a job; torch is imported here, if it needs torch."""
     match job:
         case TrainJob():
-            return _trained(job, log, stop)
+            from agnews_cli.learn.stages import whole
+
+            return whole.train
         case CombineJob():
-            return _combined(job, log, stop)
+            from agnews_cli.learn.stages import join
+
+            return join.make
         case PredictJob():
-            return _predicted(job, log, stop)
+            from agnews_cli.learn.stages import ask
+
+            return ask.about_rows
         case EvaluateJob():
-            return _evaluated(job, log, stop)
+            from agnews_cli.learn.stages import judge
+
+            return judge.of_finished
         case ExportJob():
-            return _exported(job, log, stop)
+            from agnews_cli.learn.stages import export_run
 
-
-def _trained(job: TrainJob, log: EventLog, stop: StopFlag) -> Outcome:
-    from agnews_cli.learn.stages import combine, deliver, evaluate, predict, setting
-    from agnews_cli.learn.stages.contest import Competition
-
-    at = setting.begin(job, log, stop)
-    contest = Competition(at)
-    try:
-        contest.run()
-    except StopRequested:
-        contest.is_interrupted = True
-    if contest.is_interrupted:
-        return contest.interrupted()
-
-    shares = combine.choose(contest)
-    judged = evaluate.on_validation(contest, shares) if at.is_main else None
-    if judged is not None:
-        deliver.write_delivery(contest)
-    answered = predict.test_rows(contest, shares)
-    if judged is not None:
-        if answered is not None:
-            judged = evaluate.on_test(contest, shares, judged, answered)
-        deliver.write_figures(contest, judged)
-    at.wait_for_all()
-    return Outcome(
-        state=RunState.COMPLETED,
-        done=job.nodes,
-        candidates=tuple(c.facts for c in contest.contenders),
-        why=at.told.why,
-        notes=tuple(at.told.kept),
-    )
-
-
-def _combined(job: CombineJob, log: EventLog, stop: StopFlag) -> Outcome:
-    from agnews_cli.learn.stages import join
-
-    return join.make(job, log, stop)
-
-
-def _predicted(job: PredictJob, log: EventLog, stop: StopFlag) -> Outcome:
-    from agnews_cli.learn.stages import ask
-
-    return ask.about_rows(job, log, stop)
-
-
-def _evaluated(job: EvaluateJob, log: EventLog, stop: StopFlag) -> Outcome:
-    from agnews_cli.learn.stages import judge
-
-    return judge.of_finished(job, log, stop)
-
-
-def _exported(job: ExportJob, log: EventLog, stop: StopFlag) -> Outcome:
-    from agnews_cli.learn.stages import export_run
-
-    return export_run.make(job, log, stop)
+            return export_run.make
 
 
 if __name__ == "__main__":

@@ -253,9 +253,22 @@ def test_a_child_of_a_parent_that_is_gone_does_not_begin():
     assert (done.returncode, done.stdout) == (1, "")
 
 
-def test_the_command_names_the_module_and_keeps_what_is_given():
-    assert children.module("m", "a", "b")[1:] == ["-P", "-m", "m", "a", "b"]
-    assert children.environment({"A": "1"})["A"] == "1"
+def test_a_module_runs_as_itself_and_little_is_searched_for_garbage(tmp_path):
+    (tmp_path / "told.py").write_text(
+        "import gc, sys\n"
+        "from agnews_cli import start\n"
+        "print(__name__, sys.argv, gc.get_threshold()[0] > 10_000)\n"
+        "start.is_over()\n"
+        "print(gc.get_threshold()[0] < 10_000, gc.get_freeze_count() > 1_000)\n"
+        "sys.exit(3)\n"
+    )
+    env = children.environment({"PYTHONPATH": f"{tmp_path}:{ROOT.parent}"})
+    done = subprocess.run(
+        children.module("told", "a", "b c"), env=env, capture_output=True, text=True, check=False
+    )
+    first, second = done.stdout.splitlines()
+    assert first == f"__main__ {[str(tmp_path / 'told.py'), 'a', 'b c']} True"
+    assert (second, done.returncode, done.stderr) == ("True True", 3, "")
 
 
 VERIFYING = """
