@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from statistics import median
 
 SOURCE = Path(__file__).parents[1] / "agnews_cli"
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def files() -> dict[str, int]:
@@ -23,17 +24,22 @@ def files() -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _nodes() -> Iterator[tuple[str, ast.AST]]:
-    for path in sorted(SOURCE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            yield str(path.relative_to(SOURCE)), node
+@cache
+def _definitions() -> tuple[tuple[str, Definition], ...]:
+    """Every function and class, with its file."""
+    return tuple(
+        (str(path.relative_to(SOURCE)), node)
+        for path in sorted(SOURCE.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, Definition)
+    )
 
 
 def functions() -> dict[str, int]:
     """Lines of each function, its decorators and docstring left out; the longest first."""
     found = {}
-    for file, node in _nodes():
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+    for file, node in _definitions():
+        if not isinstance(node, ast.ClassDef):
             body = node.body[1:] if ast.get_docstring(node) is not None else node.body
             first = body[0].lineno if body else node.lineno
             found[f"{file}:{node.lineno} {node.name}"] = 1 + (node.end_lineno or first) - first
@@ -43,7 +49,7 @@ def functions() -> dict[str, int]:
 def namesakes() -> dict[str, list[str]]:
     """Public names of classes that occur twice, with the files that have them."""
     found = defaultdict(list)
-    for file, node in _nodes():
+    for file, node in _definitions():
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             found[node.name].append(file)
     return {name: places for name, places in sorted(found.items()) if len(places) > 1}
