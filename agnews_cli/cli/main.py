@@ -102,6 +102,7 @@ def main(argv: list[str] | None = None) -> None:
         answer_at_once()
     _stand_in_for_closed()
     stopping.answer()
+    stopping.kept = ""
     try:
         code = app(args=arguments, prog_name="agnews", standalone_mode=False) or 0
         if code == _INTERRUPTED:  # the parser makes it of a KeyboardInterrupt, without a word
@@ -114,6 +115,8 @@ def main(argv: list[str] | None = None) -> None:
 
 
 _INTERRUPTED = 128 + signal.SIGINT
+_SAY_WHAT_IS_KEPT = {"auto", "resume", "ensemble", "distill"}
+"""Commands that say so in `stopping.kept` from when they begin something."""
 
 
 def _stand_in_for_closed() -> None:
@@ -136,7 +139,7 @@ def _report(error: BaseException, arguments: list[str]) -> int:
     from agnews_cli.store.settings.secrets import hidden
 
     if isinstance(error, KeyboardInterrupt):
-        error = Interrupted(kept="what was under way is not finished", next="")
+        error = Interrupted(kept=stopping.kept or _cost(arguments), next="")
     if misuse.is_misuse(error):
         help_ = misuse.wants_help(error)
         if help_ is not None:
@@ -152,6 +155,12 @@ def _report(error: BaseException, arguments: list[str]) -> int:
     error.message, error.advice = hidden(error.message), hidden(error.advice)
     Output(json="--json" in arguments).error(error)
     return error.exit_code
+
+
+def _cost(arguments: list[str]) -> str:
+    """What a stop has cost of which a command has not said more yet."""
+    is_ahead = bool(arguments) and arguments[0] in _SAY_WHAT_IS_KEPT
+    return "nothing was begun" if is_ahead else "what was under way is not finished"
 
 
 def _save_traceback(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agnews_cli.cli import screens
+from agnews_cli.cli import screens, stopping
 from agnews_cli.cli.output import Output
 from agnews_cli.core.text import duration
 
@@ -25,8 +25,10 @@ def carried_out(out: Output, decided: Plan | Campaign, *, is_rehearsal: bool) ->
     if is_rehearsal:
         out.result(decided.as_json("planned"))
         return
+    stopping.kept = "what was under way is not finished"
     with out.progress(beside=True) as progress:
         found = carry_out(decided, show=progress.event)
+    stopping.kept = "the run is finished and kept"
     result(out, found)
 
 

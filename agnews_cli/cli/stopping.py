@@ -20,6 +20,8 @@ _SOON_S = 0.15  # a command that has ended by then needs no answer
 _BURST_S = 1.0  # notebooks send several signals for one press
 _SAID_S = 2.0
 
+kept = ""
+"""What a stop has cost of which nobody hears who knows better; empty: not said yet."""
 
 _writer: int | None = None
 

@@ -23,7 +23,7 @@ class RunBusy(AgnewsError):
     """Run {run} is being trained by {where} (last sign of life {beat})."""
 
     exit_code = 75
-    hint = "Wait for it, stop it, or take the run over: --takeover"
+    hint = "Wait for it, stop it, or take the run over: agnews resume {again} --takeover"
 
 
 class NotRunning(AgnewsError):

@@ -9,10 +9,12 @@ import sys
 
 import pytest
 
+from agnews_cli.cli import show
 from agnews_cli.cli.main import main
 from agnews_cli.store.transfer import pulls
 from agnews_cli.workflows.machine import doctor
 from agnews_cli.workflows.runs import stores
+from agnews_cli.workflows.train import auto
 
 
 def interrupted(*_: object, **__: object) -> None:
@@ -41,6 +43,28 @@ def test_a_stop_while_looking_is_said_and_is_one_object(
     assert json.loads(printed.out)["error"]["kind"] == "Interrupted"
     if words[0] == "resume":
         assert "nothing was begun" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "kept"),
+    [
+        (auto, "prepare", "nothing was begun"),
+        (auto, "carry_out", "what was under way is not finished"),
+        (show, "result", "the run is finished and kept"),
+    ],
+    ids=["before", "meanwhile", "afterwards"],
+)
+def test_a_stop_of_which_nobody_else_hears_says_what_it_cost(
+    place, name, kept, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(auto, "carry_out", lambda *_, **__: None)
+    monkeypatch.setattr(place, name, interrupted)
+    for _ in range(2):  # a second command of one process begins anew
+        with pytest.raises(SystemExit) as ended:
+            main(["auto", "--preset", "linear", "--quiet"])
+        assert ended.value.code == 130
+        assert f"Interrupted; {kept}." in capsys.readouterr().err
 
 
 def test_a_stop_after_the_last_words_changes_nothing():

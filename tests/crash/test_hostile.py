@@ -194,7 +194,7 @@ def test_a_lease_that_makes_no_sense_holds_nothing(
         assert "leases/000002.json is passed over" in lease.warning
     assert lease.token == 3
     put(remote.root / RUN / "leases" / "000005-abcd-000001.json", SENSELESS[name])
-    claims.require_free(remote, RUN, remote.list(f"{RUN}/"), NOW, tmp_path / "work")
+    claims.require_free(remote, tmp_path / RUN, remote.list(f"{RUN}/"), NOW, tmp_path / "work")
 
 
 LEASES = st.fixed_dictionaries(
@@ -593,7 +593,7 @@ def test_no_more_is_fetched_than_may_be_there(
     liar = Counting(remote.root)
     began_s = time.process_time()
     (one,) = pulls.seen(liar, tmp_path / "look")
-    claims.require_free(liar, RUN, liar.list(f"{RUN}/"), NOW, tmp_path / "look")
+    claims.require_free(liar, tmp_path / RUN, liar.list(f"{RUN}/"), NOW, tmp_path / "look")
     there = pulls.unpack_record(one, tmp_path / "anew")
     pulled = pulls.pull([liar], there)
     assert len(pulled.parcels) == 1

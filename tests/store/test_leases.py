@@ -50,8 +50,9 @@ def test_another_machine_is_waited_for_because_unknown_is_not_dead(tmp_path):
     leases.claim(tmp_path, NOW)
     rewrite(tmp_path, 1, host="elsewhere")
     soon = NOW + timedelta(seconds=leases.STALE_S - 1)
-    with pytest.raises(RunBusy, match="elsewhere"):
+    with pytest.raises(RunBusy, match="elsewhere") as busy:
         leases.claim(tmp_path, soon)
+    assert busy.value.advice.endswith(f"agnews resume {tmp_path} --takeover")
     with pytest.raises(RunBusy):  # a clock that runs behind is no sign of death
         leases.claim(tmp_path, NOW - timedelta(days=2))
     assert "asked to" in leases.claim(tmp_path, soon, takeover=True).note

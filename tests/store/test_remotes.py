@@ -420,7 +420,7 @@ def test_two_sessions_do_not_both_own_a_run(place, tmp_path):
     remote = place.connect()
     (tmp_path / "work").mkdir()
     with pytest.raises(RunBusy):
-        claims.require_free(remote, RUN, remote.list(f"{RUN}/"), NOW, tmp_path / "work")
+        claims.require_free(remote, tmp_path / RUN, remote.list(f"{RUN}/"), NOW, tmp_path / "work")
     # A second session that saw nothing of the first, with the same number:
     second = syncing(place, other, writer="bbbb")
     outcomes = []
@@ -439,7 +439,7 @@ def test_two_sessions_do_not_both_own_a_run(place, tmp_path):
         first.push()
     taken.release()
     later = place.connect()
-    claims.require_free(later, RUN, later.list(f"{RUN}/"), NOW, tmp_path / "work")
+    claims.require_free(later, tmp_path / RUN, later.list(f"{RUN}/"), NOW, tmp_path / "work")
 
 
 def test_a_fork_is_seen_by_any_reader_and_the_loser_is_kept(place, tmp_path):

@@ -673,7 +673,7 @@ def test_the_ledger_of_hours_goes_along_and_holds_nothing_up(run, tmp_path, monk
     assert bool(remote.list("ledger/")) == is_kept
     warned = texts(seen, "warning")
     assert ("the ledger of hours was not exchanged" in warned) != is_kept
-    claims.require_free(remote, run.id, remote.list(f"{run.id}/"), datetime.now(UTC), tmp_path)
+    claims.require_free(remote, run.path, remote.list(f"{run.id}/"), datetime.now(UTC), tmp_path)
 
 
 def test_nothing_to_resume_is_told_in_whole_sentences(agnews):

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -73,7 +74,8 @@ def claim(folder: Path, now: datetime, *, takeover: bool = False, above: int = 0
         if held is not None and held["open"]:
             age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
             if not (is_gone(held) or takeover or (age_s > STALE_S and not is_here(held))):
-                raise RunBusy(run=folder.name, where=whereabouts(held), beat=held["beat_at"])
+                facts = {"where": whereabouts(held), "beat": held["beat_at"]}
+                raise RunBusy(run=folder.name, again=shlex.quote(str(folder)), **facts)
             why = "asked to" if takeover else "long silent"
             why = "its process is gone" if is_gone(held) else why
             note = f"taken over from session {last} on {held['host']}: {why}"

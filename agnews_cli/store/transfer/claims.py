@@ -9,6 +9,7 @@ the lower (number, writer) stops. Signs of life are new objects, since objects n
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -67,9 +68,9 @@ def _tokens(entries: tuple[Entry, ...]) -> list[int]:
 
 
 def require_free(
-    remote: Remote, run: str, entries: tuple[Entry, ...], now: datetime, work: Path
+    remote: Remote, folder: Path, entries: tuple[Entry, ...], now: datetime, work: Path
 ) -> None:
-    """Raises RunBusy while a session elsewhere shows signs of life."""
+    """Raises RunBusy while a session elsewhere shows signs of life; `folder`: of the run, here."""
     signs = sorted(sign for entry in entries if (sign := LeaseSign.parse(entry.name)))
     newest = fencing.newest(sign.token for sign in signs)
     for sign in sorted(signs, key=lambda s: s.number, reverse=True):
@@ -84,8 +85,8 @@ def require_free(
         age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
         if leases.is_gone(held) or not held["open"] or age_s > STALE_S:
             return
-        where = f"{held['host']}, as {remote.address} says"
-        raise RunBusy(run=run, where=where, beat=held["beat_at"])
+        where, again = f"{held['host']}, as {remote.address} says", shlex.quote(str(folder))
+        raise RunBusy(run=folder.name, where=where, beat=held["beat_at"], again=again)
 
 
 class Claim:

@@ -74,7 +74,7 @@ def fencing_floor(
             silent[remote.address] = error.message
             continue
         if not takeover and not remote.promises.is_read_only:
-            claims.require_free(remote, run.id, entries, now, work)
+            claims.require_free(remote, run.path, entries, now, work)
     return highest, silent
 
 

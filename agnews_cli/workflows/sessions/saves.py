@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import time
 from collections.abc import Sequence
@@ -95,7 +96,9 @@ def pruned(run: str, store: Path | None, *, keep: int) -> tuple[str, ...]:
     if not leases.is_held(folder.path, now) and (alive := launch.left_behind(folder.job)):
         # A claim would refuse it the last save.
         who = f"process {alive[0].pid}, which saves and ends as its command was killed"
-        raise RunBusy(run=folder.id, where=who, beat=now.isoformat(timespec="seconds"))
+        again = shlex.quote(str(folder.path))
+        beat = now.isoformat(timespec="seconds")
+        raise RunBusy(run=folder.id, where=who, beat=beat, again=again)
     lease = leases.claim(folder.path, now)
     try:
         return tuple(id_ for place in places for id_ in place.prune(keep=keep))
@@ -198,7 +201,8 @@ def pull(run: str | None, store: Path | None, remotes: Sequence[str]) -> tuple[s
         raise NothingToPull(run=run or "any run", reasons=reasons)
     folder = unpack_record(named[0], where(store))
     if leases.is_held(folder.path, datetime.now(UTC)):
-        raise RunBusy(run=folder.id, where="a session on this machine", beat="now")
+        again = shlex.quote(str(folder.path))
+        raise RunBusy(run=folder.id, where="a session on this machine", beat="now", again=again)
     having = [one.remote for one in named if one.run == folder.id]
     pulled = stores.bring(having, folder)
     if not pulled.parcels and pulled.skipped:
