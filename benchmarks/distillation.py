@@ -8,10 +8,12 @@ its teacher is closed, with intervals of paired bootstraps over rows.
 
     python benchmarks/distillation.py --data DIR [--teacher minilm-from-ensemble] [--seeds 3]
         [--rows 9500] [--test-rows 7600] [--temperatures 1,3,5,10,20] [--alphas 0.1,0.3,0.5]
-        [--unlabelled-rows 0] [--set FIELD=VALUE …] [--work FOLDER] [--out FILE]
+        [--folds 0] [--unlabelled-rows 0] [--set FIELD=VALUE …] [--work FOLDER] [--out FILE]
 
 `--data`: a data set with a train and a test split. `--teacher`: a preset of tier distilled, whose
-teacher and student are taken. `--unlabelled-rows`: so many further training rows are given without
+teacher and student are taken. `--folds`: students are told of each row by teachers that have not
+seen it; the gap is that to the teacher of all rows, whose lines must be there (the same command
+without `--folds`). `--unlabelled-rows`: so many further training rows are given without
 their labels, to one more student at T = 5 and alpha = 0.3. `--set`: of teacher and student alike.
 Each run is a line of FILE; what is there is not done again, and a run that was stopped goes on. It
 ends with the table, and with 1 where the student closes less than half of the gap at T = 5 and
@@ -56,6 +58,7 @@ class Asked:
     teacher: str
     changes: tuple[str, ...]
     work: Path
+    folds: int = 0
 
     @property
     def data(self) -> Path:
@@ -98,6 +101,8 @@ def preset(asked: Asked, temperature: float, alpha: float) -> Path:
     given = yaml.safe_load((ROOT / "presets" / "distilled" / f"{asked.teacher}.yaml").read_text())
     given["name"] = f"student-t{temperature:g}-a{round(100 * alpha)}"
     given["distillation"] = {"alpha": alpha, "temperature": temperature}
+    if asked.folds:
+        given |= {"name": f"{given['name']}-f{asked.folds}", "folds": asked.folds}
     for who in ("teacher", "student"):
         own = [*given[who].get("settings", []), *asked.changes]
         given[who]["settings"] = [*own, *(["training.yardstick=false"] if who == "student" else [])]
@@ -139,7 +144,7 @@ def measure(asked: Asked, out: Path, seeds: int, cells: Sequence[tuple[float, fl
             return
         result = run(asked, seed, words)
         line = {"key": key, "seed": seed, "run": result["run"], "seconds": result["seconds"]}
-        if "graph" in result:
+        if "graph" in result and not asked.folds:
             line["teacher"] = teacher_of(result)
         with out.open("a") as file:
             file.write(json.dumps(line | facts) + "\n")
@@ -148,9 +153,10 @@ def measure(asked: Asked, out: Path, seeds: int, cells: Sequence[tuple[float, fl
     for seed in range(seeds):
         once(f"labels {seed}", seed, ["--preset", shape.student.name, *settings], what="labels")
         for t, alpha in cells:
-            facts = {"what": "student", "t": t, "alpha": alpha}
+            what = f"student, {asked.folds} folds" if asked.folds else "student"
             words = ["--preset", str(preset(asked, t, alpha))]
-            once(f"student {seed} T={t:g} alpha={alpha:g}", seed, words, **facts)
+            key = f"{what} {seed} T={t:g} alpha={alpha:g}"
+            once(key, seed, words, what=what, t=t, alpha=alpha)
         if has_unlabelled:
             words = ["--preset", str(preset(asked, USUAL_T, USUAL_ALPHA))]
             words += ["--unlabelled", str(asked.further)]
@@ -191,7 +197,7 @@ def show(asked: Asked, out: Path) -> bool:
     found = lines(out)
     labels = {one["seed"]: on_test(asked, one["run"]) for one in found if one["what"] == "labels"}
     students = [one for one in found if one["what"] != "labels"]
-    taught = {one["seed"]: on_test(asked, one["teacher"]) for one in students}
+    taught = {one["seed"]: on_test(asked, one["teacher"]) for one in students if "teacher" in one}
     seeds = sorted(labels.keys() & taught.keys())
     for name, each in (("student on labels", labels), ("teacher", taught)):
         loss, right = (
@@ -215,7 +221,8 @@ def show(asked: Asked, out: Path) -> bool:
         loss, right = (np.mean([getattr(cell[s], w) for s in both]) for w in OnTest.__slots__)
         print(f"| {what} | {t:g} | {alpha:g} | {loss:.4f} | {right:.2%} | {interval(apart)} "
               f"| {share:.0%} |")  # fmt: skip
-    return closed.get(("student", USUAL_T, USUAL_ALPHA), 0.0) >= CLOSES_AT_LEAST
+    what = f"student, {asked.folds} folds" if asked.folds else "student"
+    return closed.get((what, USUAL_T, USUAL_ALPHA), 0.0) >= CLOSES_AT_LEAST
 
 
 def main() -> int:
@@ -227,12 +234,13 @@ def main() -> int:
     parser.add_argument("--test-rows", type=int, default=7_600)
     parser.add_argument("--temperatures", default="1,3,5,10,20")
     parser.add_argument("--alphas", default="0.1,0.3,0.5")
+    parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--unlabelled-rows", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], dest="changes")
     parser.add_argument("--work", type=Path, default=Path("distillation"))
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    asked = Asked(given.teacher, tuple(given.changes), given.work.absolute())
+    asked = Asked(given.teacher, tuple(given.changes), given.work.absolute(), given.folds)
     asked.work.mkdir(parents=True, exist_ok=True)
     out = given.out or asked.work / "runs.jsonl"
     draw(given.data, asked, given.rows, given.test_rows, given.unlabelled_rows)

@@ -29,9 +29,6 @@ class Job(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    is_light: ClassVar[bool] = False
-    """Whether it is one process without an accelerator, which no launcher starts."""
-
     kind: str
     run: str
     nodes: tuple[str, ...] = ()
@@ -63,6 +60,11 @@ class Job(BaseModel):
     """`time.monotonic()` when the user's command began: elapsed times count from there."""
     deadline_monotonic_s: float | None = None
     """When the command must have ended, on the same clock."""
+
+    @property
+    def is_light(self) -> bool:
+        """Whether it needs no torch: it is one process, which no launcher starts."""
+        return False
 
     @property
     def label(self) -> str:
@@ -118,6 +120,10 @@ class TrainJob(Job):
     """Write every step's rows, rate and loss to `trace.jsonl`, and keep what is not delivered."""
     is_inexact: bool = False
     """Go on also where libraries changed, so that the result may differ from a straight run's."""
+
+    @property
+    def is_light(self) -> bool:
+        return set(self.candidates) <= set(COUNTED)
 
     @property
     def choice(self) -> RowChoice:
@@ -183,7 +189,9 @@ class CombineMember(BaseModel):
 class CombineJob(Job):
     """Make one model of several, from what they said; no torch and no accelerator is needed."""
 
-    is_light: ClassVar[bool] = True
+    @property
+    def is_light(self) -> bool:
+        return True
 
     kind: Literal["combine"] = "combine"
     how: Combiner
@@ -195,7 +203,9 @@ class CombineJob(Job):
 class ExportJob(Job):
     """Deliver a model in another form: verified beside it, and then evaluated itself."""
 
-    is_light: ClassVar[bool] = True
+    @property
+    def is_light(self) -> bool:
+        return True
 
     kind: Literal["export"] = "export"
     model: str

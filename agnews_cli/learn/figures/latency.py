@@ -7,11 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
-import torch
-from accelerate import Accelerator
-
 from agnews_cli.core.run.latency import Latency
-from agnews_cli.host.detect import detect
 from agnews_cli.store.disk.files import write_text_atomically
 
 NAME = "latency.json"
@@ -21,13 +17,13 @@ _BATCH_ROWS, _MOST_TEXTS, _LEAST_TEXTS, _MOST_S = 256, 30, 5, 1.0
 def measure(
     answer: Callable[[Sequence[str]], object],
     texts: Sequence[str],
-    accelerator: Accelerator,
+    machine: str | None,
     *,
     rows_per_s: float | None = None,
 ) -> Latency | None:
-    """`rows_per_s`: in batches, where it was measured. None where there is nothing to ask, or where
-    several processes answer together."""
-    if not len(texts) or accelerator.num_processes > 1:
+    """`machine`: what answers, None: several processes together. `rows_per_s`: in batches, where it
+    was measured. None where there is nothing to ask, or several answer."""
+    if not len(texts) or machine is None:
         return None
     step = max(1, len(texts) // _MOST_TEXTS)
     alone = [texts[at] for at in range(0, len(texts), step)][:_MOST_TEXTS]
@@ -44,7 +40,7 @@ def measure(
         one_text_s=round(median(took), 6),
         rows_per_s=round(rows_per_s, 2),
         texts=len(took),
-        machine=_machine(accelerator),
+        machine=machine,
     )
 
 
@@ -60,9 +56,3 @@ def _seconds(answer: Callable[[Sequence[str]], object], texts: Sequence[str]) ->
     began_s = time.perf_counter()
     answer(texts)
     return max(1e-9, time.perf_counter() - began_s)
-
-
-def _machine(accelerator: Accelerator) -> str:
-    if accelerator.device.type == "cuda":
-        return str(torch.cuda.get_device_name())
-    return f"{detect().accelerator.name}, {torch.get_num_threads()} threads"

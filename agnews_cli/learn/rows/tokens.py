@@ -14,10 +14,9 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.dataset import Dataset, Rows, Split
@@ -26,6 +25,9 @@ from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.learn.rows.reading import Ends, ends_of, kept, windows
 from agnews_cli.store.data import cleaning, datasets
 from agnews_cli.store.disk import private
+
+if TYPE_CHECKING:
+    import torch
 
 _CHUNK_ROWS = 2000
 _LAYOUT = 3  # raise when the meaning of the files changes
@@ -132,6 +134,8 @@ class Tokens:
 
     def batch(self, passages: Indices, pad_id: int) -> dict[str, torch.Tensor]:
         """Padded tensors: input_ids and attention_mask, (passages, longest) int64."""
+        import torch
+
         longest = int(self.lengths_of(passages).max())
         ids = np.full((len(passages), longest), pad_id, dtype=np.int64)
         mask = np.zeros((len(passages), longest), dtype=np.int64)

@@ -29,7 +29,7 @@ from agnews_cli.learn.combine.logits import Logits
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested
 from agnews_cli.learn.door.notes import Notes
 from agnews_cli.learn.predictor import Means, OpenedDelivery
-from agnews_cli.learn.stages import asked_rows, savers, setting
+from agnews_cli.learn.stages import asked_rows, machine, savers
 from agnews_cli.learn.stages.asked_rows import AskedRows
 from agnews_cli.learn.state import fingerprint
 from agnews_cli.learn.state.saving import Saver, changes
@@ -54,7 +54,7 @@ def about_rows(job: PredictJob, log: EventLog, stop: StopFlag) -> Outcome:
     and what reading the rows raises; TeacherHasNoHidden where hidden states are wanted of what has
     none.
     """
-    accelerator, _ = setting.take_machine(job, log, wanted="fp32")
+    accelerator, _ = machine.take(job, log, wanted="fp32")
     told = Notes(log)
     model = delivered.at(Path(job.model))
     log("phase", name="reading")

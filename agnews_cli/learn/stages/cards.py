@@ -23,7 +23,7 @@ from agnews_cli.core.run.evaluation import Evaluation, Interval, SplitEvaluation
 from agnews_cli.core.run.job import COUNTED, Candidate, TrainJob
 from agnews_cli.core.run.long_texts import LongTexts
 from agnews_cli.core.run.method import WordCounts
-from agnews_cli.learn import methods
+from agnews_cli.core.run.preset import Preset
 from agnews_cli.learn.rows.reading import WhatWasRead
 from agnews_cli.store.disk.files import write_text_atomically
 from agnews_cli.store.model.delivered import digests_of
@@ -235,7 +235,7 @@ def _usage(
             network=network,
         )
         parts.append(f"Without agnews, in {where} (or give its path):\n\n" + fenced(code))
-    beside = methods.of(job.preset.method).beside if tuned else None
+    beside = _beside(job.preset) if tuned else None
     if beside is not None:
         folder = f"{tuned[0].folder}/{beside}" if is_run else beside
         parts.append(
@@ -259,6 +259,13 @@ def _usage(
     )
     parts.append(f"{joined}{markup}. `agnews predict FOLDER TEXT` does all this by itself.")
     return "\n\n".join(parts)
+
+
+def _beside(preset: Preset) -> str | None:
+    """The folder of what the method trained alone, beside the model."""
+    from agnews_cli.learn import methods
+
+    return methods.of(preset.method).beside
 
 
 def fenced(code: str) -> str:

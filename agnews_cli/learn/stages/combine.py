@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
-from accelerate.utils import broadcast_object_list
 
 from agnews_cli.core.run.job import COUNTED
 from agnews_cli.learn.figures import blend, choice
-from agnews_cli.learn.stages.contest import Competition, Probabilities
+from agnews_cli.learn.stages.contest import Competition
+from agnews_cli.learn.stages.trained import Probabilities
 
 Shares = dict[str, float]
 """Of what is delivered, by name; they add up to 1."""
@@ -19,9 +19,7 @@ def choose(contest: Competition) -> Shares:
     """The same on every process; what is not delivered is removed but a model of counted
     words, which is small, and but all where training is traced."""
     setting = contest.setting
-    chosen = [_chosen(contest) if setting.is_main else {}]
-    broadcast_object_list(chosen)
-    shares = chosen[0]
+    shares = setting.agreed(_chosen(contest) if setting.is_main else {})
     for contender in contest.contenders:
         weight = shares.get(contender.facts.name, 0.0)
         contender.facts = contender.facts.model_copy(update={"weight": weight})

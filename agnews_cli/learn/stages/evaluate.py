@@ -15,9 +15,10 @@ from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.rows import overlap
 from agnews_cli.learn.stages import snapshots
 from agnews_cli.learn.stages.combine import Shares
-from agnews_cli.learn.stages.contest import Competition, Probabilities
+from agnews_cli.learn.stages.contest import Competition
 from agnews_cli.learn.stages.predict import Answered
 from agnews_cli.learn.stages.predictions_file import write_predictions
+from agnews_cli.learn.stages.trained import Probabilities
 from agnews_cli.store.disk import space
 
 

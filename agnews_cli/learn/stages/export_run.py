@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.evaluation import Evaluation
@@ -23,7 +22,7 @@ from agnews_cli.errors import CheckpointDamaged
 from agnews_cli.learn import predictor
 from agnews_cli.learn.combine import logits
 from agnews_cli.learn.combine.logits import Logits
-from agnews_cli.learn.door import test_lock
+from agnews_cli.learn.door import environment, test_lock
 from agnews_cli.learn.door.budget import TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag
 from agnews_cli.learn.door.notes import Notes
@@ -145,12 +144,12 @@ def _evaluated(
         labels=tuple(labels), validation=evaluate(held, rows.held_classes, labels, chose=True)
     )
     if job.test is None:
-        latency.write(folder, latency.measure(opened, rows.held_texts, Accelerator(cpu=True)))
+        latency.write(folder, latency.measure(opened, rows.held_texts, environment.cpu()))
         return found
     order, look = test_lock.opened(job, writes=True)
     tested = asked_rows.of_test(job, order, delivered.at(folder), stop, told)
     said, classes = asked("test", tested.texts), tested.classes.astype(np.int64)
-    latency.write(folder, latency.measure(opened, tested.texts, Accelerator(cpu=True)))
+    latency.write(folder, latency.measure(opened, tested.texts, environment.cpu()))
     _keep(folder, TEST, Logits.of(labels, tested.texts, classes, said, {}))
     write_predictions(folder, classes.tolist(), labels, said, {})
     known = overlap.are_in(tested.texts, rows.seen())

@@ -7,7 +7,7 @@ from agnews_cli.learn.models.embedding import DType
 from agnews_cli.learn.models.model import load_encoder, save_tokenizer
 from agnews_cli.learn.rows.parts import limit_rows
 from agnews_cli.learn.stages.prepare import Prepared
-from agnews_cli.learn.stages.train import Trained
+from agnews_cli.learn.stages.trained import Trained
 from agnews_cli.store.model.models import base_name
 
 _LEAST_ROWS = 400

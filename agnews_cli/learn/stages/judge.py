@@ -28,7 +28,7 @@ from agnews_cli.learn.figures import blend, latency
 from agnews_cli.learn.figures.evaluate import evaluate
 from agnews_cli.learn.predictor import Means
 from agnews_cli.learn.rows import overlap
-from agnews_cli.learn.stages import asked_rows, cards, setting
+from agnews_cli.learn.stages import asked_rows, cards, machine
 from agnews_cli.learn.stages.ask import NAME, Asking
 from agnews_cli.learn.stages.asked_rows import AskedRows
 from agnews_cli.learn.stages.predictions_file import write_predictions
@@ -52,7 +52,7 @@ def of_finished(job: EvaluateJob, log: EventLog, stop: StopFlag) -> Outcome:
     classes apart, and what reading the rows raises.
     """
     assert job.test is not None
-    accelerator, precision = setting.take_machine(job, log, wanted="fp32")
+    accelerator, precision = machine.take(job, log, wanted="fp32")
     told, model = Notes(log), delivered.at(Path(job.model))
     log("phase", name="reading the test rows")
     order, look = test_lock.opened(job, writes=accelerator.is_main_process)
@@ -75,7 +75,9 @@ def of_finished(job: EvaluateJob, log: EventLog, stop: StopFlag) -> Outcome:
         _keep(job, rows, mixed, said)
         at_work = delivered.order_of(model, lambda base: job.bases[base.id])
         opened = predictor.open_delivery(at_work, Means(processes=accelerator, check=stop.check))
-        latency.write(Path(job.folder), latency.measure(opened, rows.to_model, accelerator))
+        latency.write(
+            Path(job.folder), latency.measure(opened, rows.to_model, machine.named(accelerator))
+        )
         if job.trained is not None:
             at = Setting(_timeless(job.trained), accelerator, precision, log, stop)
             _judge(job, at, order, look, rows, mixed, said)

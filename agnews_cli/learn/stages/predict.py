@@ -86,7 +86,7 @@ def test_rows(contest: Competition, shares: Shares) -> Answered | None:
     took: Latency | None = None
     if budget.left_s > _ENOUGH_S:
         per_s = len(rows.texts) / max(took_s, 1e-9)
-        took = latency.measure(opened, rows.texts, setting.accelerator, rows_per_s=per_s)
+        took = latency.measure(opened, rows.texts, setting.machine, rows_per_s=per_s)
     return Answered(rows, each, kept, held_out_of, took, look)
 
 
@@ -116,7 +116,7 @@ def _order(contest: Competition, delivered: list[Contender]) -> Order:
 def _means(contest: Competition) -> Means:
     return Means(
         batch_tokens=contest.rows.training.batch_tokens,
-        processes=contest.setting.accelerator,
+        processes=contest.setting.processes,
         check=contest.setting.stop.check,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,17 @@ from agnews_cli.core.run.long_texts import CUT, LongTexts
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import ValueWrong
 from agnews_cli.learn.door.budget import OutOfTime
-from agnews_cli.learn.loop.distil import Taught
-from agnews_cli.learn.models.model import load_config, load_tokenizer
 from agnews_cli.learn.rows import handicaps, material
 from agnews_cli.learn.rows.batches import Indices, steps_in
 from agnews_cli.learn.rows.material import Material, Tokenised
 from agnews_cli.learn.rows.overlap import Hashes
 from agnews_cli.learn.rows.reading import WhatWasRead
 from agnews_cli.learn.rows.weighing import weights_of
-from agnews_cli.learn.stages import taught
 from agnews_cli.learn.stages.setting import Setting
-from agnews_cli.learn.stages.taught import Teacher
+
+if TYPE_CHECKING:
+    from agnews_cli.learn.loop.distil import Taught
+    from agnews_cli.learn.stages.taught import Teacher
 
 _OTHER_WAYS = "--set training.long_texts=head_tail reads both ends, =windows all of it"
 
@@ -38,7 +38,7 @@ class Prepared:
 
     setting: Setting
     material: Material = field(init=False)
-    teacher: Teacher | None = field(init=False)
+    teacher: Teacher | None = None
     training: Training = field(init=False)
     """The preset's, with the length that the texts have."""
     tokenizer: Any = None
@@ -110,7 +110,10 @@ class Prepared:
         """Raises TooLittleMemory or BudgetTooShort, and what is wrong with a teacher's answers."""
         setting, job = self.setting, self.setting.job
         self.read_rows()
-        self.teacher = taught.read(job, self.material, setting.told)
+        if job.teacher:
+            from agnews_cli.learn.stages import taught  # torch
+
+            self.teacher = taught.read(job, self.material, setting.told)
         if self.class_weights is not None and self.training.class_weights == "auto":
             rows = np.bincount(self.material.classes, minlength=len(setting.labels))
             least = int(np.where(rows > 0, rows, rows.max()).argmin())
@@ -123,6 +126,8 @@ class Prepared:
     def tokenise(self) -> None:
         """Raises OutOfTime, on all processes, ValueWrong: more tokens than the model reads, and
         TeacherOfOtherWidth."""
+        from agnews_cli.learn.models.model import load_config, load_tokenizer
+
         job, told, asked = self.setting.job, self.setting.told, self.setting.job.preset.training
         self.setting.log("phase", name="tokenising")
         self.tokenizer = load_tokenizer(job.model_path, job.preset.model.revision)

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-import torch
-from accelerate import Accelerator, PartialState
-from accelerate.utils import broadcast_object_list, parse_flag_from_env
-
-from agnews_cli.core.run.job import Job, TrainJob
-from agnews_cli.core.run.preset import Precision
+from agnews_cli.core.run.job import TrainJob
+from agnews_cli.learn.door import environment
 from agnews_cli.learn.door.budget import OutOfTime, TimeBudget
 from agnews_cli.learn.door.events import EventLog, StopFlag
 from agnews_cli.learn.door.notes import Notes
-from agnews_cli.learn.models import kernels, precision
-from agnews_cli.store.disk.files import write_text_atomically
 
-_LIBRARIES = ("torch", "transformers", "accelerate", "peft", "scikit-learn", "numpy", "agnews-cli")
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -29,7 +24,8 @@ class Setting:
     """Of one job in one session."""
 
     job: TrainJob
-    accelerator: Accelerator
+    processes: Accelerator | None
+    """Those that do it together; None: this one alone, without torch."""
     precision: str
     log: EventLog
     stop: StopFlag
@@ -40,8 +36,23 @@ class Setting:
         self.told, self.budget = Notes(self.log), TimeBudget.of(self.job, self.stop)
 
     @property
+    def accelerator(self) -> Accelerator:
+        """For what computes with torch."""
+        assert self.processes is not None, "a light job has none"
+        return self.processes
+
+    @property
+    def machine(self) -> str | None:
+        """What computes; None: several processes together."""
+        if self.processes is None:
+            return environment.cpu()
+        from agnews_cli.learn.stages import machine
+
+        return machine.named(self.processes)
+
+    @property
     def is_main(self) -> bool:
-        return bool(self.accelerator.is_main_process)
+        return self.processes is None or bool(self.processes.is_main_process)
 
     @property
     def labels(self) -> Sequence[str]:
@@ -52,11 +63,15 @@ class Setting:
         """The run's."""
         return Path(self.job.folder)
 
-    def agreed(self, mine: float) -> float:
-        """The main process's figure: each measures its own, and all must go the same way."""
-        figures = [mine]
-        broadcast_object_list(figures)
-        return figures[0]
+    def agreed(self, mine: T) -> T:
+        """The main process's: each measures or chooses for itself, and all must go the same way."""
+        if self.processes is None:
+            return mine
+        from accelerate.utils import broadcast_object_list
+
+        each = [mine]
+        broadcast_object_list(each)
+        return each[0]
 
     def require_time(self, is_late: bool) -> None:
         """Raise OutOfTime on all processes where it is late on the main one."""
@@ -64,48 +79,19 @@ class Setting:
             raise OutOfTime
 
     def wait_for_all(self) -> None:
-        if torch.distributed.is_initialized():
-            self.accelerator.wait_for_everyone()
+        if self.processes is not None and self.processes.num_processes > 1:
+            self.processes.wait_for_everyone()
 
 
 def begin(job: TrainJob, log: EventLog, stop: StopFlag) -> Setting:
     """The job's, on the machine as it is."""
+    if job.is_light:
+        environment.write(Path(job.folder), {"device": "cpu", "processes": 1, "precision": "fp64"})
+        return Setting(job, None, "fp64", log, stop)
+    from agnews_cli.learn.stages import machine
+
     training = job.preset.training
-    accelerator, chosen = take_machine(
+    accelerator, chosen = machine.take(
         job, log, wanted=training.precision, deterministic=training.deterministic
     )
     return Setting(job, accelerator, chosen, log, stop)
-
-
-def take_machine(
-    job: Job, log: EventLog, *, wanted: Precision, deterministic: bool = False
-) -> tuple[Accelerator, str]:
-    """(the machine as it is, the precision to compute in); `environment.json` says what it is."""
-    # Whoever asks first decides how the processes find each other: without this word, not at all.
-    state = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
-    chosen, reason = precision.resolve(wanted, state.device)
-    kernels.settle(deterministic=deterministic)
-    accelerator = Accelerator(mixed_precision="no" if chosen == "fp32" else chosen)
-    log("note", text=f"computing in {chosen}: {reason}")
-    if accelerator.is_main_process:
-        _write_environment(Path(job.folder), accelerator, chosen)
-    return accelerator, chosen
-
-
-def _write_environment(folder: Path, accelerator: Accelerator, chosen: str) -> None:
-    facts: dict[str, object] = {
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "device": accelerator.device.type,
-        "processes": accelerator.num_processes,
-        "precision": chosen,
-        "threads": torch.get_num_threads(),
-    }
-    if accelerator.device.type == "cuda":
-        facts["accelerator"] = torch.cuda.get_device_name()
-    for name in _LIBRARIES:
-        try:
-            facts[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            facts[name] = None
-    write_text_atomically(folder / "environment.json", json.dumps(facts, indent=2))

@@ -73,14 +73,12 @@ class Teacher:
             )
 
 
-def read(job: TrainJob, material: Material, told: Notes) -> Teacher | None:
-    """None where the job has no teacher.
+def read(job: TrainJob, material: Material, told: Notes) -> Teacher:
+    """What the job's teacher said.
 
     Raises CannotRead, TeacherLabelsDiffer, TeacherTwice, TeacherSilent, TeacherSawValidation or
     TeacherHasNoHidden.
     """
-    if not job.teacher:
-        return None
     # Two teachers at once would each take a share of what the labels have.
     assert not job.preset.training.linear_teacher
     said = [_Said.read(path, job.dataset.labels) for path in job.teacher]

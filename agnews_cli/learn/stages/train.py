@@ -26,32 +26,11 @@ from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.stages.guarded import Guarded
 from agnews_cli.learn.stages.prepare import Prepared
+from agnews_cli.learn.stages.trained import CycleEnd, Probabilities, Trained
 from agnews_cli.learn.stages.tuning import Tunings
 from agnews_cli.learn.state.snapshot import restore_weights
 
-Probabilities = NDArray[np.floating]
 SoftTargets = Callable[[], NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class CycleEnd:
-    """A snapshot whose model is written; `name` is the run's part that it is."""
-
-    name: str
-    validation: Probabilities
-
-
-@dataclass(frozen=True, slots=True)
-class Trained:
-    """A model that is written: what it says of the held rows, and what asking a row took."""
-
-    name: str
-    folder: Path
-    validation: Probabilities
-    row_s: float
-    snapshots: tuple[CycleEnd, ...] = ()
-    temperature: float | None = None
-    """Built into its head; None: nothing was."""
 
 
 @dataclass(slots=True)

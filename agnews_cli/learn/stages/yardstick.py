@@ -22,7 +22,7 @@ from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.learn.rows.material import Material, available_bytes
 from agnews_cli.learn.rows.parts import limit_rows
 from agnews_cli.learn.stages.prepare import Prepared
-from agnews_cli.learn.stages.train import Trained
+from agnews_cli.learn.stages.trained import Trained
 
 Counted = Linear | Forest
 FitOne = Callable[..., Counted]

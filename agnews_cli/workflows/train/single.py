@@ -226,11 +226,12 @@ def _carried_out(plan: Plan, show: Callable[[Event], None], lane: session.Lane |
     if evaluation is not None and not request.session.fresh:
         outcome = other_test.carry_out(plan, evaluation, job_of(plan, folder), show=show, lane=lane)
         return result_of(plan, folder, outcome, show, was_there=False)
+    job = job_of(plan, folder)
     outcome = session.train(
-        job_of(plan, folder),
+        job,
         folder,
         plan.scene.platform,
-        processes=plan.scene.processes,
+        processes=1 if job.is_light else plan.scene.processes,
         show=show,
         takeover=request.session.takeover,
         is_fresh=request.session.fresh,
