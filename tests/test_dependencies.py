@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import source
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "agnews_cli"
 NAMES = {"yaml": "pyyaml", "sklearn": "scikit-learn", "pynvml": "nvidia-ml-py"}
@@ -49,7 +51,7 @@ def found() -> Iterator[tuple[str, str, bool, str]]:
     """(distribution, room, whether inside a function, place) of every import from outside."""
     for path in sorted(PACKAGE.rglob("*.py")):
         room = path.relative_to(PACKAGE).parts[0]
-        for module, is_inside, line in imports(ast.parse(path.read_text("utf-8"))):
+        for module, is_inside, line in imports(source.tree(path)):
             top = module.partition(".")[0]
             if top in sys.stdlib_module_names or top == "agnews_cli":
                 continue

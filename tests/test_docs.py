@@ -20,6 +20,7 @@ from agnews_cli.core.run.long_texts import LongTexts
 from agnews_cli.core.run.request import every
 from agnews_cli.core.run.state import TRANSITIONS, RunState
 from agnews_cli.workflows.sessions.couriers import Note
+from tests import source
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -90,7 +91,7 @@ def test_every_object_that_is_printed_is_on_the_page():
 def _told() -> Iterator[tuple[str, str, set[str]]]:
     """Every place that tells an event: where, its kind, and the keys that it gives."""
     for path in sorted(Path(agnews_cli.__file__).parent.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(source.tree(path)):
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -139,7 +140,7 @@ def _defined(name: str) -> bool:
     """Whether `room/file.function` or `room/file.Class.method` is there; nothing is imported."""
     file, *names = name.split(".")
     path = Path(agnews_cli.__file__).parent / f"{file}.py"
-    nodes = ast.parse(path.read_text("utf-8")).body if path.exists() else []
+    nodes = source.tree(path).body if path.exists() else []
     found: ast.stmt | None = None
     for each in names:
         kinds = (ast.FunctionDef, ast.ClassDef)

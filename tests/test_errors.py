@@ -18,6 +18,7 @@ import pytest
 
 import agnews_cli
 from agnews_cli import errors
+from tests import source
 
 _SOURCE = Path(agnews_cli.__file__).parent
 _ERRORS = {
@@ -120,15 +121,15 @@ def _read_elsewhere() -> set[str]:
     """Facts that code asks an error for: these a message need not name."""
     found = set()
     for path in _FILES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(source.tree(path)):
             if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith(".facts"):
                 found.add(ast.literal_eval(node.slice))
     return found
 
 
-def _faults(path: Path, text: str, *, read: set[str]) -> list[str]:
+def _faults(path: Path, tree: ast.Module, *, read: set[str]) -> list[str]:
     faults = []
-    for call, function in _calls(ast.parse(text)):
+    for call, function in _calls(tree):
         for name in sorted(_kinds(call.func, function)):
             kind = _ERRORS[name]
             if kind.__init__ is not errors.AgnewsError.__init__:
@@ -153,7 +154,7 @@ def _faults(path: Path, text: str, *, read: set[str]) -> list[str]:
 
 def test_every_error_is_made_with_the_facts_of_its_message():
     read = _read_elsewhere()
-    faults = [each for p in _FILES for each in _faults(p, p.read_text("utf-8"), read=read)]
+    faults = [each for p in _FILES for each in _faults(p, source.tree(p), read=read)]
     assert faults == []
 
 
@@ -173,7 +174,7 @@ def test_every_error_is_made_with_the_facts_of_its_message():
 )
 def test_the_walk_sees(code: str, fault: str):
     text = f"def f():\n    kind = FileMissing if x else CannotRead\n    raise {code}\n"
-    found = _faults(Path("x.py"), text, read=set())
+    found = _faults(Path("x.py"), ast.parse(text), read=set())
     assert [each.partition(": ")[2].partition(": ")[2] for each in found] == [fault] * bool(fault)
 
 

@@ -29,6 +29,7 @@ from agnews_cli.core.run.work import (
     Work,
     reads,
 )
+from tests import source
 
 SOURCE = Path(agnews_cli.__file__).parent
 MODEL = RunOutput(run="m-0123456789")
@@ -89,7 +90,7 @@ def test_in_the_worker_three_doors_lead_to_test_rows_and_all_are_evaluations():
     found = {
         path.relative_to(SOURCE).as_posix()
         for path in (SOURCE / "learn").rglob("*.py")
-        if _opens_test_rows(ast.parse(path.read_text("utf-8")))
+        if _opens_test_rows(source.tree(path))
     }
     assert found == {
         "learn/door/test_lock.py",  # the order itself, and with it the look

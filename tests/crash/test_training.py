@@ -47,7 +47,7 @@ def night(fault: str, tries: int) -> Any:
 @pytest.mark.parametrize(
     "tries",
     [  # one process for all: to start torch, and what is compared with, take the time
-        pytest.param({"F2": 12, "F3": 8, "F16": 8, "F19": 8}, id="fast"),
+        pytest.param({"F2": 6, "F3": 4, "F16": 6, "F19": 4}, id="fast"),
         night("F2", 1000),
         night("F3", 300),
         night("F16", 200),

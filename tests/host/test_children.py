@@ -21,6 +21,7 @@ from agnews_cli.errors import AgnewsError
 from agnews_cli.host import children, kernel, launch, probe
 from agnews_cli.host.predictor import Predictor
 from agnews_cli.workflows.machine import verify
+from tests import source
 
 ROOT = Path(agnews_cli.__file__).parent
 STARTS = {"Popen", "run", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
@@ -40,7 +41,7 @@ def attributes() -> tuple[tuple[str, ast.Attribute | ast.Call], ...]:
     return tuple(
         (str(path.relative_to(ROOT)), node)
         for path in ROOT.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in ast.walk(source.tree(path))
         if isinstance(node, ast.Attribute)
         or (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute))
     )

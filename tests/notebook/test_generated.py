@@ -199,7 +199,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.train
-@pytest.mark.parametrize("place", ["colab", "kaggle"])
+@pytest.mark.parametrize("place", [pytest.param("colab", marks=pytest.mark.slow), "kaggle"])
 def test_the_wizards_notebook_runs_on_a_machine_that_nobody_has_used(
     notebooks, desk, place, empty_python, tmp_path
 ):

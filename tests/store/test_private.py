@@ -19,6 +19,7 @@ from agnews_cli.errors import BadOutput, CannotWrite
 from agnews_cli.host import predictor
 from agnews_cli.store.disk import outputs, private
 from agnews_cli.store.hours.ledger import Ledger
+from tests import source
 
 SOURCES = sorted(Path(agnews_cli.__file__).parent.rglob("*.py"))
 SAFE = {"TemporaryDirectory", "TemporaryFile", "NamedTemporaryFile", "mkdtemp", "mkstemp"}
@@ -93,7 +94,7 @@ def test_there_is_no_other_way_into_the_folder_for_temporary_files():
     """Of the source: only tempfile's safe functions, and no name of ours in such a folder."""
     found = []
     for path in SOURCES:
-        tree = ast.parse(path.read_text("utf-8"))
+        tree = source.tree(path)
         docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module == "tempfile":
