@@ -152,7 +152,9 @@ def test_runs_become_an_ensemble_that_predicts_and_teaches(agnews: Any, tmp_path
     whole = joined.json["run"]
     assert json.loads(agnews("predict", whole, "the goal of a match", "--json").out)[0]["label"]
     preset = tmp_path / "agnews-runs" / runs[0] / "preset.yaml"
-    taught = agnews("distill", "--teacher", whole, "--student", preset, "--json", "--seed", 5)
+    lesson = ("distill", "--teacher", whole, "--student", preset, "--justify", "tiny", "--json",
+              "--seed", 5)  # fmt: skip
+    taught = agnews(*lesson)
     assert taught.code == 0, taught.err
     student = taught.json
     assert [one["kind"] for one in student["graph"]] == ["predict", "train", "evaluate"]
@@ -160,5 +162,5 @@ def test_runs_become_an_ensemble_that_predicts_and_teaches(agnews: Any, tmp_path
     beside = agnews("compare", whole, *runs, student["run"], "--json").json
     assert {one["name"] for one in beside["models"]} == {whole, *runs, student["run"]}
     assert all(one["size_bytes"] for one in beside["models"])
-    again = agnews("distill", "--teacher", whole, "--student", preset, "--json", "--seed", 5).json
+    again = agnews(*lesson).json
     assert (again["run"], again["was_there"]) == (student["run"], True)

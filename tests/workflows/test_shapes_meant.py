@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 import pytest
 
-from agnews_cli.core.graph.asked import AnyPreset, Distilled, Single, singles
+from agnews_cli.core.graph.advice import few_rows
+from agnews_cli.core.graph.asked import AnyPreset, Distilled, Single, singles, with_unlabelled
 from agnews_cli.core.graph.shapes import graph_of
 from agnews_cli.core.machine.accelerator import Accelerator
 from agnews_cli.core.run.choose import choose, nearest
@@ -84,6 +85,14 @@ def test_advice_for_students_has_its_source(
     _, why = meant(preset=name, settings=settings)
     line = next(line for line in why.splitlines() if said in line)
     assert "arXiv" in line
+
+
+def test_with_few_rows_texts_without_labels_are_advised() -> None:
+    shape = preset_shapes.load("minilm-from-ensemble")
+    (said,) = few_rows(shape, 999)
+    assert "999 training rows" in said and "--unlabelled FILE" in said
+    assert few_rows(shape, 1_000) == () == few_rows(with_unlabelled(shape), 999)
+    assert few_rows(preset_shapes.load("ensemble-cpu"), 999) == (), "it has no student"
 
 
 def test_too_wide_a_gap_is_warned_of_and_a_model_between_mends_it(tmp_path: Path) -> None:

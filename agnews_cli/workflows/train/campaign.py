@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agnews_cli.core.graph import shapes
+from agnews_cli.core.graph.advice import few_rows
 from agnews_cli.core.graph.asked import AnyPreset, Single, mapped, single_of, singles
 from agnews_cli.core.graph.graph import Graph, Node
 from agnews_cli.core.machine.platform import Platform
@@ -127,7 +128,8 @@ def prepare(scene: Scene, shape: AnyPreset, why: Sequence[str] = ()) -> Campaign
     ahead = of_parts(
         graph, singles(shape), scene.dataset, scene.platform, ground=ground, left_s=scene.session_s
     )
-    reasons = (*scene.reasons, *why, *notes, *ahead.reasons)
+    few = few_rows(shape, scene.limit_train or scene.dataset.train.rows)
+    reasons = (*scene.reasons, *why, *few, *notes, *ahead.reasons)
     return Campaign(scene, shape, graph, plans, whole, reasons, limits, ahead.slow)
 
 
