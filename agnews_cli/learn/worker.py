@@ -10,6 +10,7 @@ one that lost the others to their death says nothing, and the launcher ends the 
 from __future__ import annotations
 
 import errno
+import importlib
 import mmap
 import os
 import sys
@@ -172,11 +173,13 @@ def _work(job: AnyJob, log: EventLog, stop: StopFlag) -> Outcome:
 
 
 def _stage(job: AnyJob) -> Callable[[Any, EventLog, StopFlag], Outcome]:
-    """What does such a job; torch is imported here, if it needs torch."""
+    """What does such a job; torch is imported here, if it needs torch, while a start lasts."""
     match job:
         case TrainJob():
             from agnews_cli.learn.stages import whole
 
+            if not job.is_light:
+                importlib.import_module("agnews_cli.learn.stages.finetuned")
             return whole.train
         case CombineJob():
             from agnews_cli.learn.stages import join
