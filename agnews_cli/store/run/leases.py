@@ -59,6 +59,11 @@ class Lease:
         files.write_text_atomically(_path(self.folder, self.token), text(self.writer, now, is_open))
 
 
+def busy(folder: Path, where: str, beat: str) -> RunBusy:
+    """The refusal of a run that is trained there, with the command that takes it over."""
+    return RunBusy(run=folder.name, where=where, beat=beat, again=shlex.quote(str(folder)))
+
+
 def claim(folder: Path, now: datetime, *, takeover: bool = False, above: int = 0) -> Lease:
     """The lease of the run in `folder`, its number higher than `above`.
 
@@ -74,8 +79,7 @@ def claim(folder: Path, now: datetime, *, takeover: bool = False, above: int = 0
         if held is not None and held["open"]:
             age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
             if not (is_gone(held) or takeover or (age_s > STALE_S and not is_here(held))):
-                facts = {"where": whereabouts(held), "beat": held["beat_at"]}
-                raise RunBusy(run=folder.name, again=shlex.quote(str(folder)), **facts)
+                raise busy(folder, whereabouts(held), held["beat_at"])
             why = "asked to" if takeover else "long silent"
             why = "its process is gone" if is_gone(held) else why
             note = f"taken over from session {last} on {held['host']}: {why}"

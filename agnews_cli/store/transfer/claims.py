@@ -9,7 +9,6 @@ the lower (number, writer) stops. Signs of life are new objects, since objects n
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -17,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from agnews_cli.core.saving import fencing
 from agnews_cli.core.saving.checkpoint import Key
 from agnews_cli.core.text import strict_json
-from agnews_cli.errors import AgnewsError, Fenced, RunBusy
+from agnews_cli.errors import AgnewsError, Fenced
 from agnews_cli.store.disk import files
 from agnews_cli.store.remotes.remote import Entry, Remote
 from agnews_cli.store.run import leases
@@ -85,8 +84,7 @@ def require_free(
         age_s = (now - datetime.fromisoformat(held["beat_at"])).total_seconds()
         if leases.is_gone(held) or not held["open"] or age_s > STALE_S:
             return
-        where, again = f"{held['host']}, as {remote.address} says", shlex.quote(str(folder))
-        raise RunBusy(run=folder.name, where=where, beat=held["beat_at"], again=again)
+        raise leases.busy(folder, f"{held['host']}, as {remote.address} says", held["beat_at"])
 
 
 class Claim:

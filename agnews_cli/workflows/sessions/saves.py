@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tempfile
 import time
 from collections.abc import Sequence
@@ -19,7 +18,6 @@ from agnews_cli.errors import (
     NotAnswered,
     NothingToPull,
     NotRunning,
-    RunBusy,
 )
 from agnews_cli.host import launch
 from agnews_cli.store.disk import files
@@ -96,9 +94,7 @@ def pruned(run: str, store: Path | None, *, keep: int) -> tuple[str, ...]:
     if not leases.is_held(folder.path, now) and (alive := launch.left_behind(folder.job)):
         # A claim would refuse it the last save.
         who = f"process {alive[0].pid}, which saves and ends as its command was killed"
-        again = shlex.quote(str(folder.path))
-        beat = now.isoformat(timespec="seconds")
-        raise RunBusy(run=folder.id, where=who, beat=beat, again=again)
+        raise leases.busy(folder.path, who, now.isoformat(timespec="seconds"))
     lease = leases.claim(folder.path, now)
     try:
         return tuple(id_ for place in places for id_ in place.prune(keep=keep))
@@ -201,8 +197,7 @@ def pull(run: str | None, store: Path | None, remotes: Sequence[str]) -> tuple[s
         raise NothingToPull(run=run or "any run", reasons=reasons)
     folder = unpack_record(named[0], where(store))
     if leases.is_held(folder.path, datetime.now(UTC)):
-        again = shlex.quote(str(folder.path))
-        raise RunBusy(run=folder.id, where="a session on this machine", beat="now", again=again)
+        raise leases.busy(folder.path, "a session on this machine", "now")
     having = [one.remote for one in named if one.run == folder.id]
     pulled = stores.bring(having, folder)
     if not pulled.parcels and pulled.skipped:
