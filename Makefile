@@ -9,8 +9,8 @@ READY = $(VENV)/.ready
 auto: $(READY)  ## from nothing to a trained, evaluated classifier
 	$(BIN)/agnews auto --yes
 
-test: $(READY)  ## everything that CI runs; three at once on two cores, for many tests wait
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
+test: $(READY)  ## everything that CI runs
+	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 check: $(READY)  ## formatter, linter, types, import contracts
 	$(BIN)/ruff format --check .
