@@ -23,9 +23,10 @@ GAP, TEMPERATURE, ALPHA = (2.0, 10.0), (3.0, 10.0), (0.1, 0.5)
 FEW_ROWS = 1_000
 """Measured with 500; with how many it ends nobody has measured."""
 _OF_FEW = (
-    "warning: {rows:,} training rows, which a teacher learns by heart: with 500 of AG News a "
-    "student was worse than one of the labels alone, and with 1,500 texts without labels beside "
-    "them as good as its teacher (benchmarks/RESULTS.md, Distillation): --unlabelled FILE"
+    "warning: {rows:,} training rows, which a teacher learns by heart: with 500 of AG News the "
+    "student of an ensemble was worse than one of the labels alone, and with 1,500 texts without "
+    "labels beside them as good as the ensemble (benchmarks/RESULTS.md, Distillation): "
+    "--unlabelled FILE"
 )
 _GAP_SOURCE = "Mirzadeh et al. 2020, arXiv 1902.03393"
 _HINTON = "Hinton et al. 2015, arXiv 1503.02531"
