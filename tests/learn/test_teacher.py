@@ -37,7 +37,7 @@ def test_a_class_too_small_to_be_divided_keeps_its_labels():
     classes = np.array([0] * 20 + [1] * 20 + [2] * 2)
     found = out_of_fold(texts(classes, np.random.default_rng(2)), classes, count=3, seed=0)
     assert (found[-2:] == [0, 0, 1]).all()
-    assert found[:40, :2].sum() > 38
+    assert found[:40, :2].mean() > 0.45  # the two that there are share nine tenths and more
 
 
 def test_a_stop_is_heard_between_two_folds():

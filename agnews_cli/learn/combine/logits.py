@@ -7,7 +7,7 @@ was evaluated) holds these arrays, read with NumPy alone:
   Rows are told by it and not by their number, so that tokenizers, files and machines may differ.
 - `classes` (rows,) int32: the true class; -1, in all rows, where it is not known.
 - `logits` (rows, classes) float32: of what is delivered. The logarithm of its probabilities, which
-  softmax turns back into them, whatever was averaged or cooled to get them.
+  softmax turns back into them, whatever was averaged or divided to get them.
 - `logits.NAME` (rows, classes) float32: the same of each candidate, delivered or not.
 - `hidden` (rows, width) float16, of a teacher whose student is to resemble it: its last hidden
   states, their mean over a text's tokens, of length 1.

@@ -45,11 +45,19 @@ def log_loss(probabilities: NDArray[np.floating], classes: NDArray[np.integer]) 
 def temperature(
     scores: NDArray[np.floating], classes: NDArray[np.integer], *, least: float = 0.02
 ) -> float:
-    """The T, from `least` to 50, that makes softmax(scores / T) likeliest (Guo et al. 2017)."""
+    """The T, from `least` to 50, that makes softmax(scores / T) likeliest (Guo et al. 2017).
+
+    Each of n rows counts as its class to (n + 1) / (n + 2) alone (Platt 1999, section 2.2; the rest
+    is the other classes', alike): a few rows that are all right do not make a model sure of all.
+    """
     from scipy.optimize import minimize_scalar  # its import takes longer than most averages
 
+    rows, count = scores.shape
+    counts = np.full(scores.shape, 1 / ((rows + 2) * max(count - 1, 1)))
+    counts[np.arange(rows), classes] = (rows + 1) / (rows + 2)
+
     def loss(log_t: float) -> float:
-        return log_loss(softmax(scores / np.exp(log_t)), classes)
+        return float((counts * surprise(softmax(scores / np.exp(log_t)))).sum(axis=1).mean())
 
     bounds = (np.log(least), np.log(50.0))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))

@@ -130,14 +130,14 @@ def load_classifier(
     return trained
 
 
-def cool_head(model: nn.Module, temperature: float, *, classes: int) -> bool:
+def scale_head(model: nn.Module, temperature: float, *, classes: int) -> bool:
     """Divide the logits by `temperature` by dividing the head's weights; whether it was done.
 
     Whoever loads the files gets calibrated probabilities and the same predictions (Guo et al.
     2017). Nothing is done where the head is not a last linear layer.
     """
     layer = last_layer(model)
-    if temperature < 1.005 or layer is None or layer.out_features != classes:
+    if abs(temperature - 1) < 0.005 or layer is None or layer.out_features != classes:
         return False
     with torch.no_grad():
         for weight in layer.parameters():

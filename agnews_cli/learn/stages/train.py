@@ -21,7 +21,7 @@ from agnews_cli.learn.loop.position import Position
 from agnews_cli.learn.loop.state import ANSWERS
 from agnews_cli.learn.loop.train import FineTuning
 from agnews_cli.learn.models import teacher
-from agnews_cli.learn.models.model import cool_head, save_delivery
+from agnews_cli.learn.models.model import save_delivery, scale_head
 from agnews_cli.learn.rows.batches import Indices
 from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.stages.guarded import Guarded
@@ -80,7 +80,7 @@ class Trainer:
         asked_s = time.monotonic()
         probabilities = self._asked(bare, rows.tokens.validation)
         row_s = (time.monotonic() - asked_s) / len(rows.held_classes)
-        probabilities, t = self._cooled(name, bare, probabilities)
+        probabilities, t = self._calibrated(name, bare, probabilities)
         self._write(bare, folder)
         snapshots = self._snapshots(tuning, number)
         setting.accelerator.free_memory()
@@ -120,7 +120,7 @@ class Trainer:
         if not self._train(tuning, folder, None):
             return None
         bare = self._merged(tuning)
-        probabilities, t = self._cooled(name, bare, answers[ANSWERS])
+        probabilities, t = self._calibrated(name, bare, answers[ANSWERS])
         self._write(bare, folder)
         snapshots = self._snapshots(tuning, said=answers)
         setting.accelerator.free_memory()
@@ -178,7 +178,7 @@ class Trainer:
             model.to(setting.accelerator.device)
             methods.of(setting.job.preset.method).merge(model)
             held = self._asked(model, self.rows.tokens.validation) if said is None else said[name]
-            held, _ = self._cooled(name, model, held)
+            held, _ = self._calibrated(name, model, held)
             self._write(model, setting.folder / name / MODEL)
             found.append(CycleEnd(name, held))
         return tuple(found)
@@ -242,7 +242,7 @@ class Trainer:
         return bare
 
     def _asked(self, bare: Any, tokens: Tokens) -> Probabilities:
-        """What the model says before it is written: its head is cooled by it."""
+        """What the model says before it is written: its head is scaled by it."""
         setting = self.rows.setting
         return predict(
             bare,
@@ -255,17 +255,18 @@ class Trainer:
             told=setting.told.work("validating", len(tokens.classes)),
         )
 
-    def _cooled(
+    def _calibrated(
         self, name: str, model: Any, probabilities: Probabilities
     ) -> tuple[Probabilities, float | None]:
         """The validation probabilities with the temperature that is built into the model's head,
         and that."""
         setting = self.rows.setting
         scores = np.log(probabilities.astype(np.float64) + 1e-12)
-        t = blend.temperature(scores, self.rows.held_classes, least=1.0)
-        if not cool_head(model, t, classes=len(setting.labels)):
+        t = blend.temperature(scores, self.rows.held_classes)
+        if not scale_head(model, t, classes=len(setting.labels)):
             return probabilities, None
-        setting.log("note", text=f"{name}: too sure of itself; temperature {t:.2f} is built in")
+        is_what = "too sure of itself" if t > 1 else "less sure than it is right"
+        setting.log("note", text=f"{name}: {is_what}; temperature {t:.2f} is built in")
         return blend.softmax(scores / t), t
 
     def _write(self, model: Any, folder: Path) -> None:
