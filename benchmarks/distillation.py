@@ -8,13 +8,15 @@ its teacher is closed, with intervals of paired bootstraps over rows.
 
     python benchmarks/distillation.py --data DIR [--teacher minilm-from-ensemble] [--seeds 3]
         [--rows 9500] [--test-rows 7600] [--temperatures 1,3,5,10,20] [--alphas 0.1,0.3,0.5]
-        [--folds 0] [--unlabelled-rows 0] [--set FIELD=VALUE …] [--work FOLDER] [--out FILE]
+        [--folds 0] [--unlabelled-rows 0 [--unlabelled-alone]] [--set FIELD=VALUE …]
+        [--work FOLDER] [--out FILE]
 
 `--data`: a data set with a train and a test split. `--teacher`: a preset of tier distilled, whose
 teacher and student are taken. `--folds`: students are told of each row by teachers that have not
 seen it; the gap is that to the teacher of all rows, whose lines must be there (the same command
 without `--folds`). `--unlabelled-rows`: so many further training rows are given without
-their labels, to one more student at T = 5 and alpha = 0.3. `--set`: of teacher and student alike.
+their labels, to one more student at T = 5 and alpha = 0.3; with `--unlabelled-alone` every student
+has them, and the bar is theirs. `--set`: of teacher and student alike.
 Each run is a line of FILE; what is there is not done again, and a run that was stopped goes on. It
 ends with the table, and with 1 where the student closes less than half of the gap at T = 5 and
 alpha = 0.3.
@@ -63,6 +65,10 @@ class Asked:
     @property
     def data(self) -> Path:
         return self.work / "data"
+
+    @property
+    def students(self) -> str:
+        return f"student, {self.folds} folds" if self.folds else "student"
 
     @property
     def further(self) -> Path:
@@ -132,8 +138,12 @@ def teacher_of(result: dict[str, Any]) -> str:
 
 
 def measure(asked: Asked, out: Path, seeds: int, cells: Sequence[tuple[float, float]],
-            *, has_unlabelled: bool) -> None:  # fmt: skip
-    """One line of `out` for each run that is not there yet."""
+            unlabelled: Sequence[tuple[float, float]]) -> None:  # fmt: skip
+    """One line of `out` for each run that is not there yet.
+
+    `cells`, `unlabelled`: temperatures and shares of students of the rows alone, and of those that
+    have the further texts too.
+    """
     there = {line["key"] for line in lines(out)}
     shape = preset_shapes.load(str(preset(asked, USUAL_T, USUAL_ALPHA)))
     assert isinstance(shape, Distilled)
@@ -153,14 +163,15 @@ def measure(asked: Asked, out: Path, seeds: int, cells: Sequence[tuple[float, fl
     for seed in range(seeds):
         once(f"labels {seed}", seed, ["--preset", shape.student.name, *settings], what="labels")
         for t, alpha in cells:
-            what = f"student, {asked.folds} folds" if asked.folds else "student"
+            what = asked.students
             words = ["--preset", str(preset(asked, t, alpha))]
             key = f"{what} {seed} T={t:g} alpha={alpha:g}"
             once(key, seed, words, what=what, t=t, alpha=alpha)
-        if has_unlabelled:
-            words = ["--preset", str(preset(asked, USUAL_T, USUAL_ALPHA))]
+        for t, alpha in unlabelled:
+            words = ["--preset", str(preset(asked, t, alpha))]
             words += ["--unlabelled", str(asked.further)]
-            once(f"unlabelled {seed}", seed, words, what="unlabelled", t=USUAL_T, alpha=USUAL_ALPHA)
+            key = f"unlabelled {seed} T={t:g} alpha={alpha:g}"
+            once(key, seed, words, what="unlabelled", t=t, alpha=alpha)
 
 
 def lines(out: Path) -> list[dict[str, Any]]:
@@ -192,8 +203,8 @@ def interval(apart: NDArray[np.float64]) -> str:
     return f"{mean.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
-def show(asked: Asked, out: Path) -> bool:
-    """The tables; whether half of the gap is closed at the usual temperature and share."""
+def show(asked: Asked, out: Path, judged: str) -> bool:
+    """The table; whether `judged` close half of the gap at the usual temperature and share."""
     found = lines(out)
     labels = {one["seed"]: on_test(asked, one["run"]) for one in found if one["what"] == "labels"}
     students = [one for one in found if one["what"] != "labels"]
@@ -221,8 +232,7 @@ def show(asked: Asked, out: Path) -> bool:
         loss, right = (np.mean([getattr(cell[s], w) for s in both]) for w in OnTest.__slots__)
         print(f"| {what} | {t:g} | {alpha:g} | {loss:.4f} | {right:.2%} | {interval(apart)} "
               f"| {share:.0%} |")  # fmt: skip
-    what = f"student, {asked.folds} folds" if asked.folds else "student"
-    return closed.get((what, USUAL_T, USUAL_ALPHA), 0.0) >= CLOSES_AT_LEAST
+    return closed.get((judged, USUAL_T, USUAL_ALPHA), 0.0) >= CLOSES_AT_LEAST
 
 
 def main() -> int:
@@ -236,6 +246,7 @@ def main() -> int:
     parser.add_argument("--alphas", default="0.1,0.3,0.5")
     parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--unlabelled-rows", type=int, default=0)
+    parser.add_argument("--unlabelled-alone", action="store_true")
     parser.add_argument("--set", action="append", default=[], dest="changes")
     parser.add_argument("--work", type=Path, default=Path("distillation"))
     parser.add_argument("--out", type=Path)
@@ -247,8 +258,10 @@ def main() -> int:
     ts, alphas = ([float(one) for one in text.split(",")]
                   for text in (given.temperatures, given.alphas))  # fmt: skip
     cells = [(t, alpha) for t in ts for alpha in alphas]
-    measure(asked, out, given.seeds, cells, has_unlabelled=given.unlabelled_rows > 0)
-    return 0 if show(asked, out) else 1
+    alone: bool = given.unlabelled_alone
+    usual = [(USUAL_T, USUAL_ALPHA)] if given.unlabelled_rows else []
+    measure(asked, out, given.seeds, [] if alone else cells, cells if alone else usual)
+    return 0 if show(asked, out, "unlabelled" if alone else asked.students) else 1
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -16,9 +17,31 @@ import pytest
 
 from tests.servers.commands import Commands
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two tests at a time spare each other
 # Under nohup, or in a script's background, no command that a test starts would hear these.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+# What was imported stays: looking through it for garbage was half of what torch's tests did.
+_MANY_MODULES = 100
+_modules_frozen = 0
+
+
+def pytest_configure() -> None:
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+
+
+def pytest_runtest_setup() -> None:
+    global _modules_frozen
+    if len(sys.modules) >= _modules_frozen + _MANY_MODULES:
+        gc.collect()
+        gc.freeze()
+        _modules_frozen = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)

@@ -9,12 +9,14 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("sklearn")
-pytest.importorskip("gradio")
+if find_spec("gradio") is None:  # imported by the command alone: it takes seconds
+    pytest.skip("needs gradio", allow_module_level=True)
 
 from tests.browser.test_report_in_browser import BROWSER, HERE
 from tests.end_to_end.test_app import Page

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.train
 pytest.importorskip("numpy")
 pytest.importorskip("sklearn")
 pytest.importorskip("safetensors")
-pytest.importorskip("gradio")
+if find_spec("gradio") is None:  # imported by the command alone: it takes seconds
+    pytest.skip("needs gradio", allow_module_level=True)
 httpx = pytest.importorskip("httpx")
 
 from agnews_cli.errors import ForbiddenByTerms, RunUnknown  # noqa: E402

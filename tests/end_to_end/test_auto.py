@@ -16,7 +16,6 @@ import pytest
 
 pytestmark = pytest.mark.train
 pytest.importorskip("torch")
-pytest.importorskip("peft")
 
 from agnews_cli.host import children  # noqa: E402
 from agnews_cli.store.run.runs import RunFolder  # noqa: E402
