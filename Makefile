@@ -4,13 +4,20 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: auto test check format bench clean
+.PHONY: auto test xla check format bench clean
 
 auto: $(READY)  ## from nothing to a trained, evaluated classifier
 	$(BIN)/agnews auto --yes
 
 test: $(READY)  ## everything that CI runs
-	OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+xla:  ## training as on a TPU, by XLA on this CPU: its own torch, 7 GB
+	$(PYTHON) -m venv .xla
+	grep -v '^torch==' constraints.txt > .xla/constraints.txt
+	.xla/bin/python -m pip install --quiet --disable-pip-version-check -c .xla/constraints.txt \
+		torch==2.9.0 torch_xla==2.9.0 -e '.[train]' pytest hypothesis
+	PJRT_DEVICE=CPU .xla/bin/python -m pytest tests/learn/test_xla.py
 
 check: $(READY)  ## formatter, linter, types, import contracts
 	$(BIN)/ruff format --check .
@@ -29,4 +36,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .xla .mypy_cache .ruff_cache .pytest_cache

@@ -29,7 +29,7 @@ class ForbiddenByTerms(AgnewsError):
 
 
 class TpuUntrained(AgnewsError):
-    """{name}: {reason}."""
+    """{name}: {preset} does not train there: {reason}."""
 
     exit_code = 78
     hint = "{next}"

@@ -157,6 +157,8 @@ def environment(threads: int, kind: Kind) -> dict[str, str]:
         env.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     if kind == "mps":  # what Apple's GPU has no kernel for would end training (torch's MPS notes)
         env.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+    if kind == "tpu":
+        env.setdefault("PJRT_DEVICE", "TPU")
     if on_cpu and "OMP_WAIT_POLICY" not in env:
         env.setdefault("GOMP_SPINCOUNT", str(_SPINS))
     return env

@@ -145,7 +145,7 @@ CASES = {
     ),
     "a TPU that computes": Case(
         report(Device(kind="tpu", name="TPU", operations=did(9.0, 9.0, 90.0)), xla="2.9.0"),
-        tpu("v5e-8"), ("tpu-untrained",), True, "tpu", "PJRT_DEVICE=CPU agnews auto",
+        tpu("v5e-8"), ("tpu-untried",), False, "tpu", "PJRT_DEVICE=CPU agnews auto",
     ),
     "no torch on a laptop": Case(
         ProbeReport(state="done"), CPU, ("torch",), False, "cpu", "pip install 'agnews-cli[train]'",

@@ -134,7 +134,9 @@ def taught(variant: Variant) -> Taught | None:
 class Run:
     """One fine-tuning of a tiny BERT, on the real loop, checkpoints and generators."""
 
-    def __init__(self, variant: Variant, folder: Path, stop_at: int | None = None) -> None:
+    def __init__(
+        self, variant: Variant, folder: Path, stop_at: int | None = None, *, on_cpu: bool = True
+    ) -> None:
         self.trace: list[StepTrace] = []
         self.stop = StopAt(stop_at)
         torch.manual_seed(7 + SEED)
@@ -157,7 +159,7 @@ class Run:
         )  # fmt: skip
         teach = self._teach if variant.training.get("linear_teacher") else None
         self.tuning = FineTuning(
-            name="tiny", model=model, accelerator=Accelerator(cpu=True),
+            name="tiny", model=model, accelerator=Accelerator(cpu=on_cpu),
             training=Training(**(BASE | variant.training)), precision="fp32",
             tokens=tokens(150, 1, variant.unlabelled or 0, has_windows=variant.has_windows),
             validation=tokens(40, 2, has_windows=variant.has_windows), taught=taught(variant),

@@ -1,4 +1,4 @@
-"""A TPU that computes is refused before anything is trained; it used to be started as GPUs are."""
+"""A TPU that computes trains on one of its chips, or says before anything begins why not."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from agnews_cli.errors import TpuUntrained
 from agnews_cli.host import probe
 from agnews_cli.workflows.train import auto
 from agnews_cli.workflows.train.auto import Request
+from agnews_cli.workflows.train.plans import Plan
 from agnews_cli.workflows.train.scene import SAMPLE
 
 PASSED = ProbeReport(
@@ -31,10 +32,31 @@ def on_a_tpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("on_a_tpu")
-def test_a_tpu_that_computes_is_refused_with_what_to_do_instead() -> None:
+def test_one_chip_of_it_trains_and_that_nobody_has_tried_it_is_said() -> None:
+    plan = auto.prepare(Request.of(data=SAMPLE, preset="minilm"))
+    assert isinstance(plan, Plan)
+    assert (plan.scene.platform.accelerator.kind, plan.scene.processes) == ("tpu", 1)
+    assert any("on no TPU yet" in reason for reason in plan.reasons)
+
+
+@pytest.mark.usefixtures("on_a_tpu")
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ("method.kind=qlora", "no kernels for a TPU"),
+        ("training.optimizer=adamw_8bit", "no kernels for a TPU"),
+        ("training.mixup=0.2", "rows of a pass"),
+        ("training.contrastive=0.5", "rows of a pass"),
+        ("model.id=xlnet/xlnet-base-cased", "XLNet"),
+    ],
+)
+def test_what_does_not_train_there_is_refused_with_what_to_do_instead(
+    setting: str, why: str
+) -> None:
     with pytest.raises(TpuUntrained) as caught:
-        auto.prepare(Request.of(data=SAMPLE, preset="linear"))
-    assert caught.value.message.startswith("TPU v5e: agnews does not train on TPUs: XLA compiles")
+        auto.prepare(Request.of(data=SAMPLE, preset="minilm", settings=(setting,)))
+    assert caught.value.message.startswith("TPU v5e: minilm does not train there: ")
+    assert why in caught.value.message
     assert caught.value.exit_code == 78
     for way in ("GPU T4 x2", "PJRT_DEVICE=CPU agnews auto"):
         assert way in caught.value.advice

@@ -40,6 +40,13 @@ class Targets:
         """All rows so many times, one after the other."""
         return self if copies == 1 else self._each(lambda tensor: torch.cat([tensor] * copies))
 
+    def filled(self, rows: int) -> Targets:
+        """As those of so many rows: the first one's again, which count for nothing."""
+        there = len(self.classes)
+        at = torch.cat([torch.arange(there), torch.zeros(rows - there, dtype=torch.int64)])
+        counts = torch.ones(there) if self.weights is None else self.weights
+        return replace(self.of(at), weights=torch.cat([counts, counts.new_zeros(rows - there)]))
+
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Targets:
         names = ("soft", "teacher", "hidden", "weights")
         further = {name: getattr(self, name) for name in names}

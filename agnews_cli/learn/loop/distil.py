@@ -10,7 +10,7 @@ smoothing are the labels' and change nothing of the teacher's part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -50,42 +50,47 @@ class DistilledLoss:
     """Of rows with labels."""
     how: Distillation
     has_unlabelled: bool
-    _apart: torch.Tensor | None = field(default=None, init=False)
-    _rows: int = field(default=0, init=False)
+    _seen: torch.Tensor | None = field(default=None, init=False)
+    """Sum of the divergences of rows, and how many; kept on the device."""
 
     def __call__(self, logits: torch.Tensor, targets: Targets) -> torch.Tensor:
         assert targets.teacher is not None
         alpha, t, teacher = self.how.alpha, self.how.temperature, targets.teacher.to(logits.dtype)
-        self._see(logits.detach(), teacher)
+        self._see(logits.detach(), teacher, targets.weights)
         apart = divergences(teacher, logits, t)
         if not self.has_unlabelled:
             return alpha * self.labels(logits, targets) + (1 - alpha) * t**2 * targets.summed(apart)
         is_labelled = targets.classes >= 0
-        of_labels = self.labels(logits[is_labelled], targets.of(is_labelled))
+        counts = is_labelled.to(apart.dtype) * (1 if targets.weights is None else targets.weights)
+        known = replace(targets, classes=targets.classes.clamp(min=0), weights=counts)
+        of_labels = self.labels(logits, known)
         share = 1 - alpha * is_labelled.to(apart.dtype)
         return alpha * of_labels + t**2 * targets.summed(share * apart)
 
-    def _see(self, logits: torch.Tensor, teacher: torch.Tensor) -> None:
-        apart = divergences(teacher, logits, 1.0).sum()
-        self._apart = apart if self._apart is None else self._apart + apart
-        self._rows += len(logits)
+    def _see(
+        self, logits: torch.Tensor, teacher: torch.Tensor, weights: torch.Tensor | None
+    ) -> None:
+        apart = divergences(teacher, logits, 1.0)
+        counts = torch.ones_like(apart) if weights is None else (weights > 0).to(apart.dtype)
+        seen = torch.stack([(apart * counts).sum(), counts.sum()])
+        self._seen = seen if self._seen is None else self._seen + seen
 
     def apart(self) -> float | None:
         """KL(teacher ‖ student) as both answer, nats a row, since it was last asked; None: no row.
 
         Of this process's rows.
         """
-        if self._apart is None:
+        if self._seen is None:
             return None
-        mean = float(self._apart) / self._rows
-        self._apart, self._rows = None, 0
-        return mean
+        apart, rows = self._seen.tolist()
+        self._seen = None
+        return float(apart / rows)
 
 
 def divergences(teacher: torch.Tensor, student: torch.Tensor, t: float) -> torch.Tensor:
     """KL(teacher ‖ student) of each row at temperature `t`, (rows,); both are logits."""
     one, two = F.log_softmax(teacher / t, -1), F.log_softmax(student / t, -1)
-    return F.kl_div(two, one, reduction="none", log_target=True).sum(-1)
+    return (one.exp() * (one - two)).sum(-1)  # XLA has no gradient of F.kl_div
 
 
 def divergence(teacher: NDArray[np.float32], answers: NDArray[np.floating]) -> float:

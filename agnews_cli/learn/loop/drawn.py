@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from agnews_cli.learn.door import xla
+
 
 def generators(device: torch.device) -> dict[str, torch.Tensor]:
     """States, by device: the host's, and that of the device where it has one."""
@@ -16,6 +18,8 @@ def generators(device: torch.device) -> dict[str, torch.Tensor]:
         found["cuda"] = torch.cuda.get_rng_state(device)
     if device.type == "mps":
         found["mps"] = torch.mps.get_rng_state()
+    if (state := xla.generator()) is not None:
+        found["xla"] = torch.tensor(state)
     return found
 
 
@@ -26,3 +30,5 @@ def restore(states: dict[str, torch.Tensor], device: torch.device) -> None:
         torch.cuda.set_rng_state(states["cuda"], device)
     if "mps" in states:
         torch.mps.set_rng_state(states["mps"])
+    if "xla" in states:
+        xla.restore_generator(int(states["xla"]))

@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from agnews_cli.learn.door.memory import give_back, is_of_memory
+from agnews_cli.learn.door.xla import is_xla
 from agnews_cli.learn.models import hidden
 from agnews_cli.learn.rows.batches import Indices, by_length
+from agnews_cli.learn.rows.shapes import Shapes
 from agnews_cli.learn.rows.tokens import Tokens
 
 
@@ -125,12 +127,17 @@ def _each_passage(
     model.eval()
     mine: list[tuple[Indices, np.ndarray]] = []
     done = 0
-    batches = by_length(lengths, batch_tokens=max(batch_tokens, least_tokens(processes.device)))
-    with torch.inference_mode():
+    most = max(batch_tokens, least_tokens(processes.device))
+    shapes = Shapes(most, int(lengths.max())) if is_xla(processes.device) else None
+    if shapes is None:
+        batches = by_length(lengths, batch_tokens=most)
+    else:
+        batches = shapes.cut(np.argsort(lengths, kind="stable"), lengths)[::-1]
+    with torch.inference_mode() if shapes is None else torch.no_grad():
         for passages in batches[processes.process_index :: processes.num_processes]:
             check()
             with processes.autocast() if autocast else nullcontext():
-                mine += _fitting(tokens, passages, pad_id, processes.device, ask)
+                mine += _fitting(tokens, passages, pad_id, processes.device, ask, shapes)
             done += tokens.rows_begun(passages)
             told(done)
     if processes.num_processes > 1:
@@ -149,18 +156,22 @@ def _fitting(
     pad_id: int,
     device: torch.device,
     ask: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+    shapes: Shapes | None,
 ) -> list[tuple[Indices, np.ndarray]]:
     """What `ask` says of these passages: at once, or in halves where memory does not suffice."""
     try:
-        said = ask(on_device(tokens.batch(passages, pad_id), device))
-        return [(passages, said.cpu().numpy())]
+        batch = tokens.batch(passages, pad_id)
+        if shapes is not None:
+            batch = shapes.padded(batch, pad_id)
+        said = ask(on_device(batch, device))
+        return [(passages, said.cpu().numpy()[: len(passages)])]
     except (RuntimeError, MemoryError) as error:
-        if len(passages) == 1 or not is_of_memory(error):
+        if len(passages) == 1 or shapes is not None or not is_of_memory(error):
             raise
     give_back()
     half = len(passages) // 2
     halves = (passages[:half], passages[half:])
-    return [pair for part in halves for pair in _fitting(tokens, part, pad_id, device, ask)]
+    return [pair for part in halves for pair in _fitting(tokens, part, pad_id, device, ask, None)]
 
 
 def least_tokens(device: torch.device) -> int:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import OneTextTooLarge, OutOfMemory
 from agnews_cli.learn.door.memory import give_back, is_of_memory
+from agnews_cli.learn.door.xla import is_xla, sync
 from agnews_cli.learn.kinds.loss import Loss, Targets
 from agnews_cli.learn.kinds.option import Batch, Gradients
 from agnews_cli.learn.loop import drawn
@@ -32,6 +33,7 @@ from agnews_cli.learn.loop.state import State
 from agnews_cli.learn.models import hidden
 from agnews_cli.learn.optimizers import RATE_SHARE
 from agnews_cli.learn.rows.batches import Indices, cut
+from agnews_cli.learn.rows.shapes import Shapes
 from agnews_cli.learn.rows.tokens import Tokens
 
 _SHORT = 64
@@ -60,6 +62,8 @@ class Stepper:
     _row_of: Indices | None = field(init=False)
     """The row of each passage, where they are not the same."""
     _weights: NDArray[np.float32] | None = field(init=False)
+    _shapes: Shapes | None = field(init=False)
+    """Of passes, on a device that wants few; None: each has its own."""
     _passing: tuple[int, int] = (1, 1)
     """Texts and tokens of the pass that is under way, padding and copies included."""
 
@@ -71,6 +75,12 @@ class Stepper:
         self._pass_weight = math.prod(option.pass_weight for option in options)
         for option in options:
             self.loss = option.criterion(self.loss)
+        self._shapes = None
+        if is_xla(self.state.accelerator.device):
+            tokens = self.training.micro_batch_tokens or self.training.batch_tokens
+            self._shapes = Shapes(tokens // self._copies, int(self._lengths.max()))
+            for weight in self.state.model.parameters():
+                weight.grad = torch.zeros_like(weight) if weight.requires_grad else None
 
     def step(self, rows: Indices, rate: float, epoch: int) -> torch.Tensor:
         """One step on the global batch of passages `rows`; returns its mean loss, on the device.
@@ -86,7 +96,8 @@ class Stepper:
             accelerator.clip_grad_norm_(state.model.parameters(), self.training.clip_norm)
         )
         state.optimizer.step()
-        state.optimizer.zero_grad()
+        self._forget_gradients()
+        sync(accelerator.device)
         for option in state.options.values():
             option.after_step(state.position.step, state.position.total_steps)
         return loss
@@ -105,10 +116,14 @@ class Stepper:
             if not is_of_memory(error):
                 raise
             reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-        self.state.optimizer.zero_grad()
+        self._forget_gradients()
         self._halve(reason)
         drawn.restore(states, device)
         return None
+
+    def _forget_gradients(self) -> None:
+        """Zeros where programs are compiled: adding to nothing is another one than adding."""
+        self.state.optimizer.zero_grad(set_to_none=self._shapes is None)
 
     def _halve(self, reason: str) -> None:
         """Passes have half the tokens of the one that failed from now on."""
@@ -147,10 +162,14 @@ class Stepper:
             batch = self.tokens.batch(part, self.pad_id)
             for option in state.options.values():
                 batch = option.batch(batch, part, epoch)
+            targets = self._targets(part)
+            if self._shapes is not None:
+                batch = self._shapes.padded(batch, self.pad_id)
+                targets = targets.filled(len(batch["input_ids"]))
             batch = on_device(batch, accelerator.device)
             if self._copies > 1:
                 batch = {name: torch.cat([t] * self._copies) for name, t in batch.items()}
-            targets = self._targets(part).to(accelerator.device)
+            targets = targets.to(accelerator.device)
             one_pass = partial(
                 self._pass,
                 batch,
@@ -160,6 +179,7 @@ class Stepper:
                 counts=bool(len(mine)),
             )
             loss_sum += one_pass()
+            sync(accelerator.device)
             for option in state.options.values():
                 option.after_backward(one_pass)
         return loss_sum
@@ -201,6 +221,8 @@ class Stepper:
     def _micro_batches(self, mine: Indices) -> list[Indices]:
         if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing
             return [np.zeros(1, dtype=np.int64)]
+        if self._shapes is not None:
+            return self._shapes.cut(mine, self._lengths)
         asked, fits = self.training.micro_batch_tokens, self.state.position.pass_tokens
         most = min(asked or fits, fits or asked or 0)
         return cut(mine, self._lengths, max(1, most // self._copies)) if most else [mine]

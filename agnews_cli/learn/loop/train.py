@@ -33,6 +33,7 @@ from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import CannotSave, NonFiniteLoss
 from agnews_cli.learn import losses, optimizers, options
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested
+from agnews_cli.learn.door.xla import is_xla, place
 from agnews_cli.learn.kinds.loss import Targets
 from agnews_cli.learn.kinds.option import Start
 from agnews_cli.learn.loop import cycles
@@ -94,6 +95,8 @@ class FineTuning:
         self._saved_at: tuple[int, int] | None = None
         self._validation_s = 0.0
         self._soft_targets, self._classes, self._saves_end = soft_targets, classes, saves_end
+        if is_xla(accelerator.device):
+            place(model, accelerator.device)  # now: its optimizer is another one
         self.model, self.optimizer = accelerator.prepare(model, optimizers.build(model, training))
         bare = accelerator.unwrap_model(self.model)
         labels = torch.from_numpy(np.array(tokens.classes, np.int64))

@@ -23,6 +23,7 @@ from agnews_cli.core.run.preset import Preset
 from agnews_cli.errors import ModelBringsCode
 from agnews_cli.learn import methods, networks
 from agnews_cli.learn.adapters import padding, places
+from agnews_cli.learn.door.xla import is_xla
 from agnews_cli.learn.models import dropout, layers
 from agnews_cli.learn.models.head import last_layer
 from agnews_cli.store.model.models import asks_for_code, base_name, refuse_code
@@ -153,6 +154,8 @@ def save_delivery(
     The tokenizer cuts where training did. No path of this machine is in the files. What a method
     has besides (an adapter) lies below `folder`. `model` is spent.
     """
+    if is_xla(next(model.parameters()).device):
+        model.to("cpu")  # safetensors reads nothing that XLA holds
     methods.of(preset.method).save(model, folder, base_name(preset.model))
     save_tokenizer(tokenizer, preset.training.max_length, folder)
     names = json.dumps(list(labels), ensure_ascii=False)

@@ -28,4 +28,6 @@ def resolve(asked: Precision, device: torch.device) -> tuple[str, str]:
             return "bf16", "the CPU has AMX tiles for bf16"
         if torch.cpu._is_avx512_bf16_supported():
             return "bf16", "the CPU multiplies bf16 in AVX-512"
+    if device.type == "xla":
+        return "bf16", "a TPU multiplies in bf16"
     return "fp32", f"{device.type} has no fast half precision"

@@ -19,13 +19,9 @@ def begin(start: Start) -> Option | None:
 
     def loss(entropy: torch.Tensor, logits: torch.Tensor, targets: Targets) -> torch.Tensor:
         one, two = F.log_softmax(logits, -1).chunk(2)
-        if targets.weights is None:
-            apart = F.kl_div(one, two, reduction="sum", log_target=True)
-            apart = apart + F.kl_div(two, one, reduction="sum", log_target=True)
-        else:
-            each = F.kl_div(one, two, reduction="none", log_target=True)
-            each = each + F.kl_div(two, one, reduction="none", log_target=True)
-            apart = (each.sum(1) * targets.weights.chunk(2)[0]).sum()
+        both_ways = ((one.exp() - two.exp()) * (one - two)).sum(1)  # KL(1 ‖ 2) + KL(2 ‖ 1)
+        weights = targets.weights
+        apart = both_ways.sum() if weights is None else (both_ways * weights.chunk(2)[0]).sum()
         return 0.5 * (entropy + weight * 0.5 * apart)
 
     return Option(copies=2, loss=loss)

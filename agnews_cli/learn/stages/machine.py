@@ -19,8 +19,10 @@ def named(processes: Accelerator) -> str | None:
     """What computes; None: several processes together."""
     if processes.num_processes > 1:
         return None
-    is_cuda = processes.device.type == "cuda"
-    return str(torch.cuda.get_device_name()) if is_cuda else environment.cpu()
+    kind = processes.device.type
+    if kind == "xla":
+        return "TPU"
+    return str(torch.cuda.get_device_name()) if kind == "cuda" else environment.cpu()
 
 
 def take(

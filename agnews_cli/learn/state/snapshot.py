@@ -17,9 +17,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from agnews_cli.learn.door import xla
+
 Tensors = dict[str, torch.Tensor]
 Kept = tuple[int, ...] | type[int]
 """The shape of a tensor that an optimizer keeps of a parameter; or that it keeps a whole number."""
+
+
+_OF_DEVICES = ("cuda", "xla")
 
 
 class Misfit(Exception):
@@ -67,7 +72,7 @@ def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> Ten
 
 
 def generator_tensors() -> Tensors:
-    """States of this process's generators: torch (CPU and CUDA), NumPy, Python."""
+    """States of this process's generators: torch (CPU, CUDA, XLA), NumPy, Python."""
     version, words, gauss = random.getstate()
     if gauss is not None or version != 3:  # nothing here draws Gaussians from Python's generator
         random.seed(random.getrandbits(64))
@@ -83,6 +88,8 @@ def generator_tensors() -> Tensors:
     }
     if torch.cuda.is_available():
         found["cuda"] = torch.cuda.get_rng_state()
+    if (state := xla.generator()) is not None:
+        found["xla"] = torch.tensor(state, dtype=torch.int64)
     return found
 
 
@@ -136,13 +143,13 @@ def restore_optimizer(
 
 
 def restore_generators(saved: Tensors) -> None:
-    """The counterpart of `generator_tensors`. CUDA's state is left where there is no CUDA.
+    """The counterpart of `generator_tensors`. A device's state is left where there is no such one.
 
     Raises Misfit where there are no such states.
     """
     for name, current in generator_tensors().items():
         found = saved.get(name)
-        if name != "cuda" and (found is None or found.shape != current.shape):
+        if name not in _OF_DEVICES and (found is None or found.shape != current.shape):
             raise Misfit(f"generators: {name} is {'missing' if found is None else found.shape}")
         if found is not None and found.dtype != current.dtype:
             raise Misfit(f"generators: {name} is {found.dtype}, not {current.dtype}")
@@ -154,6 +161,8 @@ def restore_generators(saved: Tensors) -> None:
         torch.set_rng_state(saved["torch"])
         if "cuda" in saved and torch.cuda.is_available():
             torch.cuda.set_rng_state(saved["cuda"])
+        if "xla" in saved:
+            xla.restore_generator(int(saved["xla"]))
         random.setstate((3, words, None))
         np.random.set_state(("MT19937", key, position, 0, 0.0))
     except (KeyError, IndexError, ValueError, TypeError, OverflowError, RuntimeError) as error:

@@ -49,7 +49,7 @@ def prepare(
         reason = "a session of Kaggle's that starts others would keep itself going"
         raise CannotLaunch(reason=reason, hint="Type it on a machine of yours.")
     if accelerator.lower().startswith("tpu"):
-        reason = "agnews trains on no TPU"
+        reason = "nobody has trained on a TPU with agnews yet: begin that by hand"
         raise CannotLaunch(reason=reason, hint="Leave out --accelerator, or give none for a CPU.")
     owner = kaggle.account(ask, again)
     launcher = kaggle.Kaggle(owner, lambda order: _body(order, wish), ask)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from agnews_cli.core.graph.asked import AnyPreset, Single, with_unlabelled
 from agnews_cli.core.run.job import Event
 from agnews_cli.errors import Interrupted, UsageError
-from agnews_cli.workflows.train import campaign, single, within_limits
+from agnews_cli.workflows.train import campaign, single, suited, within_limits
 from agnews_cli.workflows.train.plans import Campaign, Plan
 from agnews_cli.workflows.train.recipe import given, shape
 from agnews_cli.workflows.train.result import Result
@@ -40,6 +40,8 @@ def prepare(
         if asked is not None:
             why = (*why, *within_limits.require(asked, request, is_typed=of is None))
         scene = look(request, chosen, hub, show)
+        if asked is not None:
+            suited.require_here(asked, scene.platform)
         if asked is None:
             return single.prepare(scene, None, why)
         if isinstance(asked, Single):

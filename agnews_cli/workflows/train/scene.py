@@ -16,14 +16,14 @@ from typing import Any
 import agnews_cli
 from agnews_cli.core.machine.accelerator import Kind
 from agnews_cli.core.machine.platform import Platform, describe
-from agnews_cli.core.machine.probe import NO_TPU, instead_of_tpu
+from agnews_cli.core.machine.probe import TPU_NOTE
 from agnews_cli.core.run import looks
 from agnews_cli.core.run.allowance import bytes_within, rows_within
 from agnews_cli.core.run.dataset import Dataset, Reading, Split
 from agnews_cli.core.run.job import Event, ReaderLeft
 from agnews_cli.core.run.request import FIELDS, SessionOptions, Wish, as_record, written
 from agnews_cli.core.text import duration
-from agnews_cli.errors import BudgetTooShort, LimitTooSmall, TpuUntrained
+from agnews_cli.errors import BudgetTooShort, LimitTooSmall
 from agnews_cli.host import network, probe
 from agnews_cli.host.detect import detect
 from agnews_cli.store.data import datasets
@@ -100,7 +100,7 @@ class Scene:
         if self.request.session.processes:
             return self.request.session.processes
         device = self.platform.accelerator
-        return max(1, 1 if device.kind == "cpu" else device.count)
+        return max(1, device.count) if device.kind == "cuda" else 1
 
     @property
     def order(self) -> dict[str, object]:
@@ -176,7 +176,7 @@ def look(
 ) -> Scene:
     """Look at machine, data and stores. `show` hears of reading. Writes to the cache alone.
 
-    Raises TpuUntrained, and what finding the data raises.
+    Raises what finding the data raises.
     """
     wish = request.wish
     remotes = stores.connect(chosen.remotes)
@@ -187,8 +187,8 @@ def look(
         platform, processes=request.session.processes, remember=not request.is_rehearsal
     )
     if accelerator.kind == "tpu":
-        instead = instead_of_tpu(platform.name)
-        raise TpuUntrained(name=accelerator.name, reason=NO_TPU, next=instead)
+        accelerator = replace(accelerator, count=1)
+        notes = (*notes, TPU_NOTE)
     platform = replace(platform, accelerator=accelerator)
     reasons += [f"accelerator: {note}" for note in notes]
     session_s, why = session_left_s(platform, request.session.longest_s)

@@ -117,6 +117,8 @@ def _best_that_fits(
     until_s = scene.request.session.until_s
 
     def why_unavailable(preset: Preset) -> str | None:
+        if (why := suited.why_not_here(preset, scene.platform)) is not None:
+            return why
         try:
             there[preset.name] = located(preset, scene.hub)
         except HubUnreachable as error:
