@@ -93,6 +93,7 @@ def test_with_few_rows_texts_without_labels_are_advised() -> None:
     assert "999 training rows" in said and "--unlabelled FILE" in said
     assert few_rows(shape, 1_000) == () == few_rows(with_unlabelled(shape), 999)
     assert few_rows(preset_shapes.load("ensemble-cpu"), 999) == (), "it has no student"
+    assert few_rows(preset_shapes.load("minilm-from-mpnet"), 999) == (), "one model teaches well"
 
 
 def test_too_wide_a_gap_is_warned_of_and_a_model_between_mends_it(tmp_path: Path) -> None:
