@@ -62,8 +62,8 @@ class Stepper:
     _row_of: Indices | None = field(init=False)
     """The row of each passage, where they are not the same."""
     _weights: NDArray[np.float32] | None = field(init=False)
-    _shapes: Shapes | None = field(init=False)
-    """Of passes, on a device that wants few; None: each has its own."""
+    _has_few_shapes: bool = field(init=False)
+    """Whether the device compiles a program for each shape of a pass."""
     _passing: tuple[int, int] = (1, 1)
     """Texts and tokens of the pass that is under way, padding and copies included."""
 
@@ -75,10 +75,8 @@ class Stepper:
         self._pass_weight = math.prod(option.pass_weight for option in options)
         for option in options:
             self.loss = option.criterion(self.loss)
-        self._shapes = None
-        if is_xla(self.state.accelerator.device):
-            tokens = self.training.micro_batch_tokens or self.training.batch_tokens
-            self._shapes = Shapes(tokens // self._copies, int(self._lengths.max()))
+        self._has_few_shapes = is_xla(self.state.accelerator.device)
+        if self._has_few_shapes:
             for weight in self.state.model.parameters():
                 weight.grad = torch.zeros_like(weight) if weight.requires_grad else None
 
@@ -123,7 +121,7 @@ class Stepper:
 
     def _forget_gradients(self) -> None:
         """Zeros where programs are compiled: adding to nothing is another one than adding."""
-        self.state.optimizer.zero_grad(set_to_none=self._shapes is None)
+        self.state.optimizer.zero_grad(set_to_none=not self._has_few_shapes)
 
     def _halve(self, reason: str) -> None:
         """Passes have half the tokens of the one that failed from now on."""
@@ -157,15 +155,15 @@ class Stepper:
         parts = self._micro_batches(mine)
         loss_sum = torch.zeros((), device=accelerator.device)
         for number, part in enumerate(parts):
-            longest = int(self._lengths[part].max())
-            self._passing = len(part), len(part) * longest * self._copies
             batch = self.tokens.batch(part, self.pad_id)
             for option in state.options.values():
                 batch = option.batch(batch, part, epoch)
             targets = self._targets(part)
-            if self._shapes is not None:
+            if self._has_few_shapes:
                 batch = self._shapes.padded(batch, self.pad_id)
                 targets = targets.filled(len(batch["input_ids"]))
+            texts, longest = batch["input_ids"].shape
+            self._passing = texts, texts * longest * self._copies
             batch = on_device(batch, accelerator.device)
             if self._copies > 1:
                 batch = {name: torch.cat([t] * self._copies) for name, t in batch.items()}
@@ -221,8 +219,18 @@ class Stepper:
     def _micro_batches(self, mine: Indices) -> list[Indices]:
         if not len(mine):  # fewer rows than processes: one row whose loss counts for nothing
             return [np.zeros(1, dtype=np.int64)]
-        if self._shapes is not None:
+        if self._has_few_shapes:
             return self._shapes.cut(mine, self._lengths)
-        asked, fits = self.training.micro_batch_tokens, self.state.position.pass_tokens
-        most = min(asked or fits, fits or asked or 0)
+        most = self._pass_tokens
         return cut(mine, self._lengths, max(1, most // self._copies)) if most else [mine]
+
+    @property
+    def _pass_tokens(self) -> int:
+        """At most so many in a pass, copies included: what was asked for, and fits; 0: any."""
+        asked, fits = self.training.micro_batch_tokens, self.state.position.pass_tokens
+        return min(asked or fits, fits or asked or 0)
+
+    @property
+    def _shapes(self) -> Shapes:
+        most = self._pass_tokens or self.training.batch_tokens
+        return Shapes(max(1, most // self._copies), int(self._lengths.max()))
