@@ -33,7 +33,7 @@ def on_a_tpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("on_a_tpu")
 def test_one_chip_of_it_trains_and_that_nobody_has_tried_it_is_said() -> None:
-    plan = auto.prepare(Request.of(data=SAMPLE, preset="minilm"))
+    plan = auto.prepare(Request.of(data=SAMPLE, preset="linear"))
     assert isinstance(plan, Plan)
     assert (plan.scene.platform.accelerator.kind, plan.scene.processes) == ("tpu", 1)
     assert any("on no TPU yet" in reason for reason in plan.reasons)
