@@ -21,7 +21,7 @@ from agnews_cli.core.graph.asked import (
 
 GAP, TEMPERATURE, ALPHA = (2.0, 10.0), (3.0, 10.0), (0.1, 0.5)
 FEW_ROWS = 1_000
-"""With 500 it does harm, with 2,160 it helps; where between the two it turns nobody has measured."""
+"""With 500 it does harm, with 2,160 it helps; where it turns nobody has measured."""
 _OF_FEW = (
     "warning: {rows:,} training rows, which an ensemble learns by heart: with 500 of AG News its "
     "student was worse than one of the labels alone, and with 1,500 texts without "
