@@ -23,7 +23,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-# What was imported stays: looking through it for garbage was half of what torch's tests did.
+# What was imported stays: looking through it for garbage took 26 s of 49 in two files of torch's.
 _MANY_MODULES = 100
 _modules_frozen = 0
 

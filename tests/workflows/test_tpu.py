@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agnews_cli.core.machine.probe import Device, Operation, ProbeReport
-from agnews_cli.errors import TpuUntrained
+from agnews_cli.errors import TpuUntrained, UsageError
 from agnews_cli.host import probe
 from agnews_cli.workflows.train import auto
 from agnews_cli.workflows.train.auto import Request
@@ -36,7 +36,15 @@ def test_one_chip_of_it_trains_and_that_nobody_has_tried_it_is_said() -> None:
     plan = auto.prepare(Request.of(data=SAMPLE, preset="linear"))
     assert isinstance(plan, Plan)
     assert (plan.scene.platform.accelerator.kind, plan.scene.processes) == ("tpu", 1)
-    assert any("on no TPU yet" in reason for reason in plan.reasons)
+    assert sum("on no TPU yet" in reason for reason in plan.reasons) == 1
+
+
+@pytest.mark.usefixtures("on_a_tpu")
+def test_several_processes_are_refused_there() -> None:
+    """They were started as several GPUs once."""
+    with pytest.raises(UsageError) as caught:
+        auto.prepare(Request.of(data=SAMPLE, preset="linear", processes=8))
+    assert "--processes 8" in caught.value.message and "one chip" in caught.value.message
 
 
 @pytest.mark.usefixtures("on_a_tpu")

@@ -26,9 +26,6 @@ from agnews_cli.core.machine.finding import Finding
 Precision = Literal["fp32", "fp16", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "bf16")
 _NO_KERNELS = "no kernel image"
-TPU_NOTE = (
-    "one chip of the TPU trains, by XLA; agnews has trained so on XLA's CPU alone, on no TPU yet"
-)
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -362,7 +359,8 @@ def _tpu(report: ProbeReport, believed: Accelerator, platform: str) -> Iterator[
         yield Finding(
             "tpu-untried",
             "know",
-            f"{believed.name} computes: {TPU_NOTE}",
+            f"{believed.name} computes: one of its chips trains, by XLA, which agnews has done on "
+            "XLA's CPU alone, on no TPU yet",
             f"Where it goes wrong: {instead_of_tpu(platform)}",
         )
 

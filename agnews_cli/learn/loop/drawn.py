@@ -18,8 +18,8 @@ def generators(device: torch.device) -> dict[str, torch.Tensor]:
         found["cuda"] = torch.cuda.get_rng_state(device)
     if device.type == "mps":
         found["mps"] = torch.mps.get_rng_state()
-    if (state := xla.generator()) is not None:
-        found["xla"] = torch.tensor(state)
+    if xla.is_xla(device):
+        found["xla"] = torch.tensor(xla.generator())
     return found
 
 

@@ -53,10 +53,9 @@ class Shapes:
         texts, tokens = batch["input_ids"].shape
         length = self.length(tokens)
         more = self.texts(length) - texts
-        fill = {"input_ids": pad_id}
         found = {
             name: torch.nn.functional.pad(
-                tensor, (0, length - tokens, 0, more), value=fill.get(name, 0)
+                tensor, (0, length - tokens, 0, more), value=pad_id if name == "input_ids" else 0
             )
             for name, tensor in batch.items()
         }

@@ -40,10 +40,9 @@ def prepare(
         if asked is not None:
             why = (*why, *within_limits.require(asked, request, is_typed=of is None))
         scene = look(request, chosen, hub, show)
-        if asked is not None:
-            suited.require_here(asked, scene.platform)
         if asked is None:
             return single.prepare(scene, None, why)
+        suited.require_here(asked, scene.platform)
         if isinstance(asked, Single):
             return single.prepare(scene, asked.preset, why)
         return campaign.prepare(scene, asked, why)

@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import agnews_cli
-from agnews_cli.core.machine.accelerator import Kind
+from agnews_cli.core.machine.accelerator import Accelerator, Kind
 from agnews_cli.core.machine.platform import Platform, describe
-from agnews_cli.core.machine.probe import TPU_NOTE
 from agnews_cli.core.run import looks
 from agnews_cli.core.run.allowance import bytes_within, rows_within
 from agnews_cli.core.run.dataset import Dataset, Reading, Split
 from agnews_cli.core.run.job import Event, ReaderLeft
 from agnews_cli.core.run.request import FIELDS, SessionOptions, Wish, as_record, written
 from agnews_cli.core.text import duration
-from agnews_cli.errors import BudgetTooShort, LimitTooSmall
+from agnews_cli.errors import BudgetTooShort, LimitTooSmall, UsageError
 from agnews_cli.host import network, probe
 from agnews_cli.host.detect import detect
 from agnews_cli.store.data import datasets
@@ -100,7 +99,7 @@ class Scene:
         if self.request.session.processes:
             return self.request.session.processes
         device = self.platform.accelerator
-        return max(1, device.count) if device.kind == "cuda" else 1
+        return max(1, 1 if device.kind == "cpu" else device.count)
 
     @property
     def order(self) -> dict[str, object]:
@@ -171,12 +170,22 @@ class Scene:
 Said = Callable[[Event], None]
 
 
+def _one_chip(found: Accelerator, processes: int | None) -> Accelerator:
+    """What trains of a TPU. Raises UsageError where more is asked for."""
+    if processes is not None and processes > 1:
+        raise UsageError(
+            message=f"--processes {processes}: agnews trains on one chip of a TPU, in one process.",
+            hint="Leave out --processes.",
+        )
+    return replace(found, count=1)
+
+
 def look(
     request: Request, chosen: stores.Chosen, hub: Callable[[], bool], show: Said | None
 ) -> Scene:
     """Look at machine, data and stores. `show` hears of reading. Writes to the cache alone.
 
-    Raises what finding the data raises.
+    Raises UsageError for several processes on a TPU, and what finding the data raises.
     """
     wish = request.wish
     remotes = stores.connect(chosen.remotes)
@@ -187,8 +196,7 @@ def look(
         platform, processes=request.session.processes, remember=not request.is_rehearsal
     )
     if accelerator.kind == "tpu":
-        accelerator = replace(accelerator, count=1)
-        notes = (*notes, TPU_NOTE)
+        accelerator = _one_chip(accelerator, request.session.processes)
     platform = replace(platform, accelerator=accelerator)
     reasons += [f"accelerator: {note}" for note in notes]
     session_s, why = session_left_s(platform, request.session.longest_s)
