@@ -32,7 +32,9 @@ from transformers import (  # noqa: E402
 from agnews_cli.core.machine.accelerator import tpu  # noqa: E402
 from agnews_cli.core.run import on_tpu  # noqa: E402
 from agnews_cli.host import launch  # noqa: E402
+from agnews_cli.learn import optimizers, options  # noqa: E402
 from agnews_cli.learn.door.xla import place  # noqa: E402
+from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 from agnews_cli.learn.rows.tokens import Tokens  # noqa: E402
 from tests.learn import families, test_resume, tiny  # noqa: E402
 from tests.learn.test_resume import Run, Variant, assert_same  # noqa: E402
@@ -63,15 +65,28 @@ def compiled() -> int:
     return 0 if found is None else found[0]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"unlabelled": 40},
-        {"has_windows": True, "training": {"lr": 1e-3, "class_weights": "balanced"}},
-    ],
-    ids=["plain", "distilled, rows without labels", "windows, class weights"],
-)
+WAYS = {
+    "plain": {},
+    "distilled, rows without labels": {"unlabelled": 40},
+    "windows, class weights": {
+        "has_windows": True,
+        "training": {"lr": 1e-3, "class_weights": "balanced"},
+    },
+}
+REFUSED = {"mixup", "contrastive", "swa", "adamw_8bit"}
+WAYS |= {
+    f"option {name}": {"training": {"lr": 1e-3} | one.EXAMPLE}
+    for name, one in modules(options).items()
+    if name not in REFUSED | {"freelb"}  # which draws where it starts on the device
+}
+WAYS |= {
+    f"optimizer {name}": {"training": {"lr": 1e-3, "optimizer": name}}
+    for name in modules(optimizers)
+    if name not in REFUSED | {"adamw"}
+}
+
+
+@pytest.mark.parametrize("changes", WAYS.values(), ids=WAYS)
 def test_it_trains_to_the_same_losses_as_the_cpu(changes, tmp_path: Path) -> None:
     """Also that texts which fill a pass up count for nothing: the CPU has none."""
     variant = replace(FLAT, **changes)

@@ -55,6 +55,7 @@ def test_several_processes_are_refused_there() -> None:
         ("training.optimizer=adamw_8bit", "no kernels for a TPU"),
         ("training.mixup=0.2", "rows of a pass"),
         ("training.contrastive=0.5", "rows of a pass"),
+        ("training.swa=0.5", "XLA deletes"),
         ("model.id=xlnet/xlnet-base-cased", "XLNet"),
     ],
 )

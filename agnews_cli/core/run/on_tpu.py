@@ -26,6 +26,8 @@ def refusal(preset: Preset, model_type: str | None) -> str | None:
         return "its 4-bit weights (bitsandbytes) have no kernels for a TPU"
     if training.optimizer == "adamw_8bit":
         return "training.optimizer=adamw_8bit (bitsandbytes) has no kernels for a TPU"
+    if training.swa:
+        return "of training.swa XLA deletes the weights that were averaged (torch_xla 2.9)"
     for name in ("mixup", "contrastive"):
         if getattr(training, name):
             return f"training.{name} compares the rows of a pass, which a TPU has filled up"
