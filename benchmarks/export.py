@@ -160,7 +160,10 @@ def main() -> None:
     data = datasets.find(args.data)
     read = datasets.read(data, "test")
     drawn = np.sort(np.random.default_rng(0).permutation(len(read.texts))[: args.rows])
-    texts, classes = [read.texts[row] for row in drawn], np.asarray(read.classes)[drawn]
+    texts = [read.texts[row] for row in drawn]
+    # Its labels may be in another order than those of the data; others end here.
+    own = [models[args.run.name].labels.index(label) for label in data.labels]
+    classes = np.asarray(own)[np.asarray(read.classes)[drawn]]
     first, said = args.run.name, {}
     for name, one in (models | {path.name: path for path in args.peer}).items():
         if isinstance(one, Path):

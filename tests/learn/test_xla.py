@@ -32,7 +32,7 @@ from transformers import (  # noqa: E402
 from agnews_cli.core.machine.accelerator import tpu  # noqa: E402
 from agnews_cli.core.run import on_tpu  # noqa: E402
 from agnews_cli.host import launch  # noqa: E402
-from agnews_cli.learn import optimizers, options  # noqa: E402
+from agnews_cli.learn import methods, optimizers, options  # noqa: E402
 from agnews_cli.learn.door.xla import place  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
 from agnews_cli.learn.rows.tokens import Tokens  # noqa: E402
@@ -73,7 +73,7 @@ WAYS = {
         "training": {"lr": 1e-3, "class_weights": "balanced"},
     },
 }
-REFUSED = {"mixup", "contrastive", "swa", "adamw_8bit"}
+REFUSED = {"mixup", "contrastive", "swa", "adamw_8bit", "qlora"}
 WAYS |= {
     f"option {name}": {"training": {"lr": 1e-3} | one.EXAMPLE}
     for name, one in modules(options).items()
@@ -83,6 +83,11 @@ WAYS |= {
     f"optimizer {name}": {"training": {"lr": 1e-3, "optimizer": name}}
     for name in modules(optimizers)
     if name not in REFUSED | {"adamw"}
+}
+WAYS |= {
+    f"method {name}": {"method": tiny.method(name)}
+    for name in modules(methods)
+    if name not in REFUSED | {"full"}
 }
 
 
