@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 from benchmarks import house
 
 FILE, FUNCTION = 500, 80
@@ -29,3 +32,9 @@ def test_no_function_is_too_long():
 def test_no_class_name_stands_for_two_things():
     assert house.namesakes() == {}
     assert len(house.functions()) > 1000  # it looks
+
+
+def test_no_benchmark_has_the_name_of_a_package():
+    """Its folder is searched first where a benchmark runs: it would be imported instead."""
+    names = [path.stem for path in Path(house.__file__).parent.glob("*.py")]
+    assert [name for name in names if importlib.util.find_spec(name)] == []
