@@ -1,8 +1,8 @@
 """Fine-tuning methods on real rows and weights, each at its own tuned rate, beside the full one.
 
     python benchmarks/peft_methods.py --data DIR [--model minilm] [--rows 1500]
-        [--test-rows 2000] [--epochs 3] [--tuning-rows 600] [--tuning-epochs 2] [--methods full,lora-8,…]
-        [--work FOLDER] [--out FILE]
+        [--test-rows 2000] [--epochs 3] [--tuning-rows 600] [--tuning-epochs 2]
+        [--methods full,lora-8,…] [--work FOLDER] [--out FILE]
 
 `--model` is a preset. For each method the usual rate, a third of it and three times it are
 tried on fewer rows; the best by validation loss trains on all rows. Everything goes through
@@ -88,7 +88,8 @@ def trained(
     command = [sys.executable, "-m", "agnews_cli", "auto", str(data), "--preset", asked.model]
     command += [f"--set={one}" for one in (*changes, *PLAIN)]
     command += ["--lr", f"{rate:.3g}", "--epochs", f"{epochs:g}", "--seed", str(asked.seed)]
-    command += ["--store", str(asked.work / "store"), "--justify", "a benchmark", "--json", "--quiet"]
+    command += ["--store", str(asked.work / "store"), "--justify", "a benchmark"]
+    command += ["--json", "--quiet"]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     with (asked.work / "last.json").open("w+", encoding="utf-8") as out:
         process = subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE, text=True, env=env)
