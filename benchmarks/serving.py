@@ -1,27 +1,29 @@
 """Requests a second that a server answers within 100 ms (p99), beside a plain one.
 
 Usage: python benchmarks/serving.py RUN [--store DIR] [--seconds 10] [--levels 1,4,16,64]
-           [--peer predictor|pipeline] [--texts FILE]
+           [--peer predictor|pipeline] [--plain-run RUN] [--texts FILE]
 
-Both run on this machine in turn, and so does the client: an event loop that writes ready requests
-on kept connections and reads the answers, one under way a connection. The plain server is FastAPI
-and uvicorn with one function: of `--peer predictor` it asks the same predictor for each request by
-itself (`agnews_cli.load`), of `pipeline` transformers' pipeline in its own process, as the lines of
-the card do. RUN is a run or a folder for both; a pipeline needs one fine-tuned model.
+Both run on this machine in turn, and so does the client, `wrk` (`apt-get install wrk`): one thread
+with so many connections, one request under way on each. The plain server is FastAPI and uvicorn
+with one function: of `--peer predictor` it asks the same predictor for each request by itself
+(`agnews_cli.load`), of `pipeline` transformers' pipeline in its own process, as the lines of the
+card do. RUN is a run or a folder for both; a pipeline needs one fine-tuned model, which
+`--plain-run` names where RUN is its export.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -84,48 +86,50 @@ def plain(run: str, store: str, peer: str, port: int) -> None:
 
 # ---- the client ---------------------------------------------------------------------------------
 
-
-def request_of(text: str) -> bytes:
-    data = json.dumps({"text": text}).encode()
-    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"  # noqa: E501
-    return head.encode() + data
-
-
-async def answered(reader: asyncio.StreamReader) -> int:
-    """The status of one answer, read to its end."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    length = next(
-        int(line.split(b":")[1])
-        for line in head.lower().split(b"\r\n")
-        if line.startswith(b"content-length:")
-    )
-    await reader.readexactly(length)
-    return int(head.split(maxsplit=2)[1])
-
-
-async def loaded(port: int, texts: list[str], connections: int, seconds: float) -> list[float]:
-    """Seconds of each answer that came. Raises AssertionError for any other status than 200."""
-    requests = [request_of(text) for text in texts]
-    took: list[float] = []
-    end_s = time.perf_counter() + seconds
-
-    async def one(number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        at = number
-        while (began_s := time.perf_counter()) < end_s:
-            writer.write(requests[at % len(requests)])
-            status = await answered(reader)
-            assert status == 200, status
-            took.append(time.perf_counter() - began_s)
-            at += connections
-        writer.close()
-
-    await asyncio.gather(*(one(number) for number in range(connections)))
-    return took
+_SCRIPT = """\
+local requests, at = {}, 0
+function init(words)
+  for line in io.lines(words[1]) do
+    local head = {["Content-Type"] = "application/json"}
+    table.insert(requests, wrk.format("POST", nil, head, line))
+  end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+function done(summary, latency)
+  local e = summary.errors
+  io.write(string.format('{"answers": %d, "seconds": %f, "p50": %f, "p99": %f, "lost": %d}',
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e6,
+    latency:percentile(99) / 1e6, e.connect + e.read + e.write + e.status + e.timeout))
+end
+"""
 
 
-def p(took: list[float], share: float) -> float:
-    return sorted(took)[min(len(took) - 1, int(share * len(took)))]
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What `wrk` saw: answers, and seconds that it took and that half and 99% of them took."""
+
+    answers: int
+    seconds: float
+    p50: float
+    p99: float
+    lost: int
+
+
+def loaded(port: int, texts: Sequence[str], connections: int, seconds: float) -> Load:
+    """Raises AssertionError where an answer was lost or was no success."""
+    with tempfile.TemporaryDirectory() as folder:
+        script, bodies = Path(folder) / "post.lua", Path(folder) / "bodies"
+        script.write_text(_SCRIPT)
+        bodies.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "60s"]
+        command += ["-s", str(script), f"http://127.0.0.1:{port}/predict", "--", str(bodies)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+    load = Load(**json.loads(done.stdout[done.stdout.rindex("{") :]))
+    assert load.lost == 0 and load.answers, done.stdout
+    return load
 
 
 # ---- both ---------------------------------------------------------------------------------------
@@ -165,7 +169,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("run")
     parser.add_argument("--store", default="agnews-runs")
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--plain-run", help="what the plain server answers with (RUN)")
+    parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--levels", default="1,4,16,64")
     parser.add_argument("--peer", choices=("predictor", "pipeline"), default="predictor")
     parser.add_argument("--texts", help="a text a line")
@@ -178,7 +183,8 @@ def main() -> None:
         return
     texts = Path(asked.texts).read_text("utf-8").splitlines() if asked.texts else TEXTS
     agnews = [sys.executable, "-m", "agnews_cli", "serve", asked.run, "--store", asked.store]
-    peer = [sys.executable, __file__, asked.run, "--store", asked.store, "--plain"]
+    plain_run = asked.plain_run or asked.run
+    peer = [sys.executable, __file__, plain_run, "--store", asked.store, "--plain"]
     print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     print("| server | connections | requests/s | p50 | p99 | CPU each | memory before, after |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
@@ -190,17 +196,17 @@ def main() -> None:
         if asked.only is not None and not name.startswith(asked.only):
             continue
         with served(command, asked.port) as process:
-            asyncio.run(loaded(asked.port, texts, 4, 1.0))  # warm
+            loaded(asked.port, texts, 4, 1)  # warm
             for level in map(int, asked.levels.split(",")):
                 before, used_s = memory_mb(process), cpu_s(process)
-                took = asyncio.run(loaded(asked.port, texts, level, asked.seconds))
-                rate, late = len(took) / asked.seconds, p(took, 0.99)
-                each_ms = 1e3 * (cpu_s(process) - used_s) / len(took)
-                if late < _BAR_S:
+                load = loaded(asked.port, texts, level, asked.seconds)
+                rate = load.answers / load.seconds
+                each_ms = 1e3 * (cpu_s(process) - used_s) / load.answers
+                if load.p99 < _BAR_S:
                     best[name] = max(best.get(name, 0.0), rate)
                 print(
-                    f"| {name} | {level} | {rate:,.0f} | {1e3 * p(took, 0.5):.1f} ms | "
-                    f"{1e3 * late:.1f} ms | {each_ms:.1f} ms | {before:.0f}, "
+                    f"| {name} | {level} | {rate:,.0f} | {1e3 * load.p50:.1f} ms | "
+                    f"{1e3 * load.p99:.1f} ms | {each_ms:.1f} ms | {before:.0f}, "
                     f"{memory_mb(process):.0f} MB |",
                     flush=True,
                 )

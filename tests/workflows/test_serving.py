@@ -415,7 +415,7 @@ def _malformed(rng: random.Random) -> Iterator[bytes]:
         b"//",
         b"*",
     ]
-    for n in range(300):
+    for n in range(1_000):
         data = bytearray(rng.choice([whole, *odd]))
         for _ in range(rng.randint(0, 4) if len(data) < 1_000 else 0):
             at = rng.randrange(len(data) + 1)
@@ -437,7 +437,7 @@ def _malformed(rng: random.Random) -> Iterator[bytes]:
         yield request
 
 
-def test_of_hundreds_of_malformed_requests_none_is_an_error_of_ours():
+def test_of_a_thousand_malformed_requests_none_is_an_error_of_ours():
     statuses: list[bytes] = []
 
     async def body(site, client):
@@ -447,8 +447,8 @@ def test_of_hundreds_of_malformed_requests_none_is_an_error_of_ours():
                 statuses.append(said.split(maxsplit=2)[1])
         assert (await client.post("/predict", json={"text": "a"})).is_success
 
-    site = served(body, slow_s=0.1)
-    assert len(statuses) > 200
+    site = served(body, slow_s=0.03)  # a tenth of them send less than they say
+    assert len(statuses) > 700
     assert {status[:1] for status in statuses} <= {b"2", b"4"}, sorted(set(statuses))
     assert site.told == []
 
