@@ -109,6 +109,7 @@ def start(
     """
     on_cpu = accelerator.kind == "cpu"
     threads = max(1, cpu_count // processes) if on_cpu else max(1, cpu_count // (2 * processes))
+    threads = _asked_threads() or threads
     env = environment(threads, accelerator.kind)
     if card is not None:
         seen = env.get("CUDA_VISIBLE_DEVICES", "").split(",")
@@ -147,10 +148,10 @@ def environment(threads: int, kind: Kind) -> dict[str, str]:
     """What a process is started with that computes there; what the user has set stays."""
     on_cpu = kind == "cpu"
     env = children.environment() | {
-        "OMP_NUM_THREADS": str(threads),
-        "TOKENIZERS_PARALLELISM": "true",
+        "OMP_NUM_THREADS": str(_asked_threads() or threads),
         "PYTHONUNBUFFERED": "1",
     }
+    env.setdefault("TOKENIZERS_PARALLELISM", "true")
     if on_cpu:
         # Gradients of an embedding table are new memory in every step: with huge pages it costs
         # 20 page faults instead of 10,000 (MiniLM: 7% of a step). Elsewhere torch ignores it.
@@ -162,6 +163,12 @@ def environment(threads: int, kind: Kind) -> dict[str, str]:
     if on_cpu and "OMP_WAIT_POLICY" not in env:
         env.setdefault("GOMP_SPINCOUNT", str(_SPINS))
     return env
+
+
+def _asked_threads() -> int | None:
+    """The first number of the user's own OMP_NUM_THREADS, which has one a level of nesting."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and int(first) else None
 
 
 def left_behind(job: Path) -> list[psutil.Process]:
