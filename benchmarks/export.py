@@ -5,20 +5,22 @@
 
 RUN and each EXPORTED are folders that `agnews predict` takes; `--base` is where the pretrained
 model of embeddings lies. `--peer`: what `optimum-cli` wrote, one `.onnx` beside a
-`tokenizer.json`, asked by ONNX Runtime as it comes. All are loaded in one process and asked in
-turn, round by round, so that what else the machine does meets each alike. Latency is that of the
-graph or of torch's forward alone, without tokens being made, of one shape: `--tokens` each, batches
-of 1 and 32. It is told twice: what the clock says, and the time of the thread (`--threads 1`),
-which is what an idle core would need. Test rows are read here, for figures, and choose nothing.
+`tokenizer.json`, asked by ONNX Runtime as it comes. Latency is that of the graph or of torch's
+forward alone, without tokens being made, of one shape: `--tokens` each, batches of 1 and 32. Each
+model has three turns, each in a process of its own: threads that wait for work hold a core. It is
+told twice: what the clock says, and the time of the thread, which with `--threads 1` is what an
+idle core would need. Test rows are read here, for figures, and choose nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ from agnews_cli.store.model.delivered import Delivered
 
 BATCHES = (1, 32)
 ROUNDS = {1: 40, 32: 6}
+TURNS = 3
+Times = dict[int, list[tuple[float, float]]]
 Forward = Callable[[Any, Any], Any]
 
 
@@ -95,25 +99,52 @@ def peer_asked(folder: Path, texts: Sequence[str], most_tokens: int) -> Any:
     return said, time.perf_counter() - clock_s, time.process_time() - process_s
 
 
-def latencies(each: dict[str, Forward], tokens: int) -> dict[str, dict[int, Any]]:
-    """Milliseconds a batch: of the clock (p50, p99), and of the thread (p50)."""
-    found: dict[str, dict[int, Any]] = {name: {} for name in each}
+def timed(folder: Path, is_peer: bool, base: str, tokens: int, threads: int) -> Times | None:
+    """Seconds of the clock and of the thread for each pass, by its rows; None of several models."""
+    computing_with(threads)
+    run = peer_forward(folder) if is_peer else forward_of(delivered.at(folder), base)
+    if run is None:
+        return None
+    found: Times = {}
     for rows in BATCHES:
         ids = np.random.default_rng(0).integers(1000, 20_000, (rows, tokens))
         mask = np.ones_like(ids)
-        took: dict[str, list[tuple[float, float]]] = {name: [] for name in each}
         for number in range(ROUNDS[rows] + 2):
-            for name, run in each.items():
-                clock_s, thread_s = time.perf_counter(), time.thread_time()
-                run(ids, mask)
-                both = time.perf_counter() - clock_s, time.thread_time() - thread_s
-                if number >= 2:  # what is made once is made
-                    took[name].append(both)
-        for name, times in took.items():
+            clock_s, thread_s = time.perf_counter(), time.thread_time()
+            run(ids, mask)
+            both = time.perf_counter() - clock_s, time.thread_time() - thread_s
+            if number >= 2:  # what is made once is made
+                found.setdefault(rows, []).append(both)
+    return found
+
+
+def latencies(folders: dict[Path, bool], base: str, tokens: int, threads: int) -> None:
+    """Prints milliseconds a pass: of the clock (p50, p99), and of the thread (p50)."""
+    took: dict[str, Times] = {}
+    alone = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=alone, max_tasks_per_child=1) as pool:
+        for _ in range(TURNS):
+            for folder, is_peer in folders.items():
+                found = pool.submit(timed, folder, is_peer, base, tokens, threads).result()
+                for rows, times in (found or {}).items():
+                    took.setdefault(folder.name, {}).setdefault(rows, []).extend(times)
+    for name, by_rows in took.items():
+        shown = []
+        for rows, times in by_rows.items():
             clock, thread = 1e3 * np.asarray(times).T
             p50, p99 = np.percentile(clock, [50, 99])
-            found[name][rows] = (p50, p99, float(np.median(thread)))
-    return found
+            shown.append(
+                f"batch {rows}: p50 {p50:.1f} ms, p99 {p99:.1f}, thread {np.median(thread):.2f}"
+            )
+        print(f"{name}: {', '.join(shown)}", flush=True)
+
+
+def computing_with(threads: int) -> None:
+    """In this process, from here on: torch, ONNX Runtime and OpenVINO."""
+    import torch
+
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
 
 
 def asked(found: Delivered, texts: Sequence[str], base: str) -> Any:
@@ -137,22 +168,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-latency", action="store_true")
     args = parser.parse_args()
-    import torch
-
-    os.environ["OMP_NUM_THREADS"] = str(args.threads)  # of ONNX Runtime and OpenVINO, too
-    torch.set_num_threads(args.threads)
+    computing_with(args.threads)
     models = {path.name: delivered.at(path) for path in (args.run, *args.exported)}
-    forwards = {name: forward_of(one, args.base) for name, one in models.items()}
-    ready = {name: run for name, run in forwards.items() if run is not None}
-    ready |= {path.name: peer_forward(path) for path in args.peer}
-    ready = {} if args.no_latency else ready
-    took = latencies(ready, args.tokens) if ready else {}
-    for name, by_rows in took.items():
-        shown = ", ".join(
-            f"batch {rows}: p50 {p50:.1f} ms, p99 {p99:.1f}, thread {thread:.2f}"
-            for rows, (p50, p99, thread) in by_rows.items()
-        )
-        print(f"{name}: {shown}", flush=True)
+    if not args.no_latency:
+        folders = dict.fromkeys((args.run, *args.exported), False) | dict.fromkeys(args.peer, True)
+        latencies(folders, args.base, args.tokens, args.threads)
     for name, one in models.items():
         print(f"{name}: {delivered.size_bytes(one) / 1e6:.1f} MB", flush=True)
     if not args.rows:
