@@ -49,7 +49,7 @@ def serve(
     wait_ms: Annotated[
         float,
         Option(
-            help="Milliseconds that a text waits for company.",
+            help="Milliseconds that a text waits for company, where there was some.",
             min=0,
             max=1_000,
             rich_help_panel=_LIMITS,

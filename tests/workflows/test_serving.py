@@ -314,6 +314,24 @@ def test_while_it_loads_it_lives_and_is_not_ready():
     served(body, is_ready=False)
 
 
+def test_one_client_waits_for_nobody_and_several_go_together():
+    async def body(site, client):
+        async def ask(times: int) -> None:
+            for _ in range(times):
+                assert (await client.post("/predict", json={"text": "a"})).is_success
+
+        began_s = time.monotonic()
+        await ask(3)
+        assert time.monotonic() - began_s < wait_s
+        site.model.takes_s = 0.02
+        await asyncio.gather(*(ask(6) for _ in range(8)))
+
+    wait_s = 1.0
+    passes = served(body, wait_s=wait_s).model.passes
+    assert [len(texts) for texts in passes[:3]] == [1, 1, 1]
+    assert len(passes) < 3 + 12  # 48 texts; half of the passes would be of one text
+
+
 def test_a_pass_that_fails_costs_its_own_requests_alone():
     async def body(site, client):
         site.model.fails = 1

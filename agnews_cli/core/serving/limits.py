@@ -22,7 +22,7 @@ class ServingLimits:
     pass_texts: int = 64
     """That the model is given at once."""
     wait_s: float = 0.002
-    """How long the first text waits for company while the model is idle."""
+    """How long a pass waits for as many requests as went together lately."""
     answer_s: float = 30.0
     """From a request's last byte to its answer; later it is 503."""
     slow_s: float = 10.0

@@ -1,14 +1,16 @@
 """Texts of many requests go to the model together, and each request gets its own answers back.
 
-While the model reads, requests gather; when it is idle, the first waits `wait_s` for company. Each
-pass takes from every request in turn (`core.serving.turns`), so that `/batch` delays `/predict` by
-a pass and not by a thousand texts.
+While the model reads, requests gather. A pass waits up to `wait_s` for as many as went together in
+the last two: clients that were answered together come again together, and one that is alone waits
+for nobody. Each pass takes from every request in turn (`core.serving.turns`), so that `/batch`
+delays `/predict` by a pass and not by a thousand texts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -66,6 +68,7 @@ class Batches:
         self._waiting: list[_Waiting] = []
         self._has_come = asyncio.Event()
         self._is_enough = asyncio.Event()
+        self._lately = deque([1], maxlen=2)  # requests in each pass
 
     @property
     def texts(self) -> int:
@@ -81,7 +84,7 @@ class Batches:
         one = _Waiting(texts, asyncio.get_running_loop().create_future())
         self._waiting.append(one)
         self._has_come.set()
-        if self.texts >= self._limits.pass_texts:
+        if self._are_together():
             self._is_enough.set()
         try:
             async with asyncio.timeout(self._limits.answer_s):
@@ -98,12 +101,18 @@ class Batches:
         while True:
             if not self._waiting:
                 self._has_come.clear()
-                self._is_enough.clear()
                 await self._has_come.wait()
-                await self._gathered()
+            await self._gathered()
             await self._pass()
 
+    def _are_together(self) -> bool:
+        is_full = self.texts >= self._limits.pass_texts
+        return is_full or len(self._waiting) >= max(self._lately)
+
     async def _gathered(self) -> None:
+        if self._are_together():
+            return
+        self._is_enough.clear()
         try:
             async with asyncio.timeout(self._limits.wait_s):
                 await self._is_enough.wait()
@@ -118,6 +127,7 @@ class Batches:
         self._waiting = [each for each in asked if each.left]
         if not texts:  # whoever asked has given up
             return
+        self._lately.append(len(parts))
         began_s = time.perf_counter()
         try:
             loop = asyncio.get_running_loop()
