@@ -71,13 +71,6 @@ def read(folder: RunFolder) -> GraphParts | None:
         return None
 
 
-def folders(folder: RunFolder) -> tuple[RunFolder, ...]:
-    """Of the runs that it is made of, here or not, by name; its own where it is one alone."""
-    graph = read(folder)
-    names = {folder.id} if graph is None else {part.run for part in graph.nodes}
-    return tuple(RunFolder(folder.path.parent / name) for name in sorted(names))
-
-
 def teacher_of(folder: RunFolder) -> str | None:
     """The run whose model taught this one, as what it was trained for says; None where none did."""
     found = having(folder)

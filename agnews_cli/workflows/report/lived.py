@@ -83,7 +83,7 @@ def lived(folders: Iterable[RunFolder]) -> LivedThrough:
     saves = [Saves(0, None, 0.0, 0)]
     for folder in folders:
         told = list(_by_session(Events(folder.events)))
-        counted = sessions_of(folder)
+        counted = sessions_of(folder.id)
         if len(counted) >= len(told):
             sessions += _of_ledger(folder.id, counted, told)
         else:  # it came from elsewhere

@@ -71,22 +71,11 @@ def newest(
     return tuple(map(_line, found[:most])), len(found) - len(found[:most]), damaged
 
 
-def sessions_of(folder: runs.RunFolder) -> tuple[Session, ...]:
+def sessions_of(run: str) -> tuple[Session, ...]:
     """As the ledger counted them, the oldest first; none where it does not answer.
 
-    What had ended before the folder was made was of another one, of the same id: of a store that
-    was deleted, or of a second one. What else is known of a run does not wait for the ledger, nor
-    for a home that can be written.
+    What else is known of a run does not wait for that, nor for a home that can be written.
     """
-    since = folder.created_at()
-    return tuple(
-        each
-        for each in _of_ledger(folder.id)
-        if since is None or (each.ended_at or each.beat_at) >= since
-    )
-
-
-def _of_ledger(run: str) -> tuple[Session, ...]:
     from agnews_cli.store.hours.copies import glance
     from agnews_cli.store.hours.ledger import Ledger
 

@@ -173,5 +173,7 @@ def _line(
 
 
 def _train_s(folder: RunFolder) -> float | None:
-    found = [each.seconds for run in parts.folders(folder) for each in sessions_of(run)]
+    graph = parts.read(folder)
+    every = {folder.id} if graph is None else {part.run for part in graph.nodes}
+    found = [session.seconds for run in every for session in sessions_of(run)]
     return sum(found) if found else None

@@ -79,7 +79,8 @@ def status(run: str, store: Path | None) -> Status:
     state = RunState.RUNNING if is_running else parcels.run_state(folder)
     graph = parts.having(folder)
     is_whole = graph is not None and graph[0].id == folder.id
-    sessions, hours = _sessions(parts.folders(folder) if is_whole else (folder,))
+    each = {part.run for part in graph[1].nodes} if graph and is_whole else set()
+    sessions, hours = _sessions({folder.id, *each})
     return Status(
         run=folder.id,
         state=state,
@@ -141,7 +142,7 @@ def _step(folder: RunFolder) -> tuple[str | None, int | None, int | None]:
     return candidate, step, total
 
 
-def _sessions(folders: tuple[RunFolder, ...]) -> tuple[int, float]:
-    """How many of all these runs, and their hours."""
-    found = [session for folder in folders for session in sessions_of(folder)]
+def _sessions(runs_: set[str]) -> tuple[int, float]:
+    """Of a run, or of all that it is made of."""
+    found = [session for run in sorted(runs_) for session in sessions_of(run)]
     return len(found), sum(session.seconds for session in found) / 3600
