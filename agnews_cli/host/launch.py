@@ -109,7 +109,6 @@ def start(
     """
     on_cpu = accelerator.kind == "cpu"
     threads = max(1, cpu_count // processes) if on_cpu else max(1, cpu_count // (2 * processes))
-    threads = _asked_threads() or threads
     env = environment(threads, accelerator.kind)
     if card is not None:
         seen = env.get("CUDA_VISIBLE_DEVICES", "").split(",")
@@ -129,7 +128,8 @@ def start(
             config, _CONFIG.format(kind=kind, cpu=str(on_cpu).lower(), processes=processes)
         )
         launcher = ["accelerate.commands.launch", "--config_file", str(config)]
-        launcher += [f"--num_cpu_threads_per_process={threads}", "-m", children.START]
+        launcher += [f"--num_cpu_threads_per_process={env['OMP_NUM_THREADS']}"]
+        launcher += ["-m", children.START]
     try:
         sink = private.appending(log)
     except OSError as error:
