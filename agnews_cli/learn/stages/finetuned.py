@@ -12,7 +12,6 @@ from typing import Any
 
 from agnews_cli.core.run.job import Candidate, CandidateKind, TrainJob
 from agnews_cli.core.run.preset import Training
-from agnews_cli.learn.models.embedding import DType
 from agnews_cli.learn.stages import frozen
 from agnews_cli.learn.stages.in_time import InTime
 from agnews_cli.learn.stages.prepare import Prepared
@@ -107,10 +106,7 @@ class FineTunes:
             )
             if "embedding" in self.job.candidates:
                 began_s = time.monotonic()
-                dtype: DType = "float32"
-                if self.setting.precision == "bf16":
-                    dtype, row_s = "bfloat16", in_time.seconds_per_row(model, autocast=True)
-                found = frozen.trained(self.rows, row_s, in_time.reserve_s(row_s, there), dtype)
+                found = frozen.trained(self.rows, there)
                 if found is not None:
                     self.enter("embedding", found, began_s)
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from agnews_cli.core.run.job import COUNTED, Candidate
 from agnews_cli.learn.loop.forward import predict
 from agnews_cli.learn.rows import material
+from agnews_cli.learn.rows.tokens import Tokens
 from agnews_cli.learn.stages.prepare import Prepared
 
 # Longer texts are worth their time when each row is still seen about once.
@@ -67,18 +68,23 @@ class InTime:
             )
 
     def seconds_per_row(self, model: Any, *, autocast: bool) -> float:
-        """Seconds a row of a forward pass, in fp32 or the training precision.
+        """Seconds a row of a forward pass, in fp32 or the training precision."""
+        accelerator, batch_tokens = self.rows.setting.accelerator, self.rows.training.batch_tokens
+        return self.row_s(
+            lambda tokens: predict(
+                model, tokens, self.rows.pad_id, accelerator, batch_tokens, autocast=autocast
+            )
+        )
 
-        Over 128 rows, or fewer long ones, after a warm-up.
-        """
-        tokens, accelerator = self.rows.tokens.validation, self.rows.setting.accelerator
+    def row_s(self, ask: Callable[[Tokens], object]) -> float:
+        """Seconds a row of what `ask` does: over 128 rows, or fewer long ones, after a warm-up."""
+        tokens = self.rows.tokens.validation
         most = max(8, min(128, int(_MEASURED_TOKENS * len(tokens.classes) / len(tokens.ids))))
         rows = np.random.default_rng(0).permutation(len(tokens.classes))[:most]
         sample = tokens.take(rows)
-        batch_tokens = self.rows.training.batch_tokens
         took_s = 0.0
         for trial in (sample.take(np.arange(min(16, len(rows)))), sample):
             began_s = time.monotonic()
-            predict(model, trial, self.rows.pad_id, accelerator, batch_tokens, autocast=autocast)
+            ask(trial)
             took_s = (time.monotonic() - began_s) / len(trial.classes)
         return took_s
