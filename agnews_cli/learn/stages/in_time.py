@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,17 @@ _LEAST_PASSES_LONGER = 1.0
 # A step costs so many forward passes in its precision (measured on MiniLM: 2.5 to 3.4).
 _STEP_OVER_FORWARD = 3.3
 _MEASURED_TOKENS = 8192
+_WARM_UP_ROWS, _ROWS_AT_LEAST, _MEASURED_S = 16, 32, 2.0
 # A test split is predicted whole up to this size; of a larger one what this share of the time lets.
 _TEST_ROWS_AT_LEAST, _TEST_SHARE = 10_000, 0.2
 
 
 @dataclass(slots=True)
 class InTime:
-    """Of one job."""
+    """Of one model of a job."""
 
     rows: Prepared
+    _found: dict[tuple[int, bool], float] = field(default_factory=dict)
 
     def reserve_s(self, row_s: float, there: Sequence[Candidate]) -> float:
         """What predicting takes: each model the test rows once, and this one the held rows."""
@@ -68,23 +70,30 @@ class InTime:
             )
 
     def seconds_per_row(self, model: Any, *, autocast: bool) -> float:
-        """Seconds a row of a forward pass, in fp32 or the training precision."""
-        accelerator, batch_tokens = self.rows.setting.accelerator, self.rows.training.batch_tokens
-        return self.row_s(
-            lambda tokens: predict(
-                model, tokens, self.rows.pad_id, accelerator, batch_tokens, autocast=autocast
+        """Seconds a row of a forward pass, in fp32 or the training precision; asked once of each
+        length of text."""
+        key = (self.rows.training.max_length, autocast)
+        if key not in self._found:
+            accelerator, most = self.rows.setting.accelerator, self.rows.training.batch_tokens
+            self._found[key] = self.row_s(
+                lambda tokens: predict(
+                    model, tokens, self.rows.pad_id, accelerator, most, autocast=autocast
+                )
             )
-        )
+        return self._found[key]
 
     def row_s(self, ask: Callable[[Tokens], object]) -> float:
-        """Seconds a row of what `ask` does: over 128 rows, or fewer long ones, after a warm-up."""
+        """Seconds a row of what `ask` does, after a warm-up: over 128 rows, or fewer where texts
+        are long or the model is slow."""
         tokens = self.rows.tokens.validation
         most = max(8, min(128, int(_MEASURED_TOKENS * len(tokens.classes) / len(tokens.ids))))
         rows = np.random.default_rng(0).permutation(len(tokens.classes))[:most]
-        sample = tokens.take(rows)
-        took_s = 0.0
-        for trial in (sample.take(np.arange(min(16, len(rows)))), sample):
+
+        def timed(count: int) -> float:
+            sample = tokens.take(rows[:count])
             began_s = time.monotonic()
-            ask(trial)
-            took_s = (time.monotonic() - began_s) / len(trial.classes)
-        return took_s
+            ask(sample)
+            return (time.monotonic() - began_s) / len(sample.classes)
+
+        in_time = _MEASURED_S / timed(_WARM_UP_ROWS)
+        return timed(int(self.rows.setting.agreed(max(_ROWS_AT_LEAST, in_time))))
