@@ -260,7 +260,8 @@ def test_where_nothing_is_fine_tuned_in_time_frozen_embeddings_are_fitted(tmp_pa
     monkeypatch.setattr(InTime, "passes", lambda *_: 0.01)
     now_s = time.monotonic()
     done = tiny.compete(
-        tmp_path / "run", data, tiny.preset(model), blend=True, candidates=("linear", "finetune", "embedding"),
+        tmp_path / "run", data, tiny.preset(model), blend=True,
+        candidates=("linear", "finetune", "embedding"),
         started_monotonic_s=now_s, deadline_monotonic_s=now_s + 60,
     )  # fmt: skip
     assert [c.facts.kind for c in done.contenders] == ["linear", "embedding"]
