@@ -32,11 +32,17 @@ class InTime:
     rows: Prepared
     _found: dict[tuple[int, bool], float] = field(default_factory=dict)
 
-    def reserve_s(self, row_s: float, there: Sequence[Candidate]) -> float:
+    def reserve_s(
+        self,
+        row_s: float,
+        there: Sequence[Candidate],
+        *,
+        test_rows_at_least: int = _TEST_ROWS_AT_LEAST,
+    ) -> float:
         """What predicting takes: each model the test rows once, and this one the held rows."""
         models = 1 + sum(facts.kind not in COUNTED for facts in there)
         in_time = max(0, int(_TEST_SHARE * self.rows.setting.budget.left_s / row_s))
-        asked = min(self.rows.setting.job.test_rows, max(_TEST_ROWS_AT_LEAST, in_time))
+        asked = min(self.rows.setting.job.test_rows, max(test_rows_at_least, in_time))
         return 1.05 * row_s * (asked * models + len(self.rows.held_classes)) + 1.0
 
     def passes(self, spare_s: float, model: Any) -> float:
