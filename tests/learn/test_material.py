@@ -283,7 +283,7 @@ def test_the_speed_of_a_slow_model_is_measured_on_few_rows(row_s, fewest, most):
         tokens=SimpleNamespace(validation=rows), setting=SimpleNamespace(agreed=lambda mine: mine)
     )
     found = InTime(prepared).row_s(ask)
-    assert found == pytest.approx(row_s, rel=0.2, abs=1e-4)
+    assert found == pytest.approx(row_s, rel=0.5, abs=0.01)
     assert fewest <= asked[-1] <= most
 
 
