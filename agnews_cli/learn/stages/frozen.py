@@ -20,7 +20,7 @@ from agnews_cli.store.model.models import base_name
 _LEAST_ROWS = 400
 # A better model is worth more than a narrower interval: so many give an accuracy to one point.
 _ENOUGH_TEST_ROWS = 4000
-# A moment's speed is not kept up: over thousands of rows 1.0 to 1.35 times as long, as measured.
+# A moment's speed is not always kept up: over thousands of rows up to 1.35 times as long was seen.
 _MARGIN = 1.2
 
 

@@ -71,6 +71,12 @@ def read(folder: RunFolder) -> GraphParts | None:
         return None
 
 
+def runs_of(folder: RunFolder) -> tuple[str, ...]:
+    """Ids of the runs that it is made of, by name; its own where it is one alone."""
+    graph = read(folder)
+    return (folder.id,) if graph is None else tuple(sorted({part.run for part in graph.nodes}))
+
+
 def teacher_of(folder: RunFolder) -> str | None:
     """The run whose model taught this one, as what it was trained for says; None where none did."""
     found = having(folder)

@@ -173,7 +173,5 @@ def _line(
 
 
 def _train_s(folder: RunFolder) -> float | None:
-    graph = parts.read(folder)
-    every = {folder.id} if graph is None else {part.run for part in graph.nodes}
-    found = [session.seconds for run in every for session in sessions_of(run)]
+    found = [session.seconds for run in parts.runs_of(folder) for session in sessions_of(run)]
     return sum(found) if found else None

@@ -168,9 +168,8 @@ def _model(outcome: Outcome, kept: _Kept) -> str:
 
 def _took(folder: runs.RunFolder, kept: _Kept) -> str:
     """All sessions of the run; of what is made of several, those of every part."""
-    graph = parts.read(folder)
-    every = {part.run for part in graph.nodes} if graph is not None else {folder.id}
-    found = tuple(session.seconds for run in sorted(every) for session in sessions_of(run))
+    every = parts.runs_of(folder)
+    found = tuple(session.seconds for run in every for session in sessions_of(run))
     if len(every) > 1 and found:
         return f"{duration.show(sum(found))}, all {len(every)} parts together"
     if len(found) > 1:
