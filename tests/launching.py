@@ -176,5 +176,6 @@ def quota_in_process(now: datetime, timeout_s: float = 5.0) -> kaggle_quota.Kagg
 def plan(ask: AskKaggle, clock: Clock, *, once: bool = False, **asked: Any) -> LaunchPlan:
     """`agnews launch kaggle --preset minilm`, by that clock."""
     request = Request.of(**{"preset": "minilm"} | asked)
-    found = on_kaggle.prepare(request, typed=("--preset", "minilm"), once=once, ask=ask)
-    return replace(found, now=clock.now, sleep=clock.sleep, waits=Waits(look_s=1800.0))
+    typed = ("--preset", "minilm")
+    found = on_kaggle.prepare(request, typed=typed, once=once, ask=ask, now=clock.now)
+    return replace(found, sleep=clock.sleep, waits=Waits(look_s=1800.0))

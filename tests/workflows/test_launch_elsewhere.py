@@ -58,12 +58,12 @@ class Jobs:
         return self.stages[number - 1], ["installing", hf_jobs.SAID + json.dumps(said)]
 
     def launch(self, hours: float = 10.0, **more: Any) -> Any:
+        clock = self.clock
         found = on_hf_jobs.prepare(
             REQUEST, flavor="t4-small", hours_s=hours * HOUR, requirement=PACKAGE,
-            typed=("--preset", "minilm"), **more,
+            typed=("--preset", "minilm"), now=clock.now, **more,
         )  # fmt: skip
-        clock = self.clock
-        found = replace(found, now=clock.now, sleep=clock.sleep, waits=Waits(look_s=HOUR))
+        found = replace(found, sleep=clock.sleep, waits=Waits(look_s=HOUR))
         return carry.carry_out(found, self.said.append)
 
     def ended(self, **more: Any) -> AgnewsError:

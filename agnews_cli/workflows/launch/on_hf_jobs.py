@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from agnews_cli.core.launching.record import LaunchedSession, LaunchRecord
@@ -29,6 +29,7 @@ def prepare(
     requirement: str | None = None,
     typed: Sequence[str] = (),
     once: bool = False,
+    now: Callable[[], datetime] = utc_now,
 ) -> LaunchPlan:
     """`hours_s`: what all sessions together may take. Begins nothing.
 
@@ -54,13 +55,14 @@ def prepare(
             store=str(wish.store),
         ),
         launcher=launcher,
-        hours=lambda under_way, now: hours_of(wish.id, hours_s, now),
+        hours=lambda under_way, at: hours_of(wish.id, hours_s, at),
         cap_s=hours_s,
         at_once=_AT_ONCE,
         again=again,
         longest_s=longest_s,
-        ends_at=utc_now() + timedelta(seconds=session.until_s) if session.until_s else None,
+        ends_at=now() + timedelta(seconds=session.until_s) if session.until_s else None,
         once=once,
+        now=now,
     )
 
 

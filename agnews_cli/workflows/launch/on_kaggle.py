@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,6 +37,7 @@ def prepare(
     typed: Sequence[str] = (),
     once: bool = False,
     ask: kaggle.AskKaggle = kaggle_client.ask,
+    now: Callable[[], datetime] = utc_now,
 ) -> LaunchPlan:
     """`typed`: the words after `agnews launch kaggle`. Asks Kaggle who asks, and begins nothing.
 
@@ -57,7 +58,7 @@ def prepare(
     limit = quota.limits_of(_PLATFORM).limit(resource)
     cap_s = limit.session_hours.value * 3600 if limit and limit.session_hours else _CAP_S
     most = limit.concurrent_batch if limit else None
-    session, now = request.session, utc_now()
+    session = request.session
     return LaunchPlan(
         record=LaunchRecord(
             id=wish.id,
@@ -70,14 +71,15 @@ def prepare(
             store=str(wish.store),
         ),
         launcher=launcher,
-        hours=lambda under_way, now: hours_of(resource, cap_s, under_way, now),
+        hours=lambda under_way, at: hours_of(resource, cap_s, under_way, at),
         cap_s=cap_s,
         at_once=int(most.value) if most else 2,
         again=again,
         longest_s=session.session_s,
-        ends_at=now + timedelta(seconds=session.until_s) if session.until_s else None,
+        ends_at=now() + timedelta(seconds=session.until_s) if session.until_s else None,
         once=once,
         ready=_DataSent(ask, owner, wish).why_not,
+        now=now,
     )
 
 
