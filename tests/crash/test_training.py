@@ -67,6 +67,7 @@ def test_killed_stopped_starved_or_resumed_often_it_ends_as_if_it_had_not_been(t
         assert is_tried[fault], (fault, seen)
 
 
+@pytest.mark.slow
 def test_ckpt_chaos_has_a_job_to_kill(tmp_path):
     """benchmarks/chaos.py, which needs a package of its own, kills this one at every file event."""
     command = [sys.executable, "benchmarks/chaos_job.py", str(tmp_path)]
