@@ -78,9 +78,7 @@ def status(run: str, store: Path | None) -> Status:
     candidate, step, total_steps = _step(folder)
     state = RunState.RUNNING if is_running else parcels.run_state(folder)
     graph = parts.having(folder)
-    is_whole = graph is not None and graph[0].id == folder.id
-    each = {part.run for part in graph[1].nodes} if graph and is_whole else set()
-    sessions, hours = _sessions({folder.id, *each})
+    sessions, hours = _sessions({folder.id, *parts.runs_of(folder)})
     return Status(
         run=folder.id,
         state=state,
