@@ -32,6 +32,17 @@ def pytest_configure() -> None:
     gc.disable()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole trainings first, which take up to minutes: at the end there are short ones to share."""
+
+    def turn(item: pytest.Item) -> int:
+        if item.get_closest_marker("train") is None:
+            return 2
+        return int("tests/learn/" in item.nodeid)
+
+    items.sort(key=turn)
+
+
 def pytest_collection_finish() -> None:
     gc.enable()
 
