@@ -41,6 +41,7 @@ from typing import Any
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from seeds import interval
 
 from agnews_cli.core.graph.asked import Distilled
 from agnews_cli.learn.combine import logits
@@ -52,7 +53,6 @@ ROOT = Path(__file__).parents[1]
 USUAL_T, USUAL_ALPHA = 5.0, 0.3
 CLOSES_AT_LEAST = 0.5
 LABELS_ALONE = ("training.linear_teacher=0", "training.yardstick=false")
-DRAWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +195,10 @@ def on_test(asked: Asked, run: str) -> OnTest:
     return OnTest(blend.row_losses(said, classes)[order], (said.argmax(1) == classes)[order])
 
 
-def interval(apart: NDArray[np.float64]) -> str:
-    """Mean with 95% of a bootstrap over rows, whose seeds go with them; apart: (seeds, rows)."""
-    rng, mean = np.random.default_rng(0), apart.mean(0)
-    drawn = [mean[rng.integers(0, len(mean), len(mean))].mean() for _ in range(DRAWS)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return f"{mean.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
+def told(apart: NDArray[np.float64]) -> str:
+    """A difference and its interval; apart: (seeds, rows)."""
+    mean, low, high = interval(apart)
+    return f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 def show(asked: Asked, out: Path, judged: str) -> bool:
@@ -230,7 +228,7 @@ def show(asked: Asked, out: Path, judged: str) -> bool:
         # Where the teacher is no better there is nothing to close.
         share = closed[what, t, alpha] = float(apart.mean() / gap) if gap < 0 else math.nan
         loss, right = (np.mean([getattr(cell[s], w) for s in both]) for w in OnTest.__slots__)
-        print(f"| {what} | {t:g} | {alpha:g} | {loss:.4f} | {right:.2%} | {interval(apart)} "
+        print(f"| {what} | {t:g} | {alpha:g} | {loss:.4f} | {right:.2%} | {told(apart)} "
               f"| {share:.0%} |")  # fmt: skip
     return closed.get((judged, USUAL_T, USUAL_ALPHA), 0.0) >= CLOSES_AT_LEAST
 

@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 from processes import family
 from pydantic import TypeAdapter
+from seeds import interval
 
 from agnews_cli.core.run.method import Method
 from agnews_cli.learn.combine import logits
@@ -53,7 +54,6 @@ PLAIN = ("training.r_drop=0", "training.linear_teacher=0", "training.yardstick=f
          "data.cross_validated_below=0", "training.patience=1000000")  # fmt: skip
 BELOW_AT_MOST = 0.005
 _LOOK_S = 0.1
-_DRAWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +220,8 @@ def less(some: list[dict[str, Any]], full: list[dict[str, Any]]) -> str:
         for line in some
         if line.get("seed", 0) in by_seed
     ]
-    apart = np.mean(each, axis=0)
-    rows = np.random.default_rng(0).integers(len(apart), size=(_DRAWS, len(apart)))
-    low, high = np.percentile(apart[rows].mean(1), [2.5, 97.5])
-    return f"{100 * apart.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
+    apart, low, high = interval(np.asarray(each))
+    return f"{100 * apart:+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
 
 
 def main() -> int:

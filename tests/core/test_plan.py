@@ -20,8 +20,6 @@ from agnews_cli.core.plan.schedule import Booking, Part, Schedule
 from tests.core import jobs as jobs_of
 from tests.core.jobs import Cost
 
-pytestmark = pytest.mark.one_version
-
 HOUR = 3600.0
 
 

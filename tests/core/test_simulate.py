@@ -21,8 +21,6 @@ from agnews_cli.core.saving.simulate import (
 )
 from benchmarks.deaths import Bathtub, Rarely, Weibull
 
-pytestmark = pytest.mark.one_version
-
 HOUR = 3600.0
 WORLD = World(Exponential(4 * HOUR), 12 * HOUR, 30 * HOUR)
 

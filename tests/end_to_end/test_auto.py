@@ -393,9 +393,7 @@ def test_a_budget_is_kept_and_the_best_is_delivered(agnews):
     assert set(shares) > {"linear"}
 
 
-@pytest.mark.parametrize(
-    "preset", ["linear", pytest.param("random-forest", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("preset", ["linear", "random-forest"])
 def test_a_model_of_counted_words_needs_no_torch_and_no_pretrained_model(agnews, tmp_path, preset):
     """Neither here nor on the hub: nothing of one is looked for, tokenised or delivered."""
     for name in ("torch", "transformers", "accelerate"):

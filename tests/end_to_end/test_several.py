@@ -161,7 +161,6 @@ def test_killed_and_on_two_machines_it_is_the_same_bit_for_bit(straight, work):
     assert {part["state"] for part in parts} == {"done"}
 
 
-@pytest.mark.slow  # in CI a graph that is killed, above, and an export: test_export.py
 def test_a_graph_that_ends_in_an_export_goes_on_where_it_was_killed(straight, work):
     """What is there is not done again; what is delivered is what was exported, judged itself."""
     pytest.importorskip("onnxruntime")

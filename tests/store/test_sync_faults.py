@@ -25,8 +25,6 @@ from agnews_cli.store.transfer import parcels, pulls
 from agnews_cli.store.transfer.sync import Sync
 from tests.crash.faults import SEED, tiers
 
-pytestmark = pytest.mark.one_version
-
 RUN = "minilm-0123456789"
 
 
