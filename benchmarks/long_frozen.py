@@ -1,5 +1,5 @@
 """What is lost where long texts are cut, without fine-tuning: MiniLM's frozen embeddings of made
-texts that are cut, read by both ends or in windows, and logistic regression on them.
+texts that are cut, read by both ends or in windows, and a linear head on them.
 
 Texts, classes and 128 tokens in a pass as in `long_ways.py`; the same rows each way. Prints the
 accuracy, and the difference from cutting with a paired 95% interval.

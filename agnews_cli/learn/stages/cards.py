@@ -38,7 +38,7 @@ _KINDS = {
     "finetune": "a fine-tuned transformer",
     "linear": WordCounts().title,
     "forest": WordCounts(classifier="random_forest").title,
-    "embedding": "logistic regression on the sentence embeddings of a frozen transformer",
+    "embedding": "linear discriminant analysis of the sentence embeddings of a frozen transformer",
 }
 
 

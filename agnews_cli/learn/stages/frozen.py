@@ -49,7 +49,7 @@ def trained(prepared: Prepared, there: Sequence[Candidate]) -> Trained | None:
     reserve_s = in_time.reserve_s(row_s, there, test_rows_at_least=_ENOUGH_TEST_ROWS)
     spare_s = setting.budget.left_s - reserve_s - 2.0
     rows = min(len(material.classes), int(setting.agreed(spare_s / (_MARGIN * row_s))))
-    if rows < min(_LEAST_ROWS, len(material.classes)):
+    if rows < min(_LEAST_ROWS, len(material.classes)) or rows <= len(setting.labels):
         return None
     setting.log("phase", name=f"embedding {rows} training rows")
     began_s = time.monotonic()
@@ -63,7 +63,8 @@ def trained(prepared: Prepared, there: Sequence[Candidate]) -> Trained | None:
     )
     row_s = (time.monotonic() - began_s) / (len(train) + len(held))
     head = embedding.EmbeddingHead.fit(train, material.classes[kept], dtype)
+    head, t = head.calibrated(held, material.held_classes)
     folder = setting.folder / "embedding"
     head.save(folder, encoder=base_name(job.preset.model), max_length=training.max_length)
     save_tokenizer(prepared.tokenizer, training.max_length, folder)
-    return Trained("embedding", folder, head.predict(held), row_s)
+    return Trained("embedding", folder, head.predict(held), row_s, temperature=t)
