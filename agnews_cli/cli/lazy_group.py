@@ -35,12 +35,16 @@ class Lazy:
         return getattr(import_module(f"agnews_cli.cli.{module}"), name)
 
 
-def lazy_group(panels: Mapping[str, Mapping[str, Lazy]]) -> type[Group]:
+def lazy_group(
+    panels: Mapping[str, Mapping[str, Lazy]], meant_by: Mapping[str, str]
+) -> type[Group]:
     """The class for `Typer(cls=…)` whose commands are these, by the panel that help shows them
-    in and by name."""
+    in and by name; `meant_by`: as `Group.meant`."""
     parts = {name: part for panel in panels.values() for name, part in panel.items()}
 
     class LazyGroup(Group):
+        meant = meant_by
+
         def __init__(self, **settings: Any) -> None:
             super().__init__(**{**settings, "commands": _Commands(parts)})
 

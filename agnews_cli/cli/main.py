@@ -57,9 +57,22 @@ _PANELS: dict[str, dict[str, Lazy]] = {
     },
 }
 
+_ELSEWHERE = {
+    **dict.fromkeys(("train", "run", "finetune", "fine-tune"), "auto"),
+    **dict.fromkeys(("continue", "restart"), "resume"),
+    **dict.fromkeys(("classify", "infer", "inference"), "predict"),
+    **dict.fromkeys(("list", "ls"), "runs"),
+    **dict.fromkeys(("leaderboard", "best"), "runs --leaderboard"),
+    **dict.fromkeys(("init", "config", "setup"), "wizard"),
+    **dict.fromkeys(("push", "upload"), "publish"),
+    "version": "--version",
+    "help": "--help",
+}
+"""Commands of other tools, and what they are here."""
+
 app = typer.Typer(
     name="agnews",
-    cls=lazy_group(_PANELS),
+    cls=lazy_group(_PANELS, _ELSEWHERE),
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -69,6 +69,9 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """A group of commands, shown in panels."""
 
+    meant: Mapping[str, str] = {}
+    """What a word is here that elsewhere is a command."""
+
     def panels(self, ctx: Any) -> Mapping[str, Mapping[str, str]]:
         """Summaries of the commands, by panel and by name."""
         listed = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
@@ -96,6 +99,10 @@ class Group(TyperGroup):
 
         path, names = ctx.command_path, self.list_commands(ctx)
         near = get_close_matches(args[0], names, n=2)
+        meant = self.meant.get(args[0])
+        if meant is not None:
+            hint = f"Here that is: {shlex.join([*path.split(), *meant.split(), *args[1:]])}"
+            return CommandUnknown(command=path, name=args[0], near="", hint=hint)
         groups = {name: self.get_command(ctx, name) for name in names if not near}
         inside = [n for n, g in groups.items() if isinstance(g, Group) and args[0] in g.commands]
         hint = f"All of them: {path} --help"

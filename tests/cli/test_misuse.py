@@ -32,6 +32,8 @@ WRONG = {
     "plam --on kaggle": ("no command 'plam' (did you mean plan", "agnews plan --on kaggle"),
     "reviews.csv --budget 45m": ("'reviews.csv'", "agnews auto reviews.csv --budget 45m"),
     "history --weeks 3": ("no command 'history'", "agnews quota history --weeks 3"),
+    "train 'my reviews.csv'": ("no command 'train'", "agnews auto 'my reviews.csv'"),
+    "leaderboard --store x": ("no command 'leaderboard'", "agnews runs --leaderboard --store x"),
     "--budget 5m": ("no option --budget", "agnews auto --budget 5m"),
     "quota hist": ("no command 'hist' (did you mean history", "agnews quota history"),
     "auto --bugdet=5m": ("no option --bugdet (did you mean --budget?)", "agnews auto --budget=5m"),
