@@ -44,7 +44,7 @@ def load_all() -> tuple[AnyPreset, ...]:
     tiers = get_args(Tier)
     return tuple(
         sorted(
-            map(load, presets.names()),
+            (_of_file(name, path, (), {}) for name, path in sorted(presets.files().items())),
             key=lambda shape: (tiers.index(shape.tier), -shape.order, shape.name),
         )
     )

@@ -18,6 +18,7 @@ from agnews_cli.errors import PresetInvalid, PresetOfSeveral
 from agnews_cli.store.settings import checked, extended
 from agnews_cli.store.settings.changed import with_settings as with_settings
 from agnews_cli.store.settings.extended import Layers, Problem
+from agnews_cli.store.settings.preset_files import files as files
 from agnews_cli.store.settings.preset_files import is_own as is_own
 from agnews_cli.store.settings.preset_files import is_path as is_path
 from agnews_cli.store.settings.preset_files import locate as locate
@@ -57,7 +58,7 @@ def load(name_or_path: str, *, action: str = "this") -> Preset:
 def load_all() -> tuple[Preset, ...]:
     """Every preset of one model, by tier, then the preferred first; not those for a platform or a
     goal, which name one of these. Raises PresetInvalid for the first bad."""
-    every = (written(locate(name), is_named=True).preset() for name in names())
+    every = (written(path, is_named=True).preset() for _, path in sorted(files().items()))
     tiers = get_args(OneModel)
     return tuple(
         sorted(
