@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
+# Images of machines often set it: then each of the hundreds of processes compiles all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: auto test xla check format bench clean
 
 auto: $(READY)  ## from nothing to a trained, evaluated classifier
