@@ -277,10 +277,17 @@ def test_greedy_selection_is_caruanas(one: Any) -> None:
     said, true = one
     fitted = combiners.fit(Greedy(picks=8), said, true)
     assert fitted.weights == pytest.approx(caruana(said, true, 8), abs=1e-9)
-    names = [str(n) for n in range(len(said))]  # and what a job's own candidates are chosen by
+
+
+def test_what_a_budget_averages_by_is_the_weighted_combiner_with_a_prior() -> None:
+    said, true = case(members=3, rows=300)
+    names = ["a", "b", "c"]
     shares = blend.weights(dict(zip(names, said, strict=True)), true)
-    whole = combiners.fit(Greedy(), said, true).weights
-    assert [shares.get(name, 0.0) for name in names] == pytest.approx(whole, abs=1e-9)
+    drawn = combiners.fit(Weighted(prior_rows=3), said, true).weights
+    assert [shares[name] for name in names] == pytest.approx(drawn, abs=1e-9)
+    assert np.ptp(drawn) < np.ptp(combiners.fit(Weighted(), said, true).weights)
+    equal = combiners.fit(Weighted(prior_rows=1e6), said, true).weights
+    assert equal == pytest.approx(np.full(3, 1 / 3), abs=1e-3)
 
 
 def test_pruned_greedy_picks_among_the_best_alone() -> None:

@@ -51,7 +51,31 @@ def test_blend_takes_the_better_one_alone_and_mixes_two_that_help_each_other():
     left = np.where(half[:, None], good, 0.5)
     right = np.where(half[:, None], 0.5, good)
     shares = blend.weights({"left": left, "right": right}, classes)
-    assert shares == pytest.approx({"left": 0.5, "right": 0.5}, abs=0.06)
+    assert shares == pytest.approx({"left": 0.5, "right": 0.5}, abs=0.01)
+
+
+def test_a_handful_of_rows_hardly_moves_shares_and_many_find_the_likeliest():
+    """What the rows were drawn by is 70% one and 30% the other."""
+    rng = np.random.default_rng(0)
+    one, other = rng.dirichlet(np.ones(3), (2, 4000))
+    drawn = np.where(rng.random(4000)[:, None] < 0.7, one, other).cumsum(axis=1)
+    classes = (rng.random(4000)[:, None] > drawn).sum(axis=1)
+    found = [blend.weights({"a": one[:n], "b": other[:n]}, classes[:n])["a"] for n in (4, 4000)]
+    assert abs(found[0] - 0.5) < 0.2
+    assert found[1] == pytest.approx(0.7, abs=0.04)
+    fair = {"a": one, "b": other}
+    assert blend.weights(fair, classes, np.ones(3)) == pytest.approx(blend.weights(fair, classes))
+
+
+def test_rows_of_a_class_that_counts_more_decide_more():
+    classes = np.asarray([0] * 90 + [1] * 10)
+    knows = [np.where(classes[:, None] == [c, c], [0.5, 0.5], 0.5) for c in (0, 1)]
+    often, rare = knows
+    often[:90], rare[90:] = [0.9, 0.1], [0.1, 0.9]
+    both = {"often": often, "rare": rare}
+    alike, weighed = (blend.weights(both, classes, w) for w in (None, np.asarray([1.0, 9.0])))
+    assert alike["often"] > 0.7
+    assert weighed == pytest.approx({"often": 0.5, "rare": 0.5}, abs=0.02)
 
 
 def test_calibration_forgives_overconfidence_and_sharpens_nothing():

@@ -45,6 +45,11 @@ class Weighted(_Strict):
     kind: Literal["weighted"] = Field(
         "weighted", description="The weights of least log loss: none negative, together 1."
     )
+    prior_rows: Annotated[float, Field(ge=0, le=1_000_000)] = Field(
+        0.0,
+        description="Draws the weights together, as if each member alone had explained so many "
+        "rows before; `agnews auto --budget` takes 3.",
+    )
 
 
 class Best(_Strict):

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.combiner import Blend
-from agnews_cli.learn.combine.simplex import likeliest
 from agnews_cli.learn.figures.blend import right, row_losses, surprise
+from agnews_cli.learn.figures.simplex import likeliest
 from agnews_cli.learn.kinds.combiner import (
     Classes,
     Fitted,

@@ -1,7 +1,7 @@
-"""Averages of candidates' probabilities, chosen on validation rows.
+"""Averages of candidates' probabilities, chosen on validation rows, and what losses are made of.
 
-With few validation rows many weights overfit, so the search is small: for two candidates the
-shares 0, 0.1 .. 1, for more a greedy addition (Caruana et al. 2004) with 20 picks.
+A few hundred rows tell little about shares, and equal ones are hard to beat (Stock and Watson
+2004): so the shares are the likeliest under a prior that draws them together.
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-PICKS = 20
+from agnews_cli.learn.figures.simplex import likeliest_drawn_together
+
+_PRIOR_ROWS = 3.0
+"""Before any row each candidate counts as if it alone had explained so many. Of 0 (none) to 50,
+tried on rows of AG News beside the test rows, 3 to 8 were best (benchmarks/RESULTS.md)."""
+_LEAST_SHARE = 0.05
+"""Of what the rows themselves ascribe to a candidate: less is not worth asking a model for."""
 
 
 def softmax(scores: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -100,37 +106,17 @@ def weights(
     classes: NDArray[np.integer],
     by_class: NDArray[np.float64] | None = None,
 ) -> dict[str, float]:
-    """Each candidate's share in the average that validates best; one alone where none helps.
+    """Each candidate's share in the average: the likeliest under a prior that draws them together.
 
-    Greedy: the candidate whose addition lowers the validation loss most is added, with
-    replacement; the best prefix counts. `by_class`: how much a row of each class counts.
+    One to which the rows ascribe next to nothing has none. `by_class`: how much a row of each class
+    counts.
     """
-    counts = None if by_class is None else by_class[classes]
     names = list(candidates)
     said = np.stack([right(candidates[name], classes) for name in names])
-    shares = selected(said, PICKS, counts)
-    return {n: float(share) for n, share in zip(names, shares, strict=True) if share}
-
-
-def selected(
-    said: NDArray[np.float64], picks: int, counts: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
-    """Each member's share, (members,), of the best prefix of at most so many greedy picks.
-
-    `said`: what each says of the true class, (members, rows); `counts`: how much a row counts.
-    """
-    total = np.zeros(said.shape[1])
-    taken: list[int] = []
-    best: tuple[float, int] = (np.inf, 1)
-    for count in range(1, picks + 1):
-        each = surprise((total + said) / count)
-        losses = each.mean(1) if counts is None else np.average(each, axis=1, weights=counts)
-        pick = int(losses.argmin())
-        total += said[pick]
-        taken.append(pick)
-        if losses[pick] < best[0] - 1e-4:
-            best = (float(losses[pick]), count)
-    return np.bincount(taken[: best[1]], minlength=len(said)) / best[1]
+    counts = np.ones(len(classes)) if by_class is None else by_class[classes]
+    shares, rows = likeliest_drawn_together(said, counts / counts.mean(), _PRIOR_ROWS)
+    shares = np.where(rows < min(_LEAST_SHARE * rows.sum(), rows.max()), 0.0, shares)
+    return {n: float(s) for n, s in zip(names, shares / shares.sum(), strict=True) if s}
 
 
 def mix(

@@ -51,7 +51,8 @@ class Judge:
         return gain >= 0 and relief > doubt
 
     def best_average(self, by_name: Mapping[str, Probabilities]) -> dict[str, float]:
-        """The shares of the average of least loss; one model alone where it is right more often.
+        """The shares of the likeliest average; one model alone where it is right more often by more
+        than two standard errors.
 
         A model of few steps may be right everywhere and sure of nothing: its loss is high.
         """
@@ -60,7 +61,7 @@ class Judge:
         more_right = []
         for name, probabilities in by_name.items():
             gain, error = self.gain(probabilities, mixed)
-            if gain > error:
+            if gain > 2 * error:
                 more_right.append(name)
         if more_right:
             return {max(more_right, key=lambda name: self.accuracy(by_name[name])): 1.0}

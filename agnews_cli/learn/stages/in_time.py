@@ -38,12 +38,15 @@ class InTime:
         there: Sequence[Candidate],
         *,
         test_rows_at_least: int = _TEST_ROWS_AT_LEAST,
+        is_validated: bool = False,
     ) -> float:
-        """What predicting takes: each model the test rows once, and this one the held rows."""
+        """What predicting takes: each model the test rows once, and this one the held rows unless
+        it `is_validated`."""
         models = 1 + sum(facts.kind not in COUNTED for facts in there)
         in_time = max(0, int(_TEST_SHARE * self.rows.setting.budget.left_s / row_s))
         asked = min(self.rows.setting.job.test_rows, max(test_rows_at_least, in_time))
-        return 1.05 * row_s * (asked * models + len(self.rows.held_classes)) + 1.0
+        held = 0 if is_validated else len(self.rows.held_classes)
+        return 1.05 * row_s * (asked * models + held) + 1.0
 
     def passes(self, spare_s: float, model: Any) -> float:
         """How often each row can be trained on in that time."""
