@@ -58,7 +58,7 @@ _PANELS: dict[str, dict[str, Lazy]] = {
 }
 
 _ELSEWHERE = {
-    **dict.fromkeys(("train", "run", "finetune", "fine-tune"), "auto"),
+    **dict.fromkeys(("train", "finetune", "fine-tune"), "auto"),
     **dict.fromkeys(("continue", "restart"), "resume"),
     **dict.fromkeys(("classify", "infer", "inference"), "predict"),
     **dict.fromkeys(("list", "ls"), "runs"),
@@ -66,7 +66,6 @@ _ELSEWHERE = {
     **dict.fromkeys(("init", "config", "setup"), "wizard"),
     **dict.fromkeys(("push", "upload"), "publish"),
     "version": "--version",
-    "help": "--help",
 }
 """Commands of other tools, and what they are here."""
 

@@ -33,6 +33,8 @@ WRONG = {
     "reviews.csv --budget 45m": ("'reviews.csv'", "agnews auto reviews.csv --budget 45m"),
     "history --weeks 3": ("no command 'history'", "agnews quota history --weeks 3"),
     "train 'my reviews.csv'": ("no command 'train'", "agnews auto 'my reviews.csv'"),
+    "run show": ("no command 'run' (did you mean runs", "agnews runs show"),
+    "help auto": ("no command 'help'", "agnews --help"),
     "leaderboard --store x": ("no command 'leaderboard'", "agnews runs --leaderboard --store x"),
     "--budget 5m": ("no option --budget", "agnews auto --budget 5m"),
     "quota hist": ("no command 'hist' (did you mean history", "agnews quota history"),

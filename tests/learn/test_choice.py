@@ -10,6 +10,7 @@ pytestmark = pytest.mark.train
 np = pytest.importorskip("numpy")
 pytest.importorskip("torch")
 
+from agnews_cli.learn.figures import choice  # noqa: E402
 from agnews_cli.learn.figures.choice import Judge, never_answered  # noqa: E402
 from agnews_cli.learn.rows.weighing import weights_of  # noqa: E402
 from agnews_cli.learn.stages import combine  # noqa: E402
@@ -112,3 +113,20 @@ def test_a_model_that_is_right_and_unsure_is_not_lost_to_one_that_is_sure():
     assert judge.best_average({"linear": sure, "minilm": unsure}) == {"minilm": 1.0}
     as_right = answers(classes, range(12), 4, 0.28)
     assert "linear" in judge.best_average({"linear": sure, "minilm": as_right})
+
+
+@pytest.mark.parametrize(("more", "fewer", "is_alone"), [(9, 4, False), (16, 2, True)])
+def test_one_is_delivered_alone_where_it_is_right_more_often_beyond_two_errors(
+    monkeypatch, more, fewer, is_alone
+):
+    """Of 400 rows 5 more than the average are 1.4 standard errors, 14 are 3.3."""
+    classes = np.arange(400) % 2
+    one, other = answers(classes, [], 2, 0.9), answers(classes, [], 2, 0.9)
+    unsure, sure = answers(classes, [], 2, 0.6), answers(classes, [], 2, 0.9)
+    one[:more], other[:more] = unsure[:more], 1 - sure[:more]
+    lost = slice(more, more + fewer)
+    one[lost], other[lost] = 1 - unsure[lost], sure[lost]
+    even = {"one": 0.5, "other": 0.5}
+    monkeypatch.setattr(choice.blend, "weights", lambda *_: even)
+    found = Judge(classes, None, ROWS).best_average({"one": one, "other": other})
+    assert found == ({"one": 1.0} if is_alone else even)
