@@ -350,5 +350,6 @@ def test_each_kind_is_typed_by_its_name_and_refuses_a_field_that_it_has_not(kind
     ],
 )
 def test_what_cannot_be_read_says_what_is_expected(typed: str, words: str) -> None:
-    with pytest.raises(ValueWrong, match=words):
+    with pytest.raises(ValueWrong, match=words) as refused:
         combiner_words.read(typed)
+    assert "agnews ensemble --help" in refused.value.advice

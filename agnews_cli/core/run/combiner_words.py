@@ -17,6 +17,7 @@ KINDS: Mapping[str, type[Combiner]] = {
 """By name: what may be typed, and what it is."""
 _IN_FILES = ("kind", "among")
 """Fields that are no word."""
+_HINT = "Examples: agnews ensemble --help; all kinds and fields: docs/combiners.md"
 
 
 def read(text: str, name: str = "--how ") -> Combiner:
@@ -25,7 +26,7 @@ def read(text: str, name: str = "--how ") -> Combiner:
     kind = KINDS.get(given)
     if kind is None:
         expected = f"one of {', '.join(KINDS)}{nearest(given, list(KINDS))}"
-        raise ValueWrong(name=name, given=repr(given), expected=expected)
+        raise ValueWrong(name=name, given=repr(given), expected=expected, hint=_HINT)
     fields = [field for field in kind.model_fields if field not in _IN_FILES]
     found: dict[str, str] = {}
     for setting in settings:
@@ -33,9 +34,10 @@ def read(text: str, name: str = "--how ") -> Combiner:
         if field not in fields or not equals:
             known = ", ".join(f"{one}=…" for one in fields) or "no field"
             expected = f"{known} after {given}{nearest(field, fields)}"
-            raise ValueWrong(name=name, given=repr(setting), expected=expected)
+            raise ValueWrong(name=name, given=repr(setting), expected=expected, hint=_HINT)
         if field in found:
-            raise ValueWrong(name=name, given=repr(text), expected=f"{field} once")
+            expected = f"{field} once"
+            raise ValueWrong(name=name, given=repr(text), expected=expected, hint=_HINT)
         found[field] = value
     try:
         return kind.model_validate(found)
@@ -43,4 +45,5 @@ def read(text: str, name: str = "--how ") -> Combiner:
         first = error.errors()[0]
         said = first["msg"].removeprefix("Input should be ")
         place = f"{name}{given},{first['loc'][0]}="
-        raise ValueWrong(name=place, given=str(first["input"]), expected=said) from None
+        found_there = str(first["input"])
+        raise ValueWrong(name=place, given=found_there, expected=said, hint=_HINT) from None
