@@ -21,6 +21,7 @@ hypothesis = pytest.importorskip("hypothesis")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from pydantic import TypeAdapter  # noqa: E402
+from scipy.optimize import check_grad  # noqa: E402
 from scipy.stats import entropy, rankdata  # noqa: E402
 
 from agnews_cli.core.run.combiner import (  # noqa: E402
@@ -44,6 +45,7 @@ from agnews_cli.learn import combiners  # noqa: E402
 from agnews_cli.learn.combiners import open_fitted  # noqa: E402
 from agnews_cli.learn.figures import blend  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
+from agnews_cli.learn.stackers import neural  # noqa: E402
 
 KINDS = modules(combiners)
 EXAMPLES = {
@@ -364,6 +366,28 @@ def test_the_stack_is_scikit_learns_logistic_regression(classes: int) -> None:
     assert answer(Stack(), said, true) == pytest.approx(model.predict_proba(scaled), abs=1e-3)
 
 
+def test_the_networks_gradient_is_its_losss() -> None:
+    rng = np.random.default_rng(0)
+    shapes = ((6, 5), (5,), (5, 3), (3,))
+    values = rng.normal(size=sum(math.prod(shape) for shape in shapes))
+    given = (rng.normal(size=(40, 6)), np.eye(3)[rng.integers(0, 3, 40)], shapes)
+    apart = check_grad(
+        lambda v: neural.loss(v, *given)[0], lambda v: neural.loss(v, *given)[1], values
+    )
+    assert apart < 1e-5
+
+
+def test_the_network_learns_what_no_line_can_tell() -> None:
+    """Two members that are right where they agree: the classes of XOR."""
+    rng = np.random.default_rng(0)
+    sides = rng.integers(0, 2, (2, 400))
+    said = np.stack([np.where(side[:, None], (0.3, 0.7), (0.7, 0.3)) for side in sides])
+    said = said + rng.normal(0, 0.02, (2, 400, 1)) * (1, -1)
+    right = sides[0] ^ sides[1]
+    assert (answer(Stack(by="neural"), said, right).argmax(1) == right).mean() > 0.95
+    assert (answer(Stack(), said, right).argmax(1) == right).mean() < 0.7
+
+
 def test_a_class_without_rows_keeps_the_averages_probability() -> None:
     said, _ = case(classes=4)
     true = case(classes=3)[1]
@@ -617,5 +641,42 @@ def test_what_is_quick_imports_nothing_slow() -> None:
         "    combiners.apply(fitted, said)\n"
         "slow = {'torch', 'transformers', 'sklearn', 'pandas', 'scipy.stats', 'scipy.optimize'}\n"
         "assert not slow & set(sys.modules), slow & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("by", ["xgboost", "lightgbm", "neural"])  # CatBoost needs pandas
+def test_a_stack_is_learnt_without_scikit_learn_which_can_be_imported_still(by: str) -> None:
+    ready(Stack(by=by))
+    code = (
+        "import sys, numpy as np\n"
+        "from agnews_cli.core.run.combiner import Stack\n"
+        "from agnews_cli.learn import combiners\n"
+        "said = np.random.default_rng(0).dirichlet(np.ones(3), (4, 90))\n"
+        f"fitted = combiners.fit(Stack(by={by!r}), said, np.arange(90) % 3)\n"
+        "combiners.apply(fitted, said)\n"
+        "slow = {'torch', 'sklearn', 'pandas', 'scipy.stats'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+        "import sklearn.linear_model, pandas"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("by", ["xgboost", "lightgbm"])
+def test_what_answers_in_a_users_notebook_leaves_their_booster_whole(
+    by: str, tmp_path: Path
+) -> None:
+    combiners.fit(ready(Stack(by=by)), *case(classes=3)).write(tmp_path)
+    said, _ = case(classes=3)
+    np.save(tmp_path / "said.npy", said)
+    classifier = {"xgboost": "XGBClassifier", "lightgbm": "LGBMClassifier"}[by]
+    code = (
+        "import sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from agnews_cli.learn import combiners\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "combiners.apply(combiners.open_fitted(folder), np.load(folder / 'said.npy'))\n"
+        f"from {by} import {classifier}\n"
+        f"{classifier}().fit(np.eye(4), [0, 1, 0, 1])"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

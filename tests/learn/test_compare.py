@@ -14,6 +14,7 @@ hypothesis = pytest.importorskip("hypothesis")
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
+from scipy.stats import norm  # noqa: E402
 from sklearn.metrics import cohen_kappa_score, log_loss, matthews_corrcoef  # noqa: E402
 
 from agnews_cli.core.run.diversity import MEASURES, Diversity, DiversityLimits  # noqa: E402
@@ -121,6 +122,11 @@ def test_holms_correction_is_its_definition(p_values: list[float]) -> None:
         most = max(most, min(1.0, p_values[at] * (len(p_values) - rank)))
         assert found[at] == pytest.approx(most)
     assert paired.holm(np.asarray([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
+
+
+@pytest.mark.parametrize("z", [0.0, 0.3, -2.0, 9.0])
+def test_the_normal_tail_is_scipys(z: float) -> None:
+    assert paired.normal(z * 0.02, 0.02) == pytest.approx(2 * norm.sf(abs(z)), rel=1e-9)
 
 
 def test_the_paired_bootstrap_is_that_of_the_rows() -> None:

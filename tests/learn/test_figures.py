@@ -37,6 +37,28 @@ def test_evaluation_of_a_known_case():
     assert found.macro_f1.low <= found.macro_f1.value <= found.macro_f1.high
 
 
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_figures_are_scikit_learns_and_scipys(count: int) -> None:
+    """Also of a class without a row, and of one that is never answered."""
+    from scipy.stats import binomtest
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    rng = np.random.default_rng(count)
+    classes, said = rng.integers(0, max(1, count - 1), 40), rng.dirichlet(np.ones(count), 40)
+    said[:, 0] = 0
+    found = evaluate(said, classes, [f"class {n}" for n in range(count)])
+    predicted, numbers = said.argmax(1), list(range(count))
+    assert np.array_equal(found.confusion, confusion_matrix(classes, predicted, labels=numbers))
+    expected = precision_recall_fscore_support(
+        classes, predicted, labels=numbers, zero_division=0.0
+    )
+    each = [(one.precision, one.recall, one.f1, one.rows) for one in found.classes]
+    assert np.transpose(each) == pytest.approx(np.stack(expected))
+    right = int((predicted == classes).sum())
+    interval = binomtest(right, 40).proportion_ci(method="wilson")
+    assert (found.accuracy.low, found.accuracy.high) == pytest.approx(tuple(interval))
+
+
 def test_calibration_error_of_a_sure_fool_is_its_confidence():
     probabilities = np.tile([0.99, 0.01], (50, 1))
     assert calibration_error(probabilities, np.ones(50, dtype=int)) == pytest.approx(0.99)

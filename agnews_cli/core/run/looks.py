@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -17,6 +16,7 @@ from typing import Annotated, Any, Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from agnews_cli.core.run.dataset import Dataset, File
+from agnews_cli.core.run.wilson import wilson
 
 _ERROR: Final = 0.05
 _SHOWN: Final = 12
@@ -197,10 +197,7 @@ def best_of(share: float, rows: int, looks: int) -> tuple[float, float]:
     if rows <= 0:
         return 0.0, 1.0
     z = NormalDist().inv_cdf(0.5 + 0.5 * (1 - _ERROR) ** (1 / max(1, looks)))
-    centre = (share + z * z / (2 * rows)) / (1 + z * z / rows)
-    spread = math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    half = z / (1 + z * z / rows) * spread
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return wilson(share, rows, z)
 
 
 def files_of(file: File) -> tuple[str, ...]:

@@ -6,16 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agnews_cli.core.run.evaluation import Interval
+from agnews_cli.core.run.wilson import wilson
 
 _BINS = 15
 
 
 def accuracy(right: int, rows: int) -> Interval:
     """With Wilson's 95% interval."""
-    from scipy.stats import binomtest  # its import takes longer than the interval
-
-    wilson = binomtest(right, rows).proportion_ci(method="wilson")
-    return Interval(value=right / rows, low=wilson.low, high=wilson.high, method="wilson")
+    low, high = wilson(right / rows, rows)
+    return Interval(value=right / rows, low=low, high=high, method="wilson")
 
 
 def calibration_error(probabilities: NDArray[np.floating], classes: NDArray[np.integer]) -> float:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+
+from agnews_cli.core.run.wilson import wilson
 
 _DRAWS = 1000
 _PRIOR_ROWS = 2.0
@@ -34,6 +35,8 @@ def macro_f1(matrix: NDArray[np.int64]) -> float:
 
 def interval(matrix: NDArray[np.int64]) -> tuple[float, float]:
     """(low, high) of 95%; it holds the figure. Memory: 1,000 numbers for each class."""
+    from scipy.special import stdtrit  # scipy.stats takes longer to import than all the rest
+
     sizes, hits = matrix.sum(1), np.diagonal(matrix)
     false = matrix.sum(0) - hits
     recall, share = _smoothed(sizes, hits, false)
@@ -45,7 +48,7 @@ def interval(matrix: NDArray[np.int64]) -> tuple[float, float]:
     figure = macro_f1(matrix)
     centre = min(1.0, max(0.0, figure + true - float(figures.mean())))
     rows = true * (1 - true) / max(float(figures.var()), 1e-12)
-    low, high = _wilson(centre, rows, float(t.ppf(0.975, max(1, sizes.sum() - 1))))
+    low, high = wilson(centre, rows, float(stdtrit(max(1, sizes.sum() - 1), 0.975)))
     return min(low, figure), max(high, figure)
 
 
@@ -66,10 +69,3 @@ def _smoothed(sizes: NDArray, hits: NDArray, false: NDArray) -> tuple[Floats, Fl
     expected = sizes / sizes.sum()
     share = (false + _PRIOR_ROWS * len(sizes) * expected) / (false.sum() + _PRIOR_ROWS * len(sizes))
     return recall, share
-
-
-def _wilson(share: float, rows: float, z: float) -> tuple[float, float]:
-    middle = share + z**2 / (2 * rows)
-    spread = z * np.sqrt(share * (1 - share) / rows + (z / (2 * rows)) ** 2)
-    scale = 1 + z**2 / rows
-    return max(0.0, float((middle - spread) / scale)), min(1.0, float((middle + spread) / scale))

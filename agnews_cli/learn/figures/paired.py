@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,9 +29,7 @@ def mcnemar(apart: Apart) -> float:
 
 def normal(mean: float, error: float) -> float:
     """Two-sided p of a mean with this standard error."""
-    from scipy.stats import norm
-
-    return float(2 * norm.sf(abs(mean) / error)) if error else 1.0
+    return math.erfc(abs(mean) / error / math.sqrt(2)) if error else 1.0
 
 
 def bootstrap(apart: Apart, *, seed: int, draws: int = 10_000) -> tuple[float, float]:

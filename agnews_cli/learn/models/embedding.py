@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from agnews_cli.learn.figures import blend
 from agnews_cli.learn.models.hidden import mean_over_tokens, of_length_1
@@ -79,6 +78,8 @@ class EmbeddingHead:
         It is far too sure of itself until it is `calibrated`: a text's dimensions are not
         normal, as the method takes them to be.
         """
+        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
         model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
         model.fit(embeddings.astype(np.float64), classes)
         weights, bias = model.coef_.T, model.intercept_

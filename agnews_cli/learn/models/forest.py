@@ -11,16 +11,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from sklearn.ensemble import RandomForestClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from agnews_cli.core.run.job import CandidateKind
 from agnews_cli.learn.figures import blend
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 _TREES, _LEAST_LEAF, _WORDS = 200, 2, 20_000
 _CHUNK_ROWS = 500
@@ -104,7 +105,9 @@ class Forest:
         classifier: str = "random_forest",
     ) -> Forest:
         """Grow it, and take its temperature on the validation rows; as `Linear.fit`."""
-        vectorizer = TfidfVectorizer(**_OPTIONS, max_features=_WORDS)
+        from sklearn.ensemble import RandomForestClassifier
+
+        vectorizer = _vectorizer(max_features=_WORDS)
         by_class = None if weights is None else dict(enumerate(weights.tolist()))
         model = RandomForestClassifier(
             n_estimators=_TREES,
@@ -148,6 +151,12 @@ class Forest:
     def load(cls, folder: Path) -> Forest:
         facts = json.loads((folder / "words.json").read_text("utf-8"))
         arrays = load_file(folder / "trees.safetensors")
-        vectorizer = TfidfVectorizer(**_OPTIONS, vocabulary=facts["vocabulary"])
+        vectorizer = _vectorizer(vocabulary=facts["vocabulary"])
         vectorizer.idf_ = arrays.pop("idf")
         return cls(vectorizer, Trees(**arrays), facts["temperature"])
+
+
+def _vectorizer(**words: Any) -> TfidfVectorizer:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(**_OPTIONS, **words)

@@ -13,18 +13,17 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import ComplementNB
-from sklearn.svm import LinearSVC
 
 from agnews_cli.core.run.job import CandidateKind
 from agnews_cli.learn.figures import blend
+
+if TYPE_CHECKING:
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
 _VIEWS: dict[str, dict[str, Any]] = {
     "words": {"analyzer": "word", "ngram_range": (1, 2), "sublinear_tf": True},
@@ -38,6 +37,10 @@ _VIEWS_OF = {"both": ("words", "characters")}
 
 
 def _classifier(asked: str, view: str, seed: int, weights: NDArray[np.float64] | None) -> Any:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.naive_bayes import ComplementNB
+    from sklearn.svm import LinearSVC
+
     by_class = None if weights is None else dict(enumerate(weights.tolist()))
     if asked == "naive_bayes" or (asked == "both" and view == "words"):
         # It compares each class with the rest, so that rare ones are answered.
@@ -104,9 +107,8 @@ class Linear:
         """
         views = {}
         for name in _VIEWS_OF.get(classifier, _ALONE):
-            options = _VIEWS[name]
             least = 3 if name == "characters" and len(texts) > 2000 else 1
-            vectorizer = TfidfVectorizer(**options, min_df=least, dtype=np.float32)
+            vectorizer = _vectorizer(name, min_df=least)
             features = vectorizer.fit_transform(texts)
             model = _classifier(classifier, name, seed, weights).fit(features, classes)
             view = FittedView(vectorizer, *_matrix(model, count))
@@ -141,14 +143,12 @@ class Linear:
     @classmethod
     def load(cls, folder: Path) -> Linear:
         views = {}
-        for name, options in _VIEWS.items():
+        for name in _VIEWS:
             if not (folder / f"{name}.json").exists():  # of a classifier that sees the other alone
                 continue
             facts = json.loads((folder / f"{name}.json").read_text("utf-8"))
             arrays = load_file(folder / f"{name}.safetensors")
-            vectorizer = TfidfVectorizer(
-                **options, vocabulary=facts["vocabulary"], dtype=np.float32
-            )
+            vectorizer = _vectorizer(name, vocabulary=facts["vocabulary"])
             vectorizer.idf_ = arrays["idf"]
             views[name] = FittedView(
                 vectorizer, arrays["weights"], arrays["bias"], facts["temperature"]
@@ -156,12 +156,18 @@ class Linear:
         return cls(views)
 
 
+def _vectorizer(view: str, **words: Any) -> TfidfVectorizer:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(**_VIEWS[view], dtype=np.float32, **words)
+
+
 def _matrix(model: Any, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(features, classes) weights and (classes,) bias; two-class models have one score, so two.
 
     A class without a row scores lower than any other.
     """
-    if isinstance(model, ComplementNB):
+    if hasattr(model, "feature_log_prob_"):  # naive Bayes
         weights, bias = model.feature_log_prob_.T, np.zeros(len(model.classes_))
     else:
         weights, bias = model.coef_.T, model.intercept_

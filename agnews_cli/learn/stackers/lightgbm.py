@@ -2,45 +2,42 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.errors import ExtraMissing
+from agnews_cli.learn.kinds.booster import library, library_by_itself
 from agnews_cli.learn.kinds.combiner import Fitted
 
 _FILE = "lightgbm.txt"
 
 
 def fit(features: NDArray, classes: NDArray, count: int, seed: int) -> Fitted:
-    model = _library().LGBMClassifier(
-        n_estimators=60,
-        num_leaves=4,
-        learning_rate=0.1,
-        reg_lambda=5,
-        min_child_samples=20,
-        deterministic=True,
-        force_row_wise=True,
-        n_jobs=1,
-        random_state=seed,
-        verbose=-1,
-    )
-    model.fit(features, classes)
-    return Fitted("lightgbm", 0, count, files={_FILE: model.booster_.model_to_string().encode()})
+    lightgbm = library_by_itself("lightgbm")
+    settings: dict[str, Any] = {
+        "num_leaves": 4,
+        "learning_rate": 0.1,
+        "lambda_l2": 5,
+        "min_data_in_leaf": 20,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "seed": seed,
+        "verbosity": -1,
+    }
+    if count == 2:
+        settings |= {"objective": "binary"}
+    else:
+        settings |= {"objective": "multiclass", "num_class": count}
+    rows = lightgbm.Dataset(features, label=classes, params=settings)
+    booster = lightgbm.train(settings, rows, num_boost_round=60)
+    return Fitted("lightgbm", 0, count, files={_FILE: booster.model_to_string().encode()})
 
 
 def apply(fitted: Fitted, features: NDArray) -> NDArray[np.float64]:
-    booster = _library().Booster(model_str=fitted.files[_FILE].decode())
+    booster = library("lightgbm").Booster(model_str=fitted.files[_FILE].decode())
     found = np.asarray(booster.predict(features, num_threads=1), dtype=np.float64)
     if found.ndim == 1:
         found = np.stack([1 - found, found], axis=1)
     return found / found.sum(1, keepdims=True)
-
-
-def _library() -> ModuleType:
-    try:
-        import lightgbm
-    except ImportError:
-        raise ExtraMissing(extra="boosters", module="lightgbm") from None
-    return lightgbm

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.errors import ExtraMissing
+from agnews_cli.learn.kinds.booster import library, library_by_itself
 from agnews_cli.learn.kinds.combiner import Fitted
 
 _FILE = "xgboost.json"
 
 
 def fit(features: NDArray, classes: NDArray, count: int, seed: int) -> Fitted:
-    model = _library().XGBClassifier(
-        n_estimators=60,
-        max_depth=2,
-        learning_rate=0.1,
-        min_child_weight=5,
-        reg_lambda=5,
-        tree_method="hist",
-        n_jobs=1,
-        random_state=seed,
-    )
-    model.fit(features, classes)
-    return Fitted("xgboost", 0, count, files={_FILE: bytes(model.get_booster().save_raw("json"))})
+    xgboost = library_by_itself("xgboost")
+    settings: dict[str, Any] = {
+        "max_depth": 2,
+        "learning_rate": 0.1,
+        "min_child_weight": 5,
+        "reg_lambda": 5,
+        "tree_method": "hist",
+        "nthread": 1,
+        "seed": seed,
+    }
+    if count == 2:
+        settings |= {"objective": "binary:logistic"}
+    else:
+        settings |= {"objective": "multi:softprob", "num_class": count}
+    rows = xgboost.DMatrix(features, label=classes, nthread=1)
+    booster = xgboost.train(settings, rows, num_boost_round=60)
+    return Fitted("xgboost", 0, count, files={_FILE: bytes(booster.save_raw("json"))})
 
 
 def apply(fitted: Fitted, features: NDArray) -> NDArray[np.float64]:
-    booster = _library().Booster({"nthread": 1})
+    booster = library("xgboost").Booster({"nthread": 1})
     booster.load_model(bytearray(fitted.files[_FILE]))
     found = np.asarray(booster.inplace_predict(features), dtype=np.float64)
     if found.ndim == 1:
         found = np.stack([1 - found, found], axis=1)
     return found / found.sum(1, keepdims=True)
-
-
-def _library() -> ModuleType:
-    try:
-        import xgboost
-    except ImportError:
-        raise ExtraMissing(extra="boosters", module="xgboost") from None
-    return xgboost
