@@ -30,6 +30,9 @@ _modules_frozen = 0
 
 def pytest_configure() -> None:
     gc.disable()
+    # Kaggle's client makes its folder when it is imported, and fails where another process just has.
+    settings = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
+    (settings / "kaggle").mkdir(parents=True, exist_ok=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
