@@ -13,7 +13,7 @@ auto: $(READY)  ## from nothing to a trained, evaluated classifier
 	$(BIN)/agnews auto --yes
 
 test: $(READY)  ## everything that CI runs
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
 
 xla:  ## training as on a TPU, by XLA on this CPU: its own torch, 7 GB
 	$(PYTHON) -m venv .xla

@@ -30,20 +30,37 @@ _modules_frozen = 0
 
 def pytest_configure() -> None:
     gc.disable()
-    # Kaggle's client makes its folder when it is imported, and fails where another process just has.
+    # Kaggle's client makes its folder when it is imported, and fails where another process has.
     settings = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config").expanduser()
     (settings / "kaggle").mkdir(parents=True, exist_ok=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole trainings first, which take up to minutes: at the end there are short ones to share."""
+    """Whole trainings first, which take up to minutes, and those of a file by one process.
 
-    def turn(item: pytest.Item) -> int:
-        if item.get_closest_marker("train") is None:
-            return 2
-        return int("tests/learn/" in item.nodeid)
-
-    items.sort(key=turn)
+    Of several processes, each of which begins with an equal part of all (xdist's `worksteal`),
+    the last begins with tests that do not train: so there are never more trainings than cores.
+    """
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    trainings: list[list[pytest.Item]] = [[] for _ in range(max(1, processes - 1))]
+    files: dict[Path, int] = {}
+    others = []
+    for item in items:
+        if item.get_closest_marker("train") is None or "tests/learn/" in item.nodeid:
+            others.append(item)
+        else:
+            number = files.setdefault(item.path, len(files))
+            trainings[number % len(trainings)].append(item)
+    # What computes in the tests' own process goes before what is quick: at the end there is little.
+    others.sort(key=lambda item: item.get_closest_marker("train") is None)
+    in_order: list[pytest.Item] = []
+    for number in range(processes):
+        part = trainings[number] if number < len(trainings) else []
+        left = len(items) - len(in_order)
+        more = max(0, left // (processes - number) - len(part))
+        in_order += [*part, *others[:more]]
+        del others[:more]
+    items[:] = [*in_order, *others]
 
 
 def pytest_collection_finish() -> None:
