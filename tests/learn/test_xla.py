@@ -35,6 +35,8 @@ from agnews_cli.host import launch  # noqa: E402
 from agnews_cli.learn import methods, optimizers, options  # noqa: E402
 from agnews_cli.learn.door.xla import place  # noqa: E402
 from agnews_cli.learn.kinds.registry import modules  # noqa: E402
+from agnews_cli.learn.loop import forward, step  # noqa: E402
+from agnews_cli.learn.rows.shapes import Shapes  # noqa: E402
 from agnews_cli.learn.rows.tokens import Tokens  # noqa: E402
 from tests.learn import families, test_resume, tiny  # noqa: E402
 from tests.learn.test_resume import Run, Variant, assert_same  # noqa: E402
@@ -118,24 +120,49 @@ def test_stopped_and_gone_on_with_it_is_the_same_bit_for_bit(option, tmp_path: P
     assert_same(straight, second, [*first.trace, *second.trace], str(option))
 
 
-def test_programs_are_compiled_for_each_shape_and_not_for_each_step(tmp_path, monkeypatch) -> None:
+def test_programs_are_compiled_once_for_each_shape(tmp_path: Path, monkeypatch) -> None:
+    """A pass of training has one for each shape, one of validation too, and a step's end has two:
+    the first makes the optimizer's moments. 100 steps then compile nothing that 25 have not."""
+
     def of_many_lengths(rows: int, seed: int, *_: int, **__: bool) -> Tokens:
         rng = np.random.default_rng(seed)
         offsets = np.concatenate([[0], np.cumsum(rng.integers(3, 33, rows))]).astype(np.int64)
         ids = rng.integers(3, 60, offsets[-1]).astype(np.int32)
         return Tokens(ids, offsets, rng.integers(0, 3, rows))
 
+    def counting(owner, name: str, shape_of) -> tuple[list[int], set[tuple[int, ...]]]:
+        """How many programs each call of a function compiled, and the shapes that it was given."""
+        real, compiles, shapes = getattr(owner, name), [], set()
+
+        def counted(*given, **named):
+            before = compiled()
+            found = real(*given, **named)
+            compiles.append(compiled() - before)
+            shapes.add(shape_of(*given))
+            return found
+
+        monkeypatch.setattr(owner, name, counted)
+        return compiles, shapes
+
     monkeypatch.setattr(test_resume, "tokens", of_many_lengths)
+    _, shapes = counting(Shapes, "padded", lambda shapes, batch, pad_id: (
+        shapes.texts(length := shapes.length(batch["input_ids"].shape[1])), length
+    ))  # fmt: skip
+    of_passes, _ = counting(step.Stepper, "_gradients", lambda *_: ())
+    of_validation, _ = counting(forward, "_fitting", lambda *_: ())
     counts = []
     for epochs in (1, 4):
         metrics.clear_all()
         variant = replace(DRAWN, training=DRAWN.training | {"epochs": epochs})
         done = run(variant, tmp_path / str(epochs))
         counts.append((done.tuning.position.step, compiled()))
-    print(counts)
     (few, once), (many, again) = counts
-    assert many > 3 * few
-    assert again <= once
+    trained = {(4, 32), (8, 16)}
+    assert many > 3 * few and again == 0
+    assert trained < shapes
+    assert sum(of_passes) == len(trained)
+    assert sum(of_validation) == len(shapes - trained)
+    assert once <= len(shapes) + 3  # a step's end, first and later; gradients, once zero
 
 
 def test_a_launched_job_delivers_what_any_other_does(tmp_path: Path) -> None:

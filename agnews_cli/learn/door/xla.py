@@ -8,6 +8,10 @@ from typing import Any
 
 import torch
 
+_ATTENTION = "sdpa_always_masked"
+"""PyTorch's, with a mask also where it hides nothing. transformers looks into each mask whether it
+can do without: that waits for the device, and makes two programs of each shape."""
+
 
 def is_xla(device: torch.device) -> bool:
     return device.type == "xla"
@@ -15,16 +19,32 @@ def is_xla(device: torch.device) -> bool:
 
 def place(model: Any, device: torch.device) -> None:
     """Onto XLA's device. Weights that are one stay one; of a decoder no cache is kept, whose slices
-    XLA refuses (`Value out of range`, torch_xla 2.9)."""
+    XLA refuses (`Value out of range`, torch_xla 2.9), and a mask is a mask (`_ATTENTION`)."""
     from transformers import PreTrainedModel
 
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     is_pretrained = isinstance(inner, PreTrainedModel)
     if is_pretrained:
         inner.config.use_cache = False
+        if inner.config._attn_implementation == "sdpa":
+            inner.set_attn_implementation(_attention())
     model.to(device)
     if is_pretrained:
         inner.tie_weights()
+
+
+def _attention() -> str:
+    from transformers import AttentionInterface, AttentionMaskInterface
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.masking_utils import sdpa_mask
+
+    def mask(*given: Any, **named: Any) -> Any:
+        never = {"allow_is_bidirectional_skip": False, "allow_is_causal_skip": False}
+        return sdpa_mask(*given, **named | never)
+
+    AttentionInterface.register(_ATTENTION, sdpa_attention_forward)
+    AttentionMaskInterface.register(_ATTENTION, mask)
+    return _ATTENTION
 
 
 def sync(device: torch.device) -> None:

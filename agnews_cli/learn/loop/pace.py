@@ -48,7 +48,7 @@ class Running:
         self._steps = 0
 
     def add(self, loss: torch.Tensor) -> None:
-        self._sum = loss.clone() if self._sum is None else self._sum + loss
+        self._sum = (zero_on(loss.device) if self._sum is None else self._sum) + loss
         self._steps += 1
 
     @property
@@ -76,8 +76,8 @@ class Norms:
         if norm is None:
             return
         norm = norm.detach().float()
-        self._sum = norm.clone() if self._sum is None else self._sum + norm
-        self._most = norm if self._most is None else torch.maximum(self._most, norm)
+        self._sum = (zero_on(norm.device) if self._sum is None else self._sum) + norm
+        self._most = torch.maximum(zero_on(norm.device) if self._most is None else self._most, norm)
         self._steps += 1
 
     def taken(self) -> tuple[float | None, float | None]:
@@ -87,3 +87,11 @@ class Norms:
         found = float(self._sum) / self._steps, float(self._most)
         self._sum, self._most, self._steps = None, None, 0
         return found
+
+
+def zero_on(device: torch.device) -> torch.Tensor:
+    """(1,): what adds up there, from its first term on by the same program (XLA).
+
+    A zero that is made there, or one without dimensions, would be part of the first program.
+    """
+    return torch.zeros(1).to(device)

@@ -28,7 +28,7 @@ from agnews_cli.learn.kinds.loss import Loss, Targets
 from agnews_cli.learn.kinds.option import Batch, Gradients
 from agnews_cli.learn.loop import drawn
 from agnews_cli.learn.loop.forward import on_device
-from agnews_cli.learn.loop.pace import Norms
+from agnews_cli.learn.loop.pace import Norms, zero_on
 from agnews_cli.learn.loop.state import State
 from agnews_cli.learn.models import hidden
 from agnews_cli.learn.optimizers import RATE_SHARE
@@ -79,6 +79,7 @@ class Stepper:
         if self._has_few_shapes:
             for weight in self.state.model.parameters():
                 weight.grad = torch.zeros_like(weight) if weight.requires_grad else None
+            sync(self.state.accelerator.device)
 
     def step(self, rows: Indices, rate: float, epoch: int) -> torch.Tensor:
         """One step on the global batch of passages `rows`; returns its mean loss, on the device.
@@ -95,7 +96,6 @@ class Stepper:
         )
         state.optimizer.step()
         self._forget_gradients()
-        sync(accelerator.device)
         for option in state.options.values():
             option.after_step(state.position.step, state.position.total_steps)
         return loss
@@ -153,7 +153,7 @@ class Stepper:
         state, accelerator = self.state, self.state.accelerator
         mine = rows[accelerator.process_index :: accelerator.num_processes]
         parts = self._micro_batches(mine)
-        loss_sum = torch.zeros((), device=accelerator.device)
+        loss_sum = zero_on(accelerator.device)
         for number, part in enumerate(parts):
             batch = self.tokens.batch(part, self.pad_id)
             for option in state.options.values():
@@ -172,7 +172,7 @@ class Stepper:
                 self._pass,
                 batch,
                 targets.repeated(self._copies),
-                len(rows),
+                self._as_input(len(rows)),
                 is_last=number == len(parts) - 1,
                 counts=bool(len(mine)),
             )
@@ -180,10 +180,16 @@ class Stepper:
             sync(accelerator.device)
             for option in state.options.values():
                 option.after_backward(one_pass)
-        return loss_sum
+        return loss_sum.squeeze(0)
 
     def _pass(
-        self, batch: Batch, targets: Targets, rows: int, *, is_last: bool, counts: bool
+        self,
+        batch: Batch,
+        targets: Targets,
+        rows: int | torch.Tensor,
+        *,
+        is_last: bool,
+        counts: bool,
     ) -> torch.Tensor:
         """A micro-batch forwards and backwards; returns its part of the mean loss over `rows`.
 
@@ -208,6 +214,12 @@ class Stepper:
         # DDP averages over processes; the sum over them is wanted.
         accelerator.backward(loss * (self._pass_weight * accelerator.num_processes))
         return loss.detach()
+
+    def _as_input(self, number: int) -> int | torch.Tensor:
+        """Where programs are compiled, given to one: a bare number may become part of it."""
+        if not self._has_few_shapes:
+            return number
+        return torch.tensor([float(number)]).to(self.state.accelerator.device).squeeze(0)
 
     def _targets(self, passages: Indices) -> Targets:
         """Those of their rows; a row's windows count together as much as a row that is whole."""

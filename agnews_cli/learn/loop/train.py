@@ -33,7 +33,7 @@ from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import CannotSave, NonFiniteLoss
 from agnews_cli.learn import losses, optimizers, options
 from agnews_cli.learn.door.events import EventLog, StopFlag, StopRequested
-from agnews_cli.learn.door.xla import is_xla, place
+from agnews_cli.learn.door.xla import is_xla, place, sync
 from agnews_cli.learn.kinds.loss import Targets
 from agnews_cli.learn.kinds.option import Start
 from agnews_cli.learn.loop import cycles
@@ -194,6 +194,7 @@ class FineTuning:
             rate = learning_rate(self.training, at.step, at.total_steps)
             loss = self._stepper.step(rows, rate, epoch)
             losses.add(loss)
+            sync(self.accelerator.device)
             at.step, at.epoch, at.batch = at.step + 1, epoch, batch + 1
             at.examples += self.tokens.rows_begun(rows)
             clock.step()
