@@ -7,6 +7,8 @@ import time
 import torch
 from accelerate import Accelerator
 
+from agnews_cli.learn.door.xla import is_xla
+
 _REPORT_EVERY_S = 1.0
 
 
@@ -90,8 +92,6 @@ class Norms:
 
 
 def zero_on(device: torch.device) -> torch.Tensor:
-    """(1,): what adds up there, from its first term on by the same program (XLA).
-
-    A zero that is made there, or one without dimensions, would be part of the first program.
-    """
-    return torch.zeros(1).to(device)
+    """(1,): what adds up there. For XLA it is sent, and has a dimension: else it would be part of
+    the program that first adds to it, and adding to what is there another one."""
+    return torch.zeros(1).to(device) if is_xla(device) else torch.zeros(1, device=device)
