@@ -17,7 +17,10 @@ import pytest
 
 from tests.servers.commands import Commands
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # two tests at a time spare each other
+# Tests that run at the same time spare each other. Those of `end_to_end/test_resume` have the
+# threads that a user has.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Under nohup, or in a script's background, no command that a test starts would hear these.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)

@@ -30,7 +30,8 @@ LONG = (
 
 
 @pytest.fixture(autouse=True)
-def base(tmp_path: Path) -> Path:
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("OMP_NUM_THREADS")
     return tiny.make(tmp_path / "base")
 
 
