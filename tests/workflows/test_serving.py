@@ -323,7 +323,7 @@ def test_one_client_waits_for_nobody_and_several_go_together():
         began_s = time.monotonic()
         await ask(3)
         assert time.monotonic() - began_s < wait_s
-        site.model.takes_s = 0.02
+        site.model.takes_s = 0.1  # a busy machine is slow to ask again
         await asyncio.gather(*(ask(6) for _ in range(8)))
 
     wait_s = 1.0
