@@ -1,4 +1,4 @@
-"""CatBoost: 100 trees of depth 3, 32 borders a column; kept as CatBoost's own JSON."""
+"""CatBoost: 100 trees of depth 3; kept as CatBoost's own JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.learn.kinds.booster import library
 from agnews_cli.learn.kinds.combiner import Fitted
+from agnews_cli.learn.kinds.library import booster
 
 _FILE = "catboost.json"
 _OF_THE_TRAINING = ("model_guid", "train_finish_time")
@@ -18,10 +18,9 @@ _OF_THE_TRAINING = ("model_guid", "train_finish_time")
 
 
 def fit(features: NDArray, classes: NDArray, count: int, seed: int) -> Fitted:
-    model = library("catboost").CatBoostClassifier(
+    model = booster("catboost").CatBoostClassifier(
         iterations=100,
         depth=3,
-        border_count=32,
         learning_rate=0.1,
         loss_function="MultiClass",
         thread_count=1,
@@ -41,7 +40,7 @@ def fit(features: NDArray, classes: NDArray, count: int, seed: int) -> Fitted:
 
 
 def apply(fitted: Fitted, features: NDArray) -> NDArray[np.float64]:
-    model = library("catboost").CatBoostClassifier()
+    model = booster("catboost").CatBoostClassifier()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / _FILE
         path.write_bytes(fitted.files[_FILE])

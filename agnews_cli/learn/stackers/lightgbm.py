@@ -7,14 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agnews_cli.learn.kinds.booster import library, library_by_itself
 from agnews_cli.learn.kinds.combiner import Fitted
+from agnews_cli.learn.kinds.library import booster, without
 
 _FILE = "lightgbm.txt"
 
 
 def fit(features: NDArray, classes: NDArray, count: int, seed: int) -> Fitted:
-    lightgbm = library_by_itself("lightgbm")
+    with without("sklearn", "pandas"):
+        lightgbm = booster("lightgbm")
     settings: dict[str, Any] = {
         "num_leaves": 4,
         "learning_rate": 0.1,
@@ -31,13 +32,13 @@ def fit(features: NDArray, classes: NDArray, count: int, seed: int) -> Fitted:
     else:
         settings |= {"objective": "multiclass", "num_class": count}
     rows = lightgbm.Dataset(features, label=classes, params=settings)
-    booster = lightgbm.train(settings, rows, num_boost_round=60)
-    return Fitted("lightgbm", 0, count, files={_FILE: booster.model_to_string().encode()})
+    trained = lightgbm.train(settings, rows, num_boost_round=60)
+    return Fitted("lightgbm", 0, count, files={_FILE: trained.model_to_string().encode()})
 
 
 def apply(fitted: Fitted, features: NDArray) -> NDArray[np.float64]:
-    booster = library("lightgbm").Booster(model_str=fitted.files[_FILE].decode())
-    found = np.asarray(booster.predict(features, num_threads=1), dtype=np.float64)
+    trained = booster("lightgbm").Booster(model_str=fitted.files[_FILE].decode())
+    found = np.asarray(trained.predict(features, num_threads=1), dtype=np.float64)
     if found.ndim == 1:
         found = np.stack([1 - found, found], axis=1)
     return found / found.sum(1, keepdims=True)
