@@ -318,7 +318,7 @@ def wander(seen: Surroundings, moves: list[int | None]) -> Way:
     return walk
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(machines, walks)
 def test_any_way_through_can_be_gone_back_and_ends_in_what_was_answered(
     accelerator: Accelerator, moves: list[int | None]
@@ -350,7 +350,7 @@ def test_any_way_through_can_be_gone_back_and_ends_in_what_was_answered(
     assert asked(back).key == order[0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(machines, walks)
 def test_a_finished_way_says_the_same_as_command_line_and_as_file(
     tmp_path_factory: pytest.TempPathFactory,
