@@ -55,6 +55,12 @@ def sync(device: torch.device) -> None:
         torch_xla.sync()
 
 
+def zero_on(device: torch.device) -> torch.Tensor:
+    """(1,): what adds up there. For XLA it is sent, and has a dimension: else it would be part of
+    the program that first adds to it, and adding to what is there another one."""
+    return torch.zeros(1).to(device) if is_xla(device) else torch.zeros(1, device=device)
+
+
 def generator() -> int | None:
     """The state of its random numbers, 64 bits with a sign; None where it does not compute."""
     model = _model()

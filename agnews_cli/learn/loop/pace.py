@@ -7,7 +7,7 @@ import time
 import torch
 from accelerate import Accelerator
 
-from agnews_cli.learn.door.xla import is_xla
+from agnews_cli.learn.door.xla import zero_on
 
 _REPORT_EVERY_S = 1.0
 
@@ -89,9 +89,3 @@ class Norms:
         found = float(self._sum) / self._steps, float(self._most)
         self._sum, self._most, self._steps = None, None, 0
         return found
-
-
-def zero_on(device: torch.device) -> torch.Tensor:
-    """(1,): what adds up there. For XLA it is sent, and has a dimension: else it would be part of
-    the program that first adds to it, and adding to what is there another one."""
-    return torch.zeros(1).to(device) if is_xla(device) else torch.zeros(1, device=device)

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from agnews_cli.core.run.preset import Training
 from agnews_cli.errors import OneTextTooLarge, OutOfMemory
 from agnews_cli.learn.door.memory import give_back, is_of_memory
-from agnews_cli.learn.door.xla import is_xla, sync
+from agnews_cli.learn.door.xla import is_xla, sync, zero_on
 from agnews_cli.learn.kinds.loss import Loss, Targets
 from agnews_cli.learn.kinds.option import Batch, Gradients
 from agnews_cli.learn.loop import drawn
 from agnews_cli.learn.loop.forward import on_device
-from agnews_cli.learn.loop.pace import Norms, zero_on
+from agnews_cli.learn.loop.pace import Norms
 from agnews_cli.learn.loop.state import State
 from agnews_cli.learn.models import hidden
 from agnews_cli.learn.optimizers import RATE_SHARE
